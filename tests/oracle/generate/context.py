@@ -60,6 +60,7 @@ class PeGen:
         self.rng.shuffle(self.free_iq)
         self.rng.shuffle(self.free_oq)
         self.next_dsr = [0, 0, 0]
+        self.next_temp = 0
         self.local_ids = [n for n in range(16, 29)]
         self.rng.shuffle(self.local_ids)
         self.control_ids: dict[int, Label] = {}
@@ -93,7 +94,9 @@ class PeGen:
         return self.asm.emit(int(op), target, **columns)
 
     def temp(self) -> int:
-        return self.rng.choice(self.regs)
+        """A scratch register; the next seven calls give other ones."""
+        self.next_temp = (self.next_temp + 1) % len(self.regs)
+        return self.regs[self.next_temp]
 
     def li(self, register: int, value: int) -> int:
         """Load a 64-bit pattern; returns the register."""

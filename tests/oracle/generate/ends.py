@@ -52,10 +52,13 @@ def nbytes(width: str) -> int:
     return 4 if width == WORDS else 2
 
 
-def simd_setting(pe: PeGen, width: str) -> dict[str, int]:
+def simd_setting(pe: PeGen, width: str, control: bool = False) -> dict[str, int]:
+    """SIMD_64 waits for a second data wavelet: not where a control wavelet may come instead."""
     if width == INDEXED:
         return {"simd": int(Simd.OFF)}
     if width == PACKED:
+        if control:
+            return {"simd": int(pe.rng.choice((Simd.SIMD_32, Simd.SIMD_32_OR_64)))}
         return {"simd": int(pe.rng.choice((Simd.SIMD_32, Simd.SIMD_64, Simd.SIMD_32_OR_64)))}
     return {}
 
@@ -75,7 +78,7 @@ def run_ops(pe: PeGen, ops: list[Emitter], style: str, last: dict[str, int] | No
         if style == "sync":
             op(extra)
             continue
-        if style == "chain" and k < len(ops) - 1:
+        if style == "chain" and k < len(ops) - 1:  # the next one runs in a task, so main must end
             number = pe.local_id()
             if number is not None:
                 pe.program.features.add("chained ops")
@@ -177,8 +180,10 @@ def receive_op(
         slot = pe.asm.dsd(DsdKind.FABIN, ext0=ENDLESS if endless else n, **columns)
         sources[position].slot = slot
         extra = {k: v for k, v in more.items() if k != "slack"}
-        number = pe.program.asm.settings(**{**settings, **extra, **simd_setting(pe, width)})
-        emit_vop(pe, vop, n, sources, dst, number, plain=width == PACKED)
+        number = pe.program.asm.settings(
+            **{**settings, **extra, **simd_setting(pe, width, "on_control" in more)}
+        )
+        emit_vop(pe, vop, n, sources, dst, number, plain=width == PACKED, exact=endless)
 
     return emit
 

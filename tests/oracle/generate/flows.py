@@ -102,8 +102,10 @@ class Flow:
 
     def _attach_source(self, pe: PeGen, queue: int, is_sink_too: bool) -> None:
         ops = ends.send_ops(pe, self.root.color, queue, self.width, self.batches, self.advance)
-        styles = ("async", "chain") if self.late or is_sink_too else ("sync", "sync", "async", "chain")
+        styles = ("async", "chain") if self.late else ("async",) if is_sink_too else ("sync", "sync", "async")
         style = self.rng.choice(styles)
+        if self.late and len(ops) > 1 and self.rng.random() < 0.85:
+            style = "chain"  # a queue still claimed would hold up main, and with it the tasks here
         self.program.features.add(f"{style} send")
 
         def emit() -> None:
@@ -146,6 +148,8 @@ class Flow:
         if choice == "none":
             styles = ("async", "chain")
         style = "sync" if choice == "map" else rng.choice(styles)
+        if self.late and len(ops) > 1 and rng.random() < 0.85:
+            style = "chain"
         self.program.features.add(f"{style} receive")
 
         def emit() -> None:
@@ -396,7 +400,8 @@ def filtered(program: ProgramGen) -> None:
     set_colors(flow.root, color, None)
     set_positions(flow.root, rng, False)
     flow.late = rng.random() < 0.4
-    kind = rng.choice((FilterKind.COUNTER, FilterKind.SPARSE_COUNTER, FilterKind.RANGE))
+    kinds = (FilterKind.COUNTER, FilterKind.SPARSE_COUNTER, FilterKind.RANGE)
+    kind = rng.choice(kinds if flow.width == INDEXED else kinds[:2])
     program.features.add(f"filter {kind.name}")
     for node in flow.root.walk():
         if node.sink:
@@ -475,12 +480,15 @@ def relayed(program: ProgramGen) -> None:
     second = Flow(program, grow(rng, program.width, program.height, node.x, node.y, reach), first.width)
     color = program.color()
     pe = program.pe(node.x, node.y)
-    if color is None or len(pe.free_oq) < 3 or len(pe.free_iq) < 3:
+    if color is None:
         return
     set_colors(second.root, color, None)
     set_positions(second.root, rng, False)
     second.batches = [Batch(w)]
     second.run_trace()
+    ends_at = [program.pe(x, y) for x, y in first.participants() + second.participants()]
+    if any(len(p.free_oq) < 5 or len(p.free_iq) < 5 for p in ends_at):
+        return
     got, node.got = node.got, []
     ok = first.attach()
     node.got = got

@@ -163,7 +163,7 @@ def fifo(pe: PeGen) -> None:
         register = pe.li(pe.temp(), total)
         pe.emit(Op.FIFO_SET, a=number, imm=FifoField.WRITE_LENGTH, b=register)
         pe.asm.dsds[slot_in][DsdCol.EXT0] = pe.asm.dsds[slot_out][DsdCol.EXT0] = 1
-    mode = rng.choice(("both async", "push async", "sync"))
+    mode = rng.choice(("both async", "push async", "sync") if total <= capacity else ("both async", "sync"))
     if mode != "sync":
         push = pe.program.asm.settings(**random_settings(pe))
         emit_vop(pe, move, total, [Source("mem")], Source("slot", slot_in), push)

@@ -87,6 +87,7 @@ def emit_vop(
     settings: int = -1,
     plain: bool = False,
     aux: int = -1,
+    exact: bool = False,
 ) -> None:
     """Load what the op needs and emit it."""
     rng = pe.rng
@@ -100,8 +101,8 @@ def emit_vop(
             imm = random_bits(rng, type_)
             encoded.append(int(OperandKind.IMM) << 24)
         else:
-            encoded.append(_operand(pe, source, type_, n, 1 if k == 0 else 2, plain, k > 0))
-    dst_operand = _operand(pe, dst, dst_type, n, 0, plain, True, settings if in_dsr else -1)
+            encoded.append(_operand(pe, source, type_, n, 1 if k == 0 else 2, plain, k > 0 and not exact))
+    dst_operand = _operand(pe, dst, dst_type, n, 0, plain, not exact, settings if in_dsr else -1)
     if in_dsr and dst_operand >> 24 == OperandKind.DSR:
         settings = -1
         pe.program.features.add("DSR settings")
