@@ -1,8 +1,8 @@
-"""The errors of wafersim; each message says what, where, found, allowed and a hint, in one line."""
+"""The errors of wafersim: one clear line each, with what, where, found, allowed and a hint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -11,7 +11,22 @@ class WafersimError(Exception):
 
 
 class ConfigError(WafersimError, ValueError):
-    """A request cannot be carried out as written: unknown name, bad value, unreadable file."""
+    """A request cannot be carried out as written: unknown name, bad value, unreadable file.
+
+    Attributes
+    ----------
+    faults : tuple of str
+        The single faults, if several were found in one go; else the message alone.
+    """
+
+    def __init__(self, message: str = "", faults: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.faults: tuple[str, ...] = tuple(faults) or ((message,) if message else ())
+
+    @classmethod
+    def of(cls, faults: Sequence[str]) -> ConfigError:
+        """One error that lists all faults, one line each."""
+        return cls("\n".join(faults), faults)
 
 
 class ProgramError(WafersimError, ValueError):
@@ -20,12 +35,12 @@ class ProgramError(WafersimError, ValueError):
     Attributes
     ----------
     pe : tuple of int or None
-        ``(x, y)`` of the PE concerned, if the error has a place.
+        ``(x, y)`` of a PE or ``(x, y, width, height)`` of a rectangle, if the error has a place.
     color : int or None
         The color concerned, if any.
     """
 
-    def __init__(self, message: str, *, pe: tuple[int, int] | None = None, color: int | None = None) -> None:
+    def __init__(self, message: str = "", pe: tuple[int, ...] | None = None, color: int | None = None) -> None:
         super().__init__(message)
         self.pe = pe
         self.color = color
@@ -40,7 +55,7 @@ class SimulationError(WafersimError, RuntimeError):
         What was recorded up to the end of the run.
     """
 
-    def __init__(self, message: str, *, record: Any = None) -> None:
+    def __init__(self, message: str = "", *, record: Any = None) -> None:
         super().__init__(message)
         self.record = record
 
@@ -54,9 +69,9 @@ class DeadlockError(SimulationError):
         Who waits on what: PE, thread, task, op, source line, color, queue.
     """
 
-    def __init__(self, message: str, *, waits: Sequence[Mapping[str, Any]] = (), record: Any = None) -> None:
+    def __init__(self, message: str = "", waits: Iterable[Mapping[str, Any]] = (), *, record: Any = None) -> None:
         super().__init__(message, record=record)
-        self.waits = [dict(wait) for wait in waits]
+        self.waits: list[dict[str, Any]] = [dict(wait) for wait in waits]
 
 
 class LimitError(SimulationError):
@@ -76,15 +91,15 @@ class FaultError(SimulationError):
 
     def __init__(
         self,
-        message: str,
-        *,
+        message: str = "",
         pe: tuple[int, int] | None = None,
         fault: Mapping[str, Any] | None = None,
+        *,
         record: Any = None,
     ) -> None:
         super().__init__(message, record=record)
         self.pe = pe
-        self.fault = dict(fault or {})
+        self.fault: dict[str, Any] = dict(fault or {})
 
 
 class InternalError(WafersimError):
