@@ -79,7 +79,7 @@ class Parts:
                 raise self.damaged(f"{name} is no regular file")
             if state.st_size > limit:
                 raise self.damaged(f"{name} has {state.st_size} bytes, at most {limit} are accepted")
-            return file.read(limit + 1)
+            return file.read(state.st_size + 1)
 
     def part(self, name: str, limit: int | None = None) -> bytes:
         """Content of a listed part, of the promised size and hash."""

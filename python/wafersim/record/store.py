@@ -157,7 +157,8 @@ def load(directory: Path) -> Record:
     parts = open_parts(directory, MANIFEST, FORMAT_NAME, RECORD_SCHEMA)
     summary = parts.json("summary.json")
     info = _checked_info(parts, summary)
-    height, width = parts.array("pe.has_tile.npy", ndim=2).shape
+    has_tile = parts.array("pe.has_tile.npy", ndim=2) != 0
+    height, width = has_tile.shape
     counters = np.empty((height, width, len(Counter)), np.int64)
     for counter, name in COUNTER_COLUMNS.items():
         counters[:, :, counter] = parts.array(f"pe.{name}.npy", shape=(height, width))
@@ -166,7 +167,6 @@ def load(directory: Path) -> Record:
         events[:, :, event] = parts.array(f"pe.{name}.npy", shape=(height, width))
     colors = _checked_colors(parts, summary)
     links = parts.array("links.npy", shape=(len(colors), height, width, len(Port)))
-    has_tile = parts.array("pe.has_tile.npy", shape=(height, width)) != 0
     return Record(counters, events, links, has_tile, colors, info)
 
 
