@@ -82,7 +82,7 @@ def _npy(array: np.ndarray[Any, Any]) -> bytes:
 
 def _write(directory: Path, parts: dict[str, bytes]) -> Path:
     directory = Path(os.path.abspath(directory))
-    _refuse_foreign(directory)
+    refuse_foreign(directory)
     manifest = {
         "format": FORMAT_NAME,
         "schema": RECORD_SCHEMA,
@@ -107,7 +107,8 @@ def _write(directory: Path, parts: dict[str, bytes]) -> Path:
     return directory
 
 
-def _refuse_foreign(directory: Path) -> None:
+def refuse_foreign(directory: Path) -> None:
+    """Raise if something other than a record, or nothing, is at ``directory``."""
     if not os.path.lexists(directory):
         return
     if directory.is_symlink() or not directory.is_dir():
