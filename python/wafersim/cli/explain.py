@@ -74,5 +74,6 @@ def _print_run(directory: Path, as_json: bool) -> None:
     everything = max(1, record.cycles * int(record.has_tile.sum()))
     classes = [(name, count) for name, count in totals.items() if name.endswith("_cycles") and count]
     print_rows(
-        [(f"{count / everything:6.1%}", name) for name, count in sorted(classes, key=lambda row: -row[1])], indent="  "
+        [(f"{count / everything:6.1%}", name) for name, count in sorted(classes, key=lambda row: -row[1])],
+        indent="  ",
     )

@@ -55,7 +55,8 @@ def _print_one(kernel: Kernel) -> None:
     click.echo(f"{about['name']}: {about['description']}")
     click.echo(f"default grid: {about['default_grid']}")
     rows = [
-        (f"{p['name']}={_default(p['default'])}", f"{p['doc']} (allowed: {p['allowed']})") for p in about["parameters"]
+        (f"{p['name']}={_default(p['default'])}", f"{p['doc']} (allowed: {p['allowed']})")
+        for p in about["parameters"]
     ]
     print_rows(rows, indent="  ")
 

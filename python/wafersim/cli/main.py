@@ -16,10 +16,18 @@ from wafersim._version import __version__
 #: command -> (module, object, one line for ``--help``); modules are imported only when their command runs
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("wafersim.cli.run", "run", "Run a library kernel or a program file and check its values."),
-    "demo": ("wafersim.cli.demo", "demo", "Ten seconds: a matrix product on 32x32 PEs, checked and compared."),
+    "demo": (
+        "wafersim.cli.demo",
+        "demo",
+        "Ten seconds: a matrix product on 32x32 PEs, checked and compared.",
+    ),
     "kernels": ("wafersim.cli.kernels", "kernels", "List the library kernels and their parameters."),
     "arch": ("wafersim.cli.arch", "arch", "Show the machines and the source of every constant."),
-    "validate": ("wafersim.cli.validate", "validate", "Replay published programs: predicted against observed."),
+    "validate": (
+        "wafersim.cli.validate",
+        "validate",
+        "Replay published programs: predicted against observed.",
+    ),
     "explain": ("wafersim.cli.explain", "explain", "Say what a figure, a status or a recorded run means."),
     "doctor": ("wafersim.cli.doctor", "doctor", "Check this installation."),
     "worker": ("wafersim.cli.worker", "worker", "Serve run requests as JSON lines; survives crashing runs."),
@@ -67,14 +75,18 @@ def add_debug(command: click.Command) -> None:
     """Give a command and its subcommands the option ``--debug``."""
     if not any("--debug" in parameter.opts for parameter in command.params):
         command.params.append(
-            click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
+            click.Option(
+                ["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."
+            )
         )
     if isinstance(command, click.Group):
         for child in command.commands.values():
             add_debug(child)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, "--version", "-V", message="wafersim %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def cli() -> None:
@@ -134,4 +146,8 @@ def classify(error: BaseException) -> tuple[int, str, str]:
         return EXIT_FAILED, "MemoryError", "not enough memory; a smaller grid needs less (see --dry-run)"
     label = "" if isinstance(error, WafersimError) else f"{type(error).__name__}: "
     text = " ".join(str(error).split())
-    return EXIT_FAILED, "InternalError", f"internal error: {label}{text}; please report it (--debug shows where)"
+    return (
+        EXIT_FAILED,
+        "InternalError",
+        f"internal error: {label}{text}; please report it (--debug shows where)",
+    )

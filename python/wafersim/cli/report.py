@@ -44,9 +44,13 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("bottleneck", summary["bottleneck_detail"]["text"]))
     if summary.get("formula"):
         formula = summary["formula"]
-        rows.append(("formula", f"{formula['cycles']:,.10g} cycles = {formula['name']} ({formula['source']})"))
+        rows.append(
+            ("formula", f"{formula['cycles']:,.10g} cycles = {formula['name']} ({formula['source']})")
+        )
     nearest = ", ".join(map(str, summary["validity_rows"]))
-    rows.append(("validity", summary["validity"] + (f" (nearest published rows: {nearest})" if nearest else "")))
+    rows.append(
+        ("validity", summary["validity"] + (f" (nearest published rows: {nearest})" if nearest else ""))
+    )
     speed = f"{summary['events']:,} events in {seconds_text(summary['wall_s'])}"
     rows.append(("host", f"{speed}, peak memory {bytes_text(summary['peak_rss_bytes'])}"))
     return rows

@@ -94,7 +94,9 @@ def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
             raise ConfigError(f"fidelity {fidelity!r} is unknown; there is: wavelet")
         raise ConfigError("fidelity 'stream' is not available yet; leave it out to run at fidelity 'wavelet'")
     if values is False:
-        raise ConfigError("a run without values is not available yet; leave out --no-values (\"values\": false)")
+        raise ConfigError(
+            'a run without values is not available yet; leave out --no-values ("values": false)'
+        )
     if values not in (None, True):
         raise ConfigError(f"request: values={values!r}, true wanted")
     if threads is not None and (isinstance(threads, bool) or threads != 1):

@@ -17,7 +17,9 @@ _NOT_YET = "is not available yet"
 @click.option("--arch", help="Arch: a preset (wafersim arch list) or a TOML file.  [default: wse2]")
 @click.option("--grid", metavar="WxH", help="PEs, width x height.  [default: the kernel's own]")
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A parameter; may be repeated.")
-@click.option("--launch", metavar="NAME", help="Function of a program file to launch; --set gives its arguments.")
+@click.option(
+    "--launch", metavar="NAME", help="Function of a program file to launch; --set gives its arguments."
+)
 @click.option("--fidelity", default="wavelet", help="Only wavelet so far.  [default: wavelet]")
 @click.option("--no-values", is_flag=True, help="Not available yet.")
 @click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
@@ -28,7 +30,9 @@ _NOT_YET = "is not available yet"
 @click.option("--dry-run", is_flag=True, help="Build and check only; estimate PEs, memory and events.")
 @click.option("--trace", is_flag=False, flag_value="", metavar="[FILTER]", help="Not available yet.")
 @click.option("--grain", type=int, metavar="N", help="Not available yet (belongs to fidelity stream).")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."
+)
 @json_option
 def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None, **options: Any) -> int:
     """Run a library kernel, or a program file (.wsp), and check its values.

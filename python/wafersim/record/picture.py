@@ -1,6 +1,6 @@
 """A heat map of the wafer: busy, stalled and idle share of every PE, as one SVG without dependencies.
 
-Each panel is a small PNG, one pixel per PE (fewer on large grids), embedded in the SVG; scale and labels are text.
+Each panel is a small PNG, one pixel per PE (fewer on large grids), embedded in the SVG; labels are text.
 """
 
 from __future__ import annotations
@@ -58,10 +58,12 @@ def heat_map_svg(record: Record) -> str:
 def _heading(record: Record) -> str:
     info = record.info
     name = info.get("kernel") or info.get("program") or "run"
-    line = f"{name} on {record.width}x{record.height} PEs, {info.get('arch')}: {record.cycles:,} cycles, {record.status}"
+    where = f"{name} on {record.width}x{record.height} PEs, {info.get('arch')}"
+    line = f"{where}: {record.cycles:,} cycles, {record.status}"
+    legend = "share of the cycles, per PE; x grows to the right, y grows down"
     return (
         f'<text x="{_GAP}" y="28" font-size="16">{escape(line)}</text>\n'
-        f'<text x="{_GAP}" y="48" fill="#555">share of the cycles, per PE; x grows to the right, y grows down</text>'
+        f'<text x="{_GAP}" y="48" fill="#555">{legend}</text>'
     )
 
 
@@ -103,5 +105,6 @@ def _png(pixels: Array) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
     )

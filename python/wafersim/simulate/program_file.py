@@ -52,7 +52,9 @@ def execute_file(
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:
-        raise ConfigError(f"{path}: no function is launched, so argument {next(iter(arguments))!r} has no place")
+        raise ConfigError(
+            f"{path}: no function is launched, so argument {next(iter(arguments))!r} has no place"
+        )
     record = sim.run(raise_on_stuck=False, progress=progress, **limits)
     record.info["params"] = dict(arguments or {})
     record.info["program_file"] = str(path)
@@ -69,7 +71,9 @@ def open_program(path: Path, arch: str | None, grid: str | None) -> tuple[Machin
     generation = int(program.meta.get("generation", 0))
     loaded = ArchClass.load(arch if arch is not None else _DEFAULT_ARCH.get(generation, "wse2"))
     if grid is not None and parse_grid(grid) != (program.width, program.height):
-        raise ConfigError(f"grid {grid}: the program of {path} was placed on {program.width}x{program.height} PEs")
+        raise ConfigError(
+            f"grid {grid}: the program of {path} was placed on {program.width}x{program.height} PEs"
+        )
     return program, loaded
 
 
@@ -77,7 +81,9 @@ def choose_function(functions: FunctionTable, name: str | None, path: Path) -> s
     """The function to launch: the named one, the only one, or None if the program exports none."""
     if name is not None:
         if name not in functions.names:
-            raise ConfigError(f"{path}: function {name!r} is not exported; {did_you_mean(name, functions.names)}")
+            raise ConfigError(
+                f"{path}: function {name!r} is not exported; {did_you_mean(name, functions.names)}"
+            )
         return name
     if len(functions.names) > 1:
         raise ConfigError(f"{path}: choose a function with --launch; there are: {', '.join(functions.names)}")
