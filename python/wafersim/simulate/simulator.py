@@ -148,7 +148,7 @@ class Simulator:
         Returns
         -------
         Record
-            Status ``finished``, ``limit``, ``interrupted`` (Ctrl-C) or ``paused``; also ``stuck`` or ``fault``
+            Status ``finished``, ``limit``, ``interrupted`` (Ctrl-C) or ``paused``; ``stuck`` or ``fault``
             if ``raise_on_stuck`` is off.
 
         Raises
