@@ -133,7 +133,8 @@ def classify(error: BaseException) -> tuple[int, str, str]:
     from wafersim.errors import ConfigError, ProgramError, SimulationError, WafersimError
 
     if isinstance(error, click.ClickException):
-        path = error.ctx.command_path.removeprefix("wafersim").strip() if getattr(error, "ctx", None) else ""
+        ctx: click.Context | None = getattr(error, "ctx", None)
+        path = ctx.command_path.removeprefix("wafersim").strip() if ctx is not None else ""
         text = " ".join(error.format_message().split())
         return EXIT_BAD_INPUT, "usage", f"{path}: {text}" if path else text
     if isinstance(error, ConfigError | ProgramError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError
 from wafersim.record import Record
-from wafersim.simulate import stuck
+from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
@@ -223,7 +223,7 @@ class Simulator:
         if status == "stuck":
             info["waits"] = stuck.describe(machine.waits(), meta)
         if status == "fault":
-            info["fault"] = stuck.describe_fault(machine.fault(), meta)
+            info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
         record.check_complete()
         return record
@@ -231,7 +231,7 @@ class Simulator:
     def _warnings(self, status: str) -> list[str]:
         if status != "finished":
             return []
-        return [stuck.leftover_line(entry, self.program.meta) for entry in self._machine.leftovers()]
+        return [places.leftover_text(entry, self.program.meta) for entry in self._machine.leftovers()]
 
     def _error(self, record: Record) -> DeadlockError | FaultError:
         if record.status == "fault":
@@ -273,7 +273,7 @@ def _limits(
     return (
         -1 if max_cycles is None else _checked_int("max_cycles", max_cycles, 1, top),
         float(seconds),
-        -1 if max_events is None else _checked_int("max_events", max_events, 1, top),
+        0 if max_events is None else _checked_int("max_events", max_events, 1, top),
         -1 if pause_at is None else _checked_int("pause_at", pause_at, 0, top),
     )
 
