@@ -25,6 +25,10 @@ _REASONS = {
     "done": "never signalled completion, and no task is active",
 }
 
+_OP_NAMES = {("vop", int(op)): op.name for op in VOp} | {
+    ("instruction", int(op)): op.name.lower() for op in Op
+}
+
 
 def describe(waits: Sequence[Entry], meta: Entry) -> list[dict[str, Any]]:
     """The core's waits with names, source lines and one sentence (``text``) each."""
@@ -124,8 +128,6 @@ def _progress(wait: Entry) -> str:
 def _op_name(what: str) -> str:
     """``"vop 27"`` and ``"instruction 70"`` with the names of the encoding."""
     kind, _, number = what.partition(" ")
-    if number.isdigit() and kind == "vop" and int(number) in VOp:
-        return VOp(int(number)).name
-    if number.isdigit() and kind == "instruction" and int(number) in Op:
-        return Op(int(number)).name.lower()
-    return what
+    if not number.isdigit():
+        return what
+    return _OP_NAMES.get((kind, int(number)), what)
