@@ -40,7 +40,9 @@ class ProgramError(WafersimError, ValueError):
         The color concerned, if any.
     """
 
-    def __init__(self, message: str = "", pe: tuple[int, ...] | None = None, color: int | None = None) -> None:
+    def __init__(
+        self, message: str = "", pe: tuple[int, ...] | None = None, color: int | None = None
+    ) -> None:
         super().__init__(message)
         self.pe = pe
         self.color = color
@@ -69,7 +71,9 @@ class DeadlockError(SimulationError):
         Who waits on what: PE, thread, task, op, source line, color, queue.
     """
 
-    def __init__(self, message: str = "", waits: Iterable[Mapping[str, Any]] = (), *, record: Any = None) -> None:
+    def __init__(
+        self, message: str = "", waits: Iterable[Mapping[str, Any]] = (), *, record: Any = None
+    ) -> None:
         super().__init__(message, record=record)
         self.waits: list[dict[str, Any]] = [dict(wait) for wait in waits]
 

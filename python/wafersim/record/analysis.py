@@ -59,14 +59,19 @@ def busiest_link(record: Record) -> dict[str, Any] | None:
     wavelets = int(per_link[y, x, port])
     if wavelets == 0:
         return None
-    return {"pe": [x, y], "port": Port(port).name, "wavelets": wavelets, "share": wavelets / max(1, record.cycles)}
+    return {
+        "pe": [x, y],
+        "port": Port(port).name,
+        "wavelets": wavelets,
+        "share": wavelets / max(1, record.cycles),
+    }
 
 
 def bottleneck(record: Record) -> dict[str, Any]:
     """What limited the run, as ``{"kind", "share", "pe", "text"}``; kind None if nothing ran.
 
-    The busiest link decides if it carried a wavelet in `LINK_BOUND_SHARE` of the cycles. Otherwise the PE that
-    idled least stands for the run, and the class with most of its cycles is the bottleneck.
+    The busiest link decides if it carried a wavelet in `LINK_BOUND_SHARE` of the cycles. Otherwise the PE
+    that idled least stands for the run, and the class with most of its cycles is the bottleneck.
     """
     if record.cycles == 0 or not bool(record.has_tile.any()):
         return {"kind": None, "share": None, "pe": None, "text": "nothing ran"}
@@ -83,4 +88,9 @@ def bottleneck(record: Record) -> dict[str, Any]:
     if int(classes[top]) == 0:
         return {"kind": "idle", "share": 1.0, "pe": [x, y], "text": "no PE had anything to do"}
     text = f"{_SENTENCES[top]}: {share:.0%} of the cycles of PE ({x}, {y}), the PE that idled least"
-    return {"kind": TERMS[COUNTER_COLUMNS[top]].name.removesuffix("_cycles"), "share": share, "pe": [x, y], "text": text}
+    return {
+        "kind": TERMS[COUNTER_COLUMNS[top]].name.removesuffix("_cycles"),
+        "share": share,
+        "pe": [x, y],
+        "text": text,
+    }

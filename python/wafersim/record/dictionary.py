@@ -58,8 +58,8 @@ _COUNTERS = (
     _cycles(Counter.STALL_BANK, "the extra cycles of a beat whose two memory sources hit the same banks"),
     _cycles(
         Counter.STALL_PIPELINE,
-        "the main thread waited for an earlier instruction: its cost, a register or descriptor register that is "
-        "not ready, a read after a vector write, a task's start or end",
+        "the main thread waited for an earlier instruction: its cost, a register or descriptor register that "
+        "is not ready, a read after a vector write, a task's start or end",
     ),
     _cycles(Counter.STALL_PACE, "a vector op waited because its sustained rate is below one beat per cycle"),
     _cycles(Counter.STALL_INPUT, "a vector op waited for a wavelet or for an element of a FIFO"),
@@ -73,8 +73,15 @@ _COUNTERS = (
 )
 
 _SUMS = (
-    Term("busy_cycles", "cycles", "sum", "cycles in which the PE issued something: the sum of the busy_* columns"),
-    Term("stall_cycles", "cycles", "sum", "cycles in which the PE had work and could not issue: sum of stall_*"),
+    Term(
+        "busy_cycles",
+        "cycles",
+        "sum",
+        "cycles in which the PE issued something: the sum of the busy_* columns",
+    ),
+    Term(
+        "stall_cycles", "cycles", "sum", "cycles in which the PE had work and could not issue: sum of stall_*"
+    ),
 )
 
 _EVENTS = (
@@ -83,18 +90,24 @@ _EVENTS = (
     _event(Event.VECTOR_OPS, "ops", "vector ops started, synchronous and asynchronous"),
     _event(Event.VECTOR_ELEMENTS, "elements", "elements that vector ops processed"),
     _event(Event.BANK_CONFLICTS, "beats", "beats that paid for a bank conflict"),
-    _event(Event.SRAM_READ_BYTES, "bytes", "bytes read from SRAM by loads and vector ops", "instruction fetch"),
+    _event(
+        Event.SRAM_READ_BYTES, "bytes", "bytes read from SRAM by loads and vector ops", "instruction fetch"
+    ),
     _event(Event.SRAM_WRITE_BYTES, "bytes", "bytes written to SRAM by stores and vector ops", "host copies"),
     _event(Event.WAVELETS_SENT, "wavelets", "wavelets that left the compute element for its router"),
-    _event(Event.WAVELETS_RECEIVED, "wavelets", "wavelets that entered an input queue of the compute element"),
+    _event(
+        Event.WAVELETS_RECEIVED, "wavelets", "wavelets that entered an input queue of the compute element"
+    ),
     _event(Event.IQ_HIGH_WATER, "wavelets", "most wavelets that any one input queue held", "", "high_water"),
     _event(Event.OQ_HIGH_WATER, "wavelets", "most wavelets that any one output queue held", "", "high_water"),
     _event(
         Event.ARBITRATION_LOSSES,
         "grants",
-        "times a wavelet could have moved through this router and another color or input was granted the output",
+        "times a wavelet could have moved on and another color or input was granted the output",
     ),
-    _event(Event.BACKPRESSURE, "cycles", "times a wavelet at this router waited because the next place was full"),
+    _event(
+        Event.BACKPRESSURE, "cycles", "times a wavelet at this router waited because the next place was full"
+    ),
     _event(
         Event.QUEUE_CLASHES,
         "ops",
@@ -102,19 +115,34 @@ _EVENTS = (
     ),
 )
 
-_LINKS = (Term("wavelets", "wavelets", "link", "wavelets granted through a router's output, per color; RAMP included"),)
+_LINKS = (
+    Term(
+        "wavelets", "wavelets", "link", "wavelets granted through a router's output, per color; RAMP included"
+    ),
+)
 
 _RUN = (
-    Term("cycles", "cycles", "run", "from the launch to the last event of the program", "host copies; see metrics"),
+    Term(
+        "cycles",
+        "cycles",
+        "run",
+        "from the launch to the last event of the program",
+        "host copies; see metrics",
+    ),
     Term("seconds", "s", "run", "cycles divided by the arch's clock"),
     Term(
         "status",
         "",
         "run",
-        "how the run ended: finished, stuck (nothing can happen and something waits), limit (cycles, seconds or "
-        "events), interrupted (Ctrl-C), paused, fault (the program did what the machine does not allow)",
+        "how the run ended: finished, stuck (nothing can happen and something waits), limit (cycles, seconds "
+        "or events), interrupted (Ctrl-C), paused, fault (the program did what the machine does not allow)",
     ),
-    Term("verified", "", "run", "true if the values agree with the kernel's NumPy reference, null if not checked"),
+    Term(
+        "verified",
+        "",
+        "run",
+        "true if the values agree with the kernel's NumPy reference, null if not checked",
+    ),
     Term("max_abs_error", "", "run", "largest absolute difference from the NumPy reference"),
     Term("events", "events", "run", "simulator events processed; a measure of the simulator's own work"),
     Term("wall_s", "s", "run", "host time spent in the run", "building the program, checking the values"),
@@ -124,8 +152,8 @@ _RUN = (
         "bottleneck",
         "",
         "run",
-        "what limited the run: the class of cycles that dominates on the PE that was active longest, or 'link' "
-        "if the busiest link carried a wavelet in 90 % of the cycles or more",
+        "what limited the run: the class of cycles that dominates on the PE that was active longest, or "
+        "'link' if the busiest link carried a wavelet in 90 % of the cycles or more",
     ),
     Term(
         "metrics",
@@ -133,7 +161,12 @@ _RUN = (
         "run",
         "the kernel's own figures, such as window_cycles: the window that the published measurement timed",
     ),
-    Term("window_cycles", "cycles", "run", "cycles between the two places of the program that a publication timed"),
+    Term(
+        "window_cycles",
+        "cycles",
+        "run",
+        "cycles between the two places of the program that a publication timed",
+    ),
     Term(
         "validity",
         "",
@@ -146,7 +179,9 @@ _RUN = (
 )
 
 #: every figure by name
-TERMS: dict[str, Term] = {term.name: term for group in (_COUNTERS, _SUMS, _EVENTS, _LINKS, _RUN) for term in group}
+TERMS: dict[str, Term] = {
+    term.name: term for group in (_COUNTERS, _SUMS, _EVENTS, _LINKS, _RUN) for term in group
+}
 
 #: columns of the per-PE table, in order
 PE_COLUMNS: tuple[str, ...] = tuple(term.name for group in (_COUNTERS, _SUMS, _EVENTS) for term in group)

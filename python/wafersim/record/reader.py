@@ -16,6 +16,8 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 
+Array = np.ndarray[Any, Any]
+
 #: largest JSON part
 MAX_JSON_BYTES = 16 << 20
 #: most parts a manifest may list
@@ -33,9 +35,8 @@ def open_parts(directory: Path, manifest: str, format_name: str, schema: int) ->
     if listed.get("format") != format_name:
         raise parts.damaged(f"{manifest}: format is {listed.get('format')!r}, wanted {format_name!r}"[:200])
     if listed.get("schema") != schema:
-        raise ConfigError(
-            f"record {directory}: its schema is {str(listed.get('schema'))[:20]}, this wafersim reads {schema}"
-        )
+        found = str(listed.get("schema"))[:20]
+        raise ConfigError(f"record {directory}: its schema is {found}, this wafersim reads {schema}")
     entries = listed.get("parts")
     if not isinstance(entries, dict) or len(entries) > MAX_PARTS:
         raise parts.damaged(f"{manifest}: no object 'parts' of at most {MAX_PARTS} entries")
@@ -109,12 +110,14 @@ class Parts:
             raise self.damaged(f"{name}: not a JSON object")
         return value
 
-    def array(self, name: str, *, ndim: int | None = None, shape: tuple[int, ...] | None = None) -> np.ndarray[Any, Any]:
+    def array(self, name: str, *, ndim: int | None = None, shape: tuple[int, ...] | None = None) -> Array:
         """A listed .npy part of 64-bit integers, with the wanted number of axes or shape."""
         data = self.part(name)
         found, offset = self._npy_header(name, data)
         if (shape is not None and found != shape) or (ndim is not None and len(found) != ndim):
-            raise self.damaged(f"{name}: shape is {list(found)}, wanted {list(shape) if shape else f'{ndim} axes'}")
+            raise self.damaged(
+                f"{name}: shape is {list(found)}, wanted {list(shape) if shape else f'{ndim} axes'}"
+            )
         if len(data) - offset != 8 * math.prod(found):
             raise self.damaged(f"{name}: {len(data) - offset} bytes of data for shape {list(found)}")
         return np.frombuffer(data, "<i8", offset=offset).reshape(found)

@@ -96,7 +96,7 @@ class Record:
     # -- tables --------------------------------------------------------------------------------------------
 
     def __getitem__(self, table: str) -> Table:
-        """``record["pe"]`` (columns [H, W]) or ``record["links"]`` (one row per link and color that was used)."""
+        """``record["pe"]`` (columns [H, W]) or ``record["links"]`` (a row per used link and color)."""
         if table == "pe":
             return self._pe_table
         if table == "links":
@@ -139,7 +139,8 @@ class Record:
         for index, entry in enumerate(self.colors):
             if color in (entry["number"], entry["name"]):
                 return np.asarray(self.links[index, :, :, Port[name]])
-        raise KeyError(f"color {color!r} is not used; used: {[entry['name'] or entry['number'] for entry in self.colors]}")
+        used = [entry["name"] or entry["number"] for entry in self.colors]
+        raise KeyError(f"color {color!r} is not used; used: {used}")
 
     # -- what it means -------------------------------------------------------------------------------------
 
@@ -165,7 +166,9 @@ class Record:
         wrong = self.has_tile & (total != self.cycles)
         if bool(wrong.any()):
             y, x = (int(v) for v in np.argwhere(wrong)[0])
-            raise InternalError(f"PE ({x}, {y}): its classes add up to {int(total[y, x])} of {self.cycles} cycles")
+            raise InternalError(
+                f"PE ({x}, {y}): its classes add up to {int(total[y, x])} of {self.cycles} cycles"
+            )
 
     def summary(self) -> dict[str, Any]:
         """The fields of ``wafersim run --json``, as plain Python values."""

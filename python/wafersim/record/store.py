@@ -1,4 +1,4 @@
-"""A record as a directory: ``manifest.json``, ``summary.json``, ``columns.json`` and one .npy file per column.
+"""A record as a directory: ``manifest.json``, ``summary.json``, ``columns.json``, one .npy file per column.
 
 The directory appears whole or not at all: it is written under another name, synced, and renamed. It opens
 without wafersim (NumPy and any JSON reader). Reading trusts nothing: names, sizes, hashes, headers and
@@ -54,7 +54,12 @@ def _summary(record: Record) -> dict[str, Any]:
 
 def _columns(record: Record) -> dict[str, Any]:
     pe = {
-        name: {"file": f"pe.{name}.npy", "axes": ["y", "x"], "unit": TERMS[name].unit, "is": TERMS[name].description}
+        name: {
+            "file": f"pe.{name}.npy",
+            "axes": ["y", "x"],
+            "unit": TERMS[name].unit,
+            "is": TERMS[name].description,
+        }
         for name in (*COUNTER_COLUMNS.values(), *EVENT_COLUMNS.values())
     }
     links = {
@@ -82,13 +87,14 @@ def _npy(array: np.ndarray[Any, Any]) -> bytes:
 
 def _write(directory: Path, parts: dict[str, bytes]) -> Path:
     directory = Path(os.path.abspath(directory))
-    _refuse_foreign(directory)
+    refuse_foreign(directory)
     manifest = {
         "format": FORMAT_NAME,
         "schema": RECORD_SCHEMA,
         "wafersim": __version__,
         "parts": {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in parts.items()
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in parts.items()
         },
     }
     draft = directory.with_name(f".{directory.name}.{os.getpid()}-{secrets.token_hex(4)}")
@@ -107,7 +113,8 @@ def _write(directory: Path, parts: dict[str, bytes]) -> Path:
     return directory
 
 
-def _refuse_foreign(directory: Path) -> None:
+def refuse_foreign(directory: Path) -> None:
+    """Raise if something other than a record, or nothing, is at ``directory``."""
     if not os.path.lexists(directory):
         return
     if directory.is_symlink() or not directory.is_dir():
@@ -117,7 +124,9 @@ def _refuse_foreign(directory: Path) -> None:
     except OSError as error:
         raise ConfigError(f"record: cannot read {directory}: {error.strerror}") from None
     if not empty and not (directory / MANIFEST).is_file():
-        raise ConfigError(f"record: {directory} holds files that are no record; choose another or an empty directory")
+        raise ConfigError(
+            f"record: {directory} holds files that are no record; choose another or an empty directory"
+        )
 
 
 def _swap(draft: Path, directory: Path) -> None:
@@ -180,7 +189,9 @@ def _checked_info(parts: Parts, summary: dict[str, Any]) -> dict[str, Any]:
     if status not in STATUSES:
         raise parts.damaged(f"summary.json: status is {status!r}")
     seconds = info.get("seconds")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0):
+    if seconds is not None and (
+        isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0
+    ):
         raise parts.damaged(f"summary.json: seconds is {seconds!r}")
     if not isinstance(info.get("metrics", {}), dict):
         raise parts.damaged("summary.json: metrics is no object")

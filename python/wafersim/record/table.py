@@ -62,7 +62,7 @@ class Table(Mapping[str, Column]):
         return self.to_arrow().__arrow_c_stream__(requested_schema=requested_schema)
 
     def to_arrow(self) -> Any:
-        """The table as a nanoarrow stream; cells in row-major order, columns copied once where they are strided."""
+        """The table as a nanoarrow stream; cells in row-major order, strided columns copied once."""
         try:
             import nanoarrow as na
         except ImportError:

@@ -25,7 +25,7 @@ class Baseline:
             self._counts = machine.counters().copy(), machine.events().copy(), machine.link_wavelets().copy()
 
     def since(self, machine: Any) -> tuple[Array, Array, Array]:
-        """Counters, events and link wavelets since this moment; the machine's own arrays if it was cycle 0."""
+        """Counters, events and link wavelets since then; the machine's own arrays if it was cycle 0."""
         counters, events, links = machine.counters(), machine.events(), machine.link_wavelets()
         if self._counts is None:
             return counters, events, links

@@ -47,7 +47,9 @@ class FunctionTable:
         missing = [arg for arg, _ in wanted if arg not in given and arg not in kwargs]
         for problem, names in (("given twice", twice), ("unknown", unknown), ("missing", missing)):
             if names:
-                raise ConfigError(f"launch: argument {names[0]!r} is {problem}; {self.signature(name)} wanted")
+                raise ConfigError(
+                    f"launch: argument {names[0]!r} is {problem}; {self.signature(name)} wanted"
+                )
         if len(args) > len(wanted):
             raise ConfigError(f"launch: {len(args)} arguments given, {self.signature(name)} wanted")
         given |= kwargs

@@ -1,8 +1,9 @@
-"""Exported symbols over rectangles of PEs: where they lie, and typed reads and writes without needless copies."""
+"""Exported symbols over rectangles of PEs: where they lie, typed reads and writes without needless copies."""
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 
 from wafersim.errors import ConfigError, ProgramError
 from wafersim.simulate import values
+
+Array = np.ndarray[Any, Any]
 
 Rect = tuple[int, int, int, int]
 
@@ -43,7 +46,7 @@ class SymbolTable:
         Tile of each PE, -1 none.
     """
 
-    def __init__(self, symbols: Mapping[str, Mapping[str, Mapping[str, Any]]], tile_map: np.ndarray[Any, Any]) -> None:
+    def __init__(self, symbols: Mapping[str, Mapping[str, Mapping[str, Any]]], tile_map: Array) -> None:
         self._tile_map = tile_map
         self._height, self._width = tile_map.shape
         self._places = {name: _places(name, tiles) for name, tiles in symbols.items()}
@@ -70,12 +73,16 @@ class SymbolTable:
             raise _hole(name, ids, x, y, rect)
         words = values.encode_bits(typed, type_name).astype(values.sram_dtype(type_name), copy=False)
         for place, rx, ry, rw, rh in _pieces(ids, places):
-            part = words[ry : ry + rh, rx : rx + rw] if per_pe else np.broadcast_to(words, (rh, rw, *words.shape))
+            part = (
+                words[ry : ry + rh, rx : rx + rw]
+                if per_pe
+                else np.broadcast_to(words, (rh, rw, *words.shape))
+            )
             for row, rows in _row_blocks(rh, rw * place.num_bytes):
                 block = np.ascontiguousarray(part[row : row + rows])
                 machine.write(x + rx, y + ry + row, rw, rows, place.address, _as_bytes(block, rows, rw))
 
-    def read(self, machine: Any, name: str, rect: Rect | None) -> np.ndarray[Any, Any]:
+    def read(self, machine: Any, name: str, rect: Rect | None) -> Array:
         """Read a symbol; see `Simulator.read`."""
         (x, y, w, h), ids, places = self._region(name, rect)
         shape, type_name = _common(name, places)
@@ -99,7 +106,7 @@ class SymbolTable:
             raise ProgramError(f"symbol {name!r}: PE ({x}, {y}) has none", pe=(x, y))
         return places[int(ids[0, 0])]
 
-    def _region(self, name: str, rect: Rect | None) -> tuple[Rect, np.ndarray[Any, Any], list[Place]]:
+    def _region(self, name: str, rect: Rect | None) -> tuple[Rect, Array, list[Place]]:
         ids, places = self._ids(name)
         x, y, w, h = self.rectangle(name) if rect is None else self._checked(rect, name)
         return (x, y, w, h), ids[y : y + h, x : x + w], places
@@ -108,19 +115,23 @@ class SymbolTable:
         try:
             x, y, w, h = (int(v) for v in rect)
         except (TypeError, ValueError):
-            raise ConfigError(f"symbol {name!r}: rect must be (x, y, width, height), {rect!r} given") from None
+            raise ConfigError(
+                f"symbol {name!r}: rect must be (x, y, width, height), {rect!r} given"
+            ) from None
         if x < 0 or y < 0 or w < 1 or h < 1 or x + w > self._width or y + h > self._height:
             raise ConfigError(
                 f"symbol {name!r}: rectangle x={x} y={y} {w}x{h} leaves the {self._width}x{self._height} grid"
             )
         return x, y, w, h
 
-    def _ids(self, name: str) -> tuple[np.ndarray[Any, Any], list[Place]]:
+    def _ids(self, name: str) -> tuple[Array, list[Place]]:
         """Map [H, W] of place numbers (-1 none) and the distinct places."""
         by_tile = self._places.get(name)
         if by_tile is None:
             near = difflib.get_close_matches(name, self._places, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; exported: {', '.join(self.names) or 'none'}"
+            hint = (
+                f"; did you mean {near[0]!r}?" if near else f"; exported: {', '.join(self.names) or 'none'}"
+            )
             raise ConfigError(f"symbol {name!r} is not exported by the program{hint}")
         distinct = list(dict.fromkeys(by_tile.values()))
         lookup = np.full(max(int(self._tile_map.max(initial=-1)), *by_tile) + 2, -1, np.int32)
@@ -144,13 +155,13 @@ def _places(name: str, tiles: Mapping[str, Mapping[str, Any]]) -> dict[int, Plac
 def _common(name: str, places: list[Place]) -> tuple[tuple[int, ...], str]:
     kinds = {(place.shape, place.type) for place in places}
     if len(kinds) > 1:
-        raise ProgramError(f"symbol {name!r}: tiles export it with different shapes or types: {sorted(map(str, kinds))}")
+        raise ProgramError(
+            f"symbol {name!r}: tiles export it with different shapes or types: {sorted(map(str, kinds))}"
+        )
     return places[0].shape, places[0].type
 
 
-def _fit(
-    array: np.ndarray[Any, Any], w: int, h: int, shape: tuple[int, ...], what: str
-) -> tuple[np.ndarray[Any, Any], bool]:
+def _fit(array: Array, w: int, h: int, shape: tuple[int, ...], what: str) -> tuple[Array, bool]:
     """The array shaped ``[h, w, *shape]`` (True), or ``[*shape]`` for all PEs alike (False)."""
     if array.ndim == 0:
         return np.broadcast_to(array, shape), False
@@ -167,19 +178,19 @@ def _fit(
     )
 
 
-def _hole(name: str, ids: np.ndarray[Any, Any], x: int, y: int, rect: Rect | None) -> ProgramError:
+def _hole(name: str, ids: Array, x: int, y: int, rect: Rect | None) -> ProgramError:
     row, col = (int(v) for v in np.argwhere(ids < 0)[0])
     hint = "name a rect whose PEs all have it" if rect is None else "choose a smaller rect"
     return ProgramError(f"symbol {name!r}: PE ({x + col}, {y + row}) has none; {hint}", pe=(x + col, y + row))
 
 
-def _pieces(ids: np.ndarray[Any, Any], places: list[Place]) -> Iterator[tuple[Place, int, int, int, int]]:
+def _pieces(ids: Array, places: list[Place]) -> Iterator[tuple[Place, int, int, int, int]]:
     """Rectangles (place, x, y, w, h) of one place each: bands of equal rows, cut where columns change."""
     tops = [0, *(np.flatnonzero((ids[1:] != ids[:-1]).any(axis=1)) + 1).tolist(), ids.shape[0]]
-    for top, bottom in zip(tops[:-1], tops[1:], strict=True):
+    for top, bottom in itertools.pairwise(tops):
         row = ids[top]
         cuts = [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1).tolist(), row.size]
-        for left, right in zip(cuts[:-1], cuts[1:], strict=True):
+        for left, right in itertools.pairwise(cuts):
             if row[left] >= 0:
                 yield places[int(row[left])], left, top, right - left, bottom - top
 
@@ -190,5 +201,5 @@ def _row_blocks(height: int, row_bytes: int) -> Iterator[tuple[int, int]]:
         yield row, min(step, height - row)
 
 
-def _as_bytes(block: np.ndarray[Any, Any], h: int, w: int) -> np.ndarray[Any, Any]:
+def _as_bytes(block: Array, h: int, w: int) -> Array:
     return block.reshape(h, w, -1).view(np.uint8).reshape(h, w, -1)

@@ -171,7 +171,9 @@ def did_you_mean(name: str, names: Any) -> str:
 def parse_grid(grid: Any) -> tuple[int, int]:
     """``(width, height)`` from ``"WxH"`` or a pair."""
     sides = grid.lower().split("x") if isinstance(grid, str) else grid
-    problem = ConfigError(f"grid {grid!r}: WIDTHxHEIGHT with sides 1 .. {MAX_GRID_SIDE} wanted, for example 32x32")
+    problem = ConfigError(
+        f"grid {grid!r}: WIDTHxHEIGHT with sides 1 .. {MAX_GRID_SIDE} wanted, for example 32x32"
+    )
     if not isinstance(sides, list | tuple) or len(sides) != 2:
         raise problem
     numbers = []
@@ -187,4 +189,6 @@ def parse_grid(grid: Any) -> tuple[int, int]:
 def _check_fits(arch: Arch, width: int, height: int) -> None:
     most_x, most_y = int(arch.usable_width), int(arch.usable_height)
     if width > most_x or height > most_y:
-        raise ConfigError(f"grid {width}x{height} does not fit on {arch.name}: at most {most_x}x{most_y} PEs are usable")
+        raise ConfigError(
+            f"grid {width}x{height} does not fit on {arch.name}: at most {most_x}x{most_y} PEs are usable"
+        )

@@ -116,7 +116,7 @@ class Simulator:
         return np.asarray(raw).view(values.sram_dtype(place.type)).reshape(place.shape)
 
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
-        """Launch a function on every PE that exports it; arguments by place or by name, of the declared types."""
+        """Launch a function on every PE that exports it; arguments by place or by name."""
         self._machine.launch(*self._functions.call(function, args, kwargs))
 
     # -- running -------------------------------------------------------------------------------------------
@@ -148,8 +148,8 @@ class Simulator:
         Returns
         -------
         Record
-            Status ``finished``, ``limit``, ``interrupted`` (Ctrl-C) or ``paused``; also ``stuck`` or ``fault`` if
-            ``raise_on_stuck`` is off.
+            Status ``finished``, ``limit``, ``interrupted`` (Ctrl-C) or ``paused``; ``stuck`` or ``fault``
+            if ``raise_on_stuck`` is off.
 
         Raises
         ------
@@ -250,7 +250,9 @@ def _new_machine(tables: Mapping[str, Array], arch: Arch, seed: int) -> Any:
     try:
         from wafersim import _core
     except ImportError as error:
-        raise InternalError(f"the compiled core cannot be loaded ({error}); reinstall: pip install .") from None
+        raise InternalError(
+            f"the compiled core cannot be loaded ({error}); reinstall: pip install ."
+        ) from None
     return _core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
 
 

@@ -28,7 +28,8 @@ def leftover_line(entry: Entry, meta: Entry) -> str:
     named = _named(entry, meta)
     place = f"PE ({named['pe'][0]}, {named['pe'][1]})" if "pe" in named else "a PE"
     color = f" of color {_color(named, meta)}" if _has(named, "color") else ""
-    return f"{place}: {entry.get('count', 'some')} wavelets{color} were left in {entry.get('place', 'the fabric')}"
+    where = entry.get("place", "the fabric")
+    return f"{place}: {entry.get('count', 'some')} wavelets{color} were left in {where}"
 
 
 def headline(waits: Sequence[Entry], cycles: int) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 
+Array = np.ndarray[Any, Any]
+
 #: machine type -> NumPy dtype of what the user hands in and gets back
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(code)
@@ -32,7 +34,7 @@ def _known(type_name: str) -> str:
     return type_name
 
 
-def as_typed(value: Any, type_name: str, what: str) -> np.ndarray[Any, Any]:
+def as_typed(value: Any, type_name: str, what: str) -> Array:
     """Array of the type's dtype holding exactly what ``value`` says.
 
     Raises
@@ -54,7 +56,7 @@ def as_typed(value: Any, type_name: str, what: str) -> np.ndarray[Any, Any]:
     return _as_floats(array, dtype, type_name, what)
 
 
-def _as_integers(array: np.ndarray[Any, Any], dtype: np.dtype[Any], type_name: str, what: str) -> np.ndarray[Any, Any]:
+def _as_integers(array: Array, dtype: np.dtype[Any], type_name: str, what: str) -> Array:
     info = np.iinfo(dtype)
     if array.size:
         if array.dtype.kind == "f" and not bool(np.all(np.isfinite(array) & (np.trunc(array) == array))):
@@ -66,7 +68,7 @@ def _as_integers(array: np.ndarray[Any, Any], dtype: np.dtype[Any], type_name: s
     return array.astype(dtype)
 
 
-def _as_floats(array: np.ndarray[Any, Any], dtype: np.dtype[Any], type_name: str, what: str) -> np.ndarray[Any, Any]:
+def _as_floats(array: Array, dtype: np.dtype[Any], type_name: str, what: str) -> Array:
     with np.errstate(over="ignore"):
         result = array.astype(dtype)
         stored = decode_bits(encode_bits(result, type_name), type_name)
@@ -76,14 +78,14 @@ def _as_floats(array: np.ndarray[Any, Any], dtype: np.dtype[Any], type_name: str
     return result
 
 
-def encode_bits(array: np.ndarray[Any, Any], type_name: str) -> np.ndarray[Any, Any]:
+def encode_bits(array: Array, type_name: str) -> Array:
     """Array as it lies in SRAM: unchanged, or 16-bit words for the types that NumPy lacks."""
     if type_name not in _SHORT_FLOATS:
         return array
     return _to_short(array, *_SHORT_FLOATS[type_name])
 
 
-def decode_bits(words: np.ndarray[Any, Any], type_name: str) -> np.ndarray[Any, Any]:
+def decode_bits(words: Array, type_name: str) -> Array:
     """Inverse of `encode_bits`; bf16 and cb16 come back as float32."""
     if type_name not in _SHORT_FLOATS:
         return words
@@ -95,7 +97,7 @@ def sram_dtype(type_name: str) -> np.dtype[Any]:
     return np.dtype("<u2") if type_name in _SHORT_FLOATS else DTYPES[_known(type_name)]
 
 
-def _to_short(array: np.ndarray[Any, Any], exponent_bits: int, mantissa_bits: int) -> np.ndarray[Any, Any]:
+def _to_short(array: Array, exponent_bits: int, mantissa_bits: int) -> Array:
     value = np.abs(array.astype(np.float64))
     bias = (1 << (exponent_bits - 1)) - 1
     finite = np.where(np.isfinite(value), value, 0.0)
@@ -112,7 +114,7 @@ def _to_short(array: np.ndarray[Any, Any], exponent_bits: int, mantissa_bits: in
     return np.asarray(bits | sign).astype("<u2")
 
 
-def _from_short(words: np.ndarray[Any, Any], exponent_bits: int, mantissa_bits: int) -> np.ndarray[Any, Any]:
+def _from_short(words: Array, exponent_bits: int, mantissa_bits: int) -> Array:
     bits = words.astype(np.int64)
     bias = (1 << (exponent_bits - 1)) - 1
     exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1)
@@ -130,7 +132,9 @@ def argument_bits(value: Any, type_name: str, what: str) -> int:
     """Raw 64 bits of a launch argument: integers sign-extended, floats in the low bits."""
     typed = as_typed(value, type_name, what)
     if typed.size != 1:
-        raise ConfigError(f"{what}: one number of type {type_name} wanted, array of shape {typed.shape} given")
+        raise ConfigError(
+            f"{what}: one number of type {type_name} wanted, array of shape {typed.shape} given"
+        )
     if DTYPES[type_name].kind in "iu":
         return int(typed.reshape(())) & 0xFFFF_FFFF_FFFF_FFFF
     return int.from_bytes(encode_bits(typed.reshape(1), type_name).tobytes(), "little")
