@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+_HEX = ("switchable_mask", "color_config_base", "switch_config_base")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Constant:
     """One value of an arch and where it comes from.
@@ -39,6 +42,21 @@ class Constant:
         if isinstance(self.value, Simd):
             return self.value.name
         return list(self.value) if isinstance(self.value, tuple) else self.value
+
+    def text(self) -> str:
+        """The value for people: hexadecimal masks and addresses, ``9/4`` for a pace."""
+        value = self.plain_value()
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if self.name in _HEX and value >= 0:
+            return f"{value:#x}"
+        if isinstance(value, list):
+            return ("/" if self.name.endswith(".pace") else " ").join(map(str, value))
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    def provenance(self) -> str:
+        """The source, and the rows of a fit."""
+        return self.source + (f" [fitted on {', '.join(self.fitted_on)}]" if self.fitted_on else "")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
