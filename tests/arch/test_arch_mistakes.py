@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (one mistake, one line)
+
 """Mistakes in arch files: each gives one clear line with place, problem and hint."""
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from wafersim.arch.fields import DERIVED, fields
 from wafersim.errors import ConfigError
-from wafersim.program.schema import ARCH_INTS, ArchInt, Simd, VOp, VOpCost
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class Constant:
 
     def plain_value(self) -> Any:
         """The value as JSON and TOML have it: lists, and the name of a mode."""
-        if isinstance(self.value, Simd):
+        if isinstance(self.value, enum.Enum):
             return self.value.name
         return list(self.value) if isinstance(self.value, tuple) else self.value
 
@@ -74,6 +74,8 @@ class VOpTiming(TypedDict):
 
 class Arch:
     """The constants of a machine; immutable.
+
+    The schema of the machine program is imported where it is used: its room stands above this one.
 
     Values are attributes (``arch.hop_cycles``); ``arch.get("hop_cycles")`` also has unit, source and
     confidence.  Make one with :meth:`load` or, from another one, with :meth:`replace`.
@@ -157,6 +159,8 @@ class Arch:
     @property
     def vop(self) -> dict[str, VOpTiming]:
         """Timing of each vector op, by name."""
+        from wafersim.program.schema import VOp
+
         c = self._constants
         return {
             op.name: {
@@ -180,6 +184,8 @@ class Arch:
         """The constants the engine reads, int64 ``[ARCH_INTS]``, laid out as ``ArchInt``; unused slots 0."""
         import numpy as np
 
+        from wafersim.program.schema import ARCH_INTS, ArchInt
+
         out = np.zeros(ARCH_INTS, dtype=np.int64)
         for slot in ArchInt:
             if slot in (ArchInt.IQ_DEPTH0, ArchInt.OQ_DEPTH0):
@@ -192,6 +198,8 @@ class Arch:
     def vop_costs(self) -> npt.NDArray[np.int32]:
         """Timing of the vector ops, int32 ``[len(VOp), 4]`` with the columns of ``VOpCost``."""
         import numpy as np
+
+        from wafersim.program.schema import VOp, VOpCost
 
         out = np.zeros((len(VOp), len(VOpCost)), dtype=np.int32)
         for name, t in self.vop.items():

@@ -24,6 +24,10 @@ def arch_group() -> None:
     """The machines: constants with unit, source and confidence."""
 
 
+#: The name under which the command line looks it up.
+arch = arch_group
+
+
 @arch_group.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def list_command(as_json: bool) -> None:
