@@ -1,4 +1,3 @@
-
 """Mistakes in arch files: each gives one clear line with place, problem and hint."""
 
 from __future__ import annotations
