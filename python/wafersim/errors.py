@@ -1,24 +1,22 @@
-"""The exceptions of wafersim: one clear line each, with what, where, found, allowed and a hint."""
+"""The errors of wafersim: one clear line each, with what, where, found, allowed and a hint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
 class WafersimError(Exception):
-    """Base of everything wafersim raises on purpose."""
+    """Base of every error that wafersim raises on purpose."""
 
 
 class ConfigError(WafersimError, ValueError):
-    """Bad input: an arch file, an option or a parameter.
+    """A request cannot be carried out as written: unknown name, bad value, unreadable file.
 
-    Parameters
+    Attributes
     ----------
-    message
-        One line, or one line per fault.
-    faults
-        The single faults, if several were found in one go.
+    faults : tuple of str
+        The single faults, if several were found in one go; else the message alone.
     """
 
     def __init__(self, message: str = "", faults: Iterable[str] = ()) -> None:
@@ -32,16 +30,14 @@ class ConfigError(WafersimError, ValueError):
 
 
 class ProgramError(WafersimError, ValueError):
-    """A machine program that breaks a rule; carries the place.
+    """A machine program breaks a rule of the machine.
 
-    Parameters
+    Attributes
     ----------
-    message
-        What is wrong, where, what was found and what is allowed.
-    pe
-        ``(x, y)`` of a PE, or ``(x, y, width, height)`` of a rectangle of PEs.
-    color
-        Color number.
+    pe : tuple of int or None
+        ``(x, y)`` of a PE or ``(x, y, width, height)`` of a rectangle, if the error has a place.
+    color : int or None
+        The color concerned, if any.
     """
 
     def __init__(
@@ -53,24 +49,62 @@ class ProgramError(WafersimError, ValueError):
 
 
 class SimulationError(WafersimError, RuntimeError):
-    """A run that could not go on."""
+    """A run ended otherwise than it should.
+
+    Attributes
+    ----------
+    record : Record or None
+        What was recorded up to the end of the run.
+    """
+
+    def __init__(self, message: str = "", *, record: Any = None) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 class DeadlockError(SimulationError):
-    """A stuck run; ``waits`` says who waits on what, one dict per waiter."""
+    """Nothing can happen any more and something that is no daemon still waits.
 
-    def __init__(self, message: str = "", waits: Iterable[dict[str, Any]] = ()) -> None:
-        super().__init__(message)
-        self.waits: list[dict[str, Any]] = list(waits)
+    Attributes
+    ----------
+    waits : list of dict
+        Who waits on what: PE, thread, task, op, source line, color, queue.
+    """
+
+    def __init__(
+        self, message: str = "", waits: Iterable[Mapping[str, Any]] = (), *, record: Any = None
+    ) -> None:
+        super().__init__(message, record=record)
+        self.waits: list[dict[str, Any]] = [dict(wait) for wait in waits]
 
 
 class LimitError(SimulationError):
-    """A run that reached its limit of cycles, seconds or events."""
+    """A run reached its limit of cycles, seconds or events."""
 
 
 class FaultError(SimulationError):
-    """A program that did something the machine refuses while it ran."""
+    """The program did something that the machine does not allow.
+
+    Attributes
+    ----------
+    pe : tuple of int or None
+        ``(x, y)`` of the PE.
+    fault : dict
+        What the core says about it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        pe: tuple[int, int] | None = None,
+        fault: Mapping[str, Any] | None = None,
+        *,
+        record: Any = None,
+    ) -> None:
+        super().__init__(message, record=record)
+        self.pe = pe
+        self.fault: dict[str, Any] = dict(fault or {})
 
 
 class InternalError(WafersimError):
-    """A bug of wafersim itself."""
+    """A mistake of wafersim itself; please report it."""

@@ -32,8 +32,9 @@ def show(value: object) -> str:
 
 def closest(word: str, candidates: Iterable[str]) -> str:
     """``Did you mean 'x'?`` or the empty string."""
-    found = difflib.get_close_matches(word.lower()[:80], list(candidates), n=1, cutoff=0.6)
-    return f"Did you mean {found[0]!r}?" if found else ""
+    by_lower = {c.lower(): c for c in candidates}
+    found = difflib.get_close_matches(word.lower()[:80], list(by_lower), n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[found[0]]!r}?" if found else ""
 
 
 def sentences(*parts: str) -> str:
@@ -159,7 +160,7 @@ def _check_pace(v: Mapping[str, Any], need: _Need) -> None:
     need(
         num >= den,
         "ramp_pace_num ramp_pace_den",
-        f"ramp_pace_num/ramp_pace_den is {num}/{den}, allowed 1 or more. The ramp passes at most one wavelet a cycle",
+        f"ramp_pace_num/ramp_pace_den is {num}/{den}, allowed 1 or more (at most one wavelet a cycle)",
     )
 
 
@@ -179,7 +180,7 @@ def _check_colors(v: Mapping[str, Any], need: _Need) -> None:
     need(
         mask < 1 << colors or colors == NUM_COLORS,
         "num_colors switchable_mask",
-        f"switchable_mask is {mask:#x} but there are {colors} colors. The mask may be at most {(1 << colors) - 1:#x}",
+        f"switchable_mask is {mask:#x} but there are {colors} colors (at most {(1 << colors) - 1:#x})",
     )
 
 
