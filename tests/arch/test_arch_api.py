@@ -28,7 +28,7 @@ def test_a_users_file(tmp_path: Path) -> None:
         hop_cycles = 3
         default_simd = "OFF"
         system_power_watts = 20_000
-        link_buffer = { value = 6, unit = "wavelets", source = "2 hops", confidence = "derived", note = "why" }
+        link_buffer = { value = 6, unit = "wavelets", source = "2 hops", confidence = "derived", note = "y" }
 
         [vop.fmacs]
         beat_cycles = 1
@@ -47,7 +47,7 @@ def test_a_users_file(tmp_path: Path) -> None:
     hop = arch.get("hop_cycles")
     assert (hop.source, hop.confidence, hop.unit, hop.note) == ("what-if study", "choice", "cycles", "")
     link = arch.get("link_buffer")
-    assert (link.value, link.source, link.confidence, link.note) == (6, "2 hops", "derived", "why")
+    assert (link.value, link.source, link.confidence, link.note) == (6, "2 hops", "derived", "y")
     assert arch.vop["fmacs"] == {"simd": 1, "beat_cycles": 1, "pace": [9, 8]}
     assert (arch.get("vop.fmacs.pace").source, arch.get("vop.fmacs.pace").note) == ("row", "for both")
     assert arch.get("vop.fmacs.simd") == base.get("vop.fmacs.simd")
@@ -82,7 +82,8 @@ def test_round_trip_of_a_preset(name: str, tmp_path: Path) -> None:
 def test_round_trip_of_a_changed_arch(tmp_path: Path) -> None:
     arch = Arch.load("wse3").replace(
         name="mine", source='quotes " \\ and \x7f\n new lines, ö', hop_cycles=7, iq_depth=[3, 2],
-        ut_free_choice=True, default_simd="SIMD_64", clock_hz=10**9, host_link_bits_per_second=2.5e11, color_config_base=-1,
+        ut_free_choice=True, default_simd="SIMD_64", clock_hz=10**9, host_link_bits_per_second=2.5e11,
+        color_config_base=-1,
         vop={"fmacs": {"pace": [9, 8]}, "fadds": {"simd": 2}})  # fmt: skip
     path = tmp_path / "x.toml"
     path.write_text(arch.to_toml())

@@ -34,7 +34,8 @@ TABLES: dict[str, tuple[str, int | None]] = {
 class MachineProgram:
     """A program for the machine: tables of `schema` plus metadata; the arrays are read-only.
 
-    Attributes: ``tables`` (name -> array), ``meta`` (JSON-like dict), ``warnings`` (findings of the last check).
+    Attributes: ``tables`` (name -> array), ``meta`` (JSON-like dict), ``warnings`` (findings of the last
+    check).
     """
 
     def __init__(self, tables: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:

@@ -1,0 +1,87 @@
+"""Configuration words of generation 2: color and switch registers above SRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .state import Route
+
+# masks are stored N, E, S, W, R = bits 0..4; the words hold R, N, S, E, W = bits 4..0
+_WORD_BITS = ((4, 4), (3, 0), (2, 2), (1, 1), (0, 3))  # (bit in the word, port)
+_DIRECTION_OF_PORT = {3: 0, 1: 1, 2: 2, 0: 3, 4: 4}
+_PORT_OF_DIRECTION = {d: p for p, d in _DIRECTION_OF_PORT.items()}
+INVALID = 5
+
+
+def mask_to_word(mask: int) -> int:
+    return sum(1 << bit for bit, port in _WORD_BITS if mask >> port & 1)
+
+
+def word_to_mask(bits: int) -> int:
+    return sum(1 << port for bit, port in _WORD_BITS if bits >> bit & 1)
+
+
+def read_color(route: Route) -> int:
+    """The color word."""
+    inputs, outputs = route.positions[0]
+    word = mask_to_word(inputs) << 5 | mask_to_word(outputs)
+    word |= route.swap_y << 10 | route.swap_x << 11 | route.pop_mode << 12 | route.teardown << 14
+    return word
+
+
+def swap_changes(route: Route, word: int) -> bool:
+    return bool(word >> 11 & 1) != route.swap_x or bool(word >> 10 & 1) != route.swap_y
+
+
+def write_color(route: Route, word: int) -> Callable[[], None]:
+    """The act of writing the color word."""
+
+    def act() -> None:
+        route.positions[0] = (word_to_mask(word >> 5 & 31), word_to_mask(word & 31))
+        route.pop_mode = word >> 12 & 3
+        route.teardown = bool(word >> 14 & 1)
+
+    return act
+
+
+def _single(mask: int) -> int | None:
+    return mask.bit_length() - 1 if mask and mask & (mask - 1) == 0 else None
+
+
+def _field(route: Route, k: int) -> int:
+    if k >= route.num_positions:
+        return INVALID
+    (in0, out0), (in_k, out_k) = route.positions[0], route.positions[k]
+    out, inp = _single(out_k), _single(in_k)
+    if in_k == in0 and out is not None:
+        return _DIRECTION_OF_PORT[out]
+    if out_k == out0 and inp is not None:
+        return 8 | _DIRECTION_OF_PORT[inp]
+    return INVALID
+
+
+def read_switch(route: Route) -> int:
+    """The switch word."""
+    word = sum(_field(route, k) << 4 * (k - 1) for k in (1, 2, 3))
+    return word | route.ring << 12 | route.position << 13
+
+
+def write_switch(route: Route, word: int) -> Callable[[], None]:
+    """The act of writing the switch word."""
+
+    def act() -> None:
+        in0, out0 = route.positions[0]
+        count = 1
+        for k in (1, 2, 3):
+            bits = word >> 4 * (k - 1) & 15
+            port = _PORT_OF_DIRECTION.get(bits & 7)
+            if port is None:
+                route.positions[k] = (0, 0)
+                continue
+            count = k + 1
+            route.positions[k] = (1 << port, out0) if bits & 8 else (in0, 1 << port)
+        route.num_positions = count
+        route.ring = bool(word >> 12 & 1)
+        route.position = word >> 13 & 3
+
+    return act

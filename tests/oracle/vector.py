@@ -1,0 +1,631 @@
+"""Vector operations: operands, start, beats, completion (section 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wafersim.program.schema import (
+    ENDLESS,
+    VOP_SHAPE,
+    ArchInt,
+    CodeCol,
+    Counter,
+    DsdCol,
+    DsdKind,
+    Event,
+    OnControl,
+    Op,
+    OperandKind,
+    Priority,
+    SettingsCol,
+    Simd,
+    VOp,
+    VOpCost,
+)
+
+from .elements import ADDC16, DFILT, ELEMENT
+from .state import Dsr, Fault, MemoryFifo, Pe
+
+if TYPE_CHECKING:
+    from .run import Machine
+
+assert ArchInt  # re-exported for readers: constants live on machine.arch
+
+MEM, FABIN, FABOUT, FIFO = int(DsdKind.MEM), int(DsdKind.FABIN), int(DsdKind.FABOUT), int(DsdKind.FIFO)
+REG, PTR, IMM = 10, 11, 12  # operand kinds that are no descriptors
+OFF, SIMD_64, SIMD_32_OR_64 = int(Simd.OFF), int(Simd.SIMD_64), int(Simd.SIMD_32_OR_64)
+SHAPES = {int(v): shape for v, shape in VOP_SHAPE.items()}
+MAP_CODE = -1
+BASE, ELEM_BYTES, NDIM = int(DsdCol.BASE), int(DsdCol.ELEM_BYTES), int(DsdCol.NDIM)
+EXT0, STR0 = int(DsdCol.EXT0), int(DsdCol.STR0)
+DEFAULT_SETTINGS = [0, -1, -1, -1, -1, 0, -1, -1, 0, 0, -1]
+
+# what a live op does or waits for in a cycle
+BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
+
+
+class Operand:
+    """An operand as read at the start of the op."""
+
+    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "value")
+
+    def __init__(self, kind: int, nbytes: int) -> None:
+        self.kind, self.bytes = kind, nbytes
+        self.desc: list[int] = []
+        self.dsr: Dsr | None = None
+        self.fifo: MemoryFifo | None = None
+        self.queue = self.reg = self.address = self.value = 0
+
+    def length(self) -> int | None:
+        """Element count, None for ever."""
+        d = self.desc
+        count = d[EXT0]
+        if self.fifo is not None:
+            override = self.fifo.read_length if self.value == 0 else self.fifo.write_length
+            count = d[EXT0] if override < 0 else override
+        if count == ENDLESS:
+            return None
+        if self.kind == MEM:
+            for k in range(1, d[NDIM]):
+                count *= d[EXT0 + k]
+        return count
+
+    def element_address(self, i: int) -> int:
+        """Address of element i of a memory descriptor."""
+        d = self.desc
+        offset = 0
+        for k in range(d[NDIM] - 1):
+            offset += d[STR0 + k] * (i % d[EXT0 + k])
+            i //= d[EXT0 + k]
+        return d[BASE] + d[ELEM_BYTES] * (offset + d[STR0 + d[NDIM] - 1] * i)
+
+
+def decode_operand(pe: Pe, encoded: int, nbytes: int, imm: int, is_dst: bool) -> Operand | None:
+    """Read an operand of the instruction; None if it names nothing."""
+    if encoded < 0 or encoded >> 24 == OperandKind.NONE:
+        return None
+    kind, value = encoded >> 24, encoded & 0xFFFFFF
+    if kind == OperandKind.DSR:
+        dsr = pe.dsrs[value]
+        if dsr.desc is None:
+            raise Fault(f"DSR {value} was never loaded")
+        one = Operand(dsr.desc[DsdCol.KIND], nbytes or dsr.desc[ELEM_BYTES])
+        one.desc, one.dsr = list(dsr.desc), dsr
+        one.queue = dsr.desc[DsdCol.QUEUE]
+        one.value = int(is_dst)
+        if one.kind == FIFO:
+            one.fifo = pe.memory_fifos[dsr.desc[DsdCol.FIFO]]
+        return one
+    if kind == OperandKind.REG:
+        one = Operand(REG, nbytes)
+        one.reg = value
+    elif kind == OperandKind.PTR:
+        one = Operand(PTR, nbytes)
+        one.address = pe.regs[value]
+    else:
+        one = Operand(IMM, nbytes)
+        one.value = imm & 0xFFFFFFFF
+    return one
+
+
+class VecOp:
+    """A vector op; live from its start to its completion."""
+
+    def __init__(self, machine: Machine, pe: Pe, ins: list[int]) -> None:
+        self.ins = ins
+        self.is_map = ins[CodeCol.OP] == Op.MAP
+        self.vop = MAP_CODE if self.is_map else ins[CodeCol.TYPE]
+        self.imm = ins[CodeCol.IMM2]
+        self._read_operands(pe)
+        self.settings = self._find_settings(machine, pe)
+        s = self.settings
+        self.is_async = bool(s[SettingsCol.ASYNC]) and not self.is_map
+        self.on_control = s[SettingsCol.ON_CONTROL]
+        self.simd = s[SettingsCol.SIMD] if s[SettingsCol.SIMD] >= 0 else machine.arch.default_simd
+        self.length = self._find_length()
+        index_reg = s[SettingsCol.INDEX_REG]
+        self.index = pe.regs[index_reg] & 0xFFFF if index_reg >= 0 else 0
+        self.fabin = [o for o in self.sources if o.kind == FABIN]
+        self.memory = [o for o in self.sources if o.kind == MEM]
+        self.fifos = [o for o in self.sources if o.kind == FIFO]
+        dst = self.dst
+        self.scalar_dst = dst is not None and dst.kind in (REG, PTR)
+        self.to_fabric = dst is not None and dst.kind == FABOUT
+        self.color = -1
+        if dst is not None and dst.kind == FABOUT:
+            bound = pe.oq[dst.queue].color
+            self.color = bound if bound >= 0 else dst.desc[DsdCol.COLOR]
+        self.advance_switch = bool(s[SettingsCol.ADVANCE_SWITCH]) or (
+            dst is not None and dst.kind == FABOUT and bool(dst.desc[DsdCol.ADVANCE_SWITCH])
+        )
+        self.elements = self.beats = self.carry = 0
+        self.first_beat = -1
+        self.next_beat = 0
+        self.complete = False
+        self.stage = "read"
+        self.width = self._fixed_width(machine)
+
+    def _read_operands(self, pe: Pe) -> None:
+        c, imm = self.ins, self.imm
+        count, dst_bytes, s0, s1 = 2, 0, 0, 0
+        if not self.is_map:
+            dst_bytes, s0, s1, count = SHAPES[self.vop]
+        imm = 0 if self.is_map else imm
+        a = decode_operand(pe, c[CodeCol.A], s0, imm, False)
+        b = decode_operand(pe, c[CodeCol.B], s0 if count == 1 else s1, imm, False)
+        third = decode_operand(pe, c[CodeCol.C], s1, imm, False) if count == 3 else None
+        if self.is_map:
+            a = a if a is not None and a.dsr else None
+            b = b if b is not None and b.dsr else None
+        elif count == 1:
+            a, b = a or b, None
+        self.dst = decode_operand(pe, c[CodeCol.DST], dst_bytes, imm, True)
+        self.sources = [o for o in (a, b, third) if o is not None]
+        self.order = [o for o in (a, b, self.dst) if o is not None and o.dsr is not None]
+        self.settings_order = [o for o in (self.dst, a, b) if o is not None and o.dsr is not None]
+
+    def _find_settings(self, machine: Machine, pe: Pe) -> list[int]:
+        number = self.ins[CodeCol.SETTINGS]
+        if number < 0:
+            number = next((o.dsr.settings for o in self.settings_order if o.dsr.settings >= 0), -1)
+        return DEFAULT_SETTINGS if number < 0 else machine.settings[number]
+
+    def _find_length(self) -> int | None:
+        if not self.order:
+            return 1
+        for operand in self.order:
+            length = operand.length()
+            if length is not None:
+                return length
+        return None
+
+    def _fixed_width(self, machine: Machine) -> int:
+        if self.is_map or self.vop == DFILT:
+            return 1
+        width = machine.arch.vop[self.vop][VOpCost.SIMD]
+        read = sum(o.bytes for o in self.memory + self.fifos)
+        if read:
+            width = min(width, max(1, machine.arch.read_bytes_per_cycle // read))
+        dst = self.dst
+        for operand in [*self.memory, *([dst] if dst is not None and dst.kind == MEM else [])]:
+            width = min(width, stride_cap(operand.desc[STR0], operand.bytes))
+        if dst is not None and dst.kind == MEM and dst.desc[DsdCol.INDEX_OFFSET]:
+            width = 1
+        if dst is not None and dst.kind == FABOUT:
+            width = min(width, 1 if dst.bytes == 4 or self.simd == OFF else 2)
+        return 1 if self.scalar_dst else width
+
+    def is_daemon(self) -> bool:
+        """An endless reader of the fabric or a FIFO."""
+        return self.length is None and bool(self.fabin or self.fifos)
+
+    def claim_keys(self) -> list[tuple[str, int]]:
+        """Queues and FIFO ends the op needs."""
+        keys = [("iq", o.queue) for o in self.fabin]
+        keys += [("pop", o.desc[DsdCol.FIFO]) for o in self.fifos]
+        dst = self.dst
+        if dst is not None and dst.kind == FABOUT:
+            keys.append(("oq", dst.queue))
+        if dst is not None and dst.kind == FIFO:
+            keys.append(("push", dst.desc[DsdCol.FIFO]))
+        return keys
+
+    def byte_range(self, operand: Operand) -> tuple[int, int]:
+        """[lowest, highest + size) of the memory an operand touches in the op's length."""
+        count = self.length or 0
+        if count <= 0:
+            return (0, 0)
+        if operand.desc[NDIM] == 1:
+            ends = (operand.element_address(0), operand.element_address(count - 1))
+            return min(ends), max(ends) + operand.bytes
+        addresses = [operand.element_address(i) for i in range(count)]
+        return min(addresses), max(addresses) + operand.bytes
+
+    def default_queue(self, generation: int) -> tuple[str, int] | None:
+        """The queue that gives the microthread's number and the priority."""
+        dst = [("oq", o.queue) for o in [self.dst] if o is not None and o.kind == FABOUT]
+        sources = [("iq", o.queue) for o in self.fabin]
+        both = [*dst, *sources]
+        assert generation  # both generations: the output queue first, then sources in order
+        return both[0] if both else None
+
+    def choose_thread(self, machine: Machine, pe: Pe) -> int | None:
+        """The microthread's number; None while none is free."""
+        number = self.settings[SettingsCol.UT]
+        if number < 0:
+            queue = self.default_queue(machine.arch.generation)
+            if queue is None:
+                return next((i for i, u in enumerate(pe.threads) if u.op is None), None)
+            number = queue[1]
+        return number if pe.threads[number].op is None else None
+
+    def choose_priority(self, machine: Machine, pe: Pe) -> int:
+        """Setting, else the queue's, else the default."""
+        if self.settings[SettingsCol.PRIORITY] >= 0:
+            return self.settings[SettingsCol.PRIORITY]
+        named = self.default_queue(machine.arch.generation)
+        if named is None:
+            return int(Priority.UT_LOW)
+        queue = (pe.oq if named[0] == "oq" else pe.iq)[named[1]]
+        if queue.priority >= 0:
+            return queue.priority
+        high = machine.arch.generation == 2 and queue.initialised
+        return int(Priority.UT_HIGH if high else Priority.UT_LOW)
+
+
+def stride_cap(stride: int, nbytes: int) -> int:
+    """Elements per beat that a stride allows."""
+    words = stride * nbytes // 2
+    if words in (0, 1) or (nbytes == 4 and abs(stride) == 1):
+        return 99
+    rest = words % 8
+    if rest == 0:
+        return 1
+    if rest == 4:
+        return 1 if nbytes == 4 else 2
+    return 2 if rest in (1, 7) else 99
+
+
+def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
+    """The class of the stall while the op may not start, None when it may."""
+    blocked = False
+    for key in op.claim_keys():
+        if key in pe.claims:
+            blocked = True
+            if key[0] in ("iq", "oq") and not pe.clash_counted:
+                pe.clash_counted = True
+                pe.events[Event.QUEUE_CLASHES] += 1
+    if blocked or (op.is_async and op.choose_thread(machine, pe) is None):
+        return int(Counter.STALL_RESOURCE)
+    reads = [op.byte_range(o) for o in op.memory]
+    for start, low, high in pe.recent:
+        if t < start + machine.arch.vector_raw_cycles and any(a < high and low < b for a, b in reads):
+            return int(Counter.STALL_PIPELINE)
+    return None
+
+
+def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """The op is live from now on."""
+    pe.clash_counted = False
+    pe.events[Event.INSTRUCTIONS] += 1
+    pe.events[Event.VECTOR_OPS] += 1
+    for key in op.claim_keys():
+        pe.claims[key] = op
+    machine.changed = True
+    if not op.is_async:
+        pe.op = op
+        op.next_beat = t
+        dst = op.dst
+        pe.recent = [r for r in pe.recent if t < r[0] + machine.arch.vector_raw_cycles]
+        if dst is not None and dst.kind == MEM and op.length:
+            pe.recent.append((t, *op.byte_range(dst)))
+        return
+    number = op.choose_thread(machine, pe)
+    assert number is not None
+    thread = pe.threads[number]
+    op.thread = number
+    thread.op = op
+    thread.priority = op.choose_priority(machine, pe)
+    op.next_beat = t + machine.arch.ut_start_cycles
+
+
+def visible_data(pe: Pe, queue: int, t: int) -> int:
+    """Data wavelets (at most two) visible at the head of an input queue."""
+    count = 0
+    for entry in pe.iq[queue].entries:
+        if entry[0] > t or entry[2] or count == 2:
+            break
+        count += 1
+    return count
+
+
+def control_source(pe: Pe, op: VecOp, t: int) -> Operand | None:
+    """The first fabric source with a visible control wavelet at its head."""
+    for source in op.fabin:
+        entries = pe.iq[source.queue].entries
+        if entries and entries[0][0] <= t and entries[0][2]:
+            return source
+    return None
+
+
+def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
+    """What the op can do in cycle t, and with how many elements."""
+    if op.complete:
+        return COMPLETING, 0
+    if t < op.next_beat:
+        return PACE, 0
+    dst = op.dst
+    empty = [o.fifo for o in op.fifos if o.fifo.pushed == o.fifo.popped]
+    full = None
+    if dst is not None and dst.kind == FIFO and dst.fifo.pushed - dst.fifo.popped >= dst.fifo.capacity:
+        full = dst.fifo
+    for fifo in empty:
+        fifo.found_empty = True
+    if full is not None:
+        full.found_full = True
+    if not op.is_async and (empty or full is not None):
+        return END, 0
+    if op.fabin and control_source(pe, op, t) is not None:
+        if op.vop == DFILT:
+            return COUNT, 1
+        if op.on_control:
+            return CONTROL, 0
+    n = op.width if op.length is None else min(op.width, op.length - op.elements)
+    enough = not empty
+    for source in op.fabin:
+        have = visible_data(pe, source.queue, t)
+        need, cap = 1, 2
+        if source.bytes == 4 or op.simd == OFF:
+            cap = 1
+        elif op.simd == SIMD_64:
+            cap = 4
+            need = 2 if op.length is None or op.length - op.elements >= 3 else 1
+        elif op.simd == SIMD_32_OR_64:
+            cap = 4 if have >= 2 else 2
+        enough = enough and have >= need
+        n = min(n, cap)
+    if not enough:
+        return INPUT, 0
+    if full is not None or (op.to_fabric and _oq_full(pe, dst)):
+        return OUTPUT, 0
+    if op.vop == DFILT:
+        return BEAT, 1
+    for source in op.fifos:
+        n = min(n, source.fifo.pushed - source.fifo.popped)
+    if dst is not None and dst.kind == FIFO:
+        n = min(n, dst.fifo.capacity - dst.fifo.pushed + dst.fifo.popped)
+    for operand in (*op.memory, dst):
+        if operand is not None and operand.kind == MEM and operand.desc[NDIM] > 1:
+            n = min(n, operand.desc[EXT0] - op.elements % operand.desc[EXT0])
+    return BEAT, n
+
+
+def _oq_full(pe: Pe, dst: Operand | None) -> bool:
+    assert dst is not None
+    queue = pe.oq[dst.queue]
+    return len(queue.entries) >= queue.capacity
+
+
+def load(pe: Pe, address: int, nbytes: int) -> int:
+    """Read SRAM for a vector op."""
+    if address < 0 or address + nbytes > len(pe.sram) or address % 2:
+        raise Fault(f"vector op reads {nbytes} bytes at address {address}")
+    pe.events[Event.SRAM_READ_BYTES] += nbytes
+    return int.from_bytes(pe.sram[address : address + nbytes], "little")
+
+
+def store(pe: Pe, address: int, nbytes: int, value: int) -> None:
+    """Write SRAM for a vector op."""
+    if address < 0 or address + nbytes > len(pe.sram) or address % 2:
+        raise Fault(f"vector op writes {nbytes} bytes at address {address}")
+    pe.events[Event.SRAM_WRITE_BYTES] += nbytes
+    pe.sram[address : address + nbytes] = value.to_bytes(nbytes, "little")
+
+
+def pop_wavelet(pe: Pe, queue: int) -> tuple[int, bool]:
+    """Take the head of an input queue."""
+    _, payload, control, _, _ = pe.iq[queue].entries.popleft()
+    pe.events[Event.WAVELETS_RECEIVED] += 1
+    return payload, control
+
+
+class Reader:
+    """Reads the elements of one source during one beat."""
+
+    def __init__(self, machine: Machine, pe: Pe, op: VecOp, source: Operand, n: int) -> None:
+        self.machine, self.pe, self.op, self.source = machine, pe, op, source
+        self.packed = source.bytes == 2 and op.simd != OFF
+        if source.kind == FABIN:
+            count = (n + 1) // 2 if self.packed else n
+            self.words = [pop_wavelet(pe, source.queue)[0] for _ in range(count)]
+
+    def read(self, j: int) -> int:
+        s, pe = self.source, self.pe
+        mask = (1 << 8 * s.bytes) - 1
+        if s.kind == MEM:
+            return load(pe, s.element_address(self.op.elements + j), s.bytes)
+        if s.kind == FABIN:
+            word = self.words[j // 2] >> 16 * (j % 2) if self.packed else self.words[j]
+            return word & mask
+        if s.kind == FIFO:
+            return fifo_pop(self.machine, pe, s.fifo)
+        if s.kind == REG:
+            return pe.regs[s.reg] & mask
+        if s.kind == PTR:
+            return load(pe, s.address, s.bytes)
+        return s.value & mask
+
+
+def fifo_pop(machine: Machine, pe: Pe, fifo: Any) -> int:
+    """Take the oldest element of a memory FIFO."""
+    value = load(pe, fifo.base + fifo.popped % fifo.capacity * fifo.elem_bytes, fifo.elem_bytes)
+    fifo.popped += 1
+    if fifo.found_full:
+        fifo.found_full = False
+        if fifo.activate_pop >= 0:
+            machine.defer(lambda: machine.activate_if_bound(pe, fifo.activate_pop))
+    return value
+
+
+def fifo_push(machine: Machine, pe: Pe, fifo: Any, value: int) -> None:
+    """Append an element to a memory FIFO."""
+    store(pe, fifo.base + fifo.pushed % fifo.capacity * fifo.elem_bytes, fifo.elem_bytes, value)
+    fifo.pushed += 1
+    if fifo.found_empty:
+        fifo.found_empty = False
+        if fifo.activate_push >= 0:
+            machine.defer(lambda: machine.activate_if_bound(pe, fifo.activate_push))
+
+
+def write_element(machine: Machine, pe: Pe, op: VecOp, i: int, value: int, index: int) -> None:
+    """Write element i to a destination that is not the fabric."""
+    dst = op.dst
+    if dst is None:
+        return
+    if dst.kind == MEM:
+        address = dst.element_address(i)
+        if dst.desc[DsdCol.INDEX_OFFSET]:
+            address += dst.desc[ELEM_BYTES] * index
+        store(pe, address, dst.bytes, value)
+    elif dst.kind == FIFO:
+        fifo_push(machine, pe, dst.fifo, value)
+    elif dst.kind == REG:
+        pe.regs[dst.reg] = value
+    elif dst.kind == PTR:
+        store(pe, dst.address, dst.bytes, value)
+
+
+def send(machine: Machine, pe: Pe, op: VecOp, payload: int, last: bool, t: int) -> None:
+    """One wavelet enters the output queue."""
+    dst = op.dst
+    assert dst is not None
+    queue = pe.oq[dst.queue]
+    control = bool(dst.desc[DsdCol.CONTROL])
+    ready = t + machine.arch.fabric_write_cycles
+    queue.entries.append((ready, payload, control, op.color, last and op.advance_switch))
+    pe.high_water(Event.OQ_HIGH_WATER, queue)
+    pe.events[Event.WAVELETS_SENT] += 1
+
+
+def beat_cost(machine: Machine, pe: Pe, op: VecOp) -> tuple[int, int]:
+    """(cycles of the beat, cycles of the bank conflict)."""
+    arch = machine.arch
+    base = arch.vop[op.vop][VOpCost.BEAT_CYCLES]
+    if op.scalar_dst:
+        base = max(base, arch.scalar_dest_cycles)
+    if len(op.memory) < 2:
+        return base, 0
+    a0, a1 = (o.element_address(op.elements) // 4 for o in op.memory[:2])
+    if (a0 - a1) % (arch.conflict_period_bytes // 4) != arch.conflict_class_bytes // 4:
+        return base, 0
+    pe.events[Event.BANK_CONFLICTS] += 1
+    return base, arch.conflict_cycles
+
+
+def beat_class(op: VecOp) -> int:
+    """Which busy class a beat of the op counts for."""
+    if op.to_fabric:
+        return int(Counter.BUSY_SEND)
+    return int(Counter.BUSY_RECEIVE if op.fabin else Counter.BUSY_VECTOR)
+
+
+def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
+    """Issue a beat of n elements in cycle t."""
+    arch = machine.arch
+    if op.vop == DFILT:
+        pop_wavelet(pe, op.fabin[0].queue)
+        _after_beat(machine, pe, op, arch.vop[DFILT][VOpCost.BEAT_CYCLES], 0, t)
+        return
+    base, conflict = beat_cost(machine, pe, op)
+    readers = [Reader(machine, pe, op, s, n) for s in op.sources]
+    words = [r.words[0] for r in readers if r.source.kind == FABIN]
+    index = words[0] >> 16 if words else 0
+    out = []
+    for j in range(n):
+        values = [r.read(j) for r in readers]
+        if op.vop == ADDC16:
+            total = values[0] + values[1] + op.carry
+            value, op.carry = total & 0xFFFF, total >> 16
+        else:
+            value = ELEMENT[op.vop](*values)
+        if op.to_fabric:
+            out.append(value)
+        else:
+            write_element(machine, pe, op, op.elements + j, value, index)
+    op.elements += n
+    pe.events[Event.VECTOR_ELEMENTS] += n
+    if op.to_fabric:
+        packed = op.dst.bytes == 2 and op.simd != OFF
+        high = (out[1] if len(out) > 1 else 0) if packed else op.index if op.dst.bytes == 2 else 0
+        send(machine, pe, op, out[0] | high << 16, op.elements == op.length, t)
+    _after_beat(machine, pe, op, base, conflict, t)
+
+
+def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
+    cost = base + conflict
+    op.beats += 1
+    if op.first_beat < 0:
+        op.first_beat = t
+    row = machine.arch.vop[op.vop]
+    paced = op.first_beat + op.beats * row[VOpCost.PACE_NUM] // row[VOpCost.PACE_DEN]
+    op.next_beat = max(t + cost, paced)
+    machine.occupy(pe, t, cost, beat_class(op), base)
+    if op.elements == op.length:
+        finish(machine, pe, op, t, cost, True)
+
+
+def do_count(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """dfilt meets a control wavelet."""
+    source = control_source(pe, op, t)
+    assert source is not None
+    pop_wavelet(pe, source.queue)
+    op.elements += 1
+    pe.events[Event.VECTOR_ELEMENTS] += 1
+    _after_beat(machine, pe, op, machine.arch.vop[DFILT][VOpCost.BEAT_CYCLES], 0, t)
+
+
+def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """A control beat: the wavelet is popped and the setting's action taken."""
+    source = control_source(pe, op, t)
+    assert source is not None
+    pop_wavelet(pe, source.queue)
+    machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
+    op.next_beat = t + 1
+    task = op.settings[SettingsCol.ON_CONTROL_TASK]
+    if op.on_control == OnControl.TERMINATE:
+        finish(machine, pe, op, t, 1, False)
+    elif op.on_control == OnControl.ACTIVATE:
+        machine.activate(pe, task)
+    else:
+        machine.unblock(pe, task)
+
+
+def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) -> None:
+    """The last beat was issued at t: the op is complete, its completion comes later."""
+    arch = machine.arch
+    op.complete = True
+    if op.settings[SettingsCol.SAVE_ADDRESS]:
+        for operand in (*op.memory, op.dst):
+            if operand is not None and operand.kind == MEM and operand.desc[NDIM] == 1:
+                d = operand.desc
+                operand.dsr.desc[BASE] += op.elements * d[STR0] * d[ELEM_BYTES]
+    when = t + cost - 1 + arch.completion_cycles
+    acts = op.settings[SettingsCol.ACTIVATE] >= 0 or op.settings[SettingsCol.UNBLOCK] >= 0
+    if op.is_async:
+        pe.completions.append((when, op))
+        return
+    if acts:
+        pe.completions.append((when, op))
+    for key in op.claim_keys():
+        del pe.claims[key]
+    pe.op = None
+    pe.next_vector = t + cost
+    pe.next_issue = t + cost - 1 + arch.vector_drain_cycles
+    aux = op.ins[CodeCol.AUX]
+    if aux >= 0 and not op.is_map:
+        pe.regs[aux] = int(whole)
+    machine.cost_end = max(machine.cost_end, pe.next_vector, pe.next_issue)
+
+
+def take_effect(machine: Machine, pe: Pe, op: VecOp) -> None:
+    """Step 1 of phase P: a completion."""
+    if op.settings[SettingsCol.ACTIVATE] >= 0:
+        machine.activate(pe, op.settings[SettingsCol.ACTIVATE])
+    if op.settings[SettingsCol.UNBLOCK] >= 0:
+        machine.unblock(pe, op.settings[SettingsCol.UNBLOCK])
+    if op.is_async:
+        pe.threads[op.thread].op = None
+        for key in op.claim_keys():
+            del pe.claims[key]
+
+
+def zero_length(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """An op of length 0 takes one issue slot and is complete."""
+    begin(machine, pe, op, t)
+    machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
+    if op.is_async:
+        pe.next_issue = pe.next_vector = t + 1
+    finish(machine, pe, op, t, 1, True)
+
+
+assert int(VOp.add16) == 0

@@ -1,0 +1,1 @@
+"""Property tests: random programs against the oracle."""
