@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from wafersim.errors import ProgramError
 from wafersim.program.encode import EncodedTile, Shared, encode_tile
-from wafersim.program.model import TABLES, MachineProgram
+from wafersim.program.model import MachineProgram
+from wafersim.program.model_tables import TABLES
 from wafersim.program.scalars import type_name
 from wafersim.program.schema import (
     FIFO_COLS,

@@ -289,6 +289,8 @@ class Layout:
     def build(self, check: bool = True) -> MachineProgram:
         """The machine program; ``check=False`` leaves out the static checks."""
         program = assemble(self)
+        if check:
+            program.check(self.arch)
         return program
 
 
