@@ -130,7 +130,7 @@ py::dict inspect(Machine& m, int x, int y) {
             c["color"] = static_cast<int>(cs->color);
             c["position"] = static_cast<int>(cs->position);
             c["teardown"] = cs->teardown;
-            c["waiting"] = py::make_tuple(cs->fifo[0].ring.count(), cs->fifo[1].ring.count(), cs->fifo[2].ring.count(), cs->fifo[3].ring.count(), cs->fifo[4].ring.count());
+            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(), cs->fifo[3].count(), cs->fifo[4].count());
             colors.append(c);
         }
     }

@@ -439,7 +439,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
             break;
         case Op::kSwitchSet: {
             const uint64_t position = in.a < 0 ? static_cast<uint64_t>(in.imm2) : reg(in.a);
-            cs->position = static_cast<uint8_t>(std::min<uint64_t>(position, static_cast<uint64_t>(cs->num_positions - 1)));
+            cs->set_position(static_cast<int>(std::min<uint64_t>(position, static_cast<uint64_t>(cs->num_positions - 1))));
             break;
         }
         case Op::kSwitchGet: result = cs->position; break;
@@ -547,6 +547,7 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
         cs->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
         cs->pop_mode = static_cast<PopMode>(value >> 12 & 3);
         cs->teardown = value >> 14 & 1;
+        cs->set_position(cs->position);
     } else {
         cs->num_positions = 1;
         for (int k = 1; k < 4; ++k) {
@@ -560,7 +561,7 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
             cs->num_positions = static_cast<uint8_t>(k + 1);
         }
         cs->ring_mode = value >> 12 & 1;
-        cs->position = static_cast<uint8_t>(std::min<uint32_t>(value >> 13 & 3, static_cast<uint32_t>(cs->num_positions - 1)));
+        cs->set_position(static_cast<int>(std::min<uint32_t>(value >> 13 & 3, static_cast<uint32_t>(cs->num_positions - 1))));
     }
     fabric_.route_changed(p.id, t);
 }

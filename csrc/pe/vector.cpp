@@ -47,7 +47,8 @@ void Core::init(Pe& p, uint32_t id, const Tile& tile, uint8_t* sram) const {
         if (tile.tasks[i].active && tile.tasks[i].kind == TaskKind::kLocal) p.active |= UINT64_C(1) << i;
         if (tile.tasks[i].blocked) p.blocked |= UINT64_C(1) << i;
     }
-    uint64_t z = (seed_ << 32) + id + UINT64_C(0x9e3779b97f4a7c15);
+    const PeCoord at = fabric_.coord(id);
+    uint64_t z = seed_ * UINT64_C(0x9e3779b97f4a7c15) + (static_cast<uint64_t>(at.y) << 32) + static_cast<uint64_t>(at.x);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     z ^= z >> 31;

@@ -43,9 +43,9 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
         }
         for (int port = 0; port < kNumPorts; ++port) {
             const RouterFifo& fifo = cs->fifo[static_cast<size_t>(port)];
-            if (fifo.ring.empty()) continue;
+            if (fifo.count() == 0) continue;
             if (!(cs->in[cs->position] >> port & 1)) {
-                report.places.push_back(at + ": " + std::to_string(fifo.ring.count()) + " wavelets from " + kPortName[port] +
+                report.places.push_back(at + ": " + std::to_string(fifo.count()) + " wavelets from " + kPortName[port] +
                                         " wait, switch position " + std::to_string(cs->position) + " does not take that input");
                 report.waits_for.push_back(coord(pe));
                 continue;
@@ -55,7 +55,7 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
             for (int d = 0; d < 4; ++d)
                 if ((out >> d & 1) && cs->neighbor[static_cast<size_t>(d)]) {
                     const ColorState* next = cs->neighbor[static_cast<size_t>(d)];
-                    if (next->fifo[static_cast<size_t>(opposite(d))].ring.count() >= arch_.link_buffer)
+                    if (next->fifo[static_cast<size_t>(opposite(d))].count() >= arch_.link_buffer)
                         open.push_back({next->pe, next->color});
                 }
             if (out >> kPortRamp & 1) {
@@ -91,7 +91,7 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
         for (int i = 0; i < cs->num_positions; ++i) in |= cs->in[static_cast<size_t>(i)];
         if (cs->nonempty && report.places.size() < 8) {
             for (int port = 0; port < kNumPorts; ++port)
-                if (cs->fifo[static_cast<size_t>(port)].ring.count() && !(cs->in[cs->position] >> port & 1))
+                if (cs->fifo[static_cast<size_t>(port)].count() && !(cs->in[cs->position] >> port & 1))
                     report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + ": wavelets from " + kPortName[port] +
                                             " wait, switch position " + std::to_string(cs->position) + " does not take that input");
             if (cs->teardown) report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + " is in teardown");
@@ -225,7 +225,7 @@ std::vector<Leftover> Machine::leftovers(size_t limit) {
     for (size_t id = 0; id < pe_index_.size() && out.size() < limit; ++id) {
         for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id)))
             for (int port = 0; port < kNumPorts; ++port)
-                if (const int n = cs->fifo[static_cast<size_t>(port)].ring.count())
+                if (const int n = cs->fifo[static_cast<size_t>(port)].count())
                     out.push_back({coord(static_cast<uint32_t>(id)), cs->color, std::string("router, from ") + kPortName[port], n});
         if (const CeQueues* q = fabric_->queues(static_cast<uint32_t>(id)))
             for (size_t i = 0; i < 8; ++i) {

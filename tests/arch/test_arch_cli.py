@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,13 @@ def test_colors_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.MonkeyPa
     assert "\x1b[36m" in drawn() and "x [bold]" in drawn()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[36m" not in drawn() and drawn().count("y") == 200
+
+
+def test_faults_reach_the_user_as_lines_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('from = "wse2"\nsource = "me"\nhop_cycle = 1\ncost_alu = 0\n')
+    command = [sys.executable, "-m", "wafersim", "arch", "show", str(tmp_path / "x.toml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert "x.toml:3: hop_cycle: unknown key. Did you mean 'hop_cycles'?" in first
+    assert second.startswith("x.toml:4: cost_alu: found 0, allowed 1 to 100000 cycles.")

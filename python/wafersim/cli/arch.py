@@ -15,7 +15,6 @@ from wafersim.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_HEX = ("switchable_mask", "color_config_base", "switch_config_base")
 _LIST_HEAD = ("arch", "title", "usable PEs", "clock", "hop", "fingerprint")
 _SHOW_HEAD = ("constant", "value", "unit", "confidence", "source")
 
@@ -23,6 +22,10 @@ _SHOW_HEAD = ("constant", "value", "unit", "confidence", "source")
 @click.group("arch")
 def arch_group() -> None:
     """The machines: constants with unit, source and confidence."""
+
+
+#: The name under which the command line looks it up.
+arch = arch_group
 
 
 @arch_group.command("list")
@@ -88,26 +91,9 @@ def _echo_json(body: dict[str, Any]) -> None:
     click.echo(json.dumps(body, ensure_ascii=False))
 
 
-def _value(c: Constant) -> str:
-    value = c.plain_value()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if c.name in _HEX and value >= 0:
-        return f"{value:#x}"
-    if c.name.endswith(".pace"):
-        return f"{value[0]}/{value[1]}"
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _source(c: Constant) -> str:
-    return c.source + (f" [fitted on {', '.join(c.fitted_on)}]" if c.fitted_on else "")
-
-
 def _single_rows(constants: Iterable[Constant]) -> list[tuple[str, ...]]:
     return [
-        (c.name, _value(c), c.unit, c.confidence, _source(c))
+        (c.name, c.text(), c.unit, c.confidence, c.provenance())
         for c in constants
         if not c.name.startswith("vop.")
     ]
@@ -119,14 +105,14 @@ def _vop_rows(constants: Iterable[Constant]) -> list[tuple[str, ...]]:
     for c in constants:
         if c.name.startswith("vop."):
             _, op, part = c.name.split(".")
-            groups.setdefault((part, _value(c), c.unit, c.confidence, _source(c)), []).append(op)
+            groups.setdefault((part, c.text(), c.unit, c.confidence, c.provenance()), []).append(op)
     order = ("simd", "beat_cycles", "pace")
     rows = sorted(groups.items(), key=lambda g: order.index(g[0][0]))
     return [(f"vop {key[0]}: {' '.join(ops)}", *key[1:]) for key, ops in rows]
 
 
 def _paragraph(c: Constant) -> list[str]:
-    lines = [f"{c.name} = {_value(c)} {c.unit}", f"  {c.description}", f"  {c.confidence}: {_source(c)}"]
+    lines = [f"{c.name} = {c.text()} {c.unit}", f"  {c.description}", f"  {c.confidence}: {c.provenance()}"]
     return lines + ([f"  note: {c.note}"] if c.note else [])
 
 
