@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from command_line import call
 
+from command_line import call
 from wafersim.cli.main import COMMANDS
 from wafersim.record.dictionary import TERMS
 
@@ -45,7 +45,11 @@ def test_version():
 
 def imported_by(statement):
     code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def best_seconds(*arguments):

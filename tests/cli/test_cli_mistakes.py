@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from command_line import call
 
 #: what is typed -> words that the one line must hold
@@ -18,7 +19,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "unknown kernel, nothing close": (["run", "quicksort"], ["'quicksort'", "there are:", "reduce"]),
     "unknown arch": (["run", "reduce", "--arch", "wse22"], ["wse22", "wse2"]),
     "arch file missing": (["run", "reduce", "--arch", "my/arch.toml"], ["arch.toml"]),
-    "unknown parameter": (["run", "reduce", "--set", "wrods=4"], ["reduce", "'wrods'", "did you mean 'words'"]),
+    "unknown parameter": (
+        ["run", "reduce", "--set", "wrods=4"],
+        ["reduce", "'wrods'", "did you mean 'words'"],
+    ),
     "parameter without value": (["run", "reduce", "--set", "words"], ["'words'", "NAME=VALUE"]),
     "parameter with empty value": (["run", "reduce", "--set", "words="], ["NAME=VALUE"]),
     "parameter with no name": (["run", "reduce", "--set", "=4"], ["NAME=VALUE"]),
@@ -36,7 +40,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "grid in three dimensions": (["run", "reduce", "--grid", "2x2x2"], ["'2x2x2'"]),
     "grid beyond the wafer": (["run", "reduce", "--grid", "2000x2"], ["2000x2", "wse2", "at most"]),
     "grid huge": (["run", "reduce", "--grid", "9" * 30 + "x2"], ["WIDTHxHEIGHT"]),
-    "fidelity not there yet": (["run", "reduce", "--fidelity", "stream"], ["'stream'", "not available yet", "wavelet"]),
+    "fidelity not there yet": (
+        ["run", "reduce", "--fidelity", "stream"],
+        ["'stream'", "not available yet", "wavelet"],
+    ),
     "fidelity unknown": (["run", "reduce", "--fidelity", "exact"], ["'exact'", "wavelet"]),
     "no values": (["run", "reduce", "--no-values"], ["values", "not available yet"]),
     "two threads": (["run", "reduce", "--threads", "2"], ["threads=2", "1 thread"]),

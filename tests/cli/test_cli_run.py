@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from command_line import call
 
+from command_line import call
 from wafersim.record import Record
 
 #: field -> type(s) of the JSON object of ``run``; None is always spelled out
@@ -56,8 +56,12 @@ def test_words_say_the_same():
 
 def test_same_seed_same_record_and_other_seed_same_cycles():
     volatile = {"wall_s", "peak_rss_bytes"}
-    first, again, other = (json.loads(call(*REDUCE, "--json", "--seed", seed).out) for seed in ("3", "3", "4"))
-    assert {k: v for k, v in first.items() if k not in volatile} == {k: v for k, v in again.items() if k not in volatile}
+    first, again, other = (
+        json.loads(call(*REDUCE, "--json", "--seed", seed).out) for seed in ("3", "3", "4")
+    )
+    assert {k: v for k, v in first.items() if k not in volatile} == {
+        k: v for k, v in again.items() if k not in volatile
+    }
     assert other["cycles"] == first["cycles"]
     assert other["max_abs_error"] != first["max_abs_error"]
 

@@ -54,7 +54,9 @@ def test_an_answer_is_what_run_prints_and_the_id_comes_back(worker):
 
     answer = worker.ask(id={"mine": [1]}, **GOOD)
     assert answer.pop("id") == {"mine": [1]}
-    printed = json.loads(call("run", "reduce", "--arch", "wse2", "--grid", "3x1", "--set", "words=4", "--json").out)
+    printed = json.loads(
+        call("run", "reduce", "--arch", "wse2", "--grid", "3x1", "--set", "words=4", "--json").out
+    )
     volatile = {"wall_s", "peak_rss_bytes"}
     assert {k: v for k, v in answer.items() if k not in volatile} == {
         k: v for k, v in printed.items() if k not in volatile
@@ -133,7 +135,11 @@ CRASHES = {
 @pytest.fixture
 def crashing(tmp_path, monkeypatch):
     """A worker whose children do something bad for kernel names of `CRASHES`."""
-    hook = ["import faulthandler, os, signal, sys", "import wafersim.simulate.runner as runner", "real = runner.prepare"]
+    hook = [
+        "import faulthandler, os, signal, sys",
+        "import wafersim.simulate.runner as runner",
+        "real = runner.prepare",
+    ]
     hook.append("def prepare(kernel, *rest):")
     for name, (statement, _) in CRASHES.items():
         hook.append(f"    if kernel == {name!r}: {statement}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from source_tree import PACKAGE, ROOT, needs_source_tree
 
 pytestmark = needs_source_tree
@@ -45,7 +46,14 @@ def test_code_files_are_not_too_long():
 
 
 #: words that only make sense where the code was written, spelled in pieces so that this file does not hold them
-PRIVATE_WORDS = ["/wo" + "rk/", "sha" + "red/", "/ro" + "ot/", "chat" + "gpt", "anth" + "ropic", "cl" + "aude"]
+PRIVATE_WORDS = [
+    "/wo" + "rk/",
+    "sha" + "red/",
+    "/ro" + "ot/",
+    "chat" + "gpt",
+    "anth" + "ropic",
+    "cl" + "aude",
+]
 
 
 def test_no_file_names_the_place_where_it_was_written():
@@ -60,13 +68,19 @@ def test_no_file_names_the_place_where_it_was_written():
 
 def test_no_unfinished_marks():
     marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
-    found = [str(path.relative_to(ROOT)) for path in texts() if marks.search(path.read_text(errors="replace"))]
+    found = [
+        str(path.relative_to(ROOT)) for path in texts() if marks.search(path.read_text(errors="replace"))
+    ]
     assert not found
 
 
 def test_nothing_dangerous_is_called():
     calls = re.compile(r"\b(eval|exec|os\.system|pickle\.loads?|marshal\.loads?|yaml\.load)\(|shell=True")
-    found = [f"{path.name}: {match.group()}" for path in PACKAGE.rglob("*.py") if (match := calls.search(path.read_text()))]
+    found = [
+        f"{path.name}: {match.group()}"
+        for path in PACKAGE.rglob("*.py")
+        if (match := calls.search(path.read_text()))
+    ]
     assert not found
 
 
@@ -84,7 +98,8 @@ def test_the_package_never_prints_outside_the_command_line():
     found = [
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[0] != "cli" and re.search(r"^\s*print\(", path.read_text(), re.MULTILINE)
+        if path.relative_to(PACKAGE).parts[0] != "cli"
+        and re.search(r"^\s*print\(", path.read_text(), re.MULTILINE)
     ]
     assert not found
 
@@ -102,8 +117,10 @@ def test_the_version_is_written_once():
     assert places == ["python/wafersim/_version.py"]
 
 
-def test_generated_header_is_fresh():
-    result = subprocess.run([sys.executable, ROOT / "tools" / "gen_opcodes.py", "--check"], capture_output=True, text=True)
+@pytest.mark.parametrize("generator", ["gen_opcodes.py", "gen_stub.py"])
+def test_generated_files_are_fresh(generator):
+    command = [sys.executable, ROOT / "tools" / generator, "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 
 import pytest
+
 from source_tree import PACKAGE, ROOT, needs_source_tree
 
 pytestmark = needs_source_tree
@@ -64,14 +65,20 @@ def imports(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "wafersim" else [node.module]
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if node.module == "wafersim"
+                else [node.module]
+            )
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
         for name in names:
             if name.startswith("wafersim.") and name != PYTHON_WORDS:
                 yield name.split(".")[1], id(node) not in late
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_python_imports_point_down(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room in ("__init__", "__main__"):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from wafersim.validation.rows import Row
     from wafersim.validation.scoreboard import Family, Result
 
+_ROW_HEAD = ("row", "arch", "published", "predicted", "error", "status", "what")
+_FAMILY_HEAD = ("family", "rows", "compared", "within", "median error", "largest", "worst row", "sign")
+
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="CSV of rows instead of ours.")
@@ -76,11 +79,9 @@ def _progress() -> Callable[[Row, Result], None] | None:
 
 
 def _print(results: list[Result], families: list[Family]) -> None:
-    head = ("row", "arch", "published", "predicted", "error", "status", "what")
-    print_rows([head, *(_row(result) for result in results)])
+    print_rows([_ROW_HEAD, *(_row(result) for result in results)])
     click.echo("")
-    head = ("family", "rows", "compared", "within", "median error", "largest", "worst row", "sign")
-    print_rows([head, *(_family(family) for family in families)])
+    print_rows([_FAMILY_HEAD, *(_family(family) for family in families)])
 
 
 def _row(result: Result) -> tuple[str, ...]:
