@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Ten seconds: a matrix product on 32x32 PEs, checked and compared.",
     ),
     "kernels": ("wafersim.cli.kernels", "kernels", "List the library kernels and their parameters."),
-    "arch": ("wafersim.cli.arch", "arch", "Show the machines and the source of every constant."),
+    "arch": ("wafersim.cli.arch", "arch_group", "Show the machines and the source of every constant."),
     "validate": (
         "wafersim.cli.validate",
         "validate",

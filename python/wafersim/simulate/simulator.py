@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 
 if TYPE_CHECKING:
+    from wafersim import _core
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
 
@@ -117,7 +118,9 @@ class Simulator:
 
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
-        self._machine.launch(*self._functions.call(function, args, kwargs))
+        number, arguments = self._functions.call(function, args, kwargs)
+        if self._machine.launch(number, arguments) == 0:
+            raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -246,14 +249,14 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _new_machine(tables: Mapping[str, Array], arch: Arch, seed: int) -> Any:
+def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machine:
     try:
-        from wafersim import _core
+        from wafersim import _core as core
     except ImportError as error:
         raise InternalError(
             f"the compiled core cannot be loaded ({error}); reinstall: pip install ."
         ) from None
-    return _core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
+    return core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
 
 
 def _colors(program: MachineProgram) -> list[dict[str, Any]]:
