@@ -35,7 +35,7 @@ def render() -> str:
         "",
         f"inline constexpr int kSchemaVersion = {schema.SCHEMA_VERSION};",
         f"inline constexpr int kEndless = {schema.ENDLESS};",
-        f"inline constexpr int kNumColors = {schema.NUM_COLORS};",
+        f"inline constexpr int kMaxColors = {schema.NUM_COLORS};",
         f"inline constexpr int kNumPorts = {schema.NUM_PORTS};",
         f"inline constexpr int kMaxSwitchPositions = {schema.MAX_SWITCH_POSITIONS};",
         f"inline constexpr int kTeardownTask = {schema.TEARDOWN_TASK};",

@@ -6,7 +6,7 @@ namespace wafersim {
 
 inline constexpr int kSchemaVersion = 1;
 inline constexpr int kEndless = 32767;
-inline constexpr int kNumColors = 24;
+inline constexpr int kMaxColors = 24;
 inline constexpr int kNumPorts = 5;
 inline constexpr int kMaxSwitchPositions = 4;
 inline constexpr int kTeardownTask = 29;

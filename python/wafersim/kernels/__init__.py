@@ -1,1 +1,34 @@
+"""The kernel library: published programs as machine programs, each checked against NumPy."""
 
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from wafersim.errors import ConfigError
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity
+
+#: kernel name -> (module, class)
+_KERNELS = {
+    "broadcast": ("broadcast", "Broadcast"),
+    "reduce": ("reduce", "Reduce"),
+    "allreduce": ("allreduce", "AllReduce"),
+    "relay": ("relay", "Relay"),
+    "stencil": ("stencil", "Stencil"),
+}
+
+__all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
+
+
+def names() -> list[str]:
+    """Names of the kernels."""
+    return list(_KERNELS)
+
+
+@lru_cache(maxsize=None)
+def get(name: str) -> Kernel:
+    """The kernel of a name; raises ConfigError with the names there are."""
+    if name not in _KERNELS:
+        raise ConfigError(f"kernel {name!r} is unknown; there are: {', '.join(_KERNELS)}")
+    module, kernel = _KERNELS[name]
+    return getattr(import_module(f"wafersim.kernels.{module}"), kernel)()  # type: ignore[no-any-return]

@@ -1,0 +1,173 @@
+"""A run request, from the command line or from a line of JSON: checked, prepared, carried out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wafersim.errors import ConfigError
+from wafersim.simulate.runner import did_you_mean
+
+if TYPE_CHECKING:
+    from wafersim.record import Record
+
+#: field -> what a value has to be, in words; the JSON names of a request
+FIELDS: dict[str, str] = {
+    "id": "any JSON value; comes back in the answer",
+    "kernel": "name of a library kernel",
+    "program": "path of a program file",
+    "launch": "name of an exported function of the program file",
+    "arch": "name of an arch or path of a TOML file",
+    "grid": "WxH",
+    "params": "object of parameters, or of the launched function's arguments",
+    "fidelity": "wavelet",
+    "values": "true",
+    "threads": "1",
+    "seed": "whole number",
+    "max_cycles": "whole number",
+    "max_events": "whole number",
+    "max_seconds": "number",
+    "dry_run": "true or false",
+}
+
+
+@dataclass
+class Request:
+    """One run as asked for; None stands for the default."""
+
+    kernel: str | None = None
+    program: str | None = None
+    launch: str | None = None
+    arch: str | None = None
+    grid: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    max_cycles: int | None = None
+    max_events: int | None = None
+    max_seconds: float | None = None
+    dry_run: bool = False
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits as `Simulator.run` takes them."""
+        return {"max_cycles": self.max_cycles, "max_events": self.max_events, "max_seconds": self.max_seconds}
+
+
+def from_fields(fields: Mapping[str, Any]) -> Request:
+    """A request from its JSON fields.
+
+    Raises
+    ------
+    ConfigError
+        Unknown field, wrong type, or something that this version cannot do.
+    """
+    for name in fields:
+        if name not in FIELDS:
+            raise ConfigError(f"request: field {name!r} is unknown; {did_you_mean(name, FIELDS)}")
+    refuse_unavailable(fields.get("fidelity"), fields.get("values"), fields.get("threads"))
+    texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch", "arch")}
+    if (texts["kernel"] is None) == (texts["program"] is None):
+        raise ConfigError("request: exactly one of 'kernel' and 'program' is wanted")
+    grid = fields.get("grid")
+    if isinstance(grid, list):
+        grid = "x".join(str(side) for side in grid)
+    return Request(
+        **texts,
+        grid=_typed({"grid": grid}, "grid", str),
+        params=_typed(fields, "params", dict) or {},
+        seed=_whole(fields, "seed", 0) or 0,
+        max_cycles=_whole(fields, "max_cycles", 1),
+        max_events=_whole(fields, "max_events", 1),
+        max_seconds=_positive(fields, "max_seconds"),
+        dry_run=_typed(fields, "dry_run", bool) or False,
+    )
+
+
+def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
+    """Raise for what the interface knows and this version cannot do yet."""
+    if fidelity not in (None, "wavelet"):
+        if fidelity != "stream":
+            raise ConfigError(f"fidelity {fidelity!r} is unknown; there is: wavelet")
+        raise ConfigError("fidelity 'stream' is not available yet; leave it out to run at fidelity 'wavelet'")
+    if values is False:
+        raise ConfigError(
+            'a run without values is not available yet; leave out --no-values ("values": false)'
+        )
+    if values not in (None, True):
+        raise ConfigError(f"request: values={values!r}, true wanted")
+    if threads is not None and (isinstance(threads, bool) or threads != 1):
+        raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
+
+
+def execute(request: Request, progress: Any = None) -> Record:
+    """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
+    if request.kernel is not None:
+        from wafersim.simulate.runner import prepare
+
+        if request.launch is not None:
+            raise ConfigError("launch: only a program file has functions to choose from")
+        prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
+        return prepared.execute(seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits)
+    from wafersim.simulate.program_file import execute_file
+
+    return execute_file(
+        Path(request.program or ""),
+        arch=request.arch,
+        grid=request.grid,
+        function=request.launch,
+        arguments=request.params,
+        seed=request.seed,
+        progress=progress,
+        **request.limits,
+    )
+
+
+def exit_code(record: Record) -> int:
+    """0 for a finished run whose values are right or were not to be checked, else 1."""
+    return 0 if record.status == "finished" and record.info.get("verified") is not False else 1
+
+
+def looks_like_file(target: str) -> bool:
+    """Whether the target of ``wafersim run`` names a program file rather than a kernel."""
+    return target.endswith(".wsp") or os.sep in target or os.path.isfile(target)
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
+    """``("tile=4", ...)`` as a dict of texts."""
+    result: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        name = name.strip()
+        if not equals or not name or not value.strip():
+            raise ConfigError(f"--set {setting!r}: NAME=VALUE wanted, for example --set tile=4")
+        if name in result:
+            raise ConfigError(f"--set {name}: given twice ({result[name]!r} and {value.strip()!r})")
+        result[name] = value.strip()
+    return result
+
+
+def _typed(fields: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"request: {name}={json.dumps(value)[:80]}, {FIELDS[name]} wanted")
+    return value
+
+
+def _whole(fields: Mapping[str, Any], name: str, low: int) -> int | None:
+    value = _typed(fields, name, int)
+    if value is not None and (isinstance(value, bool) or not low <= value < 1 << 63):
+        raise ConfigError(f"request: {name}={str(value)[:80]}, a whole number {low} .. 2**63 - 1 wanted")
+    return None if value is None else int(value)
+
+
+def _positive(fields: Mapping[str, Any], name: str) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+        raise ConfigError(f"request: {name}={str(value)[:80]}, a positive number of seconds wanted")
+    return float(value)

@@ -1,0 +1,110 @@
+"""The errors of wafersim: one clear line each, with what, where, found, allowed and a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+class WafersimError(Exception):
+    """Base of every error that wafersim raises on purpose."""
+
+
+class ConfigError(WafersimError, ValueError):
+    """A request cannot be carried out as written: unknown name, bad value, unreadable file.
+
+    Attributes
+    ----------
+    faults : tuple of str
+        The single faults, if several were found in one go; else the message alone.
+    """
+
+    def __init__(self, message: str = "", faults: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.faults: tuple[str, ...] = tuple(faults) or ((message,) if message else ())
+
+    @classmethod
+    def of(cls, faults: Sequence[str]) -> ConfigError:
+        """One error that lists all faults, one line each."""
+        return cls("\n".join(faults), faults)
+
+
+class ProgramError(WafersimError, ValueError):
+    """A machine program breaks a rule of the machine.
+
+    Attributes
+    ----------
+    pe : tuple of int or None
+        ``(x, y)`` of a PE or ``(x, y, width, height)`` of a rectangle, if the error has a place.
+    color : int or None
+        The color concerned, if any.
+    """
+
+    def __init__(
+        self, message: str = "", pe: tuple[int, ...] | None = None, color: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.pe = pe
+        self.color = color
+
+
+class SimulationError(WafersimError, RuntimeError):
+    """A run ended otherwise than it should.
+
+    Attributes
+    ----------
+    record : Record or None
+        What was recorded up to the end of the run.
+    """
+
+    def __init__(self, message: str = "", *, record: Any = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class DeadlockError(SimulationError):
+    """Nothing can happen any more and something that is no daemon still waits.
+
+    Attributes
+    ----------
+    waits : list of dict
+        Who waits on what: PE, thread, task, op, source line, color, queue.
+    """
+
+    def __init__(
+        self, message: str = "", waits: Iterable[Mapping[str, Any]] = (), *, record: Any = None
+    ) -> None:
+        super().__init__(message, record=record)
+        self.waits: list[dict[str, Any]] = [dict(wait) for wait in waits]
+
+
+class LimitError(SimulationError):
+    """A run reached its limit of cycles, seconds or events."""
+
+
+class FaultError(SimulationError):
+    """The program did something that the machine does not allow.
+
+    Attributes
+    ----------
+    pe : tuple of int or None
+        ``(x, y)`` of the PE.
+    fault : dict
+        What the core says about it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        pe: tuple[int, int] | None = None,
+        fault: Mapping[str, Any] | None = None,
+        *,
+        record: Any = None,
+    ) -> None:
+        super().__init__(message, record=record)
+        self.pe = pe
+        self.fault: dict[str, Any] = dict(fault or {})
+
+
+class InternalError(WafersimError):
+    """A mistake of wafersim itself; please report it."""

@@ -1,0 +1,130 @@
+"""Broadcast from the corner of a rectangle: down its first column and along every row, by router multicast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from wafersim.kernels import formulas
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+    from wafersim.program import Layout
+
+IN_QUEUE, OUT_QUEUE = 2, 3
+
+
+class Broadcast(Kernel):
+    """``words`` 32-bit words from PE (0, 0) to all PEs."""
+
+    name: ClassVar[str] = "broadcast"
+    description: ClassVar[str] = "multicast from PE (0, 0) to a row, or to a rectangle"
+    default_grid: ClassVar[tuple[int, int]] = (16, 1)
+    parameters: ClassVar[dict[str, Parameter]] = parameters(
+        Parameter("words", int, 64, "32-bit words sent", minimum=1, maximum=10_000),
+    )
+
+    def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
+        if width * height < 2:
+            raise self.refuse_grid(width, height, "at least 2 PEs")
+        words = int(params["words"])
+        layout = _new_layout(arch, width, height)
+        color = layout.color("data")
+        for name, place in places(width, height).items():
+            pe = layout.tile(name)
+            data = pe.array("data", "f32", words, align=16, export=True)
+            stamps = stamp_array(pe)
+            memory = pe.mem_dsd(data, extent=words)
+            dst, src = pe.dsr("dest", 1), pe.dsr("src0", 1)
+            if name == "root":
+                pe.preload_dsr(dst, pe.fabout_dsd(pe.output_queue(OUT_QUEUE, color), extent=words))
+                pe.preload_dsr(src, memory)
+            else:
+                pe.preload_dsr(dst, memory)
+                pe.preload_dsr(src, pe.fabin_dsd(pe.input_queue(IN_QUEUE, color), extent=words))
+            with pe.function("main"):
+                start = pe.timestamp()
+                pe.fmovs(dst, src)
+                end = pe.timestamp()
+                pe.store(stamps, 0, start)
+                pe.store(stamps, 1, end)
+                pe.done()
+            for rect in place:
+                layout.place(pe, **rect)
+        add_broadcast_routes(layout, color, width, height)
+        return self._run(arch, width, height, words, layout)
+
+    def _run(self, arch: Arch, width: int, height: int, words: int, layout: Layout) -> KernelRun:
+        whole = (0, 0, width, height)
+        given: dict[str, Any] = {}
+
+        def setup(sim: Any, rng: np.random.Generator) -> None:
+            given["data"] = rng.standard_normal((height, width, words), dtype=np.float32)
+            sim.write("data", given["data"], rect=whole)
+
+        def check(sim: Any) -> tuple[float, bool]:
+            error = float(np.max(np.abs(sim.read("data", rect=whole) - given["data"][0, 0])))
+            return error, error == 0.0
+
+        def metrics(sim: Any, record: Any) -> dict[str, Any]:
+            stamps = read_stamps(sim, whole)
+            ends = stamps[..., 1].copy()
+            ends[0, 0] = 0
+            return {"window_cycles": wavelet_window(arch, int(stamps[0, 0, 0]), int(ends.max())), "words": words}
+
+        ramp = int(arch.ramp_out_cycles)
+        value = formulas.broadcast_grid(words, width, height, ramp)
+        formula = Formula("B + M + N - 2 + 2 T_R + 1", formulas.HPDC, value) if arch.generation == 2 else None
+        return KernelRun(
+            layout.build(), setup, [Launch("main")], check, metrics, formula,
+            validity=_validity(arch, height, words),
+        )  # fmt: skip
+
+
+def _new_layout(arch: Arch, width: int, height: int) -> Layout:
+    from wafersim.program import Layout
+
+    return Layout(width, height, arch=arch, name="broadcast")
+
+
+def places(width: int, height: int) -> dict[str, list[dict[str, int]]]:
+    """The rectangles of the root and of the receivers."""
+    rest = [
+        {"x": 1, "y": 0, "width": width - 1, "height": 1},
+        {"x": 0, "y": 1, "width": width, "height": height - 1},
+    ]
+    return {
+        "root": [{"x": 0, "y": 0, "width": 1, "height": 1}],
+        "receiver": [rect for rect in rest if rect["width"] * rect["height"] > 0],
+    }
+
+
+def add_broadcast_routes(layout: Layout, color: Any, width: int, height: int) -> None:
+    """Routes from the ramp of PE (0, 0) down the first column and along all rows."""
+    for column, columns in _spans(width):
+        for line, lines in _spans(height):
+            rx = "WEST" if column else ("NORTH" if line else "RAMP")
+            tx = [] if rx == "RAMP" else ["RAMP"]
+            if column + columns < width:
+                tx.append("EAST")
+            if column == 0 and line + lines < height:
+                tx.append("SOUTH")
+            layout.route(color, x=column, y=line, width=columns, height=lines, rx=rx, tx=tuple(tx))
+
+
+def _spans(size: int) -> list[tuple[int, int]]:
+    """First, middle and last part of an axis as (start, length), without empty parts."""
+    parts = [(0, 1), (1, size - 2), (size - 1, 1)] if size > 1 else [(0, 1)]
+    return [(start, length) for start, length in parts if length > 0]
+
+
+def _validity(arch: Arch, height: int, words: int) -> Validity:
+    if arch.name == "wse2" and height == 1:
+        return Validity("validated", ("HPDCM-004", "HPDCM-005"))
+    if arch.generation == 2:
+        return Validity("extrapolated", ("HPDCM-004", "HPDCM-005"))
+    return Validity("unvalidated")

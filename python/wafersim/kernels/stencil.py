@@ -1,0 +1,73 @@
+"""Star stencil in two published forms: one cell per PE, and tiles with an asynchronous halo exchange.
+
+Both follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell by the weighted
+mean of itself and the cells at distance 1..radius in the four directions; the outer ring of PEs never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from wafersim.errors import ConfigError
+from wafersim.kernels.base import Kernel, KernelRun, Parameter, Validity, parameters
+from wafersim.kernels.stencil_cell import MAX_ITERATIONS, build_cell
+from wafersim.kernels.stencil_tiled import build_tiled
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+
+VARIANTS = ("auto", "cell", "tiled")
+
+
+class Stencil(Kernel):
+    """``iterations`` steps of a star stencil; grid and tile give the cells."""
+
+    name: ClassVar[str] = "stencil"
+    description: ClassVar[str] = "2-D star stencil, one cell per PE or tiled with halo exchange; static outer ring of PEs"
+    default_grid: ClassVar[tuple[int, int]] = (8, 8)
+    parameters: ClassVar[dict[str, Parameter]] = parameters(
+        Parameter("variant", str, "auto", "program; auto: cell for a 1x1 tile of radius 1, else tiled", VARIANTS),
+        Parameter("tile", tuple, (1, 1), "cells per PE", minimum=1, maximum=96),
+        Parameter("radius", int, 1, "cells in each direction", minimum=1, maximum=8),
+        Parameter("iterations", int, 4, "steps", minimum=1, maximum=100_000),
+        Parameter(
+            "halo", str, "auto", "tiled: wait for the halo before computing; auto: as published", ("auto", "wait")
+        ),
+    )
+
+    def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
+        tile, radius, iterations = params["tile"], int(params["radius"]), int(params["iterations"])
+        if width < 3 or height < 3:
+            raise self.refuse_grid(width, height, "3x3 or larger (an outer ring and at least one inner PE)")
+        variant = str(params["variant"])
+        if variant == "auto":
+            variant = "cell" if tuple(tile) == (1, 1) and radius == 1 else "tiled"
+        if variant == "cell":
+            if tuple(tile) != (1, 1) or radius != 1:
+                raise ConfigError(f"stencil: variant=cell has tile=1x1 and radius=1, found {tile[0]}x{tile[1]}, {radius}")
+            if iterations > MAX_ITERATIONS:
+                raise ConfigError(
+                    f"stencil: iterations={iterations} with variant=cell; the loop is unrolled, at most {MAX_ITERATIONS}"
+                )
+            run = build_cell(arch, width, height, iterations)
+        else:
+            if radius > min(tile):
+                raise ConfigError(f"stencil: radius={radius} exceeds the tile {tile[0]}x{tile[1]}; allowed: 1..{min(tile)}")
+            run = build_tiled(arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait")
+        run.validity = _validity(arch, variant, width, radius)
+        return run
+
+
+def _validity(arch: Arch, variant: str, width: int, radius: int) -> Validity:
+    """Rows exist for the two simulator profiles only."""
+    if not arch.name.endswith("-sdk"):
+        return Validity("unvalidated")
+    first = 1 if arch.generation == 2 else 2
+    if variant == "cell":
+        fitted = width == 3
+        return Validity("fitted" if fitted else "validated", (f"JST1-{first:03}", f"JST1-{first + 4:03}"))
+    rows = {1: (65, 99), 2: (73, 101)}.get(radius)
+    if rows is None:
+        return Validity("extrapolated", (f"JSTT-{100 + first:03}",))
+    return Validity("validated", tuple(f"JSTT-{row + first - 1:03}" for row in rows))

@@ -1,0 +1,78 @@
+"""The machine program: immutable tables and metadata."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wafersim.arch import Arch
+from wafersim.program.checks import check_program
+from wafersim.program.container import read_program, write_program
+from wafersim.program.model_tables import TABLES
+from wafersim.program.validate import validate
+
+
+class MachineProgram:
+    """A program for the machine: tables of `schema` plus metadata; the arrays are read-only.
+
+    Attributes: ``tables`` (name -> array), ``meta`` (JSON-like dict), ``warnings`` (findings of the last
+    check).
+    """
+
+    def __init__(self, tables: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
+        self.tables = {name: _frozen(tables[name], dtype) for name, (dtype, _) in TABLES.items()}
+        self.meta = meta
+        self.warnings: list[str] = []
+
+    def __repr__(self) -> str:
+        return (
+            f"MachineProgram({self.name!r}, {self.width}x{self.height}, {len(self.tables['tiles'])} tiles, "
+            f"{len(self.tables['code'])} instructions)"
+        )
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return str(self.meta.get("name", ""))
+
+    @property
+    def generation(self) -> int:
+        """The generation it was built for (0: any)."""
+        return int(self.meta.get("generation", 0))
+
+    @property
+    def width(self) -> int:
+        """PEs in x."""
+        return int(self.tables["grid"][0])
+
+    @property
+    def height(self) -> int:
+        """PEs in y."""
+        return int(self.tables["grid"][1])
+
+    def check(self, arch: str | Arch) -> None:
+        """Raise ProgramError if the arch cannot run the program; findings that are no errors go to
+        ``warnings``.
+        """
+        self.warnings = check_program(self.tables, self.meta, Arch.load(arch))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MachineProgram:
+        """Read a program file (``.wsp``); raises ProgramError for anything that is not a valid program."""
+        return cls(*read_program(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to a file (``.wsp``)."""
+        validate(self.tables, self.meta)
+        write_program(path, self.tables, self.meta)
+
+
+def _frozen(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+    out = np.ascontiguousarray(array, dtype=np.dtype(dtype))
+    if out is array:
+        out = out.view()
+    out.flags.writeable = False
+    return out

@@ -1,0 +1,200 @@
+"""`run`: a library kernel by name, its values checked, its figures in one record."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wafersim.errors import ConfigError
+from wafersim.record import Record
+from wafersim.simulate.simulator import Simulator
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+    from wafersim.kernels.base import Kernel, KernelRun
+
+#: widest and highest grid that is accepted at all, in PEs
+MAX_GRID_SIDE = 4096
+
+#: most characters of a parameter's text
+_LONGEST_VALUE = 100
+
+
+def run(
+    kernel: str,
+    arch: Arch | str = "wse2",
+    grid: str | tuple[int, int] | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    max_cycles: int | None = None,
+    max_seconds: float | None = None,
+    max_events: int | None = None,
+    raise_on_stuck: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    **more_params: Any,
+) -> Record:
+    """Run a library kernel and check its values against NumPy.
+
+    Parameters
+    ----------
+    kernel : str
+        Name of a kernel, as ``wafersim kernels`` lists them.
+    arch : Arch or str
+        An arch, the name of a preset, or the path of a TOML file.
+    grid : str or tuple, optional
+        ``"WxH"`` or ``(width, height)`` in PEs; default the kernel's own.
+    params, **more_params
+        Parameters of the kernel; values or their text.
+    seed : int
+        Seed of the inputs and of the machine's random numbers.
+    max_cycles, max_seconds, max_events, raise_on_stuck, progress
+        As in `Simulator.run`.
+
+    Returns
+    -------
+    Record
+        With ``verified``, ``max_abs_error`` and ``metrics`` filled if the run finished.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kernel, arch or parameter; a value or a grid that is not allowed.
+    DeadlockError, FaultError
+        As in `Simulator.run`.
+
+    Examples
+    --------
+    >>> import wafersim as ws
+    >>> record = ws.run("reduce", grid="4x1", words=8)
+    >>> record.status, record.verified
+    ('finished', True)
+    """
+    both = sorted((params or {}).keys() & more_params.keys())
+    if both:
+        raise ConfigError(f"{kernel}: parameter {both[0]!r} is given twice")
+    prepared = prepare(kernel, arch, grid, {**(params or {}), **more_params})
+    return prepared.execute(
+        seed=seed,
+        max_cycles=max_cycles,
+        max_seconds=max_seconds,
+        max_events=max_events,
+        raise_on_stuck=raise_on_stuck,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A kernel built for one arch, grid and set of parameters; nothing has run yet."""
+
+    kernel: Kernel
+    arch: Arch
+    width: int
+    height: int
+    params: dict[str, Any]
+    built: KernelRun
+
+    def execute(self, seed: int = 0, **limits: Any) -> Record:
+        """Write the inputs, launch, run, check."""
+        sim = Simulator(self.built.program, self.arch, seed)
+        self.built.setup(sim, np.random.default_rng(seed))
+        for launch in self.built.launches:
+            sim.launch(launch.function, **launch.args)
+        raise_on_stuck = limits.pop("raise_on_stuck", True)
+        try:
+            record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
+        except Exception as error:
+            partial = getattr(error, "record", None)
+            if isinstance(partial, Record):
+                self._complete(partial, sim)
+            raise
+        self._complete(record, sim)
+        return record
+
+    def _complete(self, record: Record, sim: Simulator) -> None:
+        built, info = self.built, record.info
+        info["kernel"] = self.kernel.name
+        info["params"] = dict(self.params)
+        info["validity"] = built.validity.status
+        info["validity_rows"] = list(built.validity.nearest)
+        info["not_modelled"] = [*built.not_modelled, *info["not_modelled"]]
+        if built.formula is not None:
+            formula = built.formula
+            info["formula"] = {"name": formula.name, "source": formula.source, "cycles": formula.cycles}
+        if record.status == "finished":
+            error, verified = built.check(sim)
+            info["max_abs_error"], info["verified"] = float(error), bool(verified)
+            info["metrics"] = built.metrics(sim, record)
+
+
+def prepare(
+    kernel: str, arch: Arch | str, grid: str | tuple[int, int] | None, params: Mapping[str, Any]
+) -> PreparedRun:
+    """Look everything up, check it, and build the machine program."""
+    from wafersim.arch import Arch as ArchClass
+
+    found = find_kernel(kernel)
+    loaded = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
+    width, height = found.default_grid if grid is None else parse_grid(grid)
+    _check_fits(loaded, width, height)
+    values = resolve_params(found, params)
+    return PreparedRun(found, loaded, width, height, values, found.build(loaded, width, height, values))
+
+
+def find_kernel(name: str) -> Kernel:
+    """The library kernel of that name."""
+    from wafersim import kernels
+
+    if name not in kernels.names():
+        raise ConfigError(f"kernel {name!r} is unknown; {did_you_mean(name, kernels.names())}")
+    return kernels.get(name)
+
+
+def resolve_params(kernel: Kernel, params: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of the kernel: those given, checked, and the defaults of the others."""
+    for name, value in params.items():
+        if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+            found = f"a value of {len(value)} characters ({value[:20]}...)"
+            raise ConfigError(f"{kernel.name}: parameter {name!r}: {found}, at most {_LONGEST_VALUE} wanted")
+        if name not in kernel.parameters:
+            hint = did_you_mean(name, kernel.parameters)
+            raise ConfigError(f"{kernel.name}: parameter {name!r} is unknown; {hint}")
+    return kernel.resolve(params)
+
+
+def did_you_mean(name: str, names: Any) -> str:
+    """``did you mean 'x'?`` if something is close, else the list of what there is."""
+    known = sorted(names)
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+
+
+def parse_grid(grid: Any) -> tuple[int, int]:
+    """``(width, height)`` from ``"WxH"`` or a pair."""
+    sides = grid.lower().split("x") if isinstance(grid, str) else grid
+    problem = ConfigError(
+        f"grid {grid!r}: WIDTHxHEIGHT with sides 1 .. {MAX_GRID_SIDE} wanted, for example 32x32"
+    )
+    if not isinstance(sides, list | tuple) or len(sides) != 2:
+        raise problem
+    numbers = []
+    for side in sides:
+        if isinstance(side, str) and side.isascii() and side.isdigit() and len(side) < 10:
+            side = int(side)
+        if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 1 <= side <= MAX_GRID_SIDE:
+            raise problem
+        numbers.append(int(side))
+    return numbers[0], numbers[1]
+
+
+def _check_fits(arch: Arch, width: int, height: int) -> None:
+    most_x, most_y = int(arch.usable_width), int(arch.usable_height)
+    if width > most_x or height > most_y:
+        raise ConfigError(
+            f"grid {width}x{height} does not fit on {arch.name}: at most {most_x}x{most_y} PEs are usable"
+        )
