@@ -34,8 +34,8 @@ struct WaitReport {
     std::string what;    // vector op or instruction
     int line = -1, color = -1, queue = -1, task = -1;
     int64_t done = 0, length = 0, fill = 0;
-    std::vector<PeCoord> waits_for;          // PEs whose action would help
-    std::vector<std::string> places;         // where wavelets stand, in words
+    std::vector<PeCoord> waits_for;   // PEs whose action would help
+    std::vector<std::string> places;  // where wavelets stand, in words
 };
 
 struct Leftover {

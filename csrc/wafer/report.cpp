@@ -10,7 +10,9 @@ namespace {
 
 const char* kPortName[5] = {"NORTH", "EAST", "SOUTH", "WEST", "RAMP"};
 
-std::string place(PeCoord at) { return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ")"; }
+std::string place(PeCoord at) {
+    return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ")";
+}
 
 }  // namespace
 
@@ -46,12 +48,14 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
             if (fifo.count() == 0) continue;
             if (!(cs->in[cs->position] >> port & 1)) {
                 report.places.push_back(at + ": " + std::to_string(fifo.count()) + " wavelets from " + kPortName[port] +
-                                        " wait, switch position " + std::to_string(cs->position) + " does not take that input");
+                                        " wait, switch position " + std::to_string(cs->position) +
+                                        " does not take that input");
                 report.waits_for.push_back(coord(pe));
                 continue;
             }
             const uint32_t out = cs->out[cs->position];
-            if (!out) report.places.push_back(at + ": switch position " + std::to_string(cs->position) + " has no output");
+            if (!out)
+                report.places.push_back(at + ": switch position " + std::to_string(cs->position) + " has no output");
             for (int d = 0; d < 4; ++d)
                 if ((out >> d & 1) && cs->neighbor[static_cast<size_t>(d)]) {
                     const ColorState* next = cs->neighbor[static_cast<size_t>(d)];
@@ -68,7 +72,8 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
                     report.waits_for.push_back(coord(pe));
                 } else if (q->iq[static_cast<size_t>(bound)].ring.count() >= arch_.iq_capacity(bound)) {
                     report.places.push_back("input queue " + std::to_string(bound) + " (" + at + ") is full, " +
-                                            std::to_string(q->iq[static_cast<size_t>(bound)].ring.count()) + " wavelets that nobody takes");
+                                            std::to_string(q->iq[static_cast<size_t>(bound)].ring.count()) +
+                                            " wavelets that nobody takes");
                     report.waits_for.push_back(coord(pe));
                 }
             }
@@ -92,9 +97,12 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
         if (cs->nonempty && report.places.size() < 8) {
             for (int port = 0; port < kNumPorts; ++port)
                 if (cs->fifo[static_cast<size_t>(port)].count() && !(cs->in[cs->position] >> port & 1))
-                    report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + ": wavelets from " + kPortName[port] +
-                                            " wait, switch position " + std::to_string(cs->position) + " does not take that input");
-            if (cs->teardown) report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + " is in teardown");
+                    report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) +
+                                            ": wavelets from " + kPortName[port] + " wait, switch position " +
+                                            std::to_string(cs->position) + " does not take that input");
+            if (cs->teardown)
+                report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) +
+                                        " is in teardown");
         }
         if (in >> kPortRamp & 1) {
             any_sender = true;
@@ -105,7 +113,8 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
             if (!(in >> d & 1)) continue;
             const int x = at.x + kDx[d], y = at.y + kDy[d];
             if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) {
-                report.places.push_back("color " + std::to_string(c) + " is expected from beyond the " + kPortName[d] + " edge at PE " + place(at));
+                report.places.push_back("color " + std::to_string(c) + " is expected from beyond the " + kPortName[d] +
+                                        " edge at PE " + place(at));
                 continue;
             }
             for (const ColorState* other : fabric_->colors(static_cast<uint32_t>(y * program_.width + x)))
@@ -117,7 +126,9 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
 
 std::vector<WaitReport> Machine::waits(size_t limit) {
     std::vector<WaitReport> out;
-    auto op_name = [](const LiveOp& op) { return op.op == Op::kMap ? std::string("map") : "vop " + std::to_string(static_cast<int>(op.vop)); };
+    auto op_name = [](const LiveOp& op) {
+        return op.op == Op::kMap ? std::string("map") : "vop " + std::to_string(static_cast<int>(op.vop));
+    };
     auto describe = [&](Pe& p, int thread) {
         WaitReport r;
         r.pe = coord(p.id);
@@ -137,9 +148,13 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
                 r.queue = o->queue;
                 r.color = q.color;
                 r.fill = q.ring.count();
-                if (r.color >= 0) trace_backward(p.id, r.color, r);
-                else r.places.push_back("input queue " + std::to_string(o->queue) + " is bound to no color");
-                if (q.ring.count() && q.ring.front().control()) r.places.push_back("a control wavelet stands at the head of input queue " + std::to_string(o->queue));
+                if (r.color >= 0)
+                    trace_backward(p.id, r.color, r);
+                else
+                    r.places.push_back("input queue " + std::to_string(o->queue) + " is bound to no color");
+                if (q.ring.count() && q.ring.front().control())
+                    r.places.push_back("a control wavelet stands at the head of input queue " +
+                                       std::to_string(o->queue));
             }
             if (why == Core::Wait::kInput && o->kind == Source::kFifo) r.reason = "fifo empty", r.queue = o->fifo;
         }
@@ -148,7 +163,9 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
                 r.queue = op.dst.queue;
                 r.color = op.dst.color >= 0 ? op.dst.color : p.queues->oq[static_cast<size_t>(op.dst.queue)].color;
                 r.fill = p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.count();
-                const int head = p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.empty() ? r.color : p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.front().color;
+                const int head = p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.empty()
+                                     ? r.color
+                                     : p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.front().color;
                 if (head >= 0) trace_forward(p.id, head, r);
             } else if (op.dst.kind == Source::kFifo) {
                 r.reason = "fifo full";
@@ -176,7 +193,8 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
             const Instr& in = program_.code[static_cast<size_t>(p.pc)];
             r.line = in.line;
             r.what = "instruction " + std::to_string(static_cast<int>(in.op));
-            r.places.push_back("the operation waits for a queue, FIFO or microthread that another operation of this PE still holds");
+            r.places.push_back(
+                "the operation waits for a queue, FIFO or microthread that another operation of this PE still holds");
             r.waits_for.push_back(r.pe);
             out.push_back(std::move(r));
         }
@@ -226,11 +244,16 @@ std::vector<Leftover> Machine::leftovers(size_t limit) {
         for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id)))
             for (int port = 0; port < kNumPorts; ++port)
                 if (const int n = cs->fifo[static_cast<size_t>(port)].count())
-                    out.push_back({coord(static_cast<uint32_t>(id)), cs->color, std::string("router, from ") + kPortName[port], n});
+                    out.push_back({coord(static_cast<uint32_t>(id)), cs->color,
+                                   std::string("router, from ") + kPortName[port], n});
         if (const CeQueues* q = fabric_->queues(static_cast<uint32_t>(id)))
             for (size_t i = 0; i < 8; ++i) {
-                if (const int n = q->iq[i].ring.count()) out.push_back({coord(static_cast<uint32_t>(id)), q->iq[i].color, "input queue " + std::to_string(i), n});
-                if (const int n = q->oq[i].ring.count()) out.push_back({coord(static_cast<uint32_t>(id)), q->oq[i].color, "output queue " + std::to_string(i), n});
+                if (const int n = q->iq[i].ring.count())
+                    out.push_back(
+                        {coord(static_cast<uint32_t>(id)), q->iq[i].color, "input queue " + std::to_string(i), n});
+                if (const int n = q->oq[i].ring.count())
+                    out.push_back(
+                        {coord(static_cast<uint32_t>(id)), q->oq[i].color, "output queue " + std::to_string(i), n});
             }
     }
     return out;
