@@ -104,7 +104,7 @@ def _number_within(body: Body) -> None:
             reg.slot = size
             size += 1
         active.append((last, reg.slot))
-    body.size = size
+    body.size = max(size, 2) if body.mapped else size
 
 
 def _stack_frames(tile: str, bodies: list[Body]) -> None:

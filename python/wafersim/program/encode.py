@@ -188,7 +188,7 @@ class _Encoder:
         if isinstance(value, Entry):
             return value.body.first
         if isinstance(value, FirstArg):
-            return value.body.args[0].slot if value.body.args else -1
+            return value.body.args[0].slot if value.body.args else value.body.base
         if isinstance(value, DsrNumber):
             return self._dsr(value.dsr, instr)
         return self._operand(value, instr)

@@ -12,7 +12,7 @@ from wafersim.program.access import MemoryMixin
 from wafersim.program.instr import Body, Entry, Label, VReg
 from wafersim.program.regs import Reg, Scalar
 from wafersim.program.scalars import is_float, parse_type, type_name
-from wafersim.program.schema import Op, Type
+from wafersim.program.schema import CodeFlag, Op, Type
 from wafersim.program.source import caller
 from wafersim.program.tile_base import TileBase
 
@@ -228,7 +228,7 @@ class FlowMixin(MemoryMixin):
         if isinstance(count, int):
             if not 0 <= count < 1 << 31:
                 raise self.fail(f"a loop count must be 0 .. 2147483647, found {count}")
-            return (Type.U16 if count < 1 << 16 else Type.I32), {"imm2": count}
+            return (Type.U16 if count < 1 << 16 else Type.I32), {"imm2": count, "flags": int(CodeFlag.B_IMM)}
         number = self.reg_of(count)
         if is_float(number.type):
             raise self.fail(f"a loop count needs an integer, found {type_name(number.type)}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 
 from wafersim.arch import Arch
 from wafersim.errors import ProgramError
+from wafersim.program import picture, picture_svg
 from wafersim.program.assemble import assemble
 from wafersim.program.memory import Array
 from wafersim.program.model import MachineProgram
@@ -283,6 +286,29 @@ class Layout:
         self.streams.append(
             {"name": name, "color": self.color_id(color), "edge": edge, "row": row, "to_host": to_host}
         )
+
+    # --- pictures ----------------------------------------------------------------------------------------
+
+    def _scene(self, numbers: list[int], rect: tuple[int, int, int, int] | None) -> picture.Scene:
+        none = np.full((self.height, self.width), -1, np.int32)
+        colors = [(n, self.colors[n].name, self.route_maps.get(n, none)) for n in numbers]
+        names = [t.name for t in self.tiles]
+        return picture.make_scene(self.tile_map, names, self.route_table.rows(), colors, rect)
+
+    def picture(self, color: Any = None, rect: tuple[int, int, int, int] | None = None) -> str:
+        """A text picture of a color's routes, or of the tiles without a color; ``rect``: (x, y, width,
+        height).
+        """
+        if color is None:
+            return picture.text_of_tiles(self._scene([], rect))
+        return picture.text_of_color(self._scene([self.color_id(color)], rect))
+
+    def picture_svg(
+        self, path: str | os.PathLike[str], colors: Any = None, rect: tuple[int, int, int, int] | None = None
+    ) -> None:
+        """Draw tiles and routes (of the given colors, or of all) into an SVG file."""
+        numbers = sorted(self.route_maps) if colors is None else [self.color_id(c) for c in colors]
+        Path(path).write_text(picture_svg.svg_of(self._scene(numbers, rect)), encoding="utf-8")
 
     # --- result ------------------------------------------------------------------------------------------
 

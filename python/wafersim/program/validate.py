@@ -20,8 +20,10 @@ from wafersim.program.model_tables import TABLES
 from wafersim.program.validate_code import validate_code
 from wafersim.program.validate_meta import validate_meta
 
-#: Most PEs in one direction that a program may name (far above any wafer).
-MAX_SIDE = 1 << 15
+#: Most PEs in one direction that a program may name (above any wafer).
+MAX_SIDE = 1 << 12
+#: Most FIFOs of a tile.
+MAX_FIFOS = 64
 #: Most registers of a tile.
 MAX_REGS = 1 << 12
 #: Size of the 16-bit byte address space.
@@ -129,7 +131,7 @@ class _Validator:
         self.within("tiles", c.NUM_REGS, 0, MAX_REGS)
         self.within("tiles", c.CODE_BYTES, 0, ADDRESS_BYTES * 16)
         self.within("tiles", c.DATA_BYTES, 0, ADDRESS_BYTES * 16)
-        self.within("tiles", c.NUM_FIFOS, 0, _U16)
+        self.within("tiles", c.NUM_FIFOS, 0, MAX_FIFOS)
         self.within("tiles", c.NAME, -1, self.num_strings - 1)
         for table, first, count in (
             ("code", c.CODE_FIRST, c.NUM_CODE),

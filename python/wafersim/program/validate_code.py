@@ -141,12 +141,13 @@ class _CodeValidator:
         code = self.code
         if op in _BINARY_OPS:
             immediate = (code[rows, CodeCol.FLAGS] & CodeFlag.B_IMM) != 0
-            self._must(rows, CodeCol.B, immediate | (code[rows, CodeCol.B] >= 0), "a register, or flag B_IMM")
+            self._must(rows, CodeCol.B, immediate ^ (code[rows, CodeCol.B] >= 0), "a register or flag B_IMM")
         elif op is Op.LOOP:
             target = code[rows, CodeCol.IMM]
             self._must(rows, CodeCol.IMM, code[target, CodeCol.OP] == Op.ENDLOOP, "the row of an ENDLOOP")
-            counted = code[rows, CodeCol.B] >= 0
-            self._must(rows, CodeCol.IMM2, counted | (code[rows, CodeCol.IMM2] >= 0), "a count >= 0")
+            immediate = (code[rows, CodeCol.FLAGS] & CodeFlag.B_IMM) != 0
+            self._must(rows, CodeCol.B, immediate ^ (code[rows, CodeCol.B] >= 0), "a register or flag B_IMM")
+            self._must(rows, CodeCol.IMM2, ~immediate | (code[rows, CodeCol.IMM2] >= 0), "a count >= 0")
         elif op is Op.VOP:
             self._vop(rows)
         elif op is Op.MAP:
@@ -185,10 +186,7 @@ class _CodeValidator:
             (code[rows, col] >> 24 == OperandKind.DSR).astype(np.int64) for col in (CodeCol.A, CodeCol.B)
         )
         first = code[rows, CodeCol.IMM2]
-        ok = np.asarray(count == 0) | ((first >= 0) & (first + count <= self.regs[rows]))
-        self._must(rows, CodeCol.IMM2, ok, "argument registers of the tile")
-        dst = code[rows, CodeCol.DST] >> 24 != 0
-        self._must(rows, CodeCol.AUX, ~dst | (code[rows, CodeCol.AUX] >= 0), "a result register")
+        self._must(rows, CodeCol.IMM2, (first >= 0) & (first + 2 <= self.regs[rows]), "two registers")
         some = np.asarray(count > 0) | (code[rows, CodeCol.DST] >> 24 == OperandKind.DSR)
         self._must(rows, CodeCol.DST, some, "at least one descriptor operand")
 

@@ -160,9 +160,10 @@ class VectorMixin(DsdMixin):
         self.emit(
             Op.MAP, dst=out, a=a, b=b, imm=Entry(target.body), imm2=FirstArg(target.body),
             settings=make_settings(self, settings),
-            aux=target.body.result if target.body.result is not None else -1,
+            aux=target.body.result if target.body.result is not None else FirstArg(target.body),
         )  # fmt: skip
         self.body.calls.append(target.body)
+        target.body.mapped = True
 
     def scratch(self, file: DsrFile) -> ScratchDsr:
         """The next scratch DSR of a file (numbers are given when the tile is encoded)."""
