@@ -12,6 +12,8 @@ uint32_t with_command_field(uint32_t payload, uint32_t field) {
 }
 
 void ColorState::load(const RouteClass& r) {
+    settle();
+    out_now = 0;
     in = r.in;
     out = r.out;
     num_positions = static_cast<uint8_t>(r.num_positions);
@@ -255,6 +257,7 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
         !(c.ramp_dropped && control && (command_field(payload) >> 2 & 1)))
         cs.filter_count(control);
 
+    if (c.ramp_dropped) --cs.wavelets[kPortRamp];
     uint32_t forwarded = payload;
     if (control) {
         const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
@@ -265,7 +268,6 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     }
     for (uint32_t rest = c.outputs; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
-        ++cs.wavelets[static_cast<size_t>(d)];
         if (d == kPortRamp) {
             CeQueues& q = *queues(pe);
             const int queue = bound_queue(q, cs.color);

@@ -4,6 +4,7 @@
 // input port; color swap is fixed when a route is made.
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -29,7 +30,7 @@ struct alignas(64) ColorState {
     bool ring_mode = false, swap_x = false, swap_y = false;
 
     std::array<RouterFifo, 5> fifo;
-    std::array<int64_t, 5> wavelets{};      // granted, by output port
+    std::array<int64_t, 5> wavelets{};      // granted, by output port, up to the last settle()
     int64_t arbitration_losses = 0, backpressure = 0;
     std::array<uint8_t, 4> in{}, out{};
     uint32_t pe = 0;
@@ -39,7 +40,16 @@ struct alignas(64) ColorState {
     bool filter_passes(uint32_t payload, bool control) const;
     void filter_count(bool control);
     void load(const RouteClass& route);
+    // Books the grants made under the current masks; before these change, and before counts are read.
+    void settle() {
+        for (RouterFifo& f : fifo) {
+            for (size_t port = 0; port < 5; ++port)
+                if (out_now >> port & 1) wavelets[port] += f.grants;
+            f.grants = 0;
+        }
+    }
     void set_position(int to) {
+        settle();
         position = static_cast<uint8_t>(to);
         in_now = in[position];
         out_now = out[position];
@@ -64,6 +74,13 @@ class Fabric {
     // Phases R and Q of one PE in cycle t. False: a fault was recorded.
     void step(uint32_t pe, Cycle t);
 
+    // Brings the lines that step() reads first into the cache.
+    void prefetch(uint32_t pe, bool again) const {
+        for (const ColorState* cs : pe_colors_[pe]) {
+            if (!again) __builtin_prefetch(cs);
+            else if (cs->nonempty) __builtin_prefetch(&cs->fifo[static_cast<size_t>(std::countr_zero(cs->nonempty))]);
+        }
+    }
     CeQueues* queues(uint32_t pe) { return ces_index_[pe] < 0 ? nullptr : &ce_[static_cast<size_t>(ces_index_[pe])]; }
     ColorState* color(uint32_t pe, int color) const;
     ColorState* ensure_color(uint32_t pe, int color);

@@ -543,12 +543,14 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
             p.dead = true;
             return;
         }
+        cs->settle();
         cs->in[0] = static_cast<uint8_t>(config_to_mask(value >> 5 & 31));
         cs->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
         cs->pop_mode = static_cast<PopMode>(value >> 12 & 3);
         cs->teardown = value >> 14 & 1;
         cs->set_position(cs->position);
     } else {
+        cs->settle();
         cs->num_positions = 1;
         for (int k = 1; k < 4; ++k) {
             const uint32_t nibble = value >> 4 * (k - 1) & 15;

@@ -79,11 +79,11 @@ const std::optional<RunFault>& Machine::fault() const {
 void Machine::step_cycle(Cycle t) {
     routers_.advance(t);
     ces_.advance(t);
-    routers_.drain([&](uint32_t pe) { fabric_->step(pe, t); });
+    routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); }, [&](uint32_t pe) { fabric_->step(pe, t); });
     for (const auto& [pe, color] : fabric_->teardowns)
         if (const int32_t i = pe_index_[pe]; i >= 0) core_->teardown_due(pes_[static_cast<size_t>(i)], t + 1);
     fabric_->teardowns.clear();
-    ces_.drain([&](uint32_t pe) {
+    ces_.drain([](uint32_t, bool) {}, [&](uint32_t pe) {
         if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
     });
 }
@@ -228,10 +228,12 @@ void Machine::link_wavelets(int64_t* out) const {
     const size_t num_pes = pe_index_.size();
     std::fill_n(out, program_.colors.size() * num_pes * 5, INT64_C(0));
     for (size_t id = 0; id < num_pes; ++id)
-        for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id)))
+        for (ColorState* cs : fabric_->colors(static_cast<uint32_t>(id))) {
+            cs->settle();
             for (size_t k = 0; k < program_.colors.size(); ++k)
                 if (program_.colors[k] == cs->color)
                     std::copy(cs->wavelets.begin(), cs->wavelets.end(), out + (k * num_pes + id) * 5);
+        }
 }
 
 }  // namespace wafersim

@@ -95,8 +95,7 @@ def _role_masks(width: int, height: int) -> dict[Role, Any]:
 
 def _tile(layout: Layout, role: Role, colors: list[Any], iterations: int, name: str) -> Any:
     pe = layout.tile(name)
-    cell = pe.array("cell", "f32", 1, align=16, export=True)
-    weights = pe.array("weights", "f32", 2, init=[WEIGHT_ZERO, WEIGHT_ONE], export=True)
+    data = Data(pe)
     stamps = stamp_array(pe, 3)
     if role.side == "corner":
         with pe.function("main"):
@@ -105,7 +104,7 @@ def _tile(layout: Layout, role: Role, colors: list[Any], iterations: int, name: 
     finished = pe.local_task("finished", id=9)
     with finished:
         pe.done()
-    emit = _Inner(pe, role, colors, cell, weights) if role.side == "inner" else _Border(pe, role, colors, cell, weights)
+    emit = _Inner(pe, role, colors, data) if role.side == "inner" else _Border(pe, role, colors, data)
     with pe.function("main"):
         emit.prepare()
         for step in range(iterations):
@@ -117,11 +116,22 @@ def _tile(layout: Layout, role: Role, colors: list[Any], iterations: int, name: 
     return pe
 
 
+class Data:
+    """The words of a PE, in the order of the public program: the cell and its addends meet in no bank."""
+
+    def __init__(self, pe: Any) -> None:
+        self.weights = pe.array("weights", "f32", 2, align=16, init=[WEIGHT_ZERO, WEIGHT_ONE], export=True)
+        self.sums = [pe.array(f"sum{k}", "f32") for k in (0, 1)]
+        self.dropped = pe.array("dropped", "f32")
+        self.cell = pe.array("cell", "f32", export=True)
+        self.weighted = pe.array("weighted", "f32")
+
+
 class _Parts:
     """What inner and border PEs have in common."""
 
-    def __init__(self, pe: Any, role: Role, colors: list[Any], cell: Any, weights: Any) -> None:
-        self.pe, self.role, self.cell, self.weights = pe, role, cell, weights
+    def __init__(self, pe: Any, role: Role, colors: list[Any], data: Data) -> None:
+        self.pe, self.role, self.data = pe, role, data
         out = pe.output_queue(OUT_QUEUE, colors[role.send])
         self.inputs = {d: pe.input_queue(IN_QUEUES[d], colors[c]) for d, c in role.receive}
         self.send = self.loaded("dest", 1, pe.fabout_dsd(out, extent=1))
@@ -132,28 +142,30 @@ class _Parts:
         self.pe.preload_dsr(dsr, dsd)
         return dsr
 
-    def normalise(self) -> None:
-        """Divide both weights by their sum over the star."""
+    def prepare(self) -> None:
+        """Divide both weights by their sum over the star, and weight the cell once (border PEs keep sending that)."""
         pe = self.pe
-        zero, one = pe.load(self.weights, 0), pe.load(self.weights, 1)
+        zero, one = pe.load(self.data.weights, 0), pe.load(self.data.weights, 1)
         total = zero + one * 4.0
-        pe.store(self.weights, 0, zero / total)
-        pe.store(self.weights, 1, one / total)
+        pe.store(self.data.weights, 0, zero / total)
+        outer = one / total
+        pe.store(self.data.weights, 1, outer)
+        pe.store(self.data.weighted, 0, pe.load(self.data.cell, 0) * outer)
 
 
 class _Inner(_Parts):
     """An inner PE."""
 
-    def __init__(self, pe: Any, role: Role, colors: list[Any], cell: Any, weights: Any) -> None:
-        super().__init__(pe, role, colors, cell, weights)
-        memory = pe.mem_dsd(cell, extent=1)
+    def __init__(self, pe: Any, role: Role, colors: list[Any], data: Data) -> None:
+        super().__init__(pe, role, colors, data)
+        memory = pe.mem_dsd(data.cell, extent=1)
         self.cell_src, self.cell_dst = self.loaded("src0", 1, memory), self.loaded("dest", 2, memory)
         two = pe.layout.arch.max_fabric_sources >= 2
         self.pairs: list[tuple[Any, Any, Any]] = []
         fabric = {d: pe.fabin_dsd(queue, extent=1) for d, queue in self.inputs.items()}
         if two:
             for k, (first, second) in enumerate((("EAST", "WEST"), ("NORTH", "SOUTH"))):
-                partial = pe.mem_dsd(pe.array(f"sum{k}", "f32", 1), extent=1)
+                partial = pe.mem_dsd(data.sums[k], extent=1)
                 operands = (
                     self.loaded("dest", 8 + 2 * k, partial), self.loaded("src0", 8 + 2 * k, fabric[first]),
                     self.loaded("src1", 9 + 2 * k, fabric[second]),
@@ -164,12 +176,12 @@ class _Inner(_Parts):
             self.addends = [self.loaded("src1", 8 + k, dsd) for k, dsd in enumerate(fabric.values())]
 
     def prepare(self) -> None:
-        self.normalise()
-        self.weight_zero = self.pe.load(self.weights, 0)
+        super().prepare()
+        self.weight_zero = self.pe.load(self.data.weights, 0)
 
     def iteration(self) -> None:
         pe = self.pe
-        weight_one = pe.load(self.weights, 1)
+        weight_one = pe.load(self.data.weights, 1)
         pe.fmuls(self.send, self.cell_src, weight_one)
         pe.fmuls(self.cell_dst, self.cell_src, self.weight_zero)
         for pair in self.pairs:
@@ -181,16 +193,14 @@ class _Inner(_Parts):
 class _Border(_Parts):
     """A border PE: its weighted value is computed once; it sends one more than it receives."""
 
-    def __init__(self, pe: Any, role: Role, colors: list[Any], cell: Any, weights: Any) -> None:
-        super().__init__(pe, role, colors, cell, weights)
-        self.weighted = pe.array("weighted", "f32", 1)
-        self.source = self.loaded("src0", 3, pe.mem_dsd(self.weighted, extent=1))
-        self.dropped = pe.mem_dsd(pe.array("dropped", "f32", 1), extent=1)
+    def __init__(self, pe: Any, role: Role, colors: list[Any], data: Data) -> None:
+        super().__init__(pe, role, colors, data)
+        self.source = self.loaded("src0", 3, pe.mem_dsd(self.data.weighted, extent=1))
+        self.dropped = pe.mem_dsd(data.dropped, extent=1)
         self.receive = pe.fabin_dsd(self.inputs[role.side], extent=1)
 
     def prepare(self) -> None:
-        self.normalise()
-        self.pe.store(self.weighted, 0, self.pe.load(self.cell, 0) * self.pe.load(self.weights, 1))
+        super().prepare()
         self.pe.fmovs(self.send, self.source)
 
     def iteration(self) -> None:
@@ -230,7 +240,8 @@ def _run(arch: Arch, width: int, height: int, iterations: int, layout: Layout) -
     def metrics(sim: Any, record: Any) -> dict[str, Any]:
         stamps = read_stamps(sim, (1, 1, width - 2, height - 2))
         counted = iterations - iterations // 2
-        per_pe = (stamps[..., 2] - stamps[..., 1] - int(arch.cost_timestamp)) / counted
+        clock = int(arch.cost_timestamp) + int(arch.cost_store)
+        per_pe = (stamps[..., 2] - stamps[..., 1] - clock) / counted
         return {
             "cycles_per_iteration": float(per_pe[0, 0]), "cycles_per_iteration_max": float(per_pe.max()),
             "iterations": iterations, "counted_iterations": counted,
