@@ -152,6 +152,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
         // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.
         routers_.advance(cycle_);
         ces_.advance(cycle_);
+        for (Pe& p : pes_) p.last_step = std::min(p.last_step, cycle_ - 1);
     }
     return status;
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError
+from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
@@ -167,6 +167,10 @@ class Simulator:
             code = self._machine.run(*limits, progress)
         except KeyboardInterrupt:
             code = 3
+        except RuntimeError as error:
+            if "another thread" in str(error):
+                raise SimulationError(f"this simulator runs in another thread: {error}") from None
+            raise
         self._wall_s += time.perf_counter() - began
         status = _STATUS.get(int(code))
         if status is None:
