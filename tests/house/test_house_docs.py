@@ -7,6 +7,7 @@ import importlib
 import re
 
 import pytest
+
 from source_tree import ROOT, needs_source_tree
 
 pytestmark = needs_source_tree

@@ -42,7 +42,9 @@ def pair_program(sent=4, received=4):
         left.fmovs(left.fabout_dsd(left.output_queue(2, red), extent=sent), left.mem_dsd(data, extent=sent))
         left.done()
     with right.function("main"):
-        right.fmovs(right.mem_dsd(into, extent=received), right.fabin_dsd(right.input_queue(2, red), extent=received))
+        right.fmovs(
+            right.mem_dsd(into, extent=received), right.fabin_dsd(right.input_queue(2, red), extent=received)
+        )
         right.done()
     lay.place(left, x=0, y=0)
     lay.place(right, x=1, y=0)
@@ -159,7 +161,13 @@ def test_a_stuck_run_says_who_waits_on_what():
     with pytest.raises(ws.DeadlockError) as caught:
         sim.run()
     message = str(caught.value)
-    for word in ("PE (1, 0)", "waits for a wavelet", "fmovs after 3 of 4", "color 5 (red)", "test_simulate_simulator.py:"):
+    for word in (
+        "PE (1, 0)",
+        "waits for a wavelet",
+        "fmovs after 3 of 4",
+        "color 5 (red)",
+        "test_simulate_simulator.py:",
+    ):
         assert word in message
     assert "\n" not in message
     wait = caught.value.waits[0]
@@ -323,7 +331,16 @@ def test_run_by_name_in_five_lines():
 def test_ctrl_c_on_the_command_line(tmp_path):
     """A long run from the shell: the partial record is printed, exit code 1."""
     endless_program().save(tmp_path / "spin.wsp")
-    command = [sys.executable, "-m", "wafersim", "run", str(tmp_path / "spin.wsp"), "--json", "--max-seconds", "30"]
+    command = [
+        sys.executable,
+        "-m",
+        "wafersim",
+        "run",
+        str(tmp_path / "spin.wsp"),
+        "--json",
+        "--max-seconds",
+        "30",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)

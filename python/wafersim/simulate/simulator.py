@@ -13,6 +13,7 @@ from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalErro
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
+from wafersim.simulate.footprint import check_memory
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 
@@ -59,6 +60,7 @@ class Simulator:
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
         self.seed = _checked_int("seed", seed, 0, (1 << 63) - 1)
         program.check(self.arch)
+        check_memory(program)
         tables = program.tables
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
