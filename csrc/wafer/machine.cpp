@@ -104,7 +104,6 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     core_->horizon = stop;
     const uint64_t first_event = events();
     Status status = Status::kFinished;
-    Cycle last = cycle_ - 1;
     for (uint32_t turn = 1;; ++turn) {
         const Cycle t = std::min(routers_.next(), ces_.next());
         if (const auto& f = fault(); f && t > f->cycle) {
@@ -121,7 +120,6 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             break;
         }
         step_cycle(t);
-        last = t;
         if (status != Status::kFinished) continue;  // coming to rest: see below
         bool end_now = false;
         if (limits.max_events > 0 && events() - first_event >= static_cast<uint64_t>(limits.max_events)) {
@@ -157,10 +155,10 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
         cycle_ = std::max({cycle_, core_->end, fabric_->last_activity + 1});
     for (Pe& p : pes_) core_->account(p, cycle_);
     if (status == Status::kFinished || status == Status::kStuck) {
-        const Cycle now = std::max(cycle_, last + 1);
-        routers_.advance(now);
-        ces_.advance(now);
-        cycle_ = std::max(cycle_, core_->end);
+        // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.
+        routers_.advance(cycle_);
+        ces_.advance(cycle_);
+        for (Pe& p : pes_) p.last_step = std::min(p.last_step, cycle_ - 1);
     }
     return status;
 }
