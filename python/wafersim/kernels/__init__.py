@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 
 from wafersim.errors import ConfigError
@@ -25,7 +25,7 @@ def names() -> list[str]:
     return list(_KERNELS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def get(name: str) -> Kernel:
     """The kernel of a name; raises ConfigError with the names there are."""
     if name not in _KERNELS:
