@@ -48,12 +48,15 @@ class Wheel {
     }
 
     // The PEs of the current cycle; `visit(pe)` may wake others, the same cycle included.
-    template <typename Visit>
-    void drain(Visit&& visit) {
+    // `prefetch(pe, again)` is called twice, a few visits ahead: what the second call
+    // looks at was asked for by the first.
+    template <typename Prefetch, typename Visit>
+    void drain(Prefetch&& prefetch, Visit&& visit) {
         auto& bucket = buckets_[now_ & 63];
         const uint64_t bit = UINT64_C(1) << (now_ & 63);
         for (size_t i = 0; i < bucket.size(); ++i) {
-            if (i + 4 < bucket.size()) __builtin_prefetch(&scheduled_[bucket[i + 4]]);
+            if (i + 4 < bucket.size()) prefetch(bucket[i + 4], false);
+            if (i + 2 < bucket.size()) prefetch(bucket[i + 2], true);
             const uint32_t pe = bucket[i];
             scheduled_[pe] &= ~bit;
             visit(pe);

@@ -12,10 +12,12 @@ uint32_t with_command_field(uint32_t payload, uint32_t field) {
 }
 
 void ColorState::load(const RouteClass& r) {
+    settle();
+    out_now = 0;
     in = r.in;
     out = r.out;
     num_positions = static_cast<uint8_t>(r.num_positions);
-    position = static_cast<uint8_t>(r.initial);
+    set_position(r.initial);
     has_route = true;
     ring_mode = r.ring;
     teardown = r.teardown;
@@ -32,20 +34,20 @@ void ColorState::load(const RouteClass& r) {
     count_control = r.count_control;
 }
 
-bool ColorState::filter_passes(const Wavelet& w) const {
+bool ColorState::filter_passes(uint32_t payload, bool control) const {
     switch (filter) {
         case FilterKind::kNone: return true;
         case FilterKind::kRange: {
-            const auto index = static_cast<int32_t>(w.payload >> 16);
-            return w.control() || (min <= index && index <= max);
+            const auto index = static_cast<int32_t>(payload >> 16);
+            return control || (min <= index && index <= max);
         }
         default: return max > 65535 || counter <= max;
     }
 }
 
-void ColorState::filter_count(const Wavelet& w) {
+void ColorState::filter_count(bool control) {
     if (filter != FilterKind::kCounter && filter != FilterKind::kSparseCounter) return;
-    if (max > 65535 || !(w.control() ? count_control : count_data)) return;
+    if (max > 65535 || !(control ? count_control : count_data)) return;
     if (counter == limit1) {
         counter = 0;
         if (filter == FilterKind::kSparseCounter) max += limit2;
@@ -59,8 +61,8 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
     const size_t num_pes = static_cast<size_t>(width_) * static_cast<size_t>(height_);
     pe_colors_.resize(num_pes);
     ces_index_.assign(num_pes, -1);
-    for (size_t k = 0; k < program.colors.size(); ++k)
-        for (size_t pe = 0; pe < num_pes; ++pe) {
+    for (size_t pe = 0; pe < num_pes; ++pe)
+        for (size_t k = 0; k < program.colors.size(); ++k) {
             const int32_t route = program.route_map[k * num_pes + pe];
             if (route >= 0)
                 ensure_color(static_cast<uint32_t>(pe), program.colors[k])->load(program.routes[static_cast<size_t>(route)]);
@@ -146,16 +148,37 @@ int Fabric::bound_queue(const CeQueues& q, int color_number) const {
     return -1;
 }
 
+// The RAMP among the outputs of a candidate: dropped, taken, or not possible now.
+bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
+    ColorState& cs = *c.color;
+    const RouterFifo& fifo = cs.fifo[c.port];
+    const bool control = fifo.flags() & kFlagControl;
+    const bool ignored = control && (command_field(fifo.payload()) >> 2 & 1);
+    if (ignored || !cs.filter_passes(fifo.payload(), control)) {
+        c.ramp_dropped = true;
+        c.outputs &= static_cast<uint8_t>(~(1 << kPortRamp));
+        return true;
+    }
+    CeQueues* q = queues(pe);
+    const int queue = q ? bound_queue(*q, cs.color) : -1;
+    if (queue < 0) {
+        c.unbound = true;
+        return false;
+    }
+    InputQueue& iq = q->iq[static_cast<size_t>(queue)];
+    if (iq.ring.count() < arch_.iq_capacity(queue)) return true;
+    iq.router_waits = true;
+    return false;
+}
+
 // Judges a candidate; fills in its outputs. `retry`: space will be known in the next cycles without another event.
 bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
     ColorState& cs = *c.color;
-    const Wavelet& w = cs.fifo[c.port].ring.front();
-    c.outputs = cs.out[cs.position];
-    c.ramp_dropped = false;
+    c.outputs = cs.out_now;
     if (!c.outputs) return false;
     bool space = true;
-    for (int d = 0; d < 4; ++d) {
-        if (!(c.outputs >> d & 1)) continue;
+    for (uint32_t rest = c.outputs & 15u; rest; rest &= rest - 1) {
+        const int d = std::countr_zero(rest);
         ColorState* target = cs.neighbor[static_cast<size_t>(d)];
         if (!target) {
             const PeCoord at = coord(pe);
@@ -176,21 +199,9 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
         else
             fifo.upstream_waits = true;
     }
-    if (c.outputs >> kPortRamp & 1) {
-        const bool ignored = w.control() && (command_field(w.payload) >> 2 & 1);
-        if (ignored || !cs.filter_passes(w)) {
-            c.ramp_dropped = true;
-            c.outputs &= static_cast<uint8_t>(~(1 << kPortRamp));
-        } else {
-            CeQueues* q = queues(pe);
-            const int queue = q ? bound_queue(*q, cs.color) : -1;
-            if (queue < 0) return false;
-            InputQueue& iq = q->iq[static_cast<size_t>(queue)];
-            if (iq.ring.count() >= arch_.iq_capacity(queue)) {
-                iq.router_waits = true;
-                space = false;
-            }
-        }
+    if ((c.outputs >> kPortRamp & 1) && !ramp_takes(pe, c)) {
+        if (c.unbound) return false;
+        space = false;
     }
     if (!space) cs.fifo[c.port].head_blocked = true;
     return space;
@@ -198,16 +209,16 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
 
 void Fabric::advance(ColorState& cs) {
     if (cs.position + 1 < cs.num_positions)
-        ++cs.position;
+        cs.set_position(cs.position + 1);
     else if (cs.ring_mode)
-        cs.position = 0;
+        cs.set_position(0);
 }
 
-void Fabric::control_action(ColorState& cs, const Wavelet& w, Cycle t) {
-    switch (static_cast<SwitchCommand>(command_field(w.payload) & 3)) {
+void Fabric::control_action(ColorState& cs, uint32_t payload, Cycle t) {
+    switch (static_cast<SwitchCommand>(command_field(payload) & 3)) {
         case SwitchCommand::kNop: return;
         case SwitchCommand::kAdvance: advance(cs); break;
-        case SwitchCommand::kReset: cs.position = 0; break;
+        case SwitchCommand::kReset: cs.set_position(0); break;
         case SwitchCommand::kTeardown:
             cs.teardown = true;
             teardowns.emplace_back(cs.pe, cs.color);
@@ -220,43 +231,48 @@ void Fabric::control_action(ColorState& cs, const Wavelet& w, Cycle t) {
 void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     ColorState& cs = *c.color;
     RouterFifo& fifo = cs.fifo[c.port];
-    const Wavelet w = fifo.pop(t);
-    fifo.last_grant = t;
+    const uint32_t payload = fifo.payload();
+    const uint8_t flags = fifo.flags();
+    const bool control = flags & kFlagControl;
+    fifo.pop(t);
     if (fifo.head_blocked) {
         fifo.head_blocked = false;
         ++cs.backpressure;
     }
-    last_activity = t;
-    if (fifo.ring.empty())
+    if (!fifo.count())
         cs.nonempty &= static_cast<uint8_t>(~(1 << c.port));
-    else if (fifo.ring.front().ready <= t + 1)
+    else if (fifo.visible(t + 1, c.port == kPortRamp ? arch_.ramp_out : arch_.hop))
         routers_.wake(pe, t + 1);
     if (c.port == kPortRamp) {
-        routers_.wake(pe, t + arch_.ramp_out);  // the ramp may have waited for the slot
+        if (fifo.upstream_waits) {
+            fifo.upstream_waits = false;
+            routers_.wake(pe, t + arch_.ramp_out);
+        }
     } else if (fifo.upstream_waits) {
         fifo.upstream_waits = false;
         const int up = static_cast<int>(pe) + kDy[c.port] * width_ + kDx[c.port];
         routers_.wake(static_cast<uint32_t>(up), t + arch_.hop);
     }
-    if ((c.outputs >> kPortRamp & 1) || c.ramp_dropped) cs.filter_count(w);
+    if (cs.filter != FilterKind::kNone && ((c.outputs >> kPortRamp & 1) || c.ramp_dropped) &&
+        !(c.ramp_dropped && control && (command_field(payload) >> 2 & 1)))
+        cs.filter_count(control);
 
-    uint32_t forwarded = w.payload;
-    if (w.control()) {
-        const auto command = static_cast<SwitchCommand>(command_field(w.payload) & 3);
+    if (c.ramp_dropped) --cs.wavelets[kPortRamp];
+    uint32_t forwarded = payload;
+    if (control) {
+        const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
         const bool pops = cs.pop_mode == PopMode::kAlways ||
                           (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance) ||
                           (cs.pop_mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
-        if (pops) forwarded = with_command_field(w.payload, command_field(w.payload) >> 3);
+        if (pops) forwarded = with_command_field(payload, command_field(payload) >> 3);
     }
     for (uint32_t rest = c.outputs; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
-        ++cs.wavelets[static_cast<size_t>(d)];
-        ++hops_;
         if (d == kPortRamp) {
             CeQueues& q = *queues(pe);
             const int queue = bound_queue(q, cs.color);
             InputQueue& iq = q.iq[static_cast<size_t>(queue)];
-            iq.ring.push({t + arch_.ramp_in, w.payload, cs.color, static_cast<uint8_t>(w.flags & kFlagControl)},
+            iq.ring.push({t + arch_.ramp_in, payload, cs.color, static_cast<uint8_t>(flags & kFlagControl)},
                          arch_.iq_capacity(queue));
             iq.high_water = std::max<int16_t>(iq.high_water, static_cast<int16_t>(iq.ring.count()));
             ++q.wavelets_received;
@@ -264,14 +280,13 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
         } else {
             ColorState& target = *cs.neighbor[static_cast<size_t>(d)];
             const int port = opposite(d);
-            target.fifo[static_cast<size_t>(port)].ring.push(
-                {t + arch_.hop, forwarded, target.color, static_cast<uint8_t>(w.flags & kFlagControl)}, arch_.link_buffer);
+            target.fifo[static_cast<size_t>(port)].push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
             target.nonempty |= static_cast<uint8_t>(1 << port);
-            routers_.wake(target.pe, t + arch_.hop);
+            routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
-    if (w.control()) control_action(cs, w, t);
-    if (w.flags & kFlagAdvance) {
+    if (control) control_action(cs, payload, t);
+    if (flags & kFlagAdvance) {
         advance(cs);
         routers_.wake(pe, t + 1);
     }
@@ -283,17 +298,16 @@ void Fabric::step(uint32_t pe, Cycle t) {
     int n = 0;
     bool retry = false;
     for (ColorState* cs : pe_colors_[pe]) {
-        if (!cs->nonempty) continue;
         for (uint32_t rest = cs->nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
             const RouterFifo& fifo = cs->fifo[static_cast<size_t>(port)];
-            if (fifo.ring.front().ready > t) continue;
+            if (!fifo.visible(t, port == kPortRamp ? arch_.ramp_out : arch_.hop)) continue;
             if (!cs->has_route) {
                 fail(pe, cs->color, t, "a wavelet meets no route");
                 continue;
             }
-            if (cs->teardown || !(cs->in[cs->position] >> port & 1)) continue;
-            Candidate c{fifo.last_grant, cs, static_cast<uint8_t>(port), 0, false};
+            if (cs->teardown || !(cs->in_now >> port & 1)) continue;
+            Candidate c{fifo.last_grant(), cs, static_cast<uint8_t>(port), 0, false, false};
             if (!eligible(pe, c, t, retry)) continue;
             int i = n++;
             for (; i > 0 && candidates[i - 1].last_grant > c.last_grant; --i) candidates[i] = candidates[i - 1];
@@ -312,8 +326,10 @@ void Fabric::step(uint32_t pe, Cycle t) {
         taken |= candidates[i].outputs;
         grant(pe, candidates[i], t);
     }
-    if (CeQueues* q = queues(pe)) {
-        if (q->oq_nonempty) step_ramp(pe, *q, t);
+    if (n) last_activity = t;
+    if (ces_index_[pe] >= 0) {
+        CeQueues& q = ce_[static_cast<size_t>(ces_index_[pe])];
+        if (q.oq_nonempty) step_ramp(pe, q, t);
     }
 }
 
@@ -335,10 +351,11 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
             wait_turn = true;
             continue;
         }
-        const RouterFifo& fifo = cs->fifo[kPortRamp];
+        RouterFifo& fifo = cs->fifo[kPortRamp];
         if (!fifo.has_space(t, arch_.ramp_out, arch_.ramp_buffer)) {
             if (fifo.unknown_pops(t, arch_.ramp_out)) retry = true;
-            continue;  // else the grant of its head wakes this router
+            else fifo.upstream_waits = true;
+            continue;
         }
         if (best >= 0 && q.oq[static_cast<size_t>(best)].last_move <= oq.last_move) {
             wait_turn = true;
@@ -355,7 +372,7 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         last_activity = t;
         ++q.wavelets_sent;
         w.ready = t + arch_.ramp_out;
-        target->fifo[kPortRamp].ring.push(w, arch_.ramp_buffer);
+        target->fifo[kPortRamp].push(w.payload, w.flags, t, arch_.ramp_buffer);
         target->nonempty |= 1 << kPortRamp;
         routers_.wake(pe, w.ready);
         q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;

@@ -4,6 +4,7 @@
 // input port; color swap is fixed when a route is made.
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -17,25 +18,42 @@
 
 namespace wafersim {
 
-// Live route of one color at one PE.
-struct ColorState {
-    std::array<uint8_t, 4> in{}, out{};
-    uint8_t num_positions = 1, position = 0, color = 0;
-    bool has_route = false, ring_mode = false, teardown = false, swap_x = false, swap_y = false;
-    PopMode pop_mode = PopMode::kNever;
+// Live route of one color at one PE. The first cache line is what a grant reads and writes.
+struct alignas(64) ColorState {
+    std::array<ColorState*, 4> neighbor{};  // where a wavelet goes that leaves in that direction
+    uint8_t in_now = 0, out_now = 0;        // masks of the current position
+    uint8_t nonempty = 0;                   // ports whose FIFO holds something
+    bool has_route = false, teardown = false;
+    uint8_t color = 0, position = 0, num_positions = 1;
     FilterKind filter = FilterKind::kNone;
+    PopMode pop_mode = PopMode::kNever;
+    bool ring_mode = false, swap_x = false, swap_y = false;
+
+    std::array<RouterFifo, 5> fifo;
+    std::array<int64_t, 5> wavelets{};      // granted, by output port, up to the last settle()
+    int64_t arbitration_losses = 0, backpressure = 0;
+    std::array<uint8_t, 4> in{}, out{};
+    uint32_t pe = 0;
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
-    uint8_t nonempty = 0;  // ports whose FIFO holds something
-    uint32_t pe = 0;
-    std::array<RouterFifo, 5> fifo;
-    std::array<ColorState*, 4> neighbor{};  // where a wavelet goes that leaves in that direction
-    std::array<int64_t, 5> wavelets{};      // granted, by output port
-    int64_t arbitration_losses = 0, backpressure = 0;
 
-    bool filter_passes(const Wavelet& w) const;
-    void filter_count(const Wavelet& w);
+    bool filter_passes(uint32_t payload, bool control) const;
+    void filter_count(bool control);
     void load(const RouteClass& route);
+    // Books the grants made under the current masks; before these change, and before counts are read.
+    void settle() {
+        for (RouterFifo& f : fifo) {
+            for (size_t port = 0; port < 5; ++port)
+                if (out_now >> port & 1) wavelets[port] += f.grants;
+            f.grants = 0;
+        }
+    }
+    void set_position(int to) {
+        settle();
+        position = static_cast<uint8_t>(to);
+        in_now = in[position];
+        out_now = out[position];
+    }
 };
 
 // The queues of one compute element, and the ramp between it and its router.
@@ -56,6 +74,13 @@ class Fabric {
     // Phases R and Q of one PE in cycle t. False: a fault was recorded.
     void step(uint32_t pe, Cycle t);
 
+    // Brings the lines that step() reads first into the cache.
+    void prefetch(uint32_t pe, bool again) const {
+        for (const ColorState* cs : pe_colors_[pe]) {
+            if (!again) __builtin_prefetch(cs);
+            else if (cs->nonempty) __builtin_prefetch(&cs->fifo[static_cast<size_t>(std::countr_zero(cs->nonempty))]);
+        }
+    }
     CeQueues* queues(uint32_t pe) { return ces_index_[pe] < 0 ? nullptr : &ce_[static_cast<size_t>(ces_index_[pe])]; }
     ColorState* color(uint32_t pe, int color) const;
     ColorState* ensure_color(uint32_t pe, int color);
@@ -71,7 +96,6 @@ class Fabric {
     PeCoord coord(uint32_t pe) const {
         return {static_cast<int32_t>(pe % static_cast<uint32_t>(width_)), static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
     }
-    int64_t hops() const { return hops_; }
     Cycle last_activity = -1;
     std::optional<RunFault> fault;
     std::vector<std::pair<uint32_t, int>> teardowns;  // (pe, color) torn down this cycle; the CE's task 29 is due
@@ -82,11 +106,12 @@ class Fabric {
         Cycle last_grant;
         ColorState* color;
         uint8_t port, outputs;
-        bool ramp_dropped;
+        bool ramp_dropped, unbound;
     };
     bool eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry);
+    bool ramp_takes(uint32_t pe, Candidate& c);
     void grant(uint32_t pe, const Candidate& c, Cycle t);
-    void control_action(ColorState& cs, const Wavelet& w, Cycle t);
+    void control_action(ColorState& cs, uint32_t payload, Cycle t);
     void advance(ColorState& cs);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
     int bound_queue(const CeQueues& q, int color) const;
@@ -101,7 +126,6 @@ class Fabric {
     std::vector<std::vector<ColorState*>> pe_colors_;  // by PE, ascending color
     std::vector<int32_t> ces_index_;
     std::deque<CeQueues> ce_;
-    int64_t hops_ = 0;
 };
 
 // Command field of a control wavelet's payload (section 2.1).

@@ -54,30 +54,89 @@ class WaveletRing {
     uint16_t head_ = 0, count_ = 0, capacity_ = 0;
 };
 
-// A FIFO in the router: `L(pe, color, port)` of the semantics page. Pops are remembered for one latency, because
-// the upstream learns of a free slot that much later.
-struct RouterFifo {
-    WaveletRing ring;
-    Cycle last_grant = -1;
-    Cycle pop_base = -1000;   // cycle of the newest remembered pop
-    uint64_t pop_history = 0; // bit k: a pop in cycle pop_base - k
+// Number of ones; the span of cycles looked at is nearly always one or two.
+inline int count_ones(uint32_t bits) {
+    int n = 0;
+    for (; bits; bits &= bits - 1) ++n;
+    return n;
+}
+
+// A FIFO in the router: `L(pe, color, port)` of the semantics page, in one cache line. An entry becomes visible one
+// latency after its push, a popped slot becomes known to the upstream one latency after the pop; both follow from
+// the pushes and pops of the last cycles (at most one of each per cycle), so entries carry no times.
+class alignas(64) RouterFifo {
+  public:
+    static constexpr int kInline = 4;
+
+    RouterFifo() = default;
+    RouterFifo(const RouterFifo&) = delete;
+    RouterFifo& operator=(const RouterFifo&) = delete;
+    ~RouterFifo() { delete deep_; }
+
+    int count() const { return count_; }
+    bool visible(Cycle t, int latency) const { return count_ > within(push_base_, push_bits_, t, latency); }
+    int unknown_pops(Cycle t, int latency) const { return within(pop_base_, pop_bits_, t, latency); }
+    bool has_space(Cycle t, int latency, int capacity) const { return count_ + unknown_pops(t, latency) < capacity; }
+    Cycle last_grant() const { return pop_base_ < 0 ? -1 : pop_base_; }
+    uint32_t payload() const { return deep_ ? deep_->data[head_] : data_[head_]; }
+    uint8_t flags() const {
+        if (deep_) return static_cast<uint8_t>((deep_->control >> head_ & 1) | (deep_->advance >> head_ & 1) << 1);
+        return static_cast<uint8_t>((control_ >> head_ & 1) | (advance_ >> head_ & 1) << 1);
+    }
+
+    void push(uint32_t payload, uint8_t flags, Cycle t, int capacity) {
+        if (capacity > kInline) {
+            push_deep(payload, flags);
+        } else {
+            const int k = (head_ + count_) & (kInline - 1);
+            data_[k] = payload;
+            control_ = static_cast<uint8_t>((control_ & ~(1u << k)) | (flags & kFlagControl ? 1u << k : 0u));
+            advance_ = static_cast<uint8_t>((advance_ & ~(1u << k)) | (flags & kFlagAdvance ? 1u << k : 0u));
+        }
+        ++count_;
+        note(push_base_, push_bits_, t);
+    }
+    void pop(Cycle t) {
+        head_ = static_cast<uint8_t>((head_ + 1) & (deep_ ? kDeep - 1 : kInline - 1));
+        --count_;
+        note(pop_base_, pop_bits_, t);
+        ++grants;
+    }
+
+    int64_t grants = 0;         // since the color's route last changed; ColorState::settle() books them
     bool upstream_waits = false;
     bool head_blocked = false;  // the head was a candidate without space at least once
 
-    int unknown_pops(Cycle t, int latency) const {
-        const Cycle age = t - pop_base;
-        if (age >= latency) return 0;
-        return std::popcount(pop_history & ((UINT64_C(1) << (latency - age)) - 1));
+  private:
+    static constexpr int kDeep = 64;
+    struct Deep {
+        uint32_t data[kDeep] = {};
+        uint64_t control = 0, advance = 0;
+    };
+    // Ones among the bits of cycles t - span + 1 .. t, bit k standing for cycle base - k.
+    static int within(Cycle base, uint32_t bits, Cycle t, int span) {
+        const Cycle age = t - base;
+        return age >= span ? 0 : count_ones(bits & static_cast<uint32_t>((UINT64_C(1) << (span - age)) - 1));
     }
-    bool has_space(Cycle t, int latency, int capacity) const {
-        return ring.count() + unknown_pops(t, latency) < capacity;
+    static void note(Cycle& base, uint32_t& bits, Cycle t) {
+        const Cycle age = t - base;
+        bits = age >= 32 ? 1 : (bits << age) | 1;
+        base = t;
     }
-    Wavelet pop(Cycle t) {
-        const Cycle age = t - pop_base;
-        pop_history = age >= 64 ? 1 : (pop_history << age) | 1;
-        pop_base = t;
-        return ring.pop();
+    void push_deep(uint32_t payload, uint8_t flags) {
+        if (!deep_) deep_ = new Deep;
+        const int k = (head_ + count_) & (kDeep - 1);
+        const uint64_t bit = UINT64_C(1) << k;
+        deep_->data[k] = payload;
+        deep_->control = flags & kFlagControl ? deep_->control | bit : deep_->control & ~bit;
+        deep_->advance = flags & kFlagAdvance ? deep_->advance | bit : deep_->advance & ~bit;
     }
+
+    Cycle push_base_ = -1000, pop_base_ = -1000;
+    uint32_t push_bits_ = 0, pop_bits_ = 0;
+    uint32_t data_[kInline] = {};
+    Deep* deep_ = nullptr;  // storage of a FIFO with more than kInline places
+    uint8_t head_ = 0, count_ = 0, control_ = 0, advance_ = 0;
 };
 
 struct InputQueue {

@@ -158,9 +158,9 @@ _Need = Callable[[bool, str, str], None]
 def _check_pace(v: Mapping[str, Any], need: _Need) -> None:
     num, den = v["ramp_pace_num"], v["ramp_pace_den"]
     need(
-        num >= den,
+        den <= num <= 2 * den,
         "ramp_pace_num ramp_pace_den",
-        f"ramp_pace_num/ramp_pace_den is {num}/{den}, allowed 1 or more (at most one wavelet a cycle)",
+        f"ramp_pace_num/ramp_pace_den is {num}/{den}, allowed 1 to 2 cycles per wavelet",
     )
 
 

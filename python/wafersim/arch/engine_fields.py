@@ -5,16 +5,19 @@ from __future__ import annotations
 from wafersim.arch.fields import Field
 from wafersim.program.schema import NUM_COLORS
 
-_LATENCY = 1024  # longest latency of a wire or a pipeline step
+# The engine keeps the same limits (csrc/arch): its rings and counters are sized for them.
+_WIRE = 31  # longest latency of a wire or a queue
+_STEP = 1000  # longest latency of a pipeline step
 _COST = 100_000  # longest cost of one instruction
-_BUFFER = 1024  # largest buffer of the fabric
+_BUFFER = 64  # largest router buffer
+_QUEUE = 1024  # deepest queue
 
 
 def _int(name: str, unit: str, low: int, high: int, description: str) -> Field:
     return Field(name, "int", unit, low, high, description)
 
 
-def _cycles(name: str, description: str, low: int = 1, high: int = _LATENCY) -> Field:
+def _cycles(name: str, description: str, low: int = 1, high: int = _STEP) -> Field:
     return _int(name, "cycles", low, high, description)
 
 
@@ -24,27 +27,35 @@ def _cost(name: str, description: str) -> Field:
 
 ENGINE_FIELDS: tuple[Field, ...] = (
     _int("generation", "generation", 1, 3, "generation of the engine; selects the rules that differ"),
-    _int("sram_bytes", "bytes", 1024, 1 << 20, "SRAM of one PE"),
+    _int("sram_bytes", "bytes", 1024, 1 << 16, "SRAM of one PE"),
     _int("num_colors", "colors", 1, NUM_COLORS, "routable colors"),
-    _cycles("hop_cycles", "grant at one router until the wavelet is visible at the next"),
-    _cycles("ramp_out_cycles", "output queue to router: until the wavelet is visible in the ramp buffer"),
-    _cycles("ramp_in_cycles", "router to input queue: until the wavelet is visible in the queue"),
+    _cycles("hop_cycles", "grant at one router until the wavelet is visible at the next", high=_WIRE),
+    _cycles(
+        "ramp_out_cycles",
+        "output queue to router: until the wavelet is visible in the ramp buffer",
+        high=_WIRE,
+    ),
+    _cycles("ramp_in_cycles", "router to input queue: until the wavelet is visible in the queue", high=_WIRE),
     _int("link_buffer", "wavelets", 1, _BUFFER, "router buffer per color and link input"),
     _int("ramp_buffer", "wavelets", 1, _BUFFER, "router buffer per color for wavelets of the own CE"),
-    _int("ramp_pace_num", "cycles", 1, 10_000, "ramp_pace_den wavelets pass the ramp in so many cycles"),
-    _int("ramp_pace_den", "wavelets", 1, 10_000, "see ramp_pace_num; the ratio is at least 1"),
-    _cycles("fabric_write_cycles", "beat of a vector op until its wavelet is visible in the output queue"),
-    _cycles("completion_cycles", "last beat of a vector op until its completion acts"),
+    _int("ramp_pace_num", "cycles", 1, 1 << 20, "ramp_pace_den wavelets pass the ramp in so many cycles"),
+    _int("ramp_pace_den", "wavelets", 1, 1 << 20, "see ramp_pace_num; the ratio lies between 1 and 2"),
+    _cycles(
+        "fabric_write_cycles",
+        "beat of a vector op until its wavelet is visible in the output queue",
+        high=_WIRE,
+    ),
+    _cycles("completion_cycles", "last beat of a vector op until its completion acts", high=_WIRE),
     _cycles("task_start_cycles", "pick of a task until its first instruction can issue"),
     _cycles("task_end_cycles", "end of a task until the next pick"),
     _cycles("ut_start_cycles", "launch of an asynchronous vector op until its first beat can issue"),
-    _cycles("vector_raw_cycles", "start of a vector op until a later one may read what it writes", low=0),
+    _cycles("vector_raw_cycles", "start of a vector op until a later one may read what it writes", high=16),
     _cycles("vector_drain_cycles", "last beat of a vector op until an instruction of another kind"),
     _cycles("dsr_load_use_cycles", "load of a descriptor register until it can be used"),
-    _int("read_bytes_per_cycle", "bytes", 1, 4096, "SRAM read per cycle, all sources of a beat together"),
-    _int("conflict_period_bytes", "bytes", 4, 4096, "period of the conflict pattern of two sources"),
+    _int("read_bytes_per_cycle", "bytes", 1, 1024, "SRAM read per cycle, all sources of a beat together"),
+    _int("conflict_period_bytes", "bytes", 4, 1024, "period of the conflict pattern of two sources"),
     _int(
-        "conflict_class_bytes", "bytes", 0, 4092, "distance of two sources, modulo the period, that conflicts"
+        "conflict_class_bytes", "bytes", 0, 1020, "distance of two sources, modulo the period, that conflicts"
     ),
     _cycles("conflict_cycles", "extra cycles of a beat whose two sources conflict; 0: off", low=0),
     _cost("alu", "integer operation, move, compare, shift"),
@@ -84,13 +95,13 @@ ENGINE_FIELDS: tuple[Field, ...] = (
     _int("color_config_base", "byte address", -1, 1 << 21, "configuration word of color 0; -1: not modelled"),
     _int("switch_config_base", "byte address", -1, 1 << 21, "switch word of color 0; -1: not modelled"),
     _int("stride_rule", "rule", 0, 0, "rule for strided vectors; 0: the vendor's table of strides modulo 8"),
-    Field("iq_depth", "ints", "wavelets", 1, 255, "depth of each input queue"),
-    Field("oq_depth", "ints", "wavelets", 1, 255, "depth of each output queue"),
+    Field("iq_depth", "ints", "wavelets", 1, _QUEUE, "depth of each input queue"),
+    Field("oq_depth", "ints", "wavelets", 1, _QUEUE, "depth of each output queue"),
 )
 
 #: Fields of each vector op; their names become ``vop.<op>.<field>``.
 VOP_FIELDS: tuple[Field, ...] = (
-    _int("simd", "elements", 1, 64, "elements of one beat, at most"),
-    _int("beat_cycles", "cycles", 1, 1024, "issue slots of one beat without conflict"),
-    Field("pace", "pace", "cycles per beat", 1, 10_000, "beat k not before start + k * num / den"),
+    _int("simd", "elements", 1, 16, "elements of one beat, at most"),
+    _int("beat_cycles", "cycles", 1, 1000, "issue slots of one beat without conflict"),
+    Field("pace", "pace", "cycles per beat", 1, 1 << 20, "beat k not before start + k * num / den"),
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from wafersim.program.schema import VOp
-
 #: How far a value can be trusted, best first.
 CONFIDENCES: dict[str, str] = {
     "read": "read in the named source",
@@ -49,6 +47,7 @@ class Derived:
 def _build() -> dict[str, Field]:
     from wafersim.arch.engine_fields import ENGINE_FIELDS, VOP_FIELDS
     from wafersim.arch.fact_fields import FACT_FIELDS
+    from wafersim.program.schema import VOp
 
     table = {f.name: f for f in (*ENGINE_FIELDS, *FACT_FIELDS)}
     for op in VOp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from wafersim.arch.fields import DERIVED, fields
 from wafersim.errors import ConfigError
-from wafersim.program.schema import ARCH_INTS, ArchInt, Simd, VOp, VOpCost
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+_HEX = ("switchable_mask", "color_config_base", "switch_config_base")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,9 +39,24 @@ class Constant:
 
     def plain_value(self) -> Any:
         """The value as JSON and TOML have it: lists, and the name of a mode."""
-        if isinstance(self.value, Simd):
+        if isinstance(self.value, enum.Enum):
             return self.value.name
         return list(self.value) if isinstance(self.value, tuple) else self.value
+
+    def text(self) -> str:
+        """The value for people: hexadecimal masks and addresses, ``9/4`` for a pace."""
+        value = self.plain_value()
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if self.name in _HEX and value >= 0:
+            return f"{value:#x}"
+        if isinstance(value, list):
+            return ("/" if self.name.endswith(".pace") else " ").join(map(str, value))
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    def provenance(self) -> str:
+        """The source, and the rows of a fit."""
+        return self.source + (f" [fitted on {', '.join(self.fitted_on)}]" if self.fitted_on else "")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -56,6 +74,8 @@ class VOpTiming(TypedDict):
 
 class Arch:
     """The constants of a machine; immutable.
+
+    The schema of the machine program is imported where it is used: its room stands above this one.
 
     Values are attributes (``arch.hop_cycles``); ``arch.get("hop_cycles")`` also has unit, source and
     confidence.  Make one with :meth:`load` or, from another one, with :meth:`replace`.
@@ -139,6 +159,8 @@ class Arch:
     @property
     def vop(self) -> dict[str, VOpTiming]:
         """Timing of each vector op, by name."""
+        from wafersim.program.schema import VOp
+
         c = self._constants
         return {
             op.name: {
@@ -162,6 +184,8 @@ class Arch:
         """The constants the engine reads, int64 ``[ARCH_INTS]``, laid out as ``ArchInt``; unused slots 0."""
         import numpy as np
 
+        from wafersim.program.schema import ARCH_INTS, ArchInt
+
         out = np.zeros(ARCH_INTS, dtype=np.int64)
         for slot in ArchInt:
             if slot in (ArchInt.IQ_DEPTH0, ArchInt.OQ_DEPTH0):
@@ -174,6 +198,8 @@ class Arch:
     def vop_costs(self) -> npt.NDArray[np.int32]:
         """Timing of the vector ops, int32 ``[len(VOp), 4]`` with the columns of ``VOpCost``."""
         import numpy as np
+
+        from wafersim.program.schema import VOp, VOpCost
 
         out = np.zeros((len(VOp), len(VOpCost)), dtype=np.int32)
         for name, t in self.vop.items():

@@ -54,9 +54,13 @@ def _libraries() -> str:
 
 
 def _core() -> str:
-    from wafersim import _core  # type: ignore[attr-defined]
+    from wafersim import _core
+    from wafersim.program.schema import SCHEMA_VERSION
 
-    return f"compiled core {os.path.basename(_core.__file__)}"
+    if _core.schema_version != SCHEMA_VERSION:
+        found = f"the core reads schema {_core.schema_version}, the package writes {SCHEMA_VERSION}"
+        raise RuntimeError(f"{found}; reinstall: pip install .")
+    return f"compiled core {os.path.basename(str(_core.__file__))}"
 
 
 def _arches() -> str:

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Ten seconds: a matrix product on 32x32 PEs, checked and compared.",
     ),
     "kernels": ("wafersim.cli.kernels", "kernels", "List the library kernels and their parameters."),
-    "arch": ("wafersim.cli.arch", "arch", "Show the machines and the source of every constant."),
+    "arch": ("wafersim.cli.arch", "arch_group", "Show the machines and the source of every constant."),
     "validate": (
         "wafersim.cli.validate",
         "validate",
@@ -133,7 +133,8 @@ def classify(error: BaseException) -> tuple[int, str, str]:
     from wafersim.errors import ConfigError, ProgramError, SimulationError, WafersimError
 
     if isinstance(error, click.ClickException):
-        path = error.ctx.command_path.removeprefix("wafersim").strip() if getattr(error, "ctx", None) else ""
+        ctx: click.Context | None = getattr(error, "ctx", None)
+        path = ctx.command_path.removeprefix("wafersim").strip() if ctx is not None else ""
         text = " ".join(error.format_message().split())
         return EXIT_BAD_INPUT, "usage", f"{path}: {text}" if path else text
     if isinstance(error, ConfigError | ProgramError):

@@ -26,7 +26,7 @@ def worker(timeout: float | None, memory_limit: int | None, as_json: bool) -> in
     """Serve run requests: one JSON object per line in, one JSON object per line out, in the same order.
 
     \b
-    {"id": 1, "kernel": "reduce", "arch": "wse2", "grid": "8x1", "params": {"length": 64}}
+    {"id": 1, "kernel": "reduce", "arch": "wse2", "grid": "8x1", "params": {"words": 64}}
 
     The fields are those of the answer of `wafersim run --json`; an optional "id" comes back.
     """

@@ -1,9 +1,9 @@
 """Register numbers: linear scan within a body, frames stacked along the calls.
 
-A task's registers start at 0.  A function's frame starts behind the frames of all its callers, so that a call never
-touches the caller's registers; there is no recursion.  Registers that a running asynchronous op may still read after
-its body has ended are shared with nothing: they get numbers behind all frames (if they are arguments, their body's
-frame is put below all others).
+A task's registers start at 0.  A function's frame starts behind the frames of all its callers, so that a call
+never touches the caller's registers; there is no recursion.  Registers that a running asynchronous op may
+still read after its body has ended are shared with nothing: they get numbers behind all frames (if they are
+arguments, their body's frame is put below all others).
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def _loops(body: Body) -> list[tuple[int, int]]:
 
 
 def _intervals(body: Body) -> dict[int, list[int]]:
-    """Live range of each register by id: first to last mention, stretched over loops that it enters or is changed in."""
+    """Live range of each register by id: first to last mention, stretched over loops that it enters or is
+    changed in.
+    """
     spans: dict[int, list[int]] = {}
     regs: dict[int, VReg] = {}
     for i, reg in body.registers():
@@ -77,7 +79,7 @@ def _intervals(body: Body) -> dict[int, list[int]]:
 
 
 def _number_within(body: Body) -> None:
-    """Arguments take the first numbers, then the result; the others by linear scan, lowest free number first."""
+    """Arguments first, then the result; the others by linear scan, lowest free number first."""
     fixed = list(body.args) + ([body.result] if body.result is not None else [])
     body.exclusive = any(reg.pinned for reg in fixed)
     for number, reg in enumerate(fixed):
@@ -102,7 +104,7 @@ def _number_within(body: Body) -> None:
             reg.slot = size
             size += 1
         active.append((last, reg.slot))
-    body.size = size
+    body.size = max(size, 2) if body.mapped else size
 
 
 def _stack_frames(tile: str, bodies: list[Body]) -> None:
@@ -123,12 +125,15 @@ def _stack_frames(tile: str, bodies: list[Body]) -> None:
             return
         if state.get(id(body)) == 1:
             names = " -> ".join(b.name for b in [*path, body])
-            raise ProgramError(f"tile {tile!r}: recursion ({names}); registers are static, so calls must not recurse")
+            raise ProgramError(
+                f"tile {tile!r}: recursion ({names}); registers are static, so calls must not recurse"
+            )
         state[id(body)] = 1
         for callee in body.calls:
             if not callee.defined:
                 raise ProgramError(
-                    f"tile {tile!r}: {body.name!r} calls {callee.name!r} (declared at {callee.where}), which has no body"
+                    f"tile {tile!r}: {body.name!r} calls {callee.name!r} (declared at {callee.where}), which "
+                    "has no body"
                 )
             visit(callee, [*path, body])
         state[id(body)] = 2

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from wafersim.errors import ProgramError
 from wafersim.program.encode import EncodedTile, Shared, encode_tile
-from wafersim.program.model import TABLES, MachineProgram
+from wafersim.program.model import MachineProgram
+from wafersim.program.model_tables import TABLES
 from wafersim.program.scalars import type_name
 from wafersim.program.schema import (
     FIFO_COLS,
@@ -41,7 +42,8 @@ class _Tables:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.rows: dict[str, Rows] = {
-            n: [] for n in ("tiles", "code", "dsds", "tasks", "queues", "fifos", "functions", "dsr_init", "params")
+            n: []
+            for n in ("tiles", "code", "dsds", "tasks", "queues", "fifos", "functions", "dsr_init", "params")
         }
         self.sources: dict[str, list[int]] = {}
         self.images: list[bytes] = []
@@ -193,7 +195,8 @@ def _add_params(tables: _Tables, layout: Layout, tile: TileProgram) -> None:
         elif array.init is None and not given.all():
             y, x = divmod(int(np.flatnonzero(here.ravel())[int(np.argmin(given))]), layout.width)
             raise ProgramError(
-                f"tile {tile.name!r}: parameter {array.name!r} (at {array.where}) has no value at PE ({x}, {y}); "
+                f"tile {tile.name!r}: parameter {array.name!r} (at {array.where}) has no value at PE ({x}, "
+                f"{y}); "
                 "give it in place(params=...) or a default",
                 pe=(x, y),
             )

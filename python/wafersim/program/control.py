@@ -16,9 +16,10 @@ MAX_COMMANDS = 8
 def control_payload(task: int = 0, commands: Sequence[Command] | str = (), *, data: int | None = None) -> int:
     """The 32 payload bits of a control wavelet.
 
-    ``task`` is the id of the control task it starts (0..63).  ``commands``: up to eight of nop, advance, reset,
-    teardown, each acted on by one router, as a name or ``(name, ignore)`` with ignore = not to be delivered to
-    that router's CE.  ``data``: low 16 bits for the task; they overlap the commands from the third on (its ignore bit).
+    ``task`` is the id of the control task it starts (0..63).  ``commands``: up to eight of nop, advance,
+    reset, teardown, each acted on by one router, as a name or ``(name, ignore)`` with ignore = not to be
+    delivered to that router's CE.  ``data``: low 16 bits for the task; they overlap the commands from the
+    third on (its ignore bit).
     """
     names = [commands] if isinstance(commands, str) else list(commands)
     if not 0 <= task <= 63:
@@ -36,7 +37,9 @@ def control_payload(task: int = 0, commands: Sequence[Command] | str = (), *, da
         field |= (int(code) | int(ignore) << 2) << (3 * k)
     if data is not None:
         if field >> 8:
-            raise ProgramError("control wavelet: data and the commands use the same bits; give at most two commands")
+            raise ProgramError(
+                "control wavelet: data and the commands use the same bits; give at most two commands"
+            )
         if not 0 <= data <= 0xFFFF:
             raise ProgramError(f"control wavelet: data {data} is outside 0 .. 65535")
         field |= data << 8
@@ -46,5 +49,7 @@ def control_payload(task: int = 0, commands: Sequence[Command] | str = (), *, da
 def decode_payload(payload: int) -> tuple[int, list[tuple[SwitchCommand, bool]]]:
     """Task id and the eight (command, ignore) pairs of a payload."""
     field = (payload >> 22) & 0xFF | (payload & 0xFFFF) << 8
-    pairs = [(SwitchCommand(field >> (3 * k) & 3), bool(field >> (3 * k + 2) & 1)) for k in range(MAX_COMMANDS)]
+    pairs = [
+        (SwitchCommand(field >> (3 * k) & 3), bool(field >> (3 * k + 2) & 1)) for k in range(MAX_COMMANDS)
+    ]
     return payload >> 16 & 0x3F, pairs

@@ -111,14 +111,17 @@ class DsdMixin(QueueMixin):
     ) -> Dsd:  # fmt: skip
         """A memory descriptor over an array.
 
-        One-dimensional with ``extent`` (default: the whole array) and ``stride``; up to 4-D with ``extents`` and
-        ``strides``, outermost first as in a shape.  ``offset`` and strides count elements.  ``type`` views the array
-        as elements of another width.  ``index_offset``: a destination adds the wavelet's index to the address.
+        One-dimensional with ``extent`` (default: the whole array) and ``stride``; up to 4-D with ``extents``
+        and ``strides``, outermost first as in a shape.  ``offset`` and strides count elements.  ``type``
+        views the array as elements of another width.  ``index_offset``: a destination adds the wavelet's
+        index to the address.
         """
         self._check_array(array)
         elem = TYPE_BYTES[parse_type(type, self.place_text())] if type is not None else array.elem_bytes
         if elem not in (2, 4):
-            raise self.fail(f"array {array.name!r}: vector ops work on 2- or 4-byte elements, found {elem} bytes")
+            raise self.fail(
+                f"array {array.name!r}: vector ops work on 2- or 4-byte elements, found {elem} bytes"
+            )
         if (extents is None) != (strides is None):
             raise self.fail("extents and strides come together, one entry per dimension")
         if extents is None or strides is None:
@@ -128,7 +131,8 @@ class DsdMixin(QueueMixin):
         self._check_span(array, elem, extents, strides, offset)
         return self._new_dsd(
             kind=DsdKind.MEM, elem_bytes=elem, extents=tuple(reversed(extents)),
-            strides=tuple(reversed(strides)), array=array, offset=offset, index_offset=index_offset, name=name,
+            strides=tuple(reversed(strides)), array=array, offset=offset, index_offset=index_offset,
+            name=name,
         )  # fmt: skip
 
     def _check_span(
@@ -193,7 +197,9 @@ class DsdMixin(QueueMixin):
     def fifo(
         self, name: str, type: TypeName, capacity: int, *, activate_push: Any = None, activate_pop: Any = None
     ) -> Fifo:
-        """A FIFO of ``capacity`` elements in SRAM; the tasks run after a push or pop that follows a full or empty stop."""
+        """A FIFO of ``capacity`` elements in SRAM; the tasks run after a push or pop that follows a full or
+        empty stop.
+        """
         t = parse_type(type, self.place_text())
         if TYPE_BYTES[t] not in (2, 4):
             raise self.fail(f"FIFO {name!r}: elements of 2 or 4 bytes are allowed, found {TYPE_BYTES[t]}")
@@ -344,7 +350,9 @@ class DsdMixin(QueueMixin):
             raise self.fail(f"a descriptor of tile {dsd.tile.name!r} is used in tile {self.name!r}")
 
     def ptr(self, address: Reg | Array | Address, type: TypeName | None = None) -> Ptr:
-        """A scalar in SRAM as vector operand: an array of one element, ``x.at(i)``, or a register with an address."""
+        """A scalar in SRAM as vector operand: an array of one element, ``x.at(i)``, or a register with an
+        address.
+        """
         t = parse_type(type, self.place_text()) if type is not None else None
         if isinstance(address, Array):
             address = Address(address, 0)
@@ -357,7 +365,7 @@ class DsdMixin(QueueMixin):
 
 
 def infer_fabric_widths(dsds: list[Dsd], dsrs: list[Dsr]) -> None:
-    """Element widths of fabric descriptors that were only used through explicit DSRs (4 bytes if never used)."""
+    """Element widths of fabric descriptors used only through explicit DSRs (4 bytes if never used)."""
     for dsr in dsrs:
         for dsd in dsr.loaded:
             if dsd.elem_bytes == 0 and len(dsr.widths) == 1:
@@ -372,4 +380,14 @@ def total_length(dsd: Dsd) -> int:
     return math.prod(dsd.extents)
 
 
-__all__ = ["DSRS_PER_FILE", "Dsd", "DsdMixin", "Dsr", "Fifo", "ProgramError", "Ptr", "VReg", "infer_fabric_widths"]
+__all__ = [
+    "DSRS_PER_FILE",
+    "Dsd",
+    "DsdMixin",
+    "Dsr",
+    "Fifo",
+    "ProgramError",
+    "Ptr",
+    "VReg",
+    "infer_fabric_widths",
+]

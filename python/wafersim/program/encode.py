@@ -26,7 +26,17 @@ from wafersim.program.instr import (
 from wafersim.program.isa import DSD_BYTES, code_bytes
 from wafersim.program.memory import place_arrays
 from wafersim.program.scalars import image_bytes, int32
-from wafersim.program.schema import CODE_COLS, DSD_COLS, SETTINGS_COLS, CodeCol, DsdCol, DsdKind, DsrFile, OperandKind, SettingsCol
+from wafersim.program.schema import (
+    CODE_COLS,
+    DSD_COLS,
+    SETTINGS_COLS,
+    CodeCol,
+    DsdCol,
+    DsdKind,
+    DsrFile,
+    OperandKind,
+    SettingsCol,
+)
 from wafersim.program.source import LineTable, StringTable
 
 if TYPE_CHECKING:
@@ -80,7 +90,9 @@ def encode_tile(tile: TileProgram, first_row: int, shared: Shared) -> EncodedTil
     check_defined(tile, tile.functions)
     for task in tile.tasks:
         if not task.body.defined:
-            raise ProgramError(f"tile {tile.name!r}: task {task.name!r} (declared at {task.where}) has no body")
+            raise ProgramError(
+                f"tile {tile.name!r}: task {task.name!r} (declared at {task.where}) has no body"
+            )
     infer_fabric_widths(tile.dsds, list(tile.dsrs.values()))
     num_regs = alloc.allocate(tile.name, tile.bodies)
     row = first_row
@@ -111,7 +123,9 @@ def _image(tile: TileProgram) -> bytes:
     image = bytearray(end)
     for array in tile.arrays:
         if array.init is not None:
-            data = image_bytes(array.type, array.init, array.shape, f"array {array.name!r} (at {array.where})")
+            data = image_bytes(
+                array.type, array.init, array.shape, f"array {array.name!r} (at {array.where})"
+            )
             image[array.placed : array.placed + len(data)] = data
     return bytes(image)
 
@@ -174,7 +188,7 @@ class _Encoder:
         if isinstance(value, Entry):
             return value.body.first
         if isinstance(value, FirstArg):
-            return value.body.args[0].slot if value.body.args else -1
+            return value.body.args[0].slot if value.body.args else value.body.base
         if isinstance(value, DsrNumber):
             return self._dsr(value.dsr, instr)
         return self._operand(value, instr)

@@ -22,7 +22,9 @@ class FabricMixin(QueueMixin):
         return -1, self.layout.color_id(color), int(CodeFlag.A_IMM)
 
     def route_set(self, color: Any, route: RouteClass) -> None:
-        """Replace the whole route of a color at this PE (a route from `Layout.route_class` or `Layout.route`)."""
+        """Replace the whole route of a color at this PE (a route from `Layout.route_class` or
+        `Layout.route`).
+        """
         if not isinstance(route, RouteClass):
             raise self.fail(f"route_set needs a route class (lay.route_class(...)), found {route!r}")
         a, imm, flags = self._color(color)
@@ -70,7 +72,9 @@ class FabricMixin(QueueMixin):
         return self._config_address(self.layout.arch.color_config_base, "color", color)
 
     def switch_config_address(self, color: Any) -> int:
-        """Byte address of the color's switch configuration word; raises ProgramError if the generation has none."""
+        """Byte address of the color's switch configuration word; raises ProgramError if the generation has
+        none.
+        """
         return self._config_address(self.layout.arch.switch_config_base, "switch", color)
 
     def _config_address(self, base: int, what: str, color: Any) -> int:
@@ -115,15 +119,14 @@ class FabricMixin(QueueMixin):
         if len(values) > 3:
             raise self.fail(f"print_ takes at most 3 values, found {len(values)}")
         if text.count("{}") != len(values):
-            raise self.fail(f"print_: the text has {text.count('{}')} places {{}}, found {len(values)} values")
+            raise self.fail(
+                f"print_: the text has {text.count('{}')} places {{}}, found {len(values)} values"
+            )
         regs = [self.reg_of(v) for v in values]
         types = sum(int(r.type) << (8 * i) for i, r in enumerate(regs))
-        a, b, c = ([r.v for r in regs] + [-1, -1, -1])[:3]  # type: ignore[list-item]
+        a, b, c = ([r.v for r in regs] + [-1, -1, -1])[:3]
         self.emit(Op.PRINT, a=a, b=b, c=c, imm=self.layout.strings.number(text), imm2=types)
 
     def assert_(self, condition: Reg, text: str = "assertion failed") -> None:
         """A fault with the text if the condition is 0 (simulation only)."""
         self.emit(Op.ASSERT, a=self.reg_of(condition).v, imm=self.layout.strings.number(text))
-
-
-

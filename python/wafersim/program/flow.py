@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wafersim.errors import ProgramError
+from wafersim.program.access import MemoryMixin
 from wafersim.program.instr import Body, Entry, Label, VReg
 from wafersim.program.regs import Reg, Scalar
 from wafersim.program.scalars import is_float, parse_type, type_name
-from wafersim.program.schema import Op, Type
+from wafersim.program.schema import CodeFlag, Op, Type
 from wafersim.program.source import caller
 from wafersim.program.tile_base import TileBase
 
@@ -61,7 +62,7 @@ class Function:
         return self.tile.call(self, *values)
 
 
-class FlowMixin(TileBase):
+class FlowMixin(MemoryMixin):
     """Structured control flow of a tile program."""
 
     def __init__(self, *args: Any, **kw: Any) -> None:
@@ -208,18 +209,10 @@ class FlowMixin(TileBase):
     @contextmanager
     def for_range(self, count: Scalar) -> Iterator[Reg]:
         """Run the body ``count`` times with a hardware loop; gives the counter 0, 1, ..."""
-        number: Scalar = count
-        if not isinstance(count, int):
-            number = self.reg_of(count)
-            if is_float(number.type):
-                raise self.fail(f"a loop count needs an integer, found {type_name(number.type)}")
-        elif count < 0:
-            raise self.fail(f"a loop count cannot be negative, found {count}")
-        kind = number.type if isinstance(number, Reg) else (Type.U16 if count < 1 << 16 else Type.I32)
+        kind, columns = self._loop_count(count)
         counter = self.temp(kind, variable=True)
         limit = self.temp(kind, variable=True)
         end = Label()
-        columns: dict[str, Any] = {"b": number.v} if isinstance(number, Reg) else {"imm2": number}
         self.emit(Op.LOOP, dst=counter.v, c=limit.v, imm=end, **columns)
         top = self.body.label()
         loop = _Loop(end, Label())
@@ -230,11 +223,24 @@ class FlowMixin(TileBase):
         self.emit(Op.ENDLOOP, dst=counter.v, c=limit.v, imm=top)
         loop.out.pos = len(self.body.code)
 
+    def _loop_count(self, count: Scalar) -> tuple[Type, dict[str, Any]]:
+        """Type of the counter and the LOOP columns that hold the count."""
+        if isinstance(count, int):
+            if not 0 <= count < 1 << 31:
+                raise self.fail(f"a loop count must be 0 .. 2147483647, found {count}")
+            return (Type.U16 if count < 1 << 16 else Type.I32), {"imm2": count, "flags": int(CodeFlag.B_IMM)}
+        number = self.reg_of(count)
+        if is_float(number.type):
+            raise self.fail(f"a loop count needs an integer, found {type_name(number.type)}")
+        return number.type, {"b": number.v}
+
     @contextmanager
     def while_(self, condition: Callable[[], Scalar] | int) -> Iterator[None]:
         """Run the body while the condition (a function that emits it; 1 for ever) is not 0."""
         if isinstance(condition, Reg) or not (callable(condition) or isinstance(condition, int)):
-            raise self.fail("while_ takes a function (lambda: a < b): the condition is evaluated at every turn")
+            raise self.fail(
+                "while_ takes a function (lambda: a < b): the condition is evaluated at every turn"
+            )
         top = self.body.label()
         loop = _Loop(top, Label())
         if callable(condition):
@@ -264,5 +270,6 @@ def check_defined(tile: TileBase, functions: dict[str, Function]) -> None:
     for function in functions.values():
         if not function.body.defined:
             raise ProgramError(
-                f"tile {tile.name!r}: function {function.name!r} (declared at {function.body.where}) has no body"
+                f"tile {tile.name!r}: function {function.name!r} (declared at {function.body.where}) has no "
+                "body"
             )

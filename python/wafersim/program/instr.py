@@ -126,6 +126,7 @@ class Body:
     where: Where | None = None
     base: int = 0  # first register of the frame
     size: int = 0  # registers of the frame
+    mapped: bool = False  # a MAP calls it: two argument registers exist
     exclusive: bool = False  # an asynchronous op reads an argument: the frame is not shared
     first: int = 0  # first row in the tile's code
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 
 from wafersim.arch import Arch
 from wafersim.errors import ProgramError
+from wafersim.program import picture, picture_svg
 from wafersim.program.assemble import assemble
 from wafersim.program.memory import Array
 from wafersim.program.model import MachineProgram
@@ -134,7 +137,9 @@ class Layout:
         if isinstance(color, int | np.integer) and not isinstance(color, bool) and 0 <= color < NUM_COLORS:
             self.colors.setdefault(int(color), Color(int(color), f"color{int(color)}"))
             return int(color)
-        raise ProgramError(f"{caller()}: {color!r} is no color; allowed are a color, its name, or 0 .. {NUM_COLORS - 1}")
+        raise ProgramError(
+            f"{caller()}: {color!r} is no color; allowed are a color, its name, or 0 .. {NUM_COLORS - 1}"
+        )
 
     # --- tiles and placement -----------------------------------------------------------------------------
 
@@ -152,7 +157,12 @@ class Layout:
             int(x), int(y), self.width - x if width is None else int(width),
             self.height - y if height is None else int(height),
         )  # fmt: skip
-        inside = 0 <= rect.x and 0 <= rect.y and rect.x + rect.width <= self.width and rect.y + rect.height <= self.height
+        inside = (
+            rect.x >= 0
+            and rect.y >= 0
+            and rect.x + rect.width <= self.width
+            and rect.y + rect.height <= self.height
+        )
         if not inside or rect.width < 1 or rect.height < 1:
             raise ProgramError(
                 f"{caller()}: {what}: rectangle x={x}, y={y}, width={rect.width}, height={rect.height} "
@@ -176,7 +186,7 @@ class Layout:
         self, tile: TileProgram, x: int = 0, y: int = 0, width: int | None = 1, height: int | None = 1, *,
         params: Mapping[str, Any] | None = None, mask: Any = None, replace: bool = False,
     ) -> None:  # fmt: skip
-        """Run a tile on a rectangle of PEs (None: up to the edge), where the boolean ``mask`` [height, width] is true.
+        """Run a tile on a rectangle of PEs (None: up to the edge), where ``mask`` [height, width] is true.
 
         ``params``: parameter name -> scalar, array [height, width], or array [height, width, *shape].
         """
@@ -226,11 +236,11 @@ class Layout:
     ) -> RouteClass:  # fmt: skip
         """Configure a color on a rectangle of PEs (None: up to the edge).
 
-        ``rx``, ``tx``: input and output ports.  ``switches``: up to three further positions, each a dict with ``rx``
-        and/or ``tx`` (what is missing stays as in position 0) or a pair.  ``initial``: first position.  ``ring``:
-        behind the last position comes the first.  ``pop``: which routers remove their command from a passing control
-        wavelet: never, always, on_advance, on_advance_or_nop.  ``filter``: ``{"kind": "counter" | "sparse_counter" |
-        "range", ...}``.  ``teardown``: start in the teardown state.
+        ``rx``, ``tx``: input and output ports.  ``switches``: up to three further positions, each a dict with
+        ``rx`` and/or ``tx`` (what is missing stays as in position 0) or a pair.  ``initial``: first position.
+        ``ring``: behind the last position comes the first.  ``pop``: which routers remove their command from
+        a passing control wavelet: never, always, on_advance, on_advance_or_nop.  ``filter``: ``{"kind":
+        "counter" | "sparse_counter" | "range", ...}``.  ``teardown``: start in the teardown state.
         """
         number = self.color_id(color)
         what = f"route of color {self.colors[number].name!r} ({number})"
@@ -263,9 +273,13 @@ class Layout:
         return cls
 
     def stream(self, name: str, color: Any, edge: str, row: int, *, to_host: bool) -> None:
-        """Bind a host stream to a color at an edge (``left``, ``right``, ``top``, ``bottom``) and row or column."""
+        """Bind a host stream to a color at an edge (``left``, ``right``, ``top``, ``bottom``) and row or
+        column.
+        """
         if edge not in ("left", "right", "top", "bottom"):
-            raise ProgramError(f"{caller()}: stream {name!r}: edge {edge!r}; allowed are left, right, top, bottom")
+            raise ProgramError(
+                f"{caller()}: stream {name!r}: edge {edge!r}; allowed are left, right, top, bottom"
+            )
         limit = self.height if edge in ("left", "right") else self.width
         if not 0 <= row < limit:
             raise ProgramError(f"{caller()}: stream {name!r}: row {row} is outside 0 .. {limit - 1}")
@@ -273,11 +287,36 @@ class Layout:
             {"name": name, "color": self.color_id(color), "edge": edge, "row": row, "to_host": to_host}
         )
 
+    # --- pictures ----------------------------------------------------------------------------------------
+
+    def _scene(self, numbers: list[int], rect: tuple[int, int, int, int] | None) -> picture.Scene:
+        none = np.full((self.height, self.width), -1, np.int32)
+        colors = [(n, self.colors[n].name, self.route_maps.get(n, none)) for n in numbers]
+        names = [t.name for t in self.tiles]
+        return picture.make_scene(self.tile_map, names, self.route_table.rows(), colors, rect)
+
+    def picture(self, color: Any = None, rect: tuple[int, int, int, int] | None = None) -> str:
+        """A text picture of a color's routes, or of the tiles without a color; ``rect``: (x, y, width,
+        height).
+        """
+        if color is None:
+            return picture.text_of_tiles(self._scene([], rect))
+        return picture.text_of_color(self._scene([self.color_id(color)], rect))
+
+    def picture_svg(
+        self, path: str | os.PathLike[str], colors: Any = None, rect: tuple[int, int, int, int] | None = None
+    ) -> None:
+        """Draw tiles and routes (of the given colors, or of all) into an SVG file."""
+        numbers = sorted(self.route_maps) if colors is None else [self.color_id(c) for c in colors]
+        Path(path).write_text(picture_svg.svg_of(self._scene(numbers, rect)), encoding="utf-8")
+
     # --- result ------------------------------------------------------------------------------------------
 
     def build(self, check: bool = True) -> MachineProgram:
         """The machine program; ``check=False`` leaves out the static checks."""
         program = assemble(self)
+        if check:
+            program.check(self.arch)
         return program
 
 

@@ -72,7 +72,9 @@ class Array:
             number = 0
             for i, n in zip(index, self.shape, strict=True):
                 if not 0 <= i < n:
-                    raise ProgramError(f"array {self.name!r}: index {index} is outside the shape {self.shape}")
+                    raise ProgramError(
+                        f"array {self.name!r}: index {index} is outside the shape {self.shape}"
+                    )
                 number = number * n + i
         else:
             raise ProgramError(f"array {self.name!r}: index {index} does not fit the shape {self.shape}")
@@ -84,8 +86,9 @@ class Array:
 def place_arrays(arrays: list[Array], code_end: int, data_start: int | None = None) -> int:
     """Give every array its address and return the end of the data.
 
-    Arrays with a fixed address stay there.  The others follow each other in declaration order from the
-    first multiple of 16 at or above ``code_end``, each aligned; one that would run into a fixed array moves behind it.
+    Arrays with a fixed address stay there.  The others follow each other in declaration order from the first
+    multiple of 16 at or above ``code_end``, each aligned; one that would run into a fixed array moves behind
+    it.
     """
     fixed = sorted((a.fixed, a.fixed + a.bytes) for a in arrays if a.fixed is not None)
     cursor = -(-code_end // DATA_ALIGN) * DATA_ALIGN if data_start is None else data_start

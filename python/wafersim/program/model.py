@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wafersim.program import schema
-
-#: Table name -> (dtype, number of columns); None: the shape follows from the grid.
-TABLES: dict[str, tuple[str, int | None]] = {
-    "grid": ("<i4", None),
-    "tile_map": ("<i4", None),
-    "tiles": ("<i4", schema.TILE_COLS),
-    "code": ("<i4", schema.CODE_COLS),
-    "dsds": ("<i4", schema.DSD_COLS),
-    "settings": ("<i4", schema.SETTINGS_COLS),
-    "tasks": ("<i4", schema.TASK_COLS),
-    "queues": ("<i4", schema.QUEUE_COLS),
-    "fifos": ("<i4", schema.FIFO_COLS),
-    "functions": ("<i4", schema.FUNCTION_COLS),
-    "dsr_init": ("<i4", len(schema.DsrInitCol)),
-    "routes": ("<i4", schema.ROUTE_COLS),
-    "colors": ("<i4", None),
-    "route_map": ("<i4", None),
-    "image": ("|u1", None),
-    "params": ("<i4", len(schema.ParamCol)),
-    "param_values": ("|u1", None),
-}
+from wafersim.arch import Arch
+from wafersim.program.checks import check_program
+from wafersim.program.container import read_program, write_program
+from wafersim.program.model_tables import TABLES
+from wafersim.program.validate import validate
 
 
 class MachineProgram:
     """A program for the machine: tables of `schema` plus metadata; the arrays are read-only.
 
-    Attributes: ``tables`` (name -> array), ``meta`` (JSON-like dict), ``warnings`` (findings of the last check).
+    Attributes: ``tables`` (name -> array), ``meta`` (JSON-like dict), ``warnings`` (findings of the last
+    check).
     """
 
     def __init__(self, tables: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
@@ -67,6 +52,22 @@ class MachineProgram:
     def height(self) -> int:
         """PEs in y."""
         return int(self.tables["grid"][1])
+
+    def check(self, arch: str | Arch) -> None:
+        """Raise ProgramError if the arch cannot run the program; findings that are no errors go to
+        ``warnings``.
+        """
+        self.warnings = check_program(self.tables, self.meta, Arch.load(arch))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MachineProgram:
+        """Read a program file (``.wsp``); raises ProgramError for anything that is not a valid program."""
+        return cls(*read_program(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to a file (``.wsp``)."""
+        validate(self.tables, self.meta)
+        write_program(path, self.tables, self.meta)
 
 
 def _frozen(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:

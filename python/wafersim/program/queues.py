@@ -8,7 +8,16 @@ from typing import Any
 from wafersim.program.flow import FlowMixin
 from wafersim.program.instr import Body, VReg
 from wafersim.program.regs import Reg, Scalar
-from wafersim.program.schema import TEARDOWN_TASK, BlockSpace, CodeFlag, Op, Priority, QueueField, TaskKind, Type
+from wafersim.program.schema import (
+    TEARDOWN_TASK,
+    BlockSpace,
+    CodeFlag,
+    Op,
+    Priority,
+    QueueField,
+    TaskKind,
+    Type,
+)
 from wafersim.program.source import Where, caller
 
 _QUEUE_PRIORITY = {"low": Priority.UT_LOW, "medium": Priority.UT_MEDIUM, "high": Priority.UT_HIGH}
@@ -74,11 +83,15 @@ class QueueMixin(FlowMixin):
 
     # --- queues ----------------------------------------------------------------------------------------
 
-    def input_queue(self, id: int, color: Any = None, *, priority: str | None = None, empty_task: Any = None) -> Queue:
+    def input_queue(
+        self, id: int, color: Any = None, *, priority: str | None = None, empty_task: Any = None
+    ) -> Queue:
         """Initialise input queue ``id`` with a color."""
         return self._queue(0, id, color, priority, empty_task)
 
-    def output_queue(self, id: int, color: Any = None, *, priority: str | None = None, empty_task: Any = None) -> Queue:
+    def output_queue(
+        self, id: int, color: Any = None, *, priority: str | None = None, empty_task: Any = None
+    ) -> Queue:
         """Initialise output queue ``id``; without a color each descriptor names its own (generation 2)."""
         return self._queue(1, id, color, priority, empty_task)
 
@@ -107,7 +120,9 @@ class QueueMixin(FlowMixin):
         if queue.tile is not self:
             raise self.fail(f"queue {queue.id} belongs to tile {queue.tile.name!r}")
         if queue.direction != direction:
-            raise self.fail(f"expected an {kind} queue, found {('input', 'output')[queue.direction]} queue {queue.id}")
+            raise self.fail(
+                f"expected an {kind} queue, found {('input', 'output')[queue.direction]} queue {queue.id}"
+            )
 
     def queue_field(self, queue: Queue, which: str) -> Reg:
         """Read ``empty``, ``full``, ``depth`` or ``flushed`` of a queue into a u16 register."""
@@ -115,7 +130,9 @@ class QueueMixin(FlowMixin):
         try:
             number = QueueField[which.upper()]
         except KeyError:
-            raise self.fail(f"unknown queue field {which!r}; allowed are empty, full, depth, flushed") from None
+            raise self.fail(
+                f"unknown queue field {which!r}; allowed are empty, full, depth, flushed"
+            ) from None
         self.emit(Op.QUEUE_GET, type=queue.direction, dst=out.v, imm=queue.id, imm2=int(number))
         return out
 
@@ -153,7 +170,7 @@ class QueueMixin(FlowMixin):
         self, name: str, queue: Queue, args: tuple[str, ...] = ("data",), *, type: str = "u32",
         priority: str = "low", blocked: bool = False,
     ) -> Task:  # fmt: skip
-        """A task that takes one wavelet per start: ``("data",)`` its payload, ``("data", "index")`` its halves.
+        """A task that takes one wavelet per start: ``("data",)`` its payload, ``("data", "index")`` halves.
 
         ``type``: of the data (32 bits for one argument, 16 bits for two); the index is u16.
         """
@@ -179,7 +196,9 @@ class QueueMixin(FlowMixin):
         self, name: str, id: int | None = None, args: tuple[str, ...] = (), *, priority: str = "low",
         blocked: bool = False,
     ) -> Task:  # fmt: skip
-        """A task started by a control wavelet that names its id; with ``("data",)`` it gets the low 16 bits (u16)."""
+        """A task started by a control wavelet that names its id; with ``("data",)`` it gets the low 16 bits
+        (u16).
+        """
         number = self._free_control_id(name) if id is None else id
         self._id_range(name, number, 0, MAX_TASK_ID)
         if len(args) > 1:
@@ -208,8 +227,8 @@ class QueueMixin(FlowMixin):
     def _id_range(self, name: str, number: Any, low: int, high: int) -> None:
         if not isinstance(number, int) or not low <= number <= high or number in RESERVED_IDS:
             raise self.fail(
-                f"task {name!r}: id {number!r} is not allowed; the range is {low} .. {high}, and 29-31 are reserved"
-                + (" (teardown: pe.teardown_task)" if number == TEARDOWN_TASK else "")
+                f"task {name!r}: id {number!r} is not allowed; the range is {low} .. {high}, and 29-31 are "
+                "reserved" + (" (teardown: pe.teardown_task)" if number == TEARDOWN_TASK else "")
             )
 
     def _free_local_id(self, name: str) -> int:
@@ -232,7 +251,9 @@ class QueueMixin(FlowMixin):
     def local_task_id(self, task: Any) -> int:
         """Id of a local task given as task or number (-1 for None)."""
         if isinstance(task, Task) and task.kind is not TaskKind.LOCAL:
-            raise self.fail(f"only local tasks can be activated, {task.name!r} is a {task.kind.name.lower()} task")
+            raise self.fail(
+                f"only local tasks can be activated, {task.name!r} is a {task.kind.name.lower()} task"
+            )
         return self.task_id(task)
 
     def task_id(self, task: Any) -> int:

@@ -84,7 +84,8 @@ def route_columns(
     positions = [base] + [_position(s, base, generation, what) for s in switches]
     if len(positions) > MAX_SWITCH_POSITIONS:
         raise ProgramError(
-            f"{what}: {len(positions)} switch positions; at most {MAX_SWITCH_POSITIONS} are allowed (the base route counts)"
+            f"{what}: {len(positions)} switch positions; at most {MAX_SWITCH_POSITIONS} are allowed (the "
+            "base route counts)"
         )
     for k, (ins, outs) in enumerate(positions):
         row[2 * k], row[2 * k + 1] = ins, outs
@@ -109,13 +110,17 @@ def _position(switch: Any, base: tuple[int, int], generation: int, what: str) ->
     if isinstance(switch, Mapping):
         unknown = set(switch) - {"rx", "tx"}
         if unknown or not switch:
-            raise ProgramError(f"{what}: a switch position is given by 'rx' and/or 'tx', found {dict(switch)!r}")
+            raise ProgramError(
+                f"{what}: a switch position is given by 'rx' and/or 'tx', found {dict(switch)!r}"
+            )
         ins = port_mask(switch["rx"], what) if "rx" in switch else base[0]
         outs = port_mask(switch["tx"], what) if "tx" in switch else base[1]
     elif isinstance(switch, Sequence) and not isinstance(switch, str) and len(switch) == 2:
         ins, outs = port_mask(switch[0], what), port_mask(switch[1], what)
     else:
-        raise ProgramError(f"{what}: a switch position is a dict with 'rx' and/or 'tx' or a pair, found {switch!r}")
+        raise ProgramError(
+            f"{what}: a switch position is a dict with 'rx' and/or 'tx' or a pair, found {switch!r}"
+        )
     if generation == 2:
         changed = [name for name, new, old in (("rx", ins, base[0]), ("tx", outs, base[1])) if new != old]
         if len(changed) == 2:
@@ -125,7 +130,8 @@ def _position(switch: Any, base: tuple[int, int], generation: int, what: str) ->
         for name, new in (("rx", ins), ("tx", outs)):
             if name in changed and new.bit_count() != 1:
                 raise ProgramError(
-                    f"{what}: a switch position of generation 2 names one direction, {name} has {new.bit_count()}"
+                    f"{what}: a switch position of generation 2 names one direction, {name} has "
+                    f"{new.bit_count()}"
                 )
     return ins, outs
 
@@ -137,9 +143,13 @@ def _filter(row: list[int], options: dict[str, Any], what: str) -> None:
     allowed = _FILTER_FIELDS[kind]
     for name in options:
         if name not in allowed:
-            raise ProgramError(f"{what}: a {kind} filter has no field {name!r}; allowed are {', '.join(allowed)}")
+            raise ProgramError(
+                f"{what}: a {kind} filter has no field {name!r}; allowed are {', '.join(allowed)}"
+            )
     row[RouteCol.FILTER] = int(FilterKind[kind.upper()])
-    row[RouteCol.FILTER_LIMIT1] = _u16(options.get("limit1", 0xFFFF), what, "limit1") if kind != "range" else 0
+    row[RouteCol.FILTER_LIMIT1] = (
+        _u16(options.get("limit1", 0xFFFF), what, "limit1") if kind != "range" else 0
+    )
     row[RouteCol.FILTER_LIMIT2] = _u16(options.get("limit2", 0), what, "limit2")
     row[RouteCol.FILTER_MAX] = _u16(options.get("max", 0xFFFF), what, "max")
     row[RouteCol.FILTER_MIN] = _u16(options.get("min", 0), what, "min")

@@ -138,7 +138,9 @@ def as_stored(t: Type, value: Any, shape: tuple[int, ...], what: str) -> npt.NDA
 def _stored_ints(t: Type, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
     if array.dtype.kind == "f":
         if not np.all(np.isfinite(array)) or np.any(array != np.floor(array)):
-            raise ProgramError(f"{what}: values that are no integers cannot initialise a {type_name(t)} array")
+            raise ProgramError(
+                f"{what}: values that are no integers cannot initialise a {type_name(t)} array"
+            )
         array = array.astype(np.int64)
     low, high = int_range(t)
     if array.size and (int(array.min()) < low or int(array.max()) > high):

@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from wafersim.program.queues import QueueMixin
 
 _NAMES = (
-    "async_", "ut", "priority", "activate", "unblock", "on_control", "on_control_task", "simd", "save_address",
-    "advance_switch", "index",
+    "async_", "ut", "priority", "activate", "unblock", "on_control", "on_control_task", "simd",
+    "save_address", "advance_switch", "index",
 )  # fmt: skip
-_SIMD = {"off": Simd.OFF, "simd_32": Simd.SIMD_32, "simd_64": Simd.SIMD_64, "simd_32_or_64": Simd.SIMD_32_OR_64,
-         "max": Simd.SIMD_32_OR_64}  # fmt: skip
+_SIMD = {
+    "off": Simd.OFF,
+    "simd_32": Simd.SIMD_32,
+    "simd_64": Simd.SIMD_64,
+    "simd_32_or_64": Simd.SIMD_32_OR_64,
+    "max": Simd.SIMD_32_OR_64,
+}
 _PRIORITY = {"low": Priority.UT_LOW, "medium": Priority.UT_MEDIUM, "high": Priority.UT_HIGH}
 
 

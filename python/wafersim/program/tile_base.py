@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ProgramError
-from wafersim.program.instr import Address, Body, Instr, Value, VReg
+from wafersim.program.instr import Body, Instr, VReg
 from wafersim.program.memory import Array
 from wafersim.program.regs import Reg, Scalar
 from wafersim.program.scalars import (
@@ -75,7 +75,9 @@ class TileBase:
         return reg
 
     def reg_of(self, value: Scalar, type_: Type | None = None) -> Reg:
-        """A register that holds the value: a register as it is, an array of one element loaded, a number by LI."""
+        """A register that holds the value: a register as it is, an array of one element loaded, a number by
+        LI.
+        """
         if isinstance(value, Reg):
             self._own(value)
             if type_ is not None and value.type != type_:
@@ -92,7 +94,8 @@ class TileBase:
         if reg.tile is not self or reg.v.body is not self.body:
             owner = reg.v.body.name if reg.v.body is not None else "?"
             raise self.fail(
-                f"a register of {owner!r} is used in {self.body.name!r}; registers live in one task or function "
+                f"a register of {owner!r} is used in {self.body.name!r}; registers live in one task or "
+                "function "
                 "(pass it as an argument or keep the value in an array)"
             )
 
@@ -147,13 +150,17 @@ class TileBase:
             raise self.fail(f"{op.name} needs an integer type, found {type_name(left.type)}")
         if isinstance(right, Array):
             right = self.reg_of(right, left.type)
-        immediate = not isinstance(right, Reg) and not is_float(left.type) and not (swap and op not in _COMMUTES)
+        immediate = (
+            not isinstance(right, Reg) and not is_float(left.type) and not (swap and op not in _COMMUTES)
+        )
         result = into if into is not None else self.temp(out if out is not None else left.type)
         if immediate:
             raw_bits(left.type, right, self.place_text())
             value = int(right)  # type: ignore[arg-type]
             if -(1 << 31) <= value < (1 << 31):
-                self.emit(op, type=int(left.type), dst=result.v, a=left.v, imm=value, flags=int(CodeFlag.B_IMM))
+                self.emit(
+                    op, type=int(left.type), dst=result.v, a=left.v, imm=value, flags=int(CodeFlag.B_IMM)
+                )
                 return result
         other = self.reg_of(right, left.type)
         a, b = (other, left) if swap else (left, other)
@@ -191,126 +198,13 @@ class TileBase:
         """Number of one bits."""
         return self.unary(Op.POPCNT, reg)
 
-    # --- memory ------------------------------------------------------------------------------------
-
-    def load(self, array: Array, index: Any = 0, *, into: Reg | None = None) -> Reg:
-        """Load an element; the index is a number, a register, or a tuple of them."""
-        base, offset = self._element(array, index)
-        out = into if into is not None else self.temp(array.type)
-        if out.type != array.type:
-            raise self.fail(
-                f"array {array.name!r} holds {type_name(array.type)}, the register is {type_name(out.type)}"
-            )
-        self.emit(Op.LOAD, type=int(array.type), dst=out.v, a=base, imm=offset)
-        return out
-
-    def store(self, array: Array, index: Any, value: Scalar) -> None:
-        """Store a value into an element."""
-        source = self.reg_of(value, array.type)
-        base, offset = self._element(array, index)
-        self.emit(Op.STORE, type=int(array.type), a=base, b=source.v, imm=offset)
-
-    def _element(self, array: Array, index: Any) -> tuple[Value, Address]:
-        self._check_array(array)
-        parts = index if isinstance(index, tuple) else (index,)
-        if all(isinstance(p, int) for p in parts):
-            return -1, Address(array, array.flat(parts) * array.elem_bytes)
-        flat = self._flat_index(array, parts)
-        if isinstance(flat, int):
-            return -1, Address(array, flat * array.elem_bytes)
-        shift = array.elem_bytes.bit_length() - 1
-        if shift:
-            scaled = self.temp(Type.I32)
-            self.emit(
-                Op.SHL, type=int(Type.I32), dst=scaled.v, a=flat.v, imm=shift, flags=int(CodeFlag.B_IMM)
-            )
-            flat = scaled
-        return flat.v, Address(array, 0)
-
-    def _flat_index(self, array: Array, parts: tuple[Any, ...]) -> Reg | int:
-        """Row-major element number in an i32 register."""
-        if len(parts) not in (1, len(array.shape)):
-            raise self.fail(f"array {array.name!r}: {len(parts)} indices for the shape {array.shape}")
-        total: Reg | int = 0
-        shape = array.shape if len(parts) > 1 else (array.size,)
-        for extent, part in zip(shape, parts, strict=True):
-            total = self._fused_index(total, extent, part)
-        return total
-
-    def _fused_index(self, total: Reg | int, extent: int, part: Any) -> Reg | int:
-        """total * extent + part."""
-        if isinstance(part, Array):
-            part = self.reg_of(part)
-        if isinstance(part, Reg):
-            self._own(part)
-            if is_float(part.type):
-                raise self.fail(f"an index needs an integer type, found {type_name(part.type)}")
-        elif not isinstance(part, int):
-            raise self.fail(f"an index is an integer or a register, found {part!r}")
-        if isinstance(total, int):
-            if isinstance(part, int):
-                return total * extent + part
-            return self._add_i32(part, total * extent)
-        scaled = self.temp(Type.I32)
-        self.emit(
-            Op.MUL, type=int(Type.I32), dst=scaled.v, a=total.v, imm=extent, flags=int(CodeFlag.B_IMM)
-        )
-        return self._add_i32(scaled, part)
-
-    def _add_i32(self, reg: Reg, other: Reg | int) -> Reg:
-        if isinstance(other, int) and other == 0:
-            return reg
-        out = self.temp(Type.I32)
-        if isinstance(other, int):
-            self.emit(Op.ADD, type=int(Type.I32), dst=out.v, a=reg.v, imm=other, flags=int(CodeFlag.B_IMM))
-        else:
-            self.emit(Op.ADD, type=int(Type.I32), dst=out.v, a=reg.v, b=other.v)
-        return out
-
-    def _check_array(self, array: Array) -> None:
-        if not isinstance(array, Array):
-            raise self.fail(f"expected an array of this tile, found {array!r}")
-        if array.tile is not self:
-            raise self.fail(f"array {array.name!r} belongs to tile {array.tile.name!r}")
-
-    def address_of(self, array: Array, index: Any = 0) -> Reg:
-        """A u16 register with the byte address of an element."""
-        base, offset = self._element(array, index)
-        out = self.temp(Type.U16)
-        if isinstance(base, VReg):
-            start = self.temp(Type.U16)
-            self.emit(Op.LI, type=int(Type.U16), dst=start.v, imm=offset)
-            self.emit(Op.ADD, type=int(Type.U16), dst=out.v, a=start.v, b=base)
-        else:
-            self.emit(Op.LI, type=int(Type.U16), dst=out.v, imm=offset)
-        return out
-
-    def load_at(self, type_: str | Type, address: Scalar, offset: int = 0) -> Reg:
-        """Load from a byte address: SRAM, or a configuration word above it."""
-        t = parse_type(type_, self.place_text())
-        out = self.temp(t)
-        base, imm = self._raw_address(address, offset)
-        self.emit(Op.LOAD, type=int(t), dst=out.v, a=base, imm=imm)
-        return out
-
-    def store_at(self, type_: str | Type, address: Scalar, value: Scalar, offset: int = 0) -> None:
-        """Store to a byte address: SRAM, or a configuration word above it."""
-        t = parse_type(type_, self.place_text())
-        source = self.reg_of(value, t)
-        base, imm = self._raw_address(address, offset)
-        self.emit(Op.STORE, type=int(t), a=base, b=source.v, imm=imm)
-
-    def _raw_address(self, address: Scalar, offset: int) -> tuple[Value, int]:
-        if isinstance(address, int):
-            return -1, address + offset
-        reg = self.reg_of(address)
-        if is_float(reg.type):
-            raise self.fail(f"an address needs an integer type, found {type_name(reg.type)}")
-        return reg.v, offset
-
     def where(self) -> Where:
         """The caller's line."""
         return caller()
+
+    def load(self, array: Array, index: Any = 0, *, into: Reg | None = None) -> Reg:
+        """Load an element of an array (see `MemoryMixin`)."""
+        raise NotImplementedError
 
 
 def _default_type(value: Any) -> Type:
@@ -322,4 +216,3 @@ def _default_type(value: Any) -> Type:
         if isinstance(value, int) and low <= value <= high:
             return t
     raise ProgramError(f"{caller()}: {value!r} is no scalar value")
-

@@ -43,11 +43,12 @@ class _VectorOp:
 class VectorMixin(DsdMixin):
     """Emission of vector ops and per-element callbacks.
 
-    Every method is ``pe.NAME(dst, sources..., **settings)``.  Operands: a descriptor (loaded into a scratch DSR
-    first), an explicit DSR, a FIFO, a register, `pe.ptr`, a one-element array, or a number (at most one per op).
-    Multiply-add is ``pe.fmacs(dst, a, b, c)``: dst = a + b * c.  Settings: ``async_``, ``ut``, ``priority``,
-    ``activate``, ``unblock``, ``on_control``, ``on_control_task``, ``simd``, ``save_address``, ``advance_switch``,
-    ``index``.  With a FIFO operand (or ``ok=True``) a synchronous op returns a u16 register: 1 if it did its whole length.
+    Every method is ``pe.NAME(dst, sources..., **settings)``.  Operands: a descriptor (loaded into a scratch
+    DSR first), an explicit DSR, a FIFO, a register, `pe.ptr`, a one-element array, or a number (at most one
+    per op). Multiply-add is ``pe.fmacs(dst, a, b, c)``: dst = a + b * c.  Settings: ``async_``, ``ut``,
+    ``priority``, ``activate``, ``unblock``, ``on_control``, ``on_control_task``, ``simd``, ``save_address``,
+    ``advance_switch``, ``index``.  With a FIFO operand (or ``ok=True``) a synchronous op returns a u16
+    register: 1 if it did its whole length.
     """
 
     def __init__(self, *args: Any, **kw: Any) -> None:
@@ -119,7 +120,9 @@ class VectorMixin(DsdMixin):
         target = emitter.destination(dst, widths[0]) if dst is not None else _NONE
         spec = make_settings(self, settings)
         if emitter.save_needs_dsr and settings.get("save_address"):
-            raise self.fail("save_address needs explicit DSRs (pe.dsr): a scratch DSR is reloaded for every op")
+            raise self.fail(
+                "save_address needs explicit DSRs (pe.dsr): a scratch DSR is reloaded for every op"
+            )
         asynchronous = bool(spec.values[0]) if spec is not None else False
         if asynchronous or emitter.explicit:
             pin((target, *encoded))
@@ -143,7 +146,9 @@ class VectorMixin(DsdMixin):
         if len(sources) > 2:
             raise self.fail(f"map takes at most 2 sources, found {len(sources)}")
         if len(target.args) != len(sources):
-            raise self.fail(f"map: {target.name!r} takes {len(target.args)} arguments, found {len(sources)} sources")
+            raise self.fail(
+                f"map: {target.name!r} takes {len(target.args)} arguments, found {len(sources)} sources"
+            )
         if dst is not None and target.returns is None:
             raise self.fail(f"map: {target.name!r} returns nothing, but there is a destination")
         emitter = _OperandEmitter(self, None)
@@ -154,9 +159,11 @@ class VectorMixin(DsdMixin):
         a, b = (*encoded, _NONE, _NONE)[:2]
         self.emit(
             Op.MAP, dst=out, a=a, b=b, imm=Entry(target.body), imm2=FirstArg(target.body),
-            settings=make_settings(self, settings), aux=target.body.result if target.body.result is not None else -1,
+            settings=make_settings(self, settings),
+            aux=target.body.result if target.body.result is not None else FirstArg(target.body),
         )  # fmt: skip
         self.body.calls.append(target.body)
+        target.body.mapped = True
 
     def scratch(self, file: DsrFile) -> ScratchDsr:
         """The next scratch DSR of a file (numbers are given when the tile is encoded)."""
@@ -191,7 +198,9 @@ class _OperandEmitter:
             if file is None:
                 file = next((f for f in (DsrFile.SRC0, DsrFile.SRC1) if f not in used), None)
             if i == 0 and _is_fifo(operand) and len(operands) > 1:
-                raise self.tile.fail(f"{self.name}: a FIFO cannot be the first source (hardware rule); swap the sources")
+                raise self.tile.fail(
+                    f"{self.name}: a FIFO cannot be the first source (hardware rule); swap the sources"
+                )
             encoded = self._operand(operand, width, file, f"source {names[i]}", DsdKind.FABOUT)
             if encoded.kind is OperandKind.DSR:
                 value = encoded.value
@@ -216,7 +225,8 @@ class _OperandEmitter:
         if isinstance(operand, Array):
             if operand.size != 1:
                 raise self.tile.fail(
-                    f"{self.name}: {what} is the array {operand.name!r} of {operand.size} elements; use pe.mem_dsd"
+                    f"{self.name}: {what} is the array {operand.name!r} of {operand.size} elements; use "
+                    "pe.mem_dsd"
                 )
             operand = self.tile.ptr(operand)
         if isinstance(operand, Ptr):
@@ -234,7 +244,9 @@ class _OperandEmitter:
             raise self.tile.fail(f"{self.name}: {value!r} cannot be an operand ({what})")
         self.immediates += 1
         if self.immediates > 1:
-            raise self.tile.fail(f"{self.name}: at most one operand can be a number; put the other into a register")
+            raise self.tile.fail(
+                f"{self.name}: at most one operand can be a number; put the other into a register"
+            )
         self.immediate = self._bits(value, width)
         return Operand(OperandKind.IMM)
 
@@ -266,7 +278,9 @@ class _OperandEmitter:
 
     def _dsr(self, dsr: Dsr, width: int, file: DsrFile | None, what: str) -> Operand:
         if dsr.tile is not self.tile:
-            raise self.tile.fail(f"{self.name}: a DSR of tile {dsr.tile.name!r} is used in {self.tile.name!r}")
+            raise self.tile.fail(
+                f"{self.name}: a DSR of tile {dsr.tile.name!r} is used in {self.tile.name!r}"
+            )
         source = what != "destination"
         if source != (dsr.file is not DsrFile.DEST):
             raise self.tile.fail(f"{self.name}: DSR {dsr.file.name.lower()} {dsr.index} cannot be the {what}")
@@ -291,4 +305,3 @@ def _is_fifo(operand: Any) -> bool:
     if isinstance(operand, Dsr):
         return any(d.kind is DsdKind.FIFO for d in operand.loaded)
     return isinstance(operand, Fifo) or (isinstance(operand, Dsd) and operand.kind is DsdKind.FIFO)
-

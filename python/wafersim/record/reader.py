@@ -74,13 +74,16 @@ class Parts:
             descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise self.damaged(f"cannot open {name}: {error.strerror}") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode):
                 raise self.damaged(f"{name} is no regular file")
             if state.st_size > limit:
                 raise self.damaged(f"{name} has {state.st_size} bytes, at most {limit} are accepted")
-            return file.read(state.st_size + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(state.st_size + 1)
+        finally:
+            os.close(descriptor)
 
     def part(self, name: str, limit: int | None = None) -> bytes:
         """Content of a listed part, of the promised size and hash."""

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from wafersim._version import __version__
-from wafersim.errors import ConfigError
+from wafersim.errors import ConfigError, InternalError
 from wafersim.program.schema import Counter, Event, Port
 from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS, TERMS
 from wafersim.record.plain import plain
@@ -176,7 +176,12 @@ def load(directory: Path) -> Record:
         events[:, :, event] = parts.array(f"pe.{name}.npy", shape=(height, width))
     colors = _checked_colors(parts, summary)
     links = parts.array("links.npy", shape=(len(colors), height, width, len(Port)))
-    return Record(counters, events, links, has_tile, colors, info)
+    record = Record(counters, events, links, has_tile, colors, info)
+    try:
+        record.check_complete()
+    except InternalError as error:
+        raise parts.damaged(str(error)) from None
+    return record
 
 
 def _checked_info(parts: Parts, summary: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: widest and highest grid that is accepted at all, in PEs
 MAX_GRID_SIDE = 4096
 
+#: most characters of a parameter's text
+_LONGEST_VALUE = 100
+
 
 def run(
     kernel: str,
@@ -67,7 +70,7 @@ def run(
     Examples
     --------
     >>> import wafersim as ws
-    >>> record = ws.run("reduce", grid="4x1", length=8)
+    >>> record = ws.run("reduce", grid="4x1", words=8)
     >>> record.status, record.verified
     ('finished', True)
     """
@@ -154,7 +157,10 @@ def find_kernel(name: str) -> Kernel:
 
 def resolve_params(kernel: Kernel, params: Mapping[str, Any]) -> dict[str, Any]:
     """All parameters of the kernel: those given, checked, and the defaults of the others."""
-    for name in params:
+    for name, value in params.items():
+        if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+            found = f"a value of {len(value)} characters ({value[:20]}...)"
+            raise ConfigError(f"{kernel.name}: parameter {name!r}: {found}, at most {_LONGEST_VALUE} wanted")
         if name not in kernel.parameters:
             hint = did_you_mean(name, kernel.parameters)
             raise ConfigError(f"{kernel.name}: parameter {name!r} is unknown; {hint}")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError
 from wafersim.record import Record
-from wafersim.simulate import stuck
+from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 
 if TYPE_CHECKING:
+    from wafersim import _core
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
 
@@ -117,7 +118,9 @@ class Simulator:
 
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
-        self._machine.launch(*self._functions.call(function, args, kwargs))
+        number, arguments = self._functions.call(function, args, kwargs)
+        if self._machine.launch(number, arguments) == 0:
+            raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -223,7 +226,7 @@ class Simulator:
         if status == "stuck":
             info["waits"] = stuck.describe(machine.waits(), meta)
         if status == "fault":
-            info["fault"] = stuck.describe_fault(machine.fault(), meta)
+            info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
         record.check_complete()
         return record
@@ -231,7 +234,7 @@ class Simulator:
     def _warnings(self, status: str) -> list[str]:
         if status != "finished":
             return []
-        return [stuck.leftover_line(entry, self.program.meta) for entry in self._machine.leftovers()]
+        return [places.leftover_text(entry, self.program.meta) for entry in self._machine.leftovers()]
 
     def _error(self, record: Record) -> DeadlockError | FaultError:
         if record.status == "fault":
@@ -246,14 +249,14 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _new_machine(tables: Mapping[str, Array], arch: Arch, seed: int) -> Any:
+def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machine:
     try:
-        from wafersim import _core
+        from wafersim import _core as core
     except ImportError as error:
         raise InternalError(
             f"the compiled core cannot be loaded ({error}); reinstall: pip install ."
         ) from None
-    return _core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
+    return core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
 
 
 def _colors(program: MachineProgram) -> list[dict[str, Any]]:
@@ -273,7 +276,7 @@ def _limits(
     return (
         -1 if max_cycles is None else _checked_int("max_cycles", max_cycles, 1, top),
         float(seconds),
-        -1 if max_events is None else _checked_int("max_events", max_events, 1, top),
+        0 if max_events is None else _checked_int("max_events", max_events, 1, top),
         -1 if pause_at is None else _checked_int("pause_at", pause_at, 0, top),
     )
 

@@ -1,0 +1,329 @@
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "bindings/bindings.hpp"
+#include "wafer/machine.hpp"
+
+namespace py = pybind11;
+
+namespace wafersim {
+namespace {
+
+using IntArray = py::array_t<int32_t, py::array::c_style>;
+
+py::array table(const py::dict& tables, const char* name, const char* type, int ndim) {
+    if (!tables.contains(name)) throw ProgramFault(std::string("table '") + name + "' is missing");
+    const py::object object = tables[name];
+    if (!py::isinstance<py::array>(object)) throw ProgramFault(std::string("table '") + name + "' is not an array");
+    py::array array = py::reinterpret_borrow<py::array>(object);
+    const bool right = std::strcmp(type, "int32") == 0 ? py::isinstance<py::array_t<int32_t>>(array) : py::isinstance<py::array_t<uint8_t>>(array);
+    if (!right || array.ndim() != ndim)
+        throw ProgramFault(std::string("table '") + name + "' must be " + type + " with " + std::to_string(ndim) + " dimensions");
+    if (!(array.flags() & py::array::c_style)) throw ProgramFault(std::string("table '") + name + "' must be C-contiguous");
+    return array;
+}
+
+TableView view(const py::dict& tables, const char* name, int cols) {
+    const py::array a = table(tables, name, "int32", cols == 1 ? 1 : 2);
+    if (cols > 1 && a.shape(1) != cols)
+        throw ProgramFault(std::string("table '") + name + "' has " + std::to_string(a.shape(1)) + " columns; expected " + std::to_string(cols));
+    return {static_cast<const int32_t*>(a.data()), a.shape(0), cols};
+}
+
+Tables read_tables(const py::dict& d) {
+    Tables t;
+    const TableView grid = view(d, "grid", 1);
+    if (grid.rows != 2) throw ProgramFault("table 'grid' must hold width and height");
+    t.width = grid.data[0];
+    t.height = grid.data[1];
+    const py::array map = table(d, "tile_map", "int32", 2);
+    if (map.shape(0) != t.height || map.shape(1) != t.width) throw ProgramFault("table 'tile_map' must have the shape [height, width]");
+    t.tile_map = {static_cast<const int32_t*>(map.data()), t.height, t.width};
+    t.tiles = view(d, "tiles", kTileCols);
+    t.code = view(d, "code", kCodeCols);
+    t.dsds = view(d, "dsds", kDsdCols);
+    t.settings = view(d, "settings", kSettingsCols);
+    t.tasks = view(d, "tasks", kTaskCols);
+    t.queues = view(d, "queues", kQueueCols);
+    t.fifos = view(d, "fifos", kFifoCols);
+    t.functions = view(d, "functions", kFunctionCols);
+    t.dsr_init = view(d, "dsr_init", 4);
+    t.routes = view(d, "routes", kRouteCols);
+    t.colors = view(d, "colors", 1);
+    t.params = view(d, "params", 4);
+    const py::array routes = table(d, "route_map", "int32", 3);
+    if (routes.shape(0) != t.colors.rows || (routes.shape(0) && (routes.shape(1) != t.height || routes.shape(2) != t.width)))
+        throw ProgramFault("table 'route_map' must have the shape [colors, height, width]");
+    t.route_map = static_cast<const int32_t*>(routes.data());
+    const py::array image = table(d, "image", "uint8", 1), values = table(d, "param_values", "uint8", 1);
+    t.image = static_cast<const uint8_t*>(image.data());
+    t.image_bytes = image.shape(0);
+    t.param_values = static_cast<const uint8_t*>(values.data());
+    t.param_bytes = values.shape(0);
+    return t;
+}
+
+// Guards against two threads in one machine.
+struct PyMachine {
+    std::unique_ptr<Machine> machine;
+    std::atomic<bool> running{false};
+};
+
+struct Busy {
+    explicit Busy(PyMachine& m) : flag(m.running) {
+        if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
+    }
+    ~Busy() { flag = false; }
+    std::atomic<bool>& flag;
+};
+
+void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, int64_t bytes) {
+    if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.width() || y + h > m.height())
+        throw py::value_error("rectangle (" + std::to_string(x) + ", " + std::to_string(y) + ") " + std::to_string(w) + " x " + std::to_string(h) +
+                              " is not inside the fabric of " + std::to_string(m.width()) + " x " + std::to_string(m.height()));
+    if (address < 0 || bytes < 0 || address + bytes > m.arch().sram_bytes)
+        throw py::value_error("bytes " + std::to_string(address) + " to " + std::to_string(address + bytes) + " are not inside SRAM");
+}
+
+py::list wait_list(Machine& m, size_t limit) {
+    py::list out;
+    for (const WaitReport& r : m.waits(limit)) {
+        py::dict d;
+        d["x"] = r.pe.x;
+        d["y"] = r.pe.y;
+        d["thread"] = r.thread;
+        d["reason"] = r.reason;
+        d["what"] = r.what;
+        d["line"] = r.line;
+        d["color"] = r.color;
+        d["queue"] = r.queue;
+        d["task"] = r.task;
+        d["done"] = r.done;
+        d["length"] = r.length;
+        d["fill"] = r.fill;
+        py::list others;
+        for (const PeCoord& c : r.waits_for) others.append(py::make_tuple(c.x, c.y));
+        d["waits_for"] = others;
+        d["places"] = py::cast(r.places);
+        out.append(d);
+    }
+    return out;
+}
+
+py::dict inspect(Machine& m, int x, int y) {
+    py::dict d;
+    Pe* p = m.pe(x, y);
+    d["x"] = x;
+    d["y"] = y;
+    py::list colors;
+    if (x >= 0 && y >= 0 && x < m.width() && y < m.height()) {
+        for (const ColorState* cs : m.fabric().colors(static_cast<uint32_t>(y * m.width() + x))) {
+            py::dict c;
+            c["color"] = static_cast<int>(cs->color);
+            c["position"] = static_cast<int>(cs->position);
+            c["teardown"] = cs->teardown;
+            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(), cs->fifo[3].count(), cs->fifo[4].count());
+            colors.append(c);
+        }
+    }
+    d["colors"] = colors;
+    if (!p) return d;
+    auto queue_list = [](const auto& queues) {
+        py::list out;
+        for (const auto& q : queues) {
+            py::list payloads;
+            for (int i = 0; i < q.ring.count(); ++i) payloads.append(q.ring.at(i).payload);
+            py::dict one;
+            one["color"] = q.color;
+            one["payloads"] = payloads;
+            out.append(one);
+        }
+        return out;
+    };
+    d["input_queues"] = queue_list(p->queues->iq);
+    d["output_queues"] = queue_list(p->queues->oq);
+    d["in_task"] = p->in_task;
+    d["task"] = p->task >= 0 && p->in_task ? p->tile->tasks[static_cast<size_t>(p->task)].id : -1;
+    d["pc"] = p->pc;
+    d["line"] = p->in_task ? m.program().code[static_cast<size_t>(p->pc)].line : -1;
+    py::list active, blocked;
+    for (size_t i = 0; i < p->tile->tasks.size(); ++i) {
+        if (p->active >> i & 1) active.append(p->tile->tasks[i].id);
+        if (p->blocked >> i & 1) blocked.append(p->tile->tasks[i].id);
+    }
+    d["active_tasks"] = active;
+    d["blocked_tasks"] = blocked;
+    py::list live;
+    for (int thread = 0; thread <= kMainThread; ++thread) {
+        const LiveOp* op = p->op(thread);
+        if (!op || !op->live) continue;
+        py::dict o;
+        o["thread"] = thread;
+        o["vop"] = op->op == Op::kMap ? -1 : static_cast<int>(op->vop);
+        o["done"] = op->done;
+        o["length"] = op->endless ? -1 : op->length;
+        o["line"] = op->line;
+        live.append(o);
+    }
+    d["live_ops"] = live;
+    d["registers"] = py::cast(p->regs);
+    return d;
+}
+
+}  // namespace
+
+void register_machine(py::module_& m) {
+    py::class_<PyMachine>(m, "Machine")
+        .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch, const IntArray& vops, uint64_t seed) {
+                 auto out = std::make_unique<PyMachine>();
+                 const Tables t = read_tables(tables);
+                 const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
+                 const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
+                 py::gil_scoped_release release;
+                 out->machine = std::make_unique<Machine>(t, ints, costs, seed);
+                 return out;
+             }),
+             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("seed") = 0)
+        .def("launch",
+             [](PyMachine& self, int function, const std::vector<uint64_t>& args) {
+                 const Busy busy(self);
+                 return self.machine->launch(function, args);
+             },
+             py::arg("function"), py::arg("args"))
+        .def("write",
+             [](PyMachine& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t, py::array::c_style>& data) {
+                 const Busy busy(self);
+                 if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w) throw py::value_error("data must have the shape [h, w, bytes]");
+                 const int64_t n = data.shape(2);
+                 check_rectangle(*self.machine, x, y, w, h, address, n);
+                 for (int j = 0; j < h; ++j)
+                     for (int i = 0; i < w; ++i)
+                         if (uint8_t* s = self.machine->sram(x + i, y + j)) std::memcpy(s + address, data.data(j, i, 0), static_cast<size_t>(n));
+             })
+        .def("read",
+             [](PyMachine& self, int x, int y, int w, int h, int address, int64_t bytes) {
+                 const Busy busy(self);
+                 check_rectangle(*self.machine, x, y, w, h, address, bytes);
+                 py::array_t<uint8_t> out({static_cast<py::ssize_t>(h), static_cast<py::ssize_t>(w), static_cast<py::ssize_t>(bytes)});
+                 uint8_t* to = out.mutable_data();
+                 for (int j = 0; j < h; ++j)
+                     for (int i = 0; i < w; ++i, to += bytes) {
+                         const uint8_t* s = self.machine->sram(x + i, y + j);
+                         if (s) std::memcpy(to, s + address, static_cast<size_t>(bytes));
+                         else std::memset(to, 0, static_cast<size_t>(bytes));
+                     }
+                 return out;
+             })
+        .def("sram",
+             [](py::object self_object, int x, int y) {
+                 auto& self = self_object.cast<PyMachine&>();
+                 uint8_t* s = self.machine->sram(x, y);
+                 if (!s) throw py::value_error("PE (" + std::to_string(x) + ", " + std::to_string(y) + ") has no tile");
+                 return py::array_t<uint8_t>({static_cast<py::ssize_t>(self.machine->arch().sram_bytes)}, s, self_object);
+             },
+             py::arg("x"), py::arg("y"))
+        .def("run",
+             [](PyMachine& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at, const py::object& progress) {
+                 const Busy busy(self);
+                 Machine& machine = *self.machine;
+                 std::optional<py::error_already_set> raised;
+                 const bool reports = !progress.is_none();
+                 auto poll = [&] {
+                     const py::gil_scoped_acquire acquire;
+                     if (PyErr_CheckSignals() != 0) {
+                         raised.emplace();
+                         return true;
+                     }
+                     if (reports) {
+                         try {
+                             progress(machine.cycle(), machine.events());
+                         } catch (py::error_already_set& e) {
+                             raised.emplace(std::move(e));
+                             return true;
+                         }
+                     }
+                     return false;
+                 };
+                 Status status;
+                 {
+                     const py::gil_scoped_release release;
+                     status = machine.run({max_cycles, max_seconds, max_events, pause_at}, poll);
+                 }
+                 if (raised && !raised->matches(PyExc_KeyboardInterrupt)) throw std::move(*raised);
+                 return static_cast<int>(status);
+             },
+             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0, py::arg("pause_at") = -1, py::arg("progress") = py::none())
+        .def_property_readonly("cycle", [](const PyMachine& self) { return self.machine->cycle(); })
+        .def_property_readonly("events_processed", [](const PyMachine& self) { return self.machine->events(); })
+        .def_property_readonly("open_launches", [](const PyMachine& self) { return self.machine->open_launches(); })
+        .def("set_run_ahead", [](PyMachine& self, bool on) { self.machine->set_run_ahead(on); })
+        .def("counters",
+             [](const PyMachine& self) {
+                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumCounters});
+                 self.machine->counters(out.mutable_data());
+                 return out;
+             })
+        .def("events",
+             [](const PyMachine& self) {
+                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumEvents});
+                 self.machine->event_counts(out.mutable_data());
+                 return out;
+             })
+        .def("link_wavelets",
+             [](const PyMachine& self) {
+                 py::array_t<int64_t> out({static_cast<int>(self.machine->program().colors.size()), self.machine->height(), self.machine->width(), 5});
+                 self.machine->link_wavelets(out.mutable_data());
+                 return out;
+             })
+        .def("waits", [](PyMachine& self, size_t limit) { return wait_list(*self.machine, limit); }, py::arg("limit") = 1000)
+        .def("leftovers",
+             [](PyMachine& self, size_t limit) {
+                 py::list out;
+                 for (const Leftover& l : self.machine->leftovers(limit)) {
+                     py::dict d;
+                     d["x"] = l.pe.x;
+                     d["y"] = l.pe.y;
+                     d["color"] = l.color;
+                     d["where"] = l.where;
+                     d["count"] = l.count;
+                     out.append(d);
+                 }
+                 return out;
+             },
+             py::arg("limit") = 1000)
+        .def("fault",
+             [](const PyMachine& self) -> py::object {
+                 const auto& f = self.machine->fault();
+                 if (!f) return py::none();
+                 py::dict d;
+                 d["message"] = f->message;
+                 d["x"] = f->pe.x;
+                 d["y"] = f->pe.y;
+                 d["color"] = f->color;
+                 d["line"] = f->line;
+                 d["cycle"] = f->cycle;
+                 return d;
+             })
+        .def("prints",
+             [](const PyMachine& self) {
+                 py::list out;
+                 for (const Print& p : self.machine->prints()) {
+                     py::list values;
+                     for (size_t i = 0; i < 3; ++i)
+                         if (p.regs[i] >= 0) values.append(p.values[i]);
+                     out.append(py::make_tuple(p.cycle, p.pe.x, p.pe.y, p.text, values));
+                 }
+                 return out;
+             })
+        .def("inspect", [](PyMachine& self, int x, int y) { return inspect(*self.machine, x, y); }, py::arg("x"), py::arg("y"));
+}
+
+}  // namespace wafersim

@@ -1,0 +1,126 @@
+// What one compute element holds: threads, registers, descriptors, task flags, counters.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/types.hpp"
+#include "fabric/fabric.hpp"
+#include "program/program.hpp"
+
+namespace wafersim {
+
+enum class Source : uint8_t { kNone, kMem, kFabin, kFabout, kFifo, kReg, kPtr, kImm };
+
+// An operand of a running vector op: the descriptor as read at the op's start, plus where it has got to.
+struct Operand {
+    Source kind = Source::kNone;
+    uint8_t elem_bytes = 4, ndim = 1;
+    bool control = false, index_offset = false, advance_switch = false;
+    int16_t queue = -1, color = -1, fifo = -1, dsr = -1;
+    int32_t base = 0, addr = 0, low = 0, high = 0;
+    std::array<int32_t, 4> ext{1, 1, 1, 1}, step{0, 0, 0, 0}, index{0, 0, 0, 0};
+    int32_t reg = -1;
+    uint32_t imm = 0;
+    bool is_vector() const { return kind >= Source::kMem && kind <= Source::kFifo; }
+    bool is_memory() const { return kind == Source::kMem || kind == Source::kFifo; }
+};
+
+inline constexpr int kMainThread = 8;  // microthreads are 0..7
+
+struct LiveOp {
+    bool live = false, finished = false, endless = false, synchronous = true, packed = false, conflict_pair = false;
+    VOp vop = VOp::kMov32;
+    Op op = Op::kVop;
+    int thread = kMainThread;
+    Operand dst, a, b, c;
+    const Operand *first = nullptr, *second = nullptr;  // the pair of memory sources that can conflict
+    int64_t length = 0, done = 0, beats = 0;
+    Cycle start = -1, next_beat = 0, last_issue = -1;
+    int priority = 0, width = 1, simd = 0, cost = 1;
+    Settings set;
+    uint32_t index = 0, carry = 0;
+    int32_t ok_reg = -1, line = -1;
+    uint8_t iq_claims = 0, oq_claims = 0;
+    uint64_t fifo_push = 0, fifo_pop = 0;
+    // MAP: 0 read, 1 callback running, 2 write
+    int map_phase = 0, map_entry = 0, map_arg = 0, map_result = 0;
+    size_t map_depth = 0;
+    int32_t map_return = 0;
+};
+
+struct Completion {
+    Cycle when = 0;
+    int thread = -1;  // microthread that becomes free, -1 none
+    int activate = -1, unblock = -1;
+};
+
+struct FifoState {
+    int32_t head = 0, count = 0, read_length = 0, write_length = 0;
+    bool armed_push = false, armed_pop = false;
+};
+
+struct Launch {
+    const Function* function = nullptr;
+    std::vector<uint64_t> args;
+};
+
+struct Pe {
+    uint32_t id = 0;
+    const Tile* tile = nullptr;
+    CeQueues* queues = nullptr;
+    uint8_t* sram = nullptr;
+
+    // main thread
+    bool in_task = false, dead = false;
+    int32_t task = -1;  // index in tile->tasks, -1 a host launch
+    int32_t pc = 0, launch_line = -1;
+    Cycle next_issue = 0, next_vector = 0, free_at = 0, last_issue = -1;
+    int main_priority = static_cast<int>(Priority::kMainMediumLow);
+    std::vector<int32_t> calls;
+    struct Recent {
+        Cycle start = -1000;
+        int32_t low = 0, high = 0;
+    };
+    std::array<Recent, 16> recent{};
+    int recent_next = 0;
+
+    std::vector<uint64_t> regs;
+    std::vector<Cycle> reg_ready;
+    std::vector<Dsd> slots, dsrs;  // dsrs: the three files one after the other
+    std::vector<Cycle> dsr_ready;
+    std::array<int32_t, 3> dsr_first{};
+    std::vector<FifoState> fifos;
+
+    std::array<std::unique_ptr<LiveOp>, 9> ops;  // microthreads, then the main thread
+    uint32_t live_uts = 0, blocked_uts = 0;
+    std::vector<Completion> completions;
+
+    // task flags by index in tile->tasks
+    uint64_t active = 0, blocked = 0;
+    std::vector<Cycle> last_pick;
+    std::vector<Launch> launches;
+    size_t next_launch = 0;
+    int open_launches = 0;
+
+    // cycle counter, random numbers
+    Cycle tsc_offset = 0, tsc_frozen = 0;
+    bool tsc_enabled = true;
+    uint32_t random = 0xdeadbeef;
+
+    // accounting: cycles before `accounted` have a class; the plan says what the following ones are
+    Cycle slot_free = 0, accounted = 0, last_step = -1;
+    int plan_before = static_cast<int>(Counter::kIdle), plan_after = static_cast<int>(Counter::kIdle);
+    Cycle plan_until = 0;
+    std::array<int64_t, kNumCounters> counters{};
+    std::array<int64_t, kNumEvents> events{};
+    bool clash_counted = false;
+    int tail_kind = 0, tail_conflict = 0;  // class of the last beat, for a run that ends within it
+
+    LiveOp* op(int thread) const { return ops[static_cast<size_t>(thread)].get(); }
+    bool main_op_live() const { return ops[kMainThread] && ops[kMainThread]->live; }
+    int64_t& count(Event e) { return events[static_cast<size_t>(e)]; }
+};
+
+}  // namespace wafersim

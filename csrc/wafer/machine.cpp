@@ -1,0 +1,239 @@
+#include "wafer/machine.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstring>
+
+namespace wafersim {
+
+Machine::Machine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, uint64_t seed)
+    : arch_(arch, vops),
+      program_(tables, arch_.sram_bytes),
+      routers_(static_cast<size_t>(program_.width) * static_cast<size_t>(program_.height)),
+      ces_(static_cast<size_t>(program_.width) * static_cast<size_t>(program_.height)) {
+    fabric_ = std::make_unique<Fabric>(program_, arch_, routers_, ces_);
+    core_ = std::make_unique<Core>(program_, arch_, *fabric_, routers_, ces_, seed);
+    const size_t num_pes = program_.tile_map.size();
+    pe_index_.assign(num_pes, -1);
+    size_t count = 0;
+    for (const int32_t tile : program_.tile_map) count += tile >= 0;
+    pes_.resize(count);
+    const auto bytes = static_cast<size_t>(arch_.sram_bytes);
+    sram_.reserve(count * bytes);
+    std::vector<int64_t> rank(program_.tiles.size(), 0);
+    size_t next = 0;
+    for (size_t id = 0; id < num_pes; ++id) {
+        const int32_t t = program_.tile_map[id];
+        if (t < 0) continue;
+        const Tile& tile = program_.tiles[static_cast<size_t>(t)];
+        uint8_t* memory = sram_.at(next * bytes);
+        if (tile.image_bytes) std::memcpy(memory, program_.image.data() + tile.image_offset, static_cast<size_t>(tile.image_bytes));
+        const int64_t r = rank[static_cast<size_t>(t)]++;
+        for (const ParamBlock& p : tile.params)
+            std::memcpy(memory + p.address, program_.param_values.data() + p.offset + r * p.bytes, static_cast<size_t>(p.bytes));
+        core_->init(pes_[next], static_cast<uint32_t>(id), tile, memory);
+        pe_index_[id] = static_cast<int32_t>(next++);
+        Pe& pe = pes_[next - 1];
+        if (pe.active) ces_.wake(pe.id, 0);
+    }
+}
+
+Pe* Machine::pe(int x, int y) {
+    if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) return nullptr;
+    const int32_t i = pe_index_[static_cast<size_t>(y) * static_cast<size_t>(program_.width) + static_cast<size_t>(x)];
+    return i < 0 ? nullptr : &pes_[static_cast<size_t>(i)];
+}
+
+uint8_t* Machine::sram(int x, int y) {
+    Pe* p = pe(x, y);
+    return p ? p->sram : nullptr;
+}
+
+int Machine::launch(int function, std::span<const uint64_t> args) {
+    int count = 0;
+    for (Pe& p : pes_) {
+        for (const Function& f : p.tile->functions) {
+            if (f.number != function) continue;
+            if (static_cast<size_t>(f.nargs) != args.size())
+                throw ProgramFault("the function takes " + std::to_string(f.nargs) + " arguments; " + std::to_string(args.size()) + " given");
+            p.launches.push_back({&f, {args.begin(), args.end()}});
+            ++p.open_launches;
+            ++core_->open_launches;
+            ces_.wake(p.id, cycle_);
+            ++count;
+        }
+    }
+    return count;
+}
+
+const std::optional<RunFault>& Machine::fault() const {
+    const auto &a = fabric_->fault, &b = core_->fault;
+    if (!a && !b) return no_fault_;
+    if (!a) return b;
+    if (!b) return a;
+    auto key = [](const RunFault& f) { return std::make_tuple(f.cycle, f.pe.y, f.pe.x); };
+    return key(*b) < key(*a) ? b : a;
+}
+
+void Machine::step_cycle(Cycle t) {
+    routers_.advance(t);
+    ces_.advance(t);
+    routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); }, [&](uint32_t pe) { fabric_->step(pe, t); });
+    for (const auto& [pe, color] : fabric_->teardowns)
+        if (const int32_t i = pe_index_[pe]; i >= 0) core_->teardown_due(pes_[static_cast<size_t>(i)], t + 1);
+    fabric_->teardowns.clear();
+    ces_.drain([](uint32_t, bool) {}, [&](uint32_t pe) {
+        if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
+    });
+}
+
+Status Machine::run(const Limits& limits, const std::function<bool()>& interrupted) {
+    using Clock = std::chrono::steady_clock;
+    const auto began = Clock::now();
+    auto polled = began;
+    Cycle stop = kForever;
+    if (limits.max_cycles >= 0) stop = cycle_ + limits.max_cycles;
+    bool pauses = false;
+    if (limits.pause_at >= 0 && limits.pause_at <= stop) stop = limits.pause_at, pauses = true;
+    core_->horizon = stop;
+    const uint64_t first_event = events();
+    Status status = Status::kFinished;
+    Cycle last = cycle_ - 1;
+    for (uint32_t turn = 1;; ++turn) {
+        const Cycle t = std::min(routers_.next(), ces_.next());
+        if (const auto& f = fault(); f && t > f->cycle) {
+            status = Status::kFault;
+            break;
+        }
+        if (t >= kForever) {
+            status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
+            break;
+        }
+        if (t >= stop) {
+            if (status != Status::kInterrupted && status != Status::kLimit) status = pauses ? Status::kPaused : Status::kLimit;
+            break;
+        }
+        step_cycle(t);
+        last = t;
+        if (status != Status::kFinished) continue;  // coming to rest: see below
+        bool end_now = false;
+        if (limits.max_events > 0 && events() - first_event >= static_cast<uint64_t>(limits.max_events)) {
+            status = Status::kLimit;
+            end_now = true;
+        }
+        if ((turn & 63) == 0) {
+            const auto now = Clock::now();
+            if (limits.max_seconds > 0 && std::chrono::duration<double>(now - began).count() > limits.max_seconds) {
+                status = Status::kLimit;
+                end_now = true;
+            }
+            if (interrupted && now - polled > std::chrono::milliseconds(50)) {
+                polled = now;
+                if (interrupted()) {
+                    status = Status::kInterrupted;
+                    end_now = true;
+                }
+            }
+        }
+        if (end_now) {
+            // Main threads may have run ahead by a few hundred cycles: stop where all of them are.
+            Cycle rest = t + 1;
+            for (const Pe& p : pes_) rest = std::max(rest, p.accounted);
+            stop = core_->horizon = std::min(stop, rest);
+        }
+    }
+    if (status == Status::kPaused || status == Status::kLimit || status == Status::kInterrupted)
+        cycle_ = std::max(cycle_, stop);
+    else if (status == Status::kFault)
+        cycle_ = std::max(cycle_, fault()->cycle + 1);
+    else
+        cycle_ = std::max({cycle_, core_->end, fabric_->last_activity + 1});
+    for (Pe& p : pes_) core_->account(p, cycle_);
+    if (status == Status::kFinished || status == Status::kStuck) {
+        const Cycle now = std::max(cycle_, last + 1);
+        routers_.advance(now);
+        ces_.advance(now);
+        cycle_ = std::max(cycle_, core_->end);
+    }
+    return status;
+}
+
+bool Machine::quiescent_is_stuck() const {
+    if (core_->open_launches > 0) return true;
+    for (const Pe& p : pes_) {
+        if (p.in_task) return true;
+        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1)
+            if (!core_->is_daemon(*p.op(std::countr_zero(rest)))) return true;
+    }
+    return false;
+}
+
+std::vector<Print> Machine::prints() const {
+    std::vector<Print> out = core_->prints;
+    std::stable_sort(out.begin(), out.end(), [](const Print& a, const Print& b) {
+        return std::make_tuple(a.cycle, a.pe.y, a.pe.x) < std::make_tuple(b.cycle, b.pe.y, b.pe.x);
+    });
+    return out;
+}
+
+void Machine::counters(int64_t* out) const {
+    const size_t num_pes = pe_index_.size();
+    std::fill_n(out, num_pes * kNumCounters, INT64_C(0));
+    for (size_t id = 0; id < num_pes; ++id) {
+        int64_t* row = out + id * kNumCounters;
+        if (pe_index_[id] < 0) {
+            row[static_cast<size_t>(Counter::kIdle)] = cycle_;
+            continue;
+        }
+        const Pe& p = pes_[static_cast<size_t>(pe_index_[id])];
+        std::copy(p.counters.begin(), p.counters.end(), row);
+        if (p.accounted > cycle_) {  // the run ended within a beat
+            int64_t over = p.accounted - cycle_;
+            const int64_t conflict = std::min<int64_t>(over, p.tail_conflict);
+            row[static_cast<size_t>(Counter::kStallBank)] -= conflict;
+            row[p.tail_kind] -= over - conflict;
+        }
+    }
+}
+
+void Machine::event_counts(int64_t* out) const {
+    const size_t num_pes = pe_index_.size();
+    std::fill_n(out, num_pes * kNumEvents, INT64_C(0));
+    auto put = [](int64_t* row, Event e, int64_t v) { row[static_cast<size_t>(e)] = v; };
+    for (size_t id = 0; id < num_pes; ++id) {
+        int64_t* row = out + id * kNumEvents;
+        int64_t losses = 0, pressure = 0;
+        for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id))) {
+            losses += cs->arbitration_losses;
+            pressure += cs->backpressure;
+        }
+        if (pe_index_[id] >= 0) {
+            const Pe& p = pes_[static_cast<size_t>(pe_index_[id])];
+            std::copy(p.events.begin(), p.events.end(), row);
+            int64_t iq = 0, oq = 0;
+            for (const auto& q : p.queues->iq) iq = std::max<int64_t>(iq, q.high_water);
+            for (const auto& q : p.queues->oq) oq = std::max<int64_t>(oq, q.high_water);
+            put(row, Event::kIqHighWater, iq);
+            put(row, Event::kOqHighWater, oq);
+            put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
+            put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
+        }
+        put(row, Event::kArbitrationLosses, losses);
+        put(row, Event::kBackpressure, pressure);
+    }
+}
+
+void Machine::link_wavelets(int64_t* out) const {
+    const size_t num_pes = pe_index_.size();
+    std::fill_n(out, program_.colors.size() * num_pes * 5, INT64_C(0));
+    for (size_t id = 0; id < num_pes; ++id)
+        for (ColorState* cs : fabric_->colors(static_cast<uint32_t>(id))) {
+            cs->settle();
+            for (size_t k = 0; k < program_.colors.size(); ++k)
+                if (program_.colors[k] == cs->color)
+                    std::copy(cs->wavelets.begin(), cs->wavelets.end(), out + (k * num_pes + id) * 5);
+        }
+}
+
+}  // namespace wafersim

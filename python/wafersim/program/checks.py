@@ -1,0 +1,113 @@
+"""Static checks of a program against an arch: what cannot run is refused, what looks odd is a warning."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from wafersim.arch import Arch
+from wafersim.errors import ProgramError
+from wafersim.program import schema as s
+from wafersim.program.check_ops import check_ops
+from wafersim.program.check_routes import check_routes
+from wafersim.program.check_tasks import check_tasks
+from wafersim.program.checking import Checking
+from wafersim.program.hostmem import check_host_memory
+from wafersim.program.locate import Tables
+from wafersim.program.validate import validate
+
+
+def check_program(tables: Tables, meta: Mapping[str, Any], arch: Arch) -> list[str]:
+    """Raise ProgramError for a program that the arch cannot run; returns the warnings."""
+    validate(tables, meta)
+    check = Checking(tables, meta, arch)
+    _generation(check)
+    _grid(check)
+    _sram(check)
+    check_tasks(check)
+    check_ops(check)
+    check_routes(check)
+    _placement(check)
+    check_host_memory(tables)
+    return check.warnings
+
+
+def _generation(check: Checking) -> None:
+    built = int(check.meta["generation"])
+    if built not in (0, check.generation):
+        raise ProgramError(
+            f"the program was built for generation {built}, arch {check.arch.name!r} is generation "
+            f"{check.generation}; build it with arch={check.arch.name!r}"
+        )
+
+
+def _grid(check: Checking) -> None:
+    width, height = (int(v) for v in check.t["grid"])
+    if width > check.arch.fabric_width or height > check.arch.fabric_height:
+        raise ProgramError(
+            f"the program has {width} x {height} PEs, the fabric of {check.arch.name!r} "
+            f"{check.arch.fabric_width} x {check.arch.fabric_height}"
+        )
+
+
+def _sram(check: Checking) -> None:
+    """Code and data of every tile fit; FIFOs lie in SRAM; nothing lies over the code."""
+    limit = int(check.arch.sram_bytes)
+    for tile, row in enumerate(check.t["tiles"]):
+        end, code = int(row[s.TileCol.DATA_BYTES]), int(row[s.TileCol.CODE_BYTES])
+        if end > limit:
+            region, pe = check.locator.tile_region(tile)
+            raise ProgramError(
+                f"tile {check.locator.tile(tile)} on {region} needs {end} bytes of SRAM, a PE has {limit} "
+                f"({end - limit} too many): code {code} B, {_arrays_text(check, tile)}",
+                pe=pe,
+            )
+        _overlaps(check, tile, code)
+    for row, fifo in enumerate(check.t["fifos"]):
+        last = int(fifo[s.FifoCol.BASE]) + int(fifo[s.FifoCol.CAPACITY]) * int(fifo[s.FifoCol.ELEM_BYTES])
+        if last > limit:
+            raise ProgramError(
+                "FIFO "
+                f"{check.locator.string(int(fifo[s.FifoCol.NAME]))!r}{check.locator.source('fifos', row)}: "
+                f"its buffer ends at {last}, a PE has {limit} bytes of SRAM"
+            )
+
+
+def _arrays_text(check: Checking, tile: int, limit: int = 6) -> str:
+    """The tile's largest arrays."""
+    arrays = sorted(check.meta["arrays"][tile], key=lambda a: -_bytes(a))
+    parts = [f"{a['name']} {_bytes(a)} B ({a['type']}{a['shape']})" for a in arrays[:limit]]
+    return ", ".join(parts) + (f" and {len(arrays) - limit} more" if len(arrays) > limit else "")
+
+
+def _bytes(array: Mapping[str, Any]) -> int:
+    size = s.TYPE_BYTES[s.Type[str(array["type"]).upper()]]
+    return int(np.prod([int(n) for n in array["shape"]], dtype=np.int64)) * size
+
+
+def _overlaps(check: Checking, tile: int, code: int) -> None:
+    """An array at a fixed address over the code is an error, over another array a warning."""
+    spans = sorted(
+        (int(a["address"]), int(a["address"]) + _bytes(a), a["name"]) for a in check.meta["arrays"][tile]
+    )
+    name = check.locator.tile(tile)
+    if spans and spans[0][0] < code:
+        raise ProgramError(
+            f"tile {name}: array {spans[0][2]!r} at address {spans[0][0]} lies over the code "
+            f"(estimated {code} bytes at the bottom of SRAM); choose an address from {code} on or none"
+        )
+    for (_, end, first), (start, _, second) in itertools.pairwise(spans):
+        if start < end:
+            check.warn(f"tile {name}: arrays {first!r} and {second!r} overlap at address {start}")
+
+
+def _placement(check: Checking) -> None:
+    placed = set(np.unique(check.t["tile_map"]).tolist()) - {-1}
+    if not placed:
+        raise ProgramError("no PE runs a tile; place one with lay.place(tile, x, y, width, height)")
+    for tile in range(len(check.t["tiles"])):
+        if tile not in placed:
+            check.warn(f"tile {check.locator.tile(tile)} is placed nowhere")
