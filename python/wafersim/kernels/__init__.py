@@ -14,6 +14,7 @@ _KERNELS = {
     "reduce": ("reduce", "Reduce"),
     "allreduce": ("allreduce", "AllReduce"),
     "relay": ("relay", "Relay"),
+    "gemm": ("gemm", "Gemm"),
     "stencil": ("stencil", "Stencil"),
 }
 
