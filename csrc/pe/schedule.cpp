@@ -201,7 +201,7 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
         const int32_t dsr = d.dsrs[static_cast<size_t>(i)];
         s.from = std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
     }
-    if (d.vector && s.from <= t + arch_.vector_raw) s.from = std::max(s.from, raw_until(p, in, std::max(t, s.from)));
+    if (d.vector) s.from = std::max(s.from, raw_until(p, in, s.from));
     if (s.from > t) return s;
     if (d.vector) {
         bool clash = false;

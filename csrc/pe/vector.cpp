@@ -720,7 +720,7 @@ void Core::finish_op(Pe& p, LiveOp& op, Cycle t, int cost) {
     if (synchronous) {
         op.live = false;
         p.next_vector = t + cost;
-        p.next_issue = t + cost - 1 + arch_.vector_drain;
+        p.next_issue = t + cost - 1 + (op.dst.kind == Source::kFabout ? 1 : arch_.vector_drain);
         mark(t + cost);
     }
     if (!synchronous || op.set.activate >= 0 || op.set.unblock >= 0)

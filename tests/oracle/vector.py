@@ -355,7 +355,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
     for source in op.fabin:
         have = visible_data(pe, source.queue, t)
         need, cap = 1, 2
-        if source.bytes == 4 or op.simd == OFF:
+        if source.bytes == 4 or op.simd == OFF or op.vop == DFILT:
             cap = 1
         elif op.simd == SIMD_64:
             cap = 4

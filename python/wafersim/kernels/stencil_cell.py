@@ -189,13 +189,12 @@ class _Inner(_Parts):
 
     def prepare(self) -> None:
         super().prepare()
-        self.weight_zero = self.pe.load(self.data.weights, 0)
+        self.weight_one = self.pe.load(self.data.weights, 1)
 
     def iteration(self) -> None:
         pe = self.pe
-        weight_one = pe.load(self.data.weights, 1)
-        pe.fmuls(self.send, self.cell_src, weight_one)
-        pe.fmuls(self.cell_dst, self.cell_src, self.weight_zero)
+        pe.fmuls(self.send, self.cell_src, self.weight_one)
+        pe.fmuls(self.cell_dst, self.cell_src, pe.load(self.data.weights, 0))
         for pair in self.pairs:
             pe.fadds(*pair)
         for addend in self.addends:
