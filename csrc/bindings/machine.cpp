@@ -110,17 +110,23 @@ py::list wait_list(Machine& m, size_t limit) {
         d["y"] = r.pe.y;
         d["thread"] = r.thread;
         d["reason"] = r.reason;
+        d["kind"] = r.kind;
         d["what"] = r.what;
         d["line"] = r.line;
         d["color"] = r.color;
         d["queue"] = r.queue;
         d["task"] = r.task;
+        d["function"] = r.function;
         d["done"] = r.done;
         d["length"] = r.length;
         d["fill"] = r.fill;
-        py::list others;
-        for (const PeCoord& c : r.waits_for) others.append(py::make_tuple(c.x, c.y));
-        d["waits_for"] = others;
+        auto pe_list = [](const std::vector<PeCoord>& pes) {
+            py::list list;
+            for (const PeCoord& c : pes) list.append(py::make_tuple(c.x, c.y));
+            return list;
+        };
+        d["waits_for"] = pe_list(r.waits_for);
+        d["blocked_on"] = pe_list(r.blocked_on);
         d["places"] = py::cast(r.places);
         out.append(d);
     }

@@ -41,6 +41,11 @@ class Core {
     enum class Wait { kNothing, kPipeline, kPace, kInput, kOutput, kResource };
     Wait thread_wait(Pe& p, int thread, Cycle t);
     bool is_daemon(const LiveOp& op) const;
+    struct Claim {
+        const char* what = "";  // "input queue", "output queue", "push end", "pop end", "microthread"; "" nothing
+        int number = -1, thread = -1, line = -1;
+    };
+    Claim held_claim(Pe& p, const Instr& in);  // what a live op holds that this instruction needs
 
     Cycle horizon = kForever;  // the main thread never runs ahead past this cycle
     Cycle end = 0;             // cycle after the last activity

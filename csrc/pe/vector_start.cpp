@@ -294,6 +294,8 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     op.endless = length == kEndless;
     op.set = set;
     op.line = in.line;
+    op.task = p.task;
+    op.function = p.launched_function();
     op.ok_reg = in.op == Op::kVop ? in.aux : -1;
     op.dst = make_operand(p, in, in.dst);
     op.a = make_operand(p, in, in.a);

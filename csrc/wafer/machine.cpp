@@ -166,7 +166,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
 bool Machine::quiescent_is_stuck() const {
     if (core_->open_launches > 0) return true;
     for (const Pe& p : pes_) {
-        if (p.in_task) return true;
+        if (p.in_task && !(p.main_op_live() && core_->is_daemon(*p.op(kMainThread)))) return true;
         for (uint32_t rest = p.live_uts; rest; rest &= rest - 1)
             if (!core_->is_daemon(*p.op(std::countr_zero(rest)))) return true;
     }
