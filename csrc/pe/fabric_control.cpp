@@ -49,6 +49,8 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
         p.dead = true;
         return;
     }
+    if (cs && (in.op == Op::kSwitchSet || in.op == Op::kTeardownExit || in.op == Op::kFilterSet))
+        fabric_.apply_pending(*cs);
     switch (in.op) {
         case Op::kRouteSet:
             if (color < 0 || color >= kMaxColors) {
@@ -192,6 +194,7 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
         fabric_.set_route(p.id, color, RouteClass{}, t);
         cs = fabric_.color(p.id, color);
     }
+    fabric_.apply_pending(*cs);
     if (is_color) {
         if (static_cast<bool>(value >> 11 & 1) != cs->swap_x || static_cast<bool>(value >> 10 & 1) != cs->swap_y) {
             fail(p, t, "the color swap of color " + std::to_string(color) + " cannot be changed at run time", color);

@@ -91,6 +91,7 @@ void Machine::step_cycle(Cycle t) {
                [&](uint32_t pe) {
                    if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
                });
+    fabric_->apply_pending();
 }
 
 Status Machine::run(const Limits& limits, const std::function<bool()>& interrupted) {
