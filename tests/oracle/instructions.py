@@ -131,7 +131,7 @@ class Executor:
 
     def execute(self, pe: Pe, ins: list[int], t: int) -> None:
         """Issue an instruction that is neither VOP nor MAP."""
-        pe.events[Event.INSTRUCTIONS] += 1
+        pe.events[Event.INSTRUCTIONS] += ins[OP] not in (Op.PRINT, Op.ASSERT)
         pe.pc += 1
         self.table[ins[OP]](pe, ins, t)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wafersim.program.schema import CodeCol, Counter, DsdKind, Event, Simd
+from wafersim.program.schema import CodeCol, DsdKind, Event, Simd
 
 from . import vector
 from .state import Pe
@@ -12,8 +12,6 @@ from .vector import BEAT, INPUT, OUTPUT, PACE, VecOp
 
 if TYPE_CHECKING:
     from .run import Machine
-
-STALL_PIPELINE = int(Counter.STALL_PIPELINE)
 
 
 def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
@@ -25,17 +23,17 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
             if source.kind == DsdKind.FABIN and not vector.visible_data(pe, source.queue, t):
                 return INPUT, 0, op
             if source.kind == DsdKind.FIFO and source.fifo.pushed == source.fifo.popped:
+                source.fifo.found_empty = True
                 return INPUT, 0, op
         return BEAT, 1, op
     if t < pe.next_issue:
         return PACE, 0, op
-    if pe.reg_ready[op.ins[CodeCol.AUX]] > t:
-        return STALL_PIPELINE + 100, 0, None
     dst = op.dst
     if dst is not None:
         if dst.kind == DsdKind.FABOUT and len(pe.oq[dst.queue].entries) >= pe.oq[dst.queue].capacity:
             return OUTPUT, 0, op
         if dst.kind == DsdKind.FIFO and dst.fifo.pushed - dst.fifo.popped >= dst.fifo.capacity:
+            dst.fifo.found_full = True
             return OUTPUT, 0, op
     return BEAT, 1, op
 
@@ -43,7 +41,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
 def beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """A read beat (and the entry of the callback) or a write beat."""
     if op.stage == "read":
-        machine.occupy(pe, t, 1, int(Counter.BUSY_RECEIVE if op.fabin else Counter.BUSY_VECTOR), 1)
+        machine.occupy(pe, t, 1, vector.beat_class(op), 1)
         when = t + machine.arch.map_call_cycles
         for k, source in enumerate(op.sources):
             register = op.imm + k
@@ -55,7 +53,7 @@ def beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
         pe.next_issue = pe.next_vector = when
         op.stage = "run"
         return
-    machine.occupy(pe, t, 1, int(Counter.BUSY_SEND if op.to_fabric else Counter.BUSY_VECTOR), 1)
+    machine.occupy(pe, t, 1, vector.beat_class(op), 1)
     pe.pc = pe.pc_after_map
     _write(machine, pe, op, t)
     op.elements += 1

@@ -216,7 +216,7 @@ class Machine:
                 found.append({**where, "thread": "launch"})
             for number, thread in enumerate(pe.threads):
                 if thread.op is not None and not thread.op.is_daemon():
-                    found.append({**where, "thread": "ut", "ut": number})
+                    found.append({**where, "thread": f"microthread {number}"})
         return found
 
     def fault(self) -> dict[str, Any] | None:

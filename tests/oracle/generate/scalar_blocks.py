@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from wafersim.program.schema import Event, MathFn, Op, Type
+from wafersim.program.schema import CodeFlag, Event, MathFn, Op, Type
 
 from ..asm import Label
 from ..formats import FLOATS
 from .context import PeGen, random_bits
 
 TYPES = [t for t in Type if t != Type.CB16]  # the engine refuses cb16
+MATH = list(MathFn)
 BINARY_INT = [Op(n) for n in range(Op.ADD, Op.NEG)]
 BINARY_FLOAT = [Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.REM, Op.MIN, Op.MAX]
 COMPARE = [Op(n) for n in range(Op.EQ, Op.SELECT)]
@@ -63,7 +64,7 @@ def _other(pe: PeGen, type_: Type, dst: int, a: int, b: int, c: int) -> None:
         pe.keep(dst, int(other))
         pe.emit(Op.CVT, type=type_, dst=dst, a=dst, imm=other)
     elif int(type_) in FLOATS:
-        pe.emit(Op.MATH, type=type_, dst=dst, a=a, imm=rng.choice(list(MathFn)))
+        pe.emit(Op.MATH, type=type_, dst=dst, a=a, imm=rng.choice(MATH))
     else:
         pe.emit(Op.NOT, type=type_, dst=dst, a=a)
 
@@ -95,7 +96,7 @@ def loop(pe: PeGen, body_size: int = 3) -> None:
         source = pe.li(pe.temp(), times)
         pe.emit(Op.LOOP, end, dst=counter, c=count, b=source)
     else:
-        pe.emit(Op.LOOP, end, dst=counter, c=count, imm2=times)
+        pe.emit(Op.LOOP, end, dst=counter, c=count, imm2=times, flags=CodeFlag.B_IMM)
     body = pe.asm.label()
     arithmetic(pe, body_size)
     if rng.random() < 0.3:
