@@ -132,6 +132,7 @@ class Executor:
     def execute(self, pe: Pe, ins: list[int], t: int) -> None:
         """Issue an instruction that is neither VOP nor MAP."""
         pe.events[Event.INSTRUCTIONS] += ins[OP] not in (Op.PRINT, Op.ASSERT)
+        self.machine.seen.add(("op", ins[OP]))
         pe.pc += 1
         self.table[ins[OP]](pe, ins, t)
 

@@ -170,6 +170,7 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         pe.waiting.discard((color, one.port))
     fifo.pops.append(t)
     fifo.last_grant = t
+    fifo.grants += 1
     pe.events[Event.BACKPRESSURE] += fifo.held_up
     fifo.held_up = False
     onward = payload

@@ -32,6 +32,7 @@ class Machine:
         self._build(tables, seed)
         self.cycle = 0
         self.prints: list[tuple[Any, ...]] = []
+        self.seen: set[tuple[str, int]] = set()  # opcodes and vector ops executed
         self.faults: list[dict[str, Any]] = []
         self.happened = self.changed = False
         self.cost_end = 0

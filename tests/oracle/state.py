@@ -48,7 +48,7 @@ class Arch:
 class Fifo:
     """A router FIFO ``L(pe, color, port)``; entries are (ready, payload, control, advance)."""
 
-    __slots__ = ("capacity", "entries", "held_up", "last_grant", "latency", "pops")
+    __slots__ = ("capacity", "entries", "grants", "held_up", "last_grant", "latency", "pops")
 
     def __init__(self, capacity: int, latency: int) -> None:
         self.entries: deque[tuple[int, int, bool, bool]] = deque()
@@ -56,6 +56,7 @@ class Fifo:
         self.capacity = capacity
         self.latency = latency
         self.last_grant = -1
+        self.grants = 0
         self.held_up = False  # the head was once a candidate without space in an output
 
     def has_space(self, t: int) -> bool:

@@ -299,6 +299,7 @@ def check_range(machine: Machine, op: VecOp) -> None:
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     check_range(machine, op)
+    machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False
     pe.events[Event.INSTRUCTIONS] += op.is_async  # a start takes no slot, a launch does
     pe.events[Event.VECTOR_OPS] += 1
@@ -627,8 +628,9 @@ def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) 
     for key in op.claim_keys():
         del pe.claims[key]
     pe.op = None
+    drain = 1 if op.to_fabric or op.length == 0 else arch.vector_drain_cycles
     pe.next_vector = t + cost
-    pe.next_issue = t + cost if op.to_fabric else t + cost - 1 + arch.vector_drain_cycles
+    pe.next_issue = t + cost - 1 + drain
     aux = op.ins[CodeCol.AUX]
     if aux >= 0 and not op.is_map:
         pe.regs[aux] = int(whole)

@@ -175,7 +175,7 @@ def debugging(pe: PeGen) -> None:
 def random_block(pe: PeGen) -> None:
     """One of the above."""
     rng = pe.rng
-    which = rng.choice((arithmetic, arithmetic, loop, branch, call, clock, debugging))
+    which = rng.choice((arithmetic, arithmetic, loop, branch, branch, call, clock, clock, debugging))
     if which is arithmetic:
         arithmetic(pe, rng.choice((3, 6, 10)))
     else:
