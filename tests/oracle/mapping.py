@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wafersim.program.schema import CodeCol, DsdKind, Event, Simd
+from wafersim.program.schema import CodeCol, Counter, DsdKind, Event, Simd
 
 from . import vector
 from .state import Pe
@@ -41,7 +41,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
 def beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """A read beat (and the entry of the callback) or a write beat."""
     if op.stage == "read":
-        machine.occupy(pe, t, 1, vector.beat_class(op), 1)
+        machine.occupy(pe, t, 1, int(Counter.BUSY_RECEIVE if op.fabin else Counter.BUSY_VECTOR), 1)
         when = t + machine.arch.map_call_cycles
         for k, source in enumerate(op.sources):
             register = op.imm + k
@@ -53,7 +53,7 @@ def beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
         pe.next_issue = pe.next_vector = when
         op.stage = "run"
         return
-    machine.occupy(pe, t, 1, vector.beat_class(op), 1)
+    machine.occupy(pe, t, 1, int(Counter.BUSY_SEND if op.to_fabric else Counter.BUSY_VECTOR), 1)
     pe.pc = pe.pc_after_map
     _write(machine, pe, op, t)
     op.elements += 1

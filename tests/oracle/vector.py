@@ -243,14 +243,16 @@ class VecOp:
         return number if pe.threads[number].op is None else None
 
     def choose_priority(self, machine: Machine, pe: Pe) -> int:
-        """Setting, else that of the first queue which has one, else the default."""
+        """Setting, else that of the first fabric operand's queue, else the default."""
         if self.settings[SettingsCol.PRIORITY] >= 0:
             return self.settings[SettingsCol.PRIORITY]
-        queues = [(pe.oq if is_output else pe.iq)[number] for is_output, number in self.queues()]
-        for queue in queues:
-            if queue.priority >= 0:
-                return queue.priority
-        high = machine.arch.generation == 2 and any(q.initialised for q in queues)
+        if not self.queues():
+            return int(Priority.UT_LOW)
+        is_output, number = self.queues()[0]
+        queue = (pe.oq if is_output else pe.iq)[number]
+        if queue.priority >= 0:
+            return queue.priority
+        high = machine.arch.generation == 2 and queue.initialised
         return int(Priority.UT_HIGH if high else Priority.UT_LOW)
 
 

@@ -90,7 +90,7 @@ def loop(pe: PeGen, body_size: int = 3) -> None:
     rng = pe.rng
     pe.program.features.add("loop")
     counter, count = pe.asm.reg(), pe.asm.reg()
-    times = rng.choice((0, 1, 2, 2, 3, 4))
+    times = rng.choice((0, 1, 2, 2, 3, 4, -1))
     end = Label()
     if rng.random() < 0.5:
         source = pe.li(pe.temp(), times)
@@ -101,8 +101,8 @@ def loop(pe: PeGen, body_size: int = 3) -> None:
     arithmetic(pe, body_size)
     if rng.random() < 0.3:
         pe.emit(Op.ADD, type=Type.I32, dst=pe.regs[0], a=pe.regs[0], b=counter)
-    pe.asm.bind(end)
     pe.emit(Op.ENDLOOP, body, dst=counter, c=count)
+    pe.asm.bind(end)
 
 
 def branch(pe: PeGen) -> None:
