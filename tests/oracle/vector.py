@@ -488,6 +488,7 @@ def write_element(machine: Machine, pe: Pe, op: VecOp, i: int, value: int, index
         fifo_push(machine, pe, dst.fifo, value)
     elif dst.kind == REG:
         pe.regs[dst.reg] = value
+        pe.reg_ready[dst.reg] = 0  # at once
     elif dst.kind == PTR:
         store(pe, dst.address, dst.bytes, value, 0)
 
@@ -636,6 +637,7 @@ def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) 
     aux = op.ins[CodeCol.AUX]
     if aux >= 0 and not op.is_map:
         pe.regs[aux] = int(whole)
+        pe.reg_ready[aux] = 0
     machine.cost_end = max(machine.cost_end, pe.next_vector, pe.next_issue)
 
 
