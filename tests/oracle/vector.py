@@ -145,6 +145,7 @@ class VecOp:
         ends = [*self.fabin, *([dst] if dst is not None and dst.kind == FABOUT else [])]
         self.packed_fabric = self.simd != OFF and any(o.bytes == 2 for o in ends)
         self.first_beat = -1
+        self.remembered = False
         self.next_beat = 0
         self.complete = False
         self.stage = "read"
@@ -564,16 +565,22 @@ def _remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
         pe.recent.append((t, *op.byte_range(op.dst)))
 
 
-def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
-    cost = base + conflict
+def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
+    """A beat or control beat was issued: when the next one is due."""
     op.beats += 1
     if op.first_beat < 0:
         op.first_beat = t
-        if not op.is_async:
-            _remember(machine, pe, op, t)
     row = machine.arch.vop[op.vop]
     paced = op.first_beat + op.beats * row[VOpCost.PACE_NUM] // row[VOpCost.PACE_DEN]
     op.next_beat = max(t + cost, paced)
+
+
+def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
+    cost = base + conflict
+    if op.elements and not op.is_async and not op.remembered:
+        op.remembered = True
+        _remember(machine, pe, op, t)
+    _advance_pace(machine, op, t, cost)
     machine.occupy(pe, t, cost, beat_class(op), base)
     if op.elements == op.length:
         finish(machine, pe, op, t, cost, True)
@@ -602,7 +609,8 @@ def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     assert source is not None
     pop_wavelet(pe, source.queue)
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    op.next_beat = t + 1
+    _advance_pace(machine, op, t, 1)
+    op.next_beat = t + 1  # it counts for the pace of later beats, but is followed at once
     task = op.settings[SettingsCol.ON_CONTROL_TASK]
     if op.on_control == OnControl.TERMINATE:
         finish(machine, pe, op, t, 1, False)
