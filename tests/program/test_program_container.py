@@ -147,8 +147,8 @@ def test_every_header_byte_replaced(file):
     data = bytearray(file.read_bytes())
     n = int.from_bytes(data[:8], "little")
     outcomes = set()
-    for at in range(0, 8 + n, 3):
-        for byte in (0, 0x22, 0x39, 0x7D, 0xFF):
+    for at in range(0, 8 + n, 7):
+        for byte in (0, 0x22, 0x39, 0xFF):
             changed = bytearray(data)
             changed[at] = byte
             file.write_bytes(changed)
@@ -189,7 +189,9 @@ HEADER_EDITS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("edit", "fragment"), [e[1:] for e in HEADER_EDITS], ids=[e[0] for e in HEADER_EDITS])
+@pytest.mark.parametrize(
+    ("edit", "fragment"), [e[1:] for e in HEADER_EDITS], ids=[e[0] for e in HEADER_EDITS]
+)
 def test_header_edits(file, edit, fragment):
     header, body = split(file.read_bytes())
     edit(header)
@@ -257,7 +259,23 @@ def test_metadata_edits(file, edit, fragment):
     refused(file, join(header, body), fragment)
 
 
-EXTREMES = (-(1 << 31), -2, -1, 0, 1, 2, 5, 31, 64, 97, 1 << 12, 1 << 16, 1 << 24, 2 << 24 | 99, (1 << 31) - 1)
+EXTREMES = (
+    -(1 << 31),
+    -2,
+    -1,
+    0,
+    1,
+    2,
+    5,
+    31,
+    64,
+    97,
+    1 << 12,
+    1 << 16,
+    1 << 24,
+    2 << 24 | 99,
+    (1 << 31) - 1,
+)
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n not in ("image", "param_values")])
@@ -266,7 +284,8 @@ def test_every_value_of_every_table_at_extremes(program, name):
     refusals = 0
     table = program.tables[name]
     for at in range(table.size):
-        for value in EXTREMES:
+        few = EXTREMES if table.size < 100 else [EXTREMES[(7 * at + k) % len(EXTREMES)] for k in range(4)]
+        for value in few:
             changed = {k: v for k, v in program.tables.items()}
             changed[name] = table.copy()
             changed[name].reshape(-1)[at] = value

@@ -160,7 +160,9 @@ def test_scalar_immediates_and_registers():
 
 def test_negative_literals_fill_the_upper_half():
     lay, pe = one_tile()
-    program = built(lay, pe, lambda: (pe.let("i16", -2), pe.let("u32", 0xFFFFFFFE), pe.let("i64", -(1 << 33))))
+    program = built(
+        lay, pe, lambda: (pe.let("i16", -2), pe.let("u32", 0xFFFFFFFE), pe.let("i64", -(1 << 33)))
+    )
     assert [(r["IMM"], r["IMM2"]) for r in rows(program, Op.LI)] == [(-2, -1), (-2, 0), (0, -2)]
 
 
@@ -369,7 +371,9 @@ def test_small_floats_round_to_nearest_even(bits):
     assert round_small_float(1.0 + 2.0 ** -(mantissa + 1), bits) == one
     assert round_small_float(1.0 + 3 * 2.0 ** -(mantissa + 1), bits) == one + 2
     assert round_small_float(-0.0, bits) == 0x8000
-    assert round_small_float(float("inf"), bits) == round_small_float(1e300, bits) == one * 2 + (1 << mantissa)
+    assert (
+        round_small_float(float("inf"), bits) == round_small_float(1e300, bits) == one * 2 + (1 << mantissa)
+    )
     smallest = 2.0 ** (2 - (1 << (bits - 1)) - mantissa)
     assert round_small_float(smallest, bits) == 1
     assert round_small_float(smallest / 2, bits) == 0

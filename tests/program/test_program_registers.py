@@ -20,7 +20,9 @@ variables = st.integers(0, NUM_VARS - 1)
 constants = st.integers(-9, 9)
 leaves = st.one_of(variables.map(lambda v: ("var", v)), constants.map(lambda c: ("const", c)))
 expressions = st.recursive(
-    leaves, lambda e: st.tuples(st.sampled_from(sorted(OPS)), variables.map(lambda v: ("var", v)), e), max_leaves=4
+    leaves,
+    lambda e: st.tuples(st.sampled_from(sorted(OPS)), variables.map(lambda v: ("var", v)), e),
+    max_leaves=4,
 )
 simple = st.one_of(
     st.tuples(st.just("set"), variables, expressions),

@@ -203,7 +203,9 @@ def test_vector_ops_with_descriptors_registers_numbers_and_pointers():
         pe.fmacs(dy, dy, dx, 2.0)
         pe.fadds(acc, acc, dx)
         r = pe.let("f32", 0.5)
-        pe.fmuls(pe.mem_dsd(z, extents=(2, 3), strides=(3, 1)), pe.mem_dsd(x, extents=(2, 3), strides=(1, 2)), r)
+        pe.fmuls(
+            pe.mem_dsd(z, extents=(2, 3), strides=(3, 1)), pe.mem_dsd(x, extents=(2, 3), strides=(1, 2)), r
+        )
         pe.fmacs(r, r, dx, dx)
         pe.fmovs(pe.ptr(y.at(5)), r)
         pe.done()
