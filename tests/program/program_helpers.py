@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from oracle.run import FINISHED, Machine
 
+from oracle.run import FINISHED, Machine
 from wafersim.arch import Arch
 from wafersim.program import Layout, MachineProgram
 from wafersim.program.scalars import numpy_dtype, parse_type

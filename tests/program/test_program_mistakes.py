@@ -334,7 +334,7 @@ def activating_an_unbound_task():
 
 @mistake("only local tasks can be activated", "data task")
 def activating_a_data_task():
-    lay, _, sender, receiver = pair()
+    lay, _, _sender, receiver = pair()
     t = receiver.data_task("t", receiver.input_queue(2, "red"))
     build_main(lay, receiver, lambda: receiver.activate(t))
 
@@ -581,6 +581,20 @@ def map_with_too_many_sources():
         pe.return_(a)
     d = pe.mem_dsd(pe.array("x", "f32", 4))
     build_main(lay, pe, lambda: pe.map(f, d, d, d))
+
+
+@mistake("'f' runs within a map and waits for a vector op")
+def vector_op_in_a_callback():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    g = pe.function("g", export=False)
+    with pe.function("f", args=[("a", "f32")], returns="f32") as (a,):
+        g()
+        pe.fadds(d, d, 1.0)
+        pe.return_(a)
+    with g:
+        pass
+    build_main(lay, pe, lambda: pe.map("f", d, d))
 
 
 @mistake("the text has 2 places {}, found 1 values")

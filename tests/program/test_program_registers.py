@@ -173,7 +173,7 @@ def test_temporaries_share_registers():
 
 
 def test_tasks_share_registers_but_callees_do_not_share_with_callers():
-    lay, pe = one_tile()
+    _lay, pe = one_tile()
     leaf = pe.function("leaf", args=[("a", "i32")], export=False)
     first, second = pe.local_task("first", id=9), pe.local_task("second", id=10)
     for task in (first, second):
