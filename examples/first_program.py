@@ -1,4 +1,4 @@
-"""Your first own program: one PE sends a vector east, every PE of the row scales it by a factor of its own."""
+"""Your first own program: one PE sends a vector east, all others scale it by a factor of their own."""
 
 import numpy as np
 

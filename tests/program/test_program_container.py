@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 
 import numpy as np
@@ -105,10 +106,15 @@ def test_a_failed_save_leaves_the_old_file(program, file, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ProgramError, match="disk full"):
         program.save(file)
     assert file.read_bytes() == before
     assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_a_directory_that_is_missing(program, tmp_path):
+    with pytest.raises(ProgramError, match="cannot be written"):
+        program.save(tmp_path / "none" / "p.wsp")
 
 
 def test_missing_file_and_directory(tmp_path):
@@ -118,10 +124,9 @@ def test_missing_file_and_directory(tmp_path):
 
 
 def test_truncation_at_every_header_byte(file):
-    data = file.read_bytes()
-    n = int.from_bytes(data[:8], "little")
-    for end in range(8 + n):
-        file.write_bytes(data[:end])
+    n = int.from_bytes(file.read_bytes()[:8], "little")
+    for end in range(8 + n - 1, -1, -1):
+        os.truncate(file, end)
         with pytest.raises(ProgramError):
             MachineProgram.load(file)
 
@@ -142,21 +147,23 @@ def test_header_lengths_that_lie(file):
             MachineProgram.load(file)
 
 
-def test_every_header_byte_replaced(file):
+def test_header_bytes_replaced(file):
     """One wrong byte never gives anything but a program or a ProgramError."""
-    data = bytearray(file.read_bytes())
+    data = file.read_bytes()
     n = int.from_bytes(data[:8], "little")
     outcomes = set()
-    for at in range(0, 8 + n, 7):
-        for byte in (0, 0x22, 0x39, 0xFF):
-            changed = bytearray(data)
-            changed[at] = byte
-            file.write_bytes(changed)
-            try:
-                MachineProgram.load(file)
-                outcomes.add("loaded")
-            except ProgramError:
-                outcomes.add("refused")
+    with file.open("r+b", buffering=0) as handle:
+        for at in range(0, 8 + n, 11):
+            for byte in (0, 0x22, 0x39, 0xFF):
+                handle.seek(at)
+                handle.write(bytes([byte]))
+                try:
+                    MachineProgram.load(file)
+                    outcomes.add("loaded")
+                except ProgramError:
+                    outcomes.add("refused")
+            handle.seek(at)
+            handle.write(data[at : at + 1])
     assert "refused" in outcomes
 
 
@@ -284,7 +291,7 @@ def test_every_value_of_every_table_at_extremes(program, name):
     refusals = 0
     table = program.tables[name]
     for at in range(table.size):
-        few = EXTREMES if table.size < 100 else [EXTREMES[(7 * at + k) % len(EXTREMES)] for k in range(4)]
+        few = EXTREMES if table.size < 60 else [EXTREMES[(7 * at + k) % len(EXTREMES)] for k in range(3)]
         for value in few:
             changed = {k: v for k, v in program.tables.items()}
             changed[name] = table.copy()

@@ -42,7 +42,6 @@ def test_code_blocks_of_the_format_page_round_trip(tmp_path, monkeypatch):
 
 def test_the_written_program_computes_its_answer(tmp_path, monkeypatch):
     from oracle.run import FINISHED, Machine
-
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
 

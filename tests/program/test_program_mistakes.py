@@ -464,6 +464,19 @@ def descriptor_of_five_dimensions():
     pe.mem_dsd(pe.array("x", "f32", 32), extents=(2,) * 5, strides=(16, 8, 4, 2, 1))
 
 
+@mistake("one after the other", "slots [0, 2]")
+def choosing_among_scattered_descriptors():
+    lay, pe = tile()
+    d = [pe.mem_dsd(pe.array(f"x{k}", "f32", 4)) for k in range(3)]
+    build_main(lay, pe, lambda: pe.choose_dsd(d[::2], pe.let("i16", 0)))
+
+
+@mistake("unknown event 'misses'", "bank_conflicts")
+def unknown_event():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: pe.perf_counter("misses"))
+
+
 @mistake("DSR dest 3 is taken already")
 def one_dsr_twice():
     _, pe = tile()

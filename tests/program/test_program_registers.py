@@ -134,7 +134,7 @@ class Emit:
                     self.run(s[2])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(statements, min_size=1, max_size=5))
 def test_random_programs_compute_what_python_computes(body):
     lay, pe = one_tile()

@@ -284,8 +284,8 @@ def check_callbacks(tile: TileBase) -> None:
             waits = instr.settings is None or not instr.settings.values[SettingsCol.ASYNC]
             if instr.op is Op.MAP or (instr.op is Op.VOP and waits):
                 raise ProgramError(
-                    f"tile {tile.name!r}, {instr.where}: {body.name!r} runs within a map and waits for a vector "
-                    "op; a callback computes with scalars only"
+                    f"tile {tile.name!r}, {instr.where}: {body.name!r} runs within a map and waits for a "
+                    "vector op; a callback computes with scalars only"
                 )
 
 
