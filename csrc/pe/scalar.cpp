@@ -86,7 +86,7 @@ Core::Decoded Core::decode(const Instr& in) const {
         default:
             if (op <= 31 || in.op == Op::kBz || in.op == Op::kBnz || in.op == Op::kAssert || op >= 70) reg(in.a);
             if (op >= 3 && op <= 27 && !has(in, CodeFlag::kBImm)) {
-                const bool two = (op >= 3 && op <= 13) || (op >= 18 && op <= 23);
+                const bool two = (op >= 3 && op <= 14) || (op >= 18 && op <= 23);
                 if (two) reg(in.b);
             }
             break;
@@ -200,6 +200,7 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
         case Op::kRandom:
             result = next_random(p) & 0xffff;
             cost = ArchInt::kCostRandom;
+            latency = arch_.value(ArchInt::kCostRandom);
             break;
         case Op::kPerfGet:
             result =
@@ -240,6 +241,7 @@ bool Core::exec_free(Pe& p, const Instr& in, Cycle t) {
         p.dead = true;
         return false;
     }
+    ++p.count(Event::kInstructions);
     ++p.pc;
     return true;
 }
