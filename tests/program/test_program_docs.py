@@ -27,13 +27,14 @@ COLUMNS: dict[str, type[IntEnum]] = {
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.S | re.M)
+    """Code of a page; ``py`` blocks go on where the block before them ended."""
+    return re.findall(rf"^```(?:{language})\n(.*?)^```$", page, flags=re.S | re.M)
 
 
 def test_code_blocks_of_the_format_page_round_trip(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    code = blocks(FORMAT, "python")
+    code = blocks(FORMAT, "python|py")
     assert len(code) == 2
     for block in code:
         exec(compile(block, "program-format.md", "exec"), names)
@@ -92,7 +93,7 @@ def _statements(text: str) -> list[str]:
 
 
 def test_the_tutorial_is_the_example():
-    assert _statements("\n".join(blocks(TUTORIAL, "python"))) == _statements(EXAMPLE)
+    assert _statements("\n".join(blocks(TUTORIAL, "py"))) == _statements(EXAMPLE)
     assert len(_statements(EXAMPLE)) <= 40
 
 

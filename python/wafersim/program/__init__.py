@@ -1,7 +1,7 @@
 """The waist: the machine program and the builder that makes one."""
 
 from wafersim.program.control import control_payload
-from wafersim.program.dsd import Dsd, Dsr, Fifo
+from wafersim.program.descriptors import Dsd, Dsr, Fifo
 from wafersim.program.flow import Function
 from wafersim.program.layout import Color, Layout
 from wafersim.program.memory import Array

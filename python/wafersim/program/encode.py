@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wafersim.errors import InternalError, ProgramError
 from wafersim.program import alloc
-from wafersim.program.dsd import DSRS_PER_FILE, Dsd, infer_fabric_widths
+from wafersim.program.descriptors import DSRS_PER_FILE, Dsd, infer_fabric_widths
 from wafersim.program.flow import check_callbacks, check_defined
 from wafersim.program.instr import (
     Address,

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wafersim.program.dsd import Dsd, DsdChoice, DsdMixin, Dsr, Fifo, Ptr
+from wafersim.program.descriptors import Dsd, DsdChoice, Dsr, Fifo, Ptr
+from wafersim.program.dsd import DsdMixin
 from wafersim.program.flow import Function
 from wafersim.program.instr import DsrNumber, Entry, FirstArg, Operand, ScratchDsr, pin
 from wafersim.program.memory import Array
