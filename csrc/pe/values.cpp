@@ -316,7 +316,7 @@ uint64_t scalar_math(MathFn fn, Type type, uint64_t a) {
         case MathFn::kTrunc:
             return from_f64(type, std::trunc(x));
         default:
-            return 0;  // refused by the loader until it has reproducible versions
+            return from_f64(type, reproducible_math(fn, x));
     }
 }
 

@@ -193,7 +193,7 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
 
 int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     auto busy = [&](int cycles) {
-        const bool map = op.op == Op::kMap;  // its read and write beats are judged apart
+        const bool map = op.op == Op::kMap;  // its read beats have no destination, its write beats no source
         const bool sends = op.dst.kind == Source::kFabout && (!map || op.map_phase == 2);
         const bool receives = (op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin) &&
                               (!map || op.map_phase == 0);
