@@ -384,6 +384,13 @@ def switch_on_a_color_without_one():
     build_main(lay, pe, lambda: None)
 
 
+@mistake("sets a route with 2 switch positions on color 'c' (10)", "0-9, 12")
+def switch_set_at_run_time_on_a_color_without_one():
+    lay, pe = tile("wse3")
+    switched = lay.route_class(rx="RAMP", tx="RAMP", switches=[{"tx": ()}])
+    build_main(lay, pe, lambda: pe.route_set(lay.color("c", 10), switched))
+
+
 @mistake("color 'c' (0)", "RAMP", "generation 3 allows one", line=False)
 def two_inputs_on_generation_3():
     lay, pe = tile("wse3")
