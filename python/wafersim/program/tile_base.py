@@ -18,7 +18,7 @@ from wafersim.program.scalars import (
     type_name,
 )
 from wafersim.program.schema import CodeFlag, Op, Type
-from wafersim.program.source import Where, caller
+from wafersim.program.source import caller
 
 if TYPE_CHECKING:
     from wafersim.program.layout import Layout
@@ -198,9 +198,9 @@ class TileBase:
         """Number of one bits."""
         return self.unary(Op.POPCNT, reg)
 
-    def where(self) -> Where:
-        """The caller's line."""
-        return caller()
+    def nop(self) -> None:
+        """Nothing, for one issue slot."""
+        self.emit(Op.NOP)
 
     def load(self, array: Array, index: Any = 0, *, into: Reg | None = None) -> Reg:
         """Load an element of an array (see `MemoryMixin`)."""
