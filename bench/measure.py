@@ -1,4 +1,4 @@
-"""One way to benchmark a run: fresh simulator each round, the answer checked each round, the figures stored."""
+"""One way to benchmark a run: a fresh simulator and a checked answer each round, the figures stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measure(
     check: Callable[[ws.Simulator, ws.Record], None],
     rates: Callable[[ws.Record], dict[str, float]],
 ) -> ws.Record:
-    """Time ``Simulator.run`` alone; ``rates`` gives amounts of work, stored per second of the quickest round."""
+    """Time ``Simulator.run`` alone; ``rates`` gives amounts of work, stored per second of the best round."""
     kept: list[tuple[ws.Simulator, ws.Record]] = []
 
     def fresh() -> tuple[tuple[ws.Simulator], dict[str, Any]]:

@@ -13,7 +13,7 @@ from wafersim.program.schema import TileCol
 if TYPE_CHECKING:
     from wafersim.program import MachineProgram
 
-#: of a PE with a tile, beside its SRAM; of a color routed at a PE; of a cell of the grid (tables, record); measured
+#: measured: a PE with a tile beside its SRAM; a color routed at a PE; a cell of the grid (tables, record)
 BYTES_PER_PE = 2400
 BYTES_PER_ROUTE = 1150
 BYTES_PER_CELL = 600
@@ -67,6 +67,6 @@ def check_memory(program: MachineProgram) -> None:
     available = available_bytes()
     if needed > SHARE * available:
         raise ConfigError(
-            f"program {program.name!r} on {program.width}x{program.height} PEs needs about {needed >> 20} MiB of host "
-            f"memory, {available >> 20} MiB are available; a smaller grid or smaller arrays need less"
+            f"program {program.name!r} on {program.width}x{program.height} PEs needs about {needed >> 20} MiB "
+            f"of host memory, {available >> 20} MiB are available; a smaller grid or smaller arrays need less"
         )
