@@ -78,6 +78,7 @@ def test_every_slot_of_the_vector_is_filled(arch: Arch) -> None:
     assert ints.shape == (ARCH_INTS,) and ints.dtype == np.int64
     may_be_zero = {
         "CONFLICT_CLASS_BYTES",
+        "TASK_START_CYCLES",
         "STRIDE_RULE",
         "UT_FREE_CHOICE",
         "MULTI_INPUT_COLORS",

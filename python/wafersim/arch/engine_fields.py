@@ -46,7 +46,7 @@ ENGINE_FIELDS: tuple[Field, ...] = (
         high=_WIRE,
     ),
     _cycles("completion_cycles", "last beat of a vector op until its completion acts", high=_WIRE),
-    _cycles("task_start_cycles", "pick of a task until its first instruction can issue"),
+    _cycles("task_start_cycles", "pick of a task until its first instruction can issue", low=0),
     _cycles("task_end_cycles", "end of a task until the next pick"),
     _cycles("ut_start_cycles", "launch of an asynchronous vector op until its first beat can issue"),
     _cycles("vector_raw_cycles", "start of a vector op until a later one may read what it writes", high=16),

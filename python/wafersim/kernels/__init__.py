@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 
 from wafersim.errors import ConfigError
@@ -14,6 +14,7 @@ _KERNELS = {
     "reduce": ("reduce", "Reduce"),
     "allreduce": ("allreduce", "AllReduce"),
     "relay": ("relay", "Relay"),
+    "gemm": ("gemm", "Gemm"),
     "stencil": ("stencil", "Stencil"),
 }
 
@@ -25,7 +26,7 @@ def names() -> list[str]:
     return list(_KERNELS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def get(name: str) -> Kernel:
     """The kernel of a name; raises ConfigError with the names there are."""
     if name not in _KERNELS:

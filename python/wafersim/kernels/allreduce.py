@@ -25,7 +25,9 @@ class AllReduce(Kernel):
     """Three phases in series on every PE, each a synchronous vector op."""
 
     name: ClassVar[str] = "allreduce"
-    description: ClassVar[str] = "sum over a rectangle on all its PEs: row reduce, column reduce, broadcast back"
+    description: ClassVar[str] = (
+        "sum over a rectangle on all its PEs: row reduce, column reduce, broadcast back"
+    )
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(WORDS, ALGORITHM)
 
@@ -70,7 +72,9 @@ class AllReduce(Kernel):
 
         value = formulas.allreduce_grid(words, width, height, int(arch.ramp_out_cycles), algorithm)
         formula = (
-            Formula("row reduce + column reduce + broadcast", formulas.HPDC, value) if arch.generation == 2 else None
+            Formula("row reduce + column reduce + broadcast", formulas.HPDC, value)
+            if arch.generation == 2
+            else None
         )
         return KernelRun(
             layout.build(), setup, [Launch("main")], check, metrics, formula,

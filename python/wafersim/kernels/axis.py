@@ -145,9 +145,7 @@ class AxisCode:
         pe = self.pe
         if self.index == 0 and self.axis.algorithm == "star":
             self._emit_star_root()
-        elif self.index == 0:
-            pe.fadds(self.dst, self.own, self.fabric)
-        elif hasattr(self, "fabric"):
+        elif self.index == 0 or hasattr(self, "fabric"):
             pe.fadds(self.dst, self.own, self.fabric)
         else:
             pe.fmovs(self.dst, self.own)

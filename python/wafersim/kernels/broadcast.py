@@ -74,7 +74,10 @@ class Broadcast(Kernel):
             stamps = read_stamps(sim, whole)
             ends = stamps[..., 1].copy()
             ends[0, 0] = 0
-            return {"window_cycles": wavelet_window(arch, int(stamps[0, 0, 0]), int(ends.max())), "words": words}
+            return {
+                "window_cycles": wavelet_window(arch, int(stamps[0, 0, 0]), int(ends.max())),
+                "words": words,
+            }
 
         ramp = int(arch.ramp_out_cycles)
         value = formulas.broadcast_grid(words, width, height, ramp)

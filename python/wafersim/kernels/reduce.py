@@ -63,7 +63,8 @@ class Reduce(Kernel):
             stamps = read_stamps(sim, whole)
             first = stamps[:, 1:, 0].min(axis=1) if axis.algorithm == "star" else stamps[:, -1, 0]
             windows = [
-                wavelet_window(arch, int(start), int(end)) for start, end in zip(first, stamps[:, 0, 1], strict=True)
+                wavelet_window(arch, int(start), int(end))
+                for start, end in zip(first, stamps[:, 0, 1], strict=True)
             ]
             return {"window_cycles": max(windows), "words": axis.words}
 

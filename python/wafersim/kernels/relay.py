@@ -38,7 +38,9 @@ class Relay(Kernel):
     default_grid: ClassVar[tuple[int, int]] = (5, 1)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
         Parameter("words", int, 64, "32-bit words of the message", minimum=1, maximum=8192),
-        Parameter("hops", int, 0, "hops of a one-way message; 0: a chain of relays over the whole row", maximum=1000),
+        Parameter(
+            "hops", int, 0, "hops of a one-way message; 0: a chain of relays over the whole row", maximum=1000
+        ),
         Parameter("probe", str, "software", "where a message's clock is read", allowed=PROBES),
     )
 
@@ -74,7 +76,9 @@ class Relay(Kernel):
             text = "1.001 N B + 16.1 N + 16.5"
             formula = Formula(text, formulas.FABRICA, formulas.relay_chain(words, last))
         launch = Launch("main", {"n": words} if hops else {})
-        return KernelRun(layout.build(), setup, [launch], check, metrics, formula, validity=_validity(arch, hops))
+        return KernelRun(
+            layout.build(), setup, [launch], check, metrics, formula, validity=_validity(arch, hops)
+        )
 
 
 def _figures(
@@ -102,7 +106,9 @@ def _chain(arch: Arch, width: int, words: int) -> Layout:
     colors = [layout.color("even"), layout.color("odd")]
     tiles: dict[str, Any] = {}
     for x in range(width):
-        kind = "source" if x == 0 else ("sink" if x == width - 1 else "relay") + ("_odd" if x % 2 else "_even")
+        kind = (
+            "source" if x == 0 else ("sink" if x == width - 1 else "relay") + ("_odd" if x % 2 else "_even")
+        )
         if kind not in tiles:
             into = colors[(x + 1) % 2] if x > 0 else None
             out = colors[x % 2] if x < width - 1 else None
@@ -133,7 +139,10 @@ def _chain_tile(layout: Layout, name: str, words: int, into: Any, out: Any) -> A
             pe.activate(forward)
         else:
             pe.fmovs(
-                memory, pe.fabin_dsd(pe.input_queue(IN_QUEUE, into), extent=words), async_=True, activate=forward
+                memory,
+                pe.fabin_dsd(pe.input_queue(IN_QUEUE, into), extent=words),
+                async_=True,
+                activate=forward,
             )
     return pe
 

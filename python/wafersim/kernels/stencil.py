@@ -24,15 +24,23 @@ class Stencil(Kernel):
     """``iterations`` steps of a star stencil; grid and tile give the cells."""
 
     name: ClassVar[str] = "stencil"
-    description: ClassVar[str] = "2-D star stencil, one cell per PE or tiled with halo exchange; static outer ring of PEs"
+    description: ClassVar[str] = (
+        "2-D star stencil, one cell per PE or tiled with halo exchange; static outer ring of PEs"
+    )
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
-        Parameter("variant", str, "auto", "program; auto: cell for a 1x1 tile of radius 1, else tiled", VARIANTS),
+        Parameter(
+            "variant", str, "auto", "program; auto: cell for a 1x1 tile of radius 1, else tiled", VARIANTS
+        ),
         Parameter("tile", tuple, (1, 1), "cells per PE", minimum=1, maximum=96),
         Parameter("radius", int, 1, "cells in each direction", minimum=1, maximum=8),
         Parameter("iterations", int, 4, "steps", minimum=1, maximum=100_000),
         Parameter(
-            "halo", str, "auto", "tiled: wait for the halo before computing; auto: as published", ("auto", "wait")
+            "halo",
+            str,
+            "auto",
+            "tiled: wait for the halo before computing; auto: as published",
+            ("auto", "wait"),
         ),
     )
 
@@ -45,7 +53,9 @@ class Stencil(Kernel):
             variant = "cell" if tuple(tile) == (1, 1) and radius == 1 else "tiled"
         if variant == "cell":
             if tuple(tile) != (1, 1) or radius != 1:
-                raise ConfigError(f"stencil: variant=cell has tile=1x1 and radius=1, found {tile[0]}x{tile[1]}, {radius}")
+                raise ConfigError(
+                    f"stencil: variant=cell has tile=1x1 and radius=1, found {tile[0]}x{tile[1]}, {radius}"
+                )
             if iterations > MAX_ITERATIONS:
                 raise ConfigError(
                     f"stencil: iterations={iterations} with variant=cell; the loop is unrolled, at most {MAX_ITERATIONS}"
@@ -53,8 +63,12 @@ class Stencil(Kernel):
             run = build_cell(arch, width, height, iterations)
         else:
             if radius > min(tile):
-                raise ConfigError(f"stencil: radius={radius} exceeds the tile {tile[0]}x{tile[1]}; allowed: 1..{min(tile)}")
-            run = build_tiled(arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait")
+                raise ConfigError(
+                    f"stencil: radius={radius} exceeds the tile {tile[0]}x{tile[1]}; allowed: 1..{min(tile)}"
+                )
+            run = build_tiled(
+                arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait"
+            )
         run.validity = _validity(arch, variant, width, radius)
         return run
 

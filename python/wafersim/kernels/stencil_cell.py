@@ -71,7 +71,9 @@ def build_cell(arch: Arch, width: int, height: int, iterations: int) -> KernelRu
         if role.side == "corner":
             continue
         whole = {"x": 0, "y": 0, "width": width, "height": height, "mask": mask}
-        layout.route(colors[role.send], rx="RAMP", tx=tuple(_STEP) if role.side == "inner" else role.side, **whole)
+        layout.route(
+            colors[role.send], rx="RAMP", tx=tuple(_STEP) if role.side == "inner" else role.side, **whole
+        )
         for direction, color in role.receive:
             layout.route(colors[color], rx=direction, tx="RAMP", **whole)
     return _run(arch, width, height, iterations, layout)
@@ -84,9 +86,17 @@ def _role_masks(width: int, height: int) -> dict[Role, Any]:
     ys = sorted({0, height - 1, *range(1, min(height - 1, 5))})
     grid_x, grid_y = np.arange(width), np.arange(height)
     for y in ys:
-        rows = grid_y == y if y in (0, height - 1) else (grid_y % 4 == y % 4) & (grid_y > 0) & (grid_y < height - 1)
+        rows = (
+            grid_y == y
+            if y in (0, height - 1)
+            else (grid_y % 4 == y % 4) & (grid_y > 0) & (grid_y < height - 1)
+        )
         for x in xs:
-            columns = grid_x == x if x in (0, width - 1) else (grid_x % 3 == x % 3) & (grid_x > 0) & (grid_x < width - 1)
+            columns = (
+                grid_x == x
+                if x in (0, width - 1)
+                else (grid_x % 3 == x % 3) & (grid_x > 0) & (grid_x < width - 1)
+            )
             role = role_of(x, y, width, height)
             mask = rows[:, None] & columns[None, :]
             masks[role] = masks.get(role, False) | mask
@@ -171,19 +181,20 @@ class _Inner(_Parts):
                     self.loaded("src1", 9 + 2 * k, fabric[second]),
                 )  # fmt: skip
                 self.pairs.append(operands)
-            self.addends = [self.loaded("src1", 4 + k, pair[0].loaded[0]) for k, pair in enumerate(self.pairs)]
+            self.addends = [
+                self.loaded("src1", 4 + k, pair[0].loaded[0]) for k, pair in enumerate(self.pairs)
+            ]
         else:
             self.addends = [self.loaded("src1", 8 + k, dsd) for k, dsd in enumerate(fabric.values())]
 
     def prepare(self) -> None:
         super().prepare()
-        self.weight_zero = self.pe.load(self.data.weights, 0)
+        self.weight_one = self.pe.load(self.data.weights, 1)
 
     def iteration(self) -> None:
         pe = self.pe
-        weight_one = pe.load(self.data.weights, 1)
-        pe.fmuls(self.send, self.cell_src, weight_one)
-        pe.fmuls(self.cell_dst, self.cell_src, self.weight_zero)
+        pe.fmuls(self.send, self.cell_src, self.weight_one)
+        pe.fmuls(self.cell_dst, self.cell_src, pe.load(self.data.weights, 0))
         for pair in self.pairs:
             pe.fadds(*pair)
         for addend in self.addends:

@@ -13,7 +13,10 @@ EXIT_ID, LOOP_ID, COMPUTE_ID = 9, 18, 19
 RECEIVE_IDS = {"EAST": 10, "WEST": 11, "NORTH": 12, "SOUTH": 13}
 SEND_IDS = {"WEST": 14, "EAST": 15, "NORTH": 16, "SOUTH": 17}
 IN_QUEUES = {"EAST": 4, "WEST": 5, "NORTH": 6, "SOUTH": 7}
-OUT_QUEUES = {2: {"EAST": 0, "WEST": 1, "NORTH": 2, "SOUTH": 3}, 3: {"EAST": 4, "WEST": 1, "NORTH": 2, "SOUTH": 3}}
+OUT_QUEUES = {
+    2: {"EAST": 0, "WEST": 1, "NORTH": 2, "SOUTH": 3},
+    3: {"EAST": 4, "WEST": 1, "NORTH": 2, "SOUTH": 3},
+}
 #: DSR numbers of the public program.
 SEND_DSR = {"NORTH": 5, "SOUTH": 6, "WEST": 7, "EAST": 8}
 RECEIVE_DSR = {"NORTH": 11, "SOUTH": 12, "WEST": 13, "EAST": 14}
@@ -100,7 +103,9 @@ class TileCode:
         if self.wait:
             for d in self.links:
                 self.on_sent[d] = pe.local_task(f"sent_{d.lower()}", id=SEND_IDS[d], priority="high")
-                self.on_received[d] = pe.local_task(f"received_{d.lower()}", id=RECEIVE_IDS[d], priority="high")
+                self.on_received[d] = pe.local_task(
+                    f"received_{d.lower()}", id=RECEIVE_IDS[d], priority="high"
+                )
 
     def _fabric(self) -> None:
         pe = self.pe

@@ -58,7 +58,13 @@ class Shape:
 
 
 def build_tiled(
-    arch: Arch, width: int, height: int, tile: tuple[int, int], radius: int, iterations: int, always_wait: bool
+    arch: Arch,
+    width: int,
+    height: int,
+    tile: tuple[int, int],
+    radius: int,
+    iterations: int,
+    always_wait: bool,
 ) -> KernelRun:
     """The run of the tiled program."""
     from wafersim.program import Layout
@@ -91,7 +97,9 @@ def _places(width: int, height: int, parity: int) -> dict[tuple[str, ...], Any]:
     masks: dict[tuple[str, ...], Any] = {}
     for px in {0, 1, width - 1}:
         for py in {0, 1, height - 1}:
-            neighbours = tuple(d for d, there in has.items() if np.broadcast_to(there, (height, width))[py, px])
+            neighbours = tuple(
+                d for d, there in has.items() if np.broadcast_to(there, (height, width))[py, px]
+            )
             mask = _checker(width, height, parity)
             for direction, there in has.items():
                 mask = mask & (there if direction in neighbours else ~there)

@@ -230,7 +230,7 @@ class Simulator:
             "warnings": self._warnings(status),
         }
         if status == "stuck":
-            info["waits"] = stuck.describe(machine.waits(), meta)
+            info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
         if status == "fault":
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)

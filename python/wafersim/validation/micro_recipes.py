@@ -42,7 +42,9 @@ def _bench(row: Row, case: str, **params: Any) -> RunSpec:
 
 
 def _dtype(row: Row) -> str:
-    return _DTYPES[next(word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES)]
+    return _DTYPES[
+        next(word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES)
+    ]
 
 
 def _vector_rate(case: str) -> Callable[[Row], Plan]:
@@ -78,7 +80,9 @@ def _message(row: Row, hops: int, words: int, probe: str) -> RunSpec:
 
 
 def _per_hop(row: Row) -> Plan:
-    return Plan((_message(row, 1, 8, "software"), _message(row, 33, 8, "software")), per_unit("window_cycles", 32))
+    return Plan(
+        (_message(row, 1, 8, "software"), _message(row, 33, 8, "software")), per_unit("window_cycles", 32)
+    )
 
 
 def _one_way(row: Row) -> Plan:
@@ -114,7 +118,9 @@ def _tail(metrics: Sequence[Mapping[str, Any]]) -> float:
 
 def _relay(row: Row) -> Plan:
     runs = tuple(
-        RunSpec.of("relay", row.arch, (relays + 1, 1), words=words) for words in RELAY_WORDS for relays in RELAYS
+        RunSpec.of("relay", row.arch, (relays + 1, 1), words=words)
+        for words in RELAY_WORDS
+        for relays in RELAYS
     )
     return Plan(runs, _relay_setup, events=6e4)
 

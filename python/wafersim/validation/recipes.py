@@ -45,7 +45,9 @@ def plan_stencil_cell(row: Row) -> Plan | NoPlan:
     spec = RunSpec.of(
         "stencil", row.arch, row.grid(), variant="cell", radius=1, tile="1x1", iterations=STENCIL_ITERATIONS
     )
-    return Plan((spec,), metric("cycles_per_iteration"), slack=1.0, events=row.grid()[0] * row.grid()[1] * 200.0)
+    return Plan(
+        (spec,), metric("cycles_per_iteration"), slack=1.0, events=row.grid()[0] * row.grid()[1] * 200.0
+    )
 
 
 def plan_stencil_tiled(row: Row) -> Plan | NoPlan:
@@ -75,7 +77,9 @@ def plan_collective_formula(row: Row) -> Plan | NoPlan:
         return NoPlan(f"{row.kernel}: the kernel library has {', '.join(kernels)}")
     name, params = kernels[row.kernel]
     spec = RunSpec.of(name, row.arch, (width, height), words=words, **params)
-    return Plan((spec,), metric("window_cycles"), events=4.0 * words * width * height * _passes(params, width))
+    return Plan(
+        (spec,), metric("window_cycles"), events=4.0 * words * width * height * _passes(params, width)
+    )
 
 
 def _passes(params: Mapping[str, Any], width: int) -> int:

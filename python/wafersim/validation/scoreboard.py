@@ -141,7 +141,9 @@ def _replay_row(
     if isinstance(plan, NoPlan):
         return _result(row, None, "not_replayed", plan.reason)
     if left is not None and plan.seconds() > left:
-        return _result(row, plan, "skipped", f"needs about {plan.seconds():.0f} s, more than is left of the budget")
+        return _result(
+            row, plan, "skipped", f"needs about {plan.seconds():.0f} s, more than is left of the budget"
+        )
     start = time.monotonic()
     try:
         for spec in plan.runs:
@@ -154,7 +156,13 @@ def _replay_row(
     error = signed_error(predicted, row.observed)
     within = abs(error) <= plan.tolerance or _gap(predicted, row.observed) <= plan.slack
     return _result(
-        row, plan, "ok" if within else "miss", "; ".join(spec.text() for spec in plan.runs), predicted, error, wall
+        row,
+        plan,
+        "ok" if within else "miss",
+        "; ".join(spec.text() for spec in plan.runs),
+        predicted,
+        error,
+        wall,
     )
 
 
