@@ -53,6 +53,5 @@ def store(benchmark: Any, record: ws.Record, work: dict[str, float]) -> None:
         **{f"{name}_per_second": amount / wall for name, amount in work.items()},
     }
     rates = ", ".join(f"{amount / wall / 1e6:.2f} M {name}/s" for name, amount in work.items())
-    print(
-        f"\n{benchmark.name}: {rates} ({record.cycles:,} cycles, {record.info['events']:,} events, {wall:.2f} s)"
-    )
+    size = f"{record.cycles:,} cycles, {record.info['events']:,} events"
+    print(f"\n{benchmark.name}: {rates} ({size}, {wall:.2f} s)")

@@ -66,7 +66,8 @@ def check_memory(program: MachineProgram) -> None:
         return
     available = available_bytes()
     if needed > SHARE * available:
+        size = f"{program.width}x{program.height}"
         raise ConfigError(
-            f"program {program.name!r} on {program.width}x{program.height} PEs needs about {needed >> 20} MiB "
-            f"of host memory, {available >> 20} MiB are available; a smaller grid or smaller arrays need less"
+            f"program {program.name!r} on {size} PEs needs about {needed >> 20} MiB of host memory, "
+            f"{available >> 20} MiB are available; a smaller grid or smaller arrays need less"
         )
