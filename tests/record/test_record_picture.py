@@ -36,15 +36,23 @@ def images(svg):
 def test_panels_show_busy_stalled_and_idle_shares():
     svg = heat_map_svg(make_record(width=5, height=3, holes=[(1, 2)]))
     ElementTree.fromstring(svg)
-    busy, stalled, idle, scale = images(svg)
-    assert busy.shape == stalled.shape == idle.shape == (3, 5, 3)
+    busy, stalled, idle, router, scale = images(svg)
+    assert busy.shape == stalled.shape == idle.shape == router.shape == (3, 5, 3)
     for panel in (busy, stalled, idle):
         assert panel[2, 1].tolist() == [225, 225, 225]  # no tile
     assert (busy[0, 0] == busy[1, 3]).all()  # all PEs are busy 10 % of the time
-    assert stalled[1, 3].sum() > stalled[1, 2].sum()  # PE (3, 1) waits most
-    assert idle[1, 3].sum() < idle[1, 2].sum()
-    assert scale[0, 0].sum() < scale[0, -1].sum()
-    assert "busy: 10.0% on average" in svg
+    assert (stalled[1, 3] == scale[0, -1]).all()  # PE (3, 1) waits most
+    assert (stalled[1, 2] == scale[0, 0]).all()
+    assert (idle[1, 3] == scale[0, 0]).all()
+    assert (router[1, 4] == scale[0, -1]).all()  # PE (4, 1) sends 12 wavelets, PE (0, 2) takes 3
+    assert 0 < router[2, 0].sum() - scale[0, 0].sum() < scale[0, -1].sum()
+    for text in (
+        "busy: 10.0% to 10.0%",
+        "stalled: 5.0% to 65.0%",
+        "idle: 25.0% to 85.0%",
+        "0 wavelets a cycle to 0.12",
+    ):
+        assert text in svg
 
 
 def test_names_are_escaped():
