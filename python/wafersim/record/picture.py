@@ -30,7 +30,7 @@ _TOP = 78
 
 
 def heat_map_svg(record: Record) -> str:
-    """SVG text: busy, stalled and idle share of each PE, its router's wavelets per cycle; grey without a tile.
+    """SVG text: busy, stalled and idle share per PE, its router's wavelets per cycle; grey without a tile.
 
     Every panel has its own scale, from its lowest to its highest value, both of which it names.
     """
