@@ -114,6 +114,7 @@ class Core {
     Beat check_beat(Pe& p, LiveOp& op, Cycle t, bool arm);
     int issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t);  // returns cycles taken
     bool bulk_beats(Pe& p, LiveOp& op, Cycle limit);
+    bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
     void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);

@@ -205,7 +205,7 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
         s.from =
             std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
     }
-    if (d.vector) s.from = std::max(s.from, raw_until(p, in, s.from));
+    if (d.vector && p.recent_newest + arch_.vector_raw > s.from) s.from = std::max(s.from, raw_until(p, in, s.from));
     if (s.from > t) return s;
     if (d.vector) {
         bool clash = false;
@@ -314,6 +314,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         p.plan_until = at;
         account(p, at);
         if (d.vector) {
+            if (whole_op(p, in, at, limit)) continue;
             if (!start_op(p, in, at)) return;
             continue;
         }

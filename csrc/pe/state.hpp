@@ -86,6 +86,12 @@ struct Pe {
     };
     std::array<Recent, 16> recent{};
     int recent_next = 0;
+    Cycle recent_newest = -1000;
+    void note_write(Cycle start, int32_t low, int32_t high) {
+        recent[static_cast<size_t>(recent_next)] = {start, low, high};
+        recent_next = (recent_next + 1) & 15;
+        recent_newest = start;
+    }
 
     std::vector<uint64_t> regs;
     std::vector<Cycle> reg_ready;
