@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +48,7 @@ def store(benchmark: Any, record: ws.Record, work: dict[str, float]) -> None:
         "cycles": record.cycles,
         "events": record.info["events"],
         "pes": record.width * record.height,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_rss_bytes": record.info["peak_rss_bytes"],
         **{f"{name}_per_second": amount / wall for name, amount in work.items()},
     }
     rates = ", ".join(f"{amount / wall / 1e6:.2f} M {name}/s" for name, amount in work.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalErro
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
-from wafersim.simulate.footprint import check_memory
+from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 
@@ -248,11 +247,6 @@ class Simulator:
             return FaultError(fault["text"], fault.get("pe"), fault, record=record)
         waits = record.info["waits"]
         return DeadlockError(stuck.headline(waits, record.cycles), waits, record=record)
-
-
-def peak_rss_bytes() -> int:
-    """Most memory this process has held so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machine:
