@@ -19,7 +19,7 @@ class Term:
         What a reader might expect to be counted and is not.
     kind : str
         ``cycles`` (per PE, part of the sum), ``sum`` (per PE, sum of others), ``count`` or ``high_water``
-        (per PE), ``link`` (per link) or ``run`` (one figure).
+        (per PE), ``link`` (per link), ``run`` (one figure), or ``status``, ``validity``, ``error`` (a word).
     """
 
     name: str
