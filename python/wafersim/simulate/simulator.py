@@ -15,6 +15,7 @@ from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.printing import Printed, printed
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -31,6 +32,9 @@ NOT_MODELLED = (
     "defective PEs and the routes around them",
     "instruction fetch; the size of the code in SRAM is estimated",
 )
+
+#: a record keeps so many prints; `Simulator.prints` has them all
+MOST_PRINTS = 1000
 
 _STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
@@ -187,9 +191,10 @@ class Simulator:
         self._check_pe(x, y)
         return dict(self._machine.inspect(x, y))
 
-    def prints(self) -> list[tuple[Any, ...]]:
-        """What the PEs printed so far."""
-        return list(self._machine.prints())
+    def prints(self) -> list[Printed]:
+        """What the PEs printed so far, as (cycle, x, y, text), in the order of cycles and places."""
+        meta = self.program.meta
+        return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
 
     def _check_pe(self, x: int, y: int) -> None:
         height, width = self._has_tile.shape
@@ -226,7 +231,8 @@ class Simulator:
             "validity": "unvalidated",
             "validity_rows": [],
             "not_modelled": list(NOT_MODELLED),
-            "warnings": self._warnings(status),
+            "warnings": [*self.program.warnings, *self._warnings(status)],
+            "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":
             info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
