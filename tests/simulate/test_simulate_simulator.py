@@ -213,7 +213,7 @@ def test_ctrl_c_gives_control_back_and_changes_nothing():
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     record = sim.run(max_seconds=20)
     assert record.status == "interrupted"
-    assert 0.25 < time.monotonic() - began < 0.3 + 0.5
+    assert 0.25 < time.monotonic() - began < 0.3 + 1.0  # 0.2 s on a quiet machine
     record.check_complete()
     again = ws.Simulator(scale_program())
     again.launch("scale", 1.0)
