@@ -25,7 +25,7 @@ def command(*words: str | Path, cwd: Path = ROOT) -> None:
 
 
 def build(ref: str | None, folder: Path) -> Path:
-    """A virtual environment with the version of ``ref`` (None: the working tree) installed; gives its Python."""
+    """Install the version of ``ref`` (None: the working tree) in an environment; gives its Python."""
     source = ROOT
     if ref is not None:
         source = folder / "source"
@@ -39,25 +39,15 @@ def build(ref: str | None, folder: Path) -> Path:
 
 
 def measure(python: Path, folder: Path, select: str) -> dict[str, float]:
-    """Benchmark name -> seconds of the quickest round of one turn; the benchmarks are those of the working tree."""
+    """Benchmark name -> seconds of the quickest round of one turn, with the working tree's benchmarks."""
     report = folder / "report.json"
-    words = [
-        "-m",
-        "pytest",
-        "-q",
-        ROOT / "bench",
-        f"--benchmark-json={report}",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        select,
-    ]
-    command(python, *words, cwd=folder)
+    options = ["-q", f"--benchmark-json={report}", "-p", "no:cacheprovider", "-k", select]
+    command(python, "-m", "pytest", ROOT / "bench", *options, cwd=folder)
     return {entry["name"]: entry["stats"]["min"] for entry in json.loads(report.read_text())["benchmarks"]}
 
 
 def compare(old: list[float], new: list[float]) -> tuple[float, bool]:
-    """Ratio of the best rounds (below 1: the new one is quicker), and whether the new one is clearly slower."""
+    """Ratio of the best rounds (below 1: new is quicker), and whether the new one is clearly slower."""
     return min(new) / min(old), min(new) > max(old)
 
 

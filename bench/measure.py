@@ -1,8 +1,7 @@
-"""One way to benchmark a run: fresh simulator each round, the answer checked each round, the figures stored."""
+"""One way to benchmark a run: a fresh simulator and a checked answer each round, the figures stored."""
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ def measure(
     check: Callable[[ws.Simulator, ws.Record], None],
     rates: Callable[[ws.Record], dict[str, float]],
 ) -> ws.Record:
-    """Time ``Simulator.run`` alone; ``rates`` gives amounts of work, stored per second of the quickest round."""
+    """Time ``Simulator.run`` alone; ``rates`` gives amounts of work, stored per second of the best round."""
     kept: list[tuple[ws.Simulator, ws.Record]] = []
 
     def fresh() -> tuple[tuple[ws.Simulator], dict[str, Any]]:
@@ -49,10 +48,9 @@ def store(benchmark: Any, record: ws.Record, work: dict[str, float]) -> None:
         "cycles": record.cycles,
         "events": record.info["events"],
         "pes": record.width * record.height,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_rss_bytes": record.info["peak_rss_bytes"],
         **{f"{name}_per_second": amount / wall for name, amount in work.items()},
     }
     rates = ", ".join(f"{amount / wall / 1e6:.2f} M {name}/s" for name, amount in work.items())
-    print(
-        f"\n{benchmark.name}: {rates} ({record.cycles:,} cycles, {record.info['events']:,} events, {wall:.2f} s)"
-    )
+    size = f"{record.cycles:,} cycles, {record.info['events']:,} events"
+    print(f"\n{benchmark.name}: {rates} ({size}, {wall:.2f} s)")

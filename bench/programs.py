@@ -72,7 +72,7 @@ class Traffic:
 
 
 def random_traffic(side: int, words: int, seed: int = 1) -> Traffic:
-    """Flows between random PEs, column after row; half of the sinks take a task per wavelet, so queues fill up."""
+    """Flows between random PEs, column after row; half of the sinks take a task per wavelet: queues fill."""
     rng = np.random.default_rng(seed)
     lay = ws.Layout(side, side, arch="wse2", name="random_traffic")
     free = np.ones((24, side, side), bool)

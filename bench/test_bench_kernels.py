@@ -24,17 +24,14 @@ def test_gemm_pe_cycles(benchmark):
 
 
 MEMORY = """
-import resource
 import wafersim as ws
-
-def used():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+from wafersim.simulate.footprint import peak_rss_bytes
 
 ws.run("broadcast", grid="3x2", words=4)
-before = used()
+before = peak_rss_bytes()
 record = ws.run("broadcast", grid="300x300", words=4)
 assert record.verified
-print(record.cycles, used() - before)
+print(record.cycles, peak_rss_bytes() - before)
 """
 
 

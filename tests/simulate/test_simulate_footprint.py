@@ -13,15 +13,13 @@ from wafersim.simulate import footprint
 from wafersim.simulate.runner import prepare
 
 MEASURE = """
-import resource
-from wafersim.simulate.footprint import host_bytes
+from wafersim.simulate.footprint import host_bytes, peak_rss_bytes
 from wafersim.simulate.runner import prepare
 prepared = prepare({kernel!r}, "wse2", {grid!r}, {{"words": {words}}})
 prepared_small = prepare({kernel!r}, "wse2", "4x4", {{"words": {words}}}).execute()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak_rss_bytes()
 prepared.execute()
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(after - before, host_bytes(prepared.built.program))
+print(peak_rss_bytes() - before, host_bytes(prepared.built.program))
 """
 
 
@@ -54,3 +52,11 @@ def test_a_run_that_fits_is_not_refused(monkeypatch):
 
 def test_available_memory_is_a_sensible_number():
     assert 1 << 26 < footprint.available_bytes() < 1 << 62
+
+
+def test_peak_memory_is_our_own_and_not_our_parents():
+    ballast = bytearray(300 << 20)
+    code = "from wafersim.simulate.footprint import peak_rss_bytes; print(peak_rss_bytes())"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 10 << 20 < int(out) < 200 << 20
+    assert footprint.peak_rss_bytes() > len(ballast)

@@ -213,7 +213,7 @@ def test_ctrl_c_gives_control_back_and_changes_nothing():
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     record = sim.run(max_seconds=20)
     assert record.status == "interrupted"
-    assert 0.25 < time.monotonic() - began < 0.3 + 0.5
+    assert 0.25 < time.monotonic() - began < 0.3 + 1.0  # 0.2 s on a quiet machine
     record.check_complete()
     again = ws.Simulator(scale_program())
     again.launch("scale", 1.0)
@@ -308,14 +308,21 @@ def test_seeds_change_random_numbers_only():
 def test_prints_of_pes():
     lay = ws.Layout(2, 1, arch="wse2", name="hello")
     pe = lay.tile("worker")
-    with pe.function("hello", args=[("n", "i16")]) as (n,):
-        pe.print_("n={}", n)
+    with pe.function("hello", args=[("n", "i16"), ("f", "f32")]) as (n, f):
+        pe.print_("n={} f={}", n, f)
+        pe.print_("{0} {n} is no format")
         pe.done()
     lay.place(pe, x=0, y=0, width=2, height=1)
     sim = ws.Simulator(lay.build())
-    sim.launch("hello", n=7)
-    sim.run()
-    assert [(x, y) for _, x, y, *_ in sim.prints()] == [(0, 0), (1, 0)]
+    sim.launch("hello", n=-7, f=1.5)
+    record = sim.run()
+    assert [(x, y, text) for _, x, y, text in sim.prints()] == [
+        (0, 0, "n=-7 f=1.5"),
+        (0, 0, "{0} {n} is no format"),
+        (1, 0, "n=-7 f=1.5"),
+        (1, 0, "{0} {n} is no format"),
+    ]
+    assert record.prints[0] == {"cycle": sim.prints()[0].cycle, "x": 0, "y": 0, "text": "n=-7 f=1.5"}
 
 
 def test_run_by_name_in_five_lines():

@@ -32,6 +32,7 @@ def estimate(request: Request) -> dict[str, Any]:
         program, loaded = open_program(Path(request.program or ""), request.arch, request.grid)
         program.check(loaded)
         arch, params, cycles, sram_bytes = loaded.name, dict(request.params), None, int(loaded.sram_bytes)
+    sizes = _sizes(program, sram_bytes)
     return {
         "schema": RECORD_SCHEMA,
         "wafersim": __version__,
@@ -41,8 +42,10 @@ def estimate(request: Request) -> dict[str, Any]:
         "arch": arch,
         "grid": f"{program.width}x{program.height}",
         "params": params,
-        **_sizes(program, sram_bytes),
+        **sizes,
         "estimate_cycles": cycles,
+        # a PE's router and its compute element have at most one event each in a cycle
+        "estimate_events_at_most": None if cycles is None else 2 * cycles * sizes["pes"],
     }
 
 

@@ -171,11 +171,12 @@ class _Code:
             pe.set_dsd_base_addr(a_dsd, a)
             with pe.for_range(tile) as k:
                 pe.set_dsd_base_addr(c_dsd, self.c)
-                with pe.for_range(tile) as j:
-                    index = j * tile + k
-                    factor = pe.load_at("f32", (index << 2) + b)
+                offset = pe.let("u16", k << 2)  # of B[k, j] in its tile, in bytes
+                with pe.for_range(tile):
+                    factor = pe.load_at("f32", offset + b)
                     pe.fmacs(c_dsd, c_dsd, a_dsd, factor)
                     pe.increment_dsd_offset(c_dsd, tile)
+                    offset += 4 * tile
                 pe.increment_dsd_offset(a_dsd, tile)
             step += 1
             pe.store(self.step, 0, step)

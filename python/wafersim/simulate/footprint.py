@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from wafersim.program.schema import TileCol
 if TYPE_CHECKING:
     from wafersim.program import MachineProgram
 
-#: of a PE with a tile, beside its SRAM; of a color routed at a PE; of a cell of the grid (tables, record); measured
+#: measured: a PE with a tile beside its SRAM; a color routed at a PE; a cell of the grid (tables, record)
 BYTES_PER_PE = 2400
 BYTES_PER_ROUTE = 1150
 BYTES_PER_CELL = 600
@@ -53,6 +54,20 @@ def available_bytes() -> int:
     return available if limit == "max" else max(0, min(available, int(limit) - current))
 
 
+def peak_rss_bytes() -> int:
+    """Most memory this process has held so far, in bytes.
+
+    The kernel's ``VmHWM``; ``getrusage`` would also count what the parent held when it started us.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def check_memory(program: MachineProgram) -> None:
     """Refuse a run that would not fit into the host's memory.
 
@@ -66,7 +81,8 @@ def check_memory(program: MachineProgram) -> None:
         return
     available = available_bytes()
     if needed > SHARE * available:
+        size = f"{program.width}x{program.height}"
         raise ConfigError(
-            f"program {program.name!r} on {program.width}x{program.height} PEs needs about {needed >> 20} MiB of host "
-            f"memory, {available >> 20} MiB are available; a smaller grid or smaller arrays need less"
+            f"program {program.name!r} on {size} PEs needs about {needed >> 20} MiB of host memory, "
+            f"{available >> 20} MiB are available; a smaller grid or smaller arrays need less"
         )

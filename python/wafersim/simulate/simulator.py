@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,10 @@ from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalErro
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
-from wafersim.simulate.footprint import check_memory
+from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.printing import Printed, printed
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -32,6 +32,9 @@ NOT_MODELLED = (
     "defective PEs and the routes around them",
     "instruction fetch; the size of the code in SRAM is estimated",
 )
+
+#: a record keeps so many prints; `Simulator.prints` has them all
+MOST_PRINTS = 1000
 
 _STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
@@ -188,9 +191,10 @@ class Simulator:
         self._check_pe(x, y)
         return dict(self._machine.inspect(x, y))
 
-    def prints(self) -> list[tuple[Any, ...]]:
-        """What the PEs printed so far."""
-        return list(self._machine.prints())
+    def prints(self) -> list[Printed]:
+        """What the PEs printed so far, as (cycle, x, y, text), in the order of cycles and places."""
+        meta = self.program.meta
+        return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
 
     def _check_pe(self, x: int, y: int) -> None:
         height, width = self._has_tile.shape
@@ -227,7 +231,8 @@ class Simulator:
             "validity": "unvalidated",
             "validity_rows": [],
             "not_modelled": list(NOT_MODELLED),
-            "warnings": self._warnings(status),
+            "warnings": [*self.program.warnings, *self._warnings(status)],
+            "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":
             info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
@@ -248,11 +253,6 @@ class Simulator:
             return FaultError(fault["text"], fault.get("pe"), fault, record=record)
         waits = record.info["waits"]
         return DeadlockError(stuck.headline(waits, record.cycles), waits, record=record)
-
-
-def peak_rss_bytes() -> int:
-    """Most memory this process has held so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machine:
