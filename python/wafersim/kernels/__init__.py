@@ -15,6 +15,7 @@ _KERNELS = {
     "allreduce": ("allreduce", "AllReduce"),
     "relay": ("relay", "Relay"),
     "gemm": ("gemm", "Gemm"),
+    "gemv": ("gemv", "Gemv"),
     "stencil": ("stencil", "Stencil"),
 }
 
