@@ -17,6 +17,7 @@ _KERNELS = {
     "gemm": ("gemm", "Gemm"),
     "gemv": ("gemv", "Gemv"),
     "stencil": ("stencil", "Stencil"),
+    "microbench": ("microbench", "Microbench"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
