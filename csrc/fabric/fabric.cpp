@@ -5,7 +5,9 @@
 
 namespace wafersim {
 
-uint32_t command_field(uint32_t payload) { return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8; }
+uint32_t command_field(uint32_t payload) {
+    return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8;
+}
 
 uint32_t with_command_field(uint32_t payload, uint32_t field) {
     return (payload & 0xc03f0000u) | (field & 0xffu) << 22 | (field >> 8 & 0xffffu);
@@ -36,12 +38,14 @@ void ColorState::load(const RouteClass& r) {
 
 bool ColorState::filter_passes(uint32_t payload, bool control) const {
     switch (filter) {
-        case FilterKind::kNone: return true;
+        case FilterKind::kNone:
+            return true;
         case FilterKind::kRange: {
             const auto index = static_cast<int32_t>(payload >> 16);
             return control || (min <= index && index <= max);
         }
-        default: return max > 65535 || counter <= max;
+        default:
+            return max > 65535 || counter <= max;
     }
 }
 
@@ -65,7 +69,8 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
         for (size_t k = 0; k < program.colors.size(); ++k) {
             const int32_t route = program.route_map[k * num_pes + pe];
             if (route >= 0)
-                ensure_color(static_cast<uint32_t>(pe), program.colors[k])->load(program.routes[static_cast<size_t>(route)]);
+                ensure_color(static_cast<uint32_t>(pe), program.colors[k])
+                    ->load(program.routes[static_cast<size_t>(route)]);
         }
     for (ColorState& cs : states_) link(cs);
     for (size_t pe = 0; pe < num_pes; ++pe) {
@@ -114,7 +119,8 @@ void Fabric::link(ColorState& cs) {
         const auto other = static_cast<uint32_t>(y * width_ + x);
         const ColorState* same = color(other, cs.color);
         const bool swap = same && same->has_route && (kDx[d] ? same->swap_x : same->swap_y);
-        if (ColorState* target = color(other, swap ? cs.color ^ 1 : cs.color)) cs.neighbor[static_cast<size_t>(d)] = target;
+        if (ColorState* target = color(other, swap ? cs.color ^ 1 : cs.color))
+            cs.neighbor[static_cast<size_t>(d)] = target;
     }
 }
 
@@ -137,7 +143,9 @@ void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, C
 }
 
 void Fabric::fail(uint32_t pe, int color_number, Cycle t, std::string message) {
-    if (fault && (fault->cycle < t || (fault->cycle == t && (fault->pe.y < coord(pe).y || (fault->pe.y == coord(pe).y && fault->pe.x <= coord(pe).x)))))
+    if (fault &&
+        (fault->cycle < t || (fault->cycle == t && (fault->pe.y < coord(pe).y ||
+                                                    (fault->pe.y == coord(pe).y && fault->pe.x <= coord(pe).x)))))
         return;  // the first one in (cycle, row, column) order is reported, whatever the order of processing
     fault = RunFault{std::move(message), coord(pe), color_number, -1, t};
 }
@@ -216,9 +224,14 @@ void Fabric::advance(ColorState& cs) {
 
 void Fabric::control_action(ColorState& cs, uint32_t payload, Cycle t) {
     switch (static_cast<SwitchCommand>(command_field(payload) & 3)) {
-        case SwitchCommand::kNop: return;
-        case SwitchCommand::kAdvance: advance(cs); break;
-        case SwitchCommand::kReset: cs.set_position(0); break;
+        case SwitchCommand::kNop:
+            return;
+        case SwitchCommand::kAdvance:
+            advance(cs);
+            break;
+        case SwitchCommand::kReset:
+            cs.set_position(0);
+            break;
         case SwitchCommand::kTeardown:
             cs.teardown = true;
             teardowns.emplace_back(cs.pe, cs.color);
@@ -344,7 +357,8 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         if (!oq.ring.visible(t)) continue;
         ColorState* cs = color(pe, oq.ring.front().color);
         if (!cs || !cs->has_route) {
-            fail(pe, oq.ring.front().color, t, "a wavelet leaves the compute element on a color that has no route here");
+            fail(pe, oq.ring.front().color, t,
+                 "a wavelet leaves the compute element on a color that has no route here");
             continue;
         }
         if (t < q.next_move) {
@@ -353,8 +367,10 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         }
         RouterFifo& fifo = cs->fifo[kPortRamp];
         if (!fifo.has_space(t, arch_.ramp_out, arch_.ramp_buffer)) {
-            if (fifo.unknown_pops(t, arch_.ramp_out)) retry = true;
-            else fifo.upstream_waits = true;
+            if (fifo.unknown_pops(t, arch_.ramp_out))
+                retry = true;
+            else
+                fifo.upstream_waits = true;
             continue;
         }
         if (best >= 0 && q.oq[static_cast<size_t>(best)].last_move <= oq.last_move) {

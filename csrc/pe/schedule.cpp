@@ -13,7 +13,8 @@ constexpr Cycle kRunAhead = 512;  // longest stretch of one call; bounds how far
 
 void Core::fail(const Pe& p, Cycle t, std::string message, int color, int line) {
     const PeCoord at = fabric_.coord(p.id);
-    if (fault && (fault->cycle < t || (fault->cycle == t && (fault->pe.y < at.y || (fault->pe.y == at.y && fault->pe.x <= at.x)))))
+    if (fault && (fault->cycle < t ||
+                  (fault->cycle == t && (fault->pe.y < at.y || (fault->pe.y == at.y && fault->pe.x <= at.x)))))
         return;
     fault = RunFault{std::move(message), at, color, line, t};
 }
@@ -133,8 +134,8 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
         const int control = p.tile->control_task[static_cast<size_t>(id)];
         if (control < 0) {
             if (!claimer && problem)
-                *problem = "a control wavelet names control task " + std::to_string(id) + ", which is not bound (input queue " +
-                           std::to_string(q) + ")";
+                *problem = "a control wavelet names control task " + std::to_string(id) +
+                           ", which is not bound (input queue " + std::to_string(q) + ")";
             continue;
         }
         if (!(p.blocked >> control & 1) && better(control)) task = control, queue = q;
@@ -154,7 +155,8 @@ bool Core::pick(Pe& p, Cycle t) {
     if (!found) return false;
     if (task == -2) {
         const Launch& launch = p.launches[p.next_launch++];
-        for (size_t i = 0; i < launch.args.size(); ++i) p.regs[static_cast<size_t>(launch.function->arg0) + i] = launch.args[i];
+        for (size_t i = 0; i < launch.args.size(); ++i)
+            p.regs[static_cast<size_t>(launch.function->arg0) + i] = launch.args[i];
         p.pc = launch.function->entry;
         p.task = -1;
     } else {
@@ -196,12 +198,14 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
     const Instr& in = program_.code[static_cast<size_t>(p.pc)];
     const Decoded& d = decoded_[static_cast<size_t>(p.pc)];
     s.from = d.vector ? p.next_vector : p.next_issue;
-    for (int i = 0; i < d.num_regs; ++i) s.from = std::max(s.from, p.reg_ready[static_cast<size_t>(d.regs[static_cast<size_t>(i)])]);
+    for (int i = 0; i < d.num_regs; ++i)
+        s.from = std::max(s.from, p.reg_ready[static_cast<size_t>(d.regs[static_cast<size_t>(i)])]);
     for (int i = 0; i < d.num_dsrs; ++i) {
         const int32_t dsr = d.dsrs[static_cast<size_t>(i)];
-        s.from = std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
+        s.from =
+            std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
     }
-    if (d.vector) s.from = std::max(s.from, raw_until(p, in, s.from));
+    if (d.vector && p.recent_newest + arch_.vector_raw > s.from) s.from = std::max(s.from, raw_until(p, in, s.from));
     if (s.from > t) return s;
     if (d.vector) {
         bool clash = false;
@@ -235,7 +239,8 @@ void Core::issue(Pe& p, Cycle t) {
             if (!exec_free(p, in, t)) return;
             continue;
         }
-        if (decoded_[static_cast<size_t>(p.pc)].vector && !effective_settings(p, in).async && vector_length(p, in) > 0) {
+        if (decoded_[static_cast<size_t>(p.pc)].vector && !effective_settings(p, in).async &&
+            vector_length(p, in) > 0) {
             if (!start_op(p, in, t)) return;  // a fault
             continue;
         }
@@ -253,7 +258,8 @@ void Core::issue(Pe& p, Cycle t) {
         if (op.finished || t < op.next_beat) continue;
         const Beat beat = check_beat(p, op, t, true);
         if (beat.elements == 0) continue;
-        if (best >= 0 && (op.priority < best_priority || (op.priority == best_priority && op.last_issue >= best_last))) continue;
+        if (best >= 0 && (op.priority < best_priority || (op.priority == best_priority && op.last_issue >= best_last)))
+            continue;
         best = thread;
         best_priority = op.priority;
         best_last = op.last_issue;
@@ -308,6 +314,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         p.plan_until = at;
         account(p, at);
         if (d.vector) {
+            if (whole_op(p, in, at, limit)) continue;
             if (!start_op(p, in, at)) return;
             continue;
         }

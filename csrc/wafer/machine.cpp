@@ -28,10 +28,12 @@ Machine::Machine(const Tables& tables, std::span<const int64_t> arch, std::span<
         if (t < 0) continue;
         const Tile& tile = program_.tiles[static_cast<size_t>(t)];
         uint8_t* memory = sram_.at(next * bytes);
-        if (tile.image_bytes) std::memcpy(memory, program_.image.data() + tile.image_offset, static_cast<size_t>(tile.image_bytes));
+        if (tile.image_bytes)
+            std::memcpy(memory, program_.image.data() + tile.image_offset, static_cast<size_t>(tile.image_bytes));
         const int64_t r = rank[static_cast<size_t>(t)]++;
         for (const ParamBlock& p : tile.params)
-            std::memcpy(memory + p.address, program_.param_values.data() + p.offset + r * p.bytes, static_cast<size_t>(p.bytes));
+            std::memcpy(memory + p.address, program_.param_values.data() + p.offset + r * p.bytes,
+                        static_cast<size_t>(p.bytes));
         core_->init(pes_[next], static_cast<uint32_t>(id), tile, memory);
         pe_index_[id] = static_cast<int32_t>(next++);
         Pe& pe = pes_[next - 1];
@@ -56,7 +58,8 @@ int Machine::launch(int function, std::span<const uint64_t> args) {
         for (const Function& f : p.tile->functions) {
             if (f.number != function) continue;
             if (static_cast<size_t>(f.nargs) != args.size())
-                throw ProgramFault("the function takes " + std::to_string(f.nargs) + " arguments; " + std::to_string(args.size()) + " given");
+                throw ProgramFault("the function takes " + std::to_string(f.nargs) + " arguments; " +
+                                   std::to_string(args.size()) + " given");
             p.launches.push_back({&f, {args.begin(), args.end()}});
             ++p.open_launches;
             ++core_->open_launches;
@@ -79,13 +82,15 @@ const std::optional<RunFault>& Machine::fault() const {
 void Machine::step_cycle(Cycle t) {
     routers_.advance(t);
     ces_.advance(t);
-    routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); }, [&](uint32_t pe) { fabric_->step(pe, t); });
+    routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); },
+                   [&](uint32_t pe) { fabric_->step(pe, t); });
     for (const auto& [pe, color] : fabric_->teardowns)
         if (const int32_t i = pe_index_[pe]; i >= 0) core_->teardown_due(pes_[static_cast<size_t>(i)], t + 1);
     fabric_->teardowns.clear();
-    ces_.drain([](uint32_t, bool) {}, [&](uint32_t pe) {
-        if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
-    });
+    ces_.drain([](uint32_t, bool) {},
+               [&](uint32_t pe) {
+                   if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
+               });
 }
 
 Status Machine::run(const Limits& limits, const std::function<bool()>& interrupted) {
@@ -99,7 +104,6 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     core_->horizon = stop;
     const uint64_t first_event = events();
     Status status = Status::kFinished;
-    Cycle last = cycle_ - 1;
     for (uint32_t turn = 1;; ++turn) {
         const Cycle t = std::min(routers_.next(), ces_.next());
         if (const auto& f = fault(); f && t > f->cycle) {
@@ -111,11 +115,11 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             break;
         }
         if (t >= stop) {
-            if (status != Status::kInterrupted && status != Status::kLimit) status = pauses ? Status::kPaused : Status::kLimit;
+            if (status != Status::kInterrupted && status != Status::kLimit)
+                status = pauses ? Status::kPaused : Status::kLimit;
             break;
         }
         step_cycle(t);
-        last = t;
         if (status != Status::kFinished) continue;  // coming to rest: see below
         bool end_now = false;
         if (limits.max_events > 0 && events() - first_event >= static_cast<uint64_t>(limits.max_events)) {
@@ -151,10 +155,10 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
         cycle_ = std::max({cycle_, core_->end, fabric_->last_activity + 1});
     for (Pe& p : pes_) core_->account(p, cycle_);
     if (status == Status::kFinished || status == Status::kStuck) {
-        const Cycle now = std::max(cycle_, last + 1);
-        routers_.advance(now);
-        ces_.advance(now);
-        cycle_ = std::max(cycle_, core_->end);
+        // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.
+        routers_.advance(cycle_);
+        ces_.advance(cycle_);
+        for (Pe& p : pes_) p.last_step = std::min(p.last_step, cycle_ - 1);
     }
     return status;
 }
@@ -162,7 +166,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
 bool Machine::quiescent_is_stuck() const {
     if (core_->open_launches > 0) return true;
     for (const Pe& p : pes_) {
-        if (p.in_task) return true;
+        if (p.in_task && !(p.main_op_live() && core_->is_daemon(*p.op(kMainThread)))) return true;
         for (uint32_t rest = p.live_uts; rest; rest &= rest - 1)
             if (!core_->is_daemon(*p.op(std::countr_zero(rest)))) return true;
     }

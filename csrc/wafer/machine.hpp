@@ -29,13 +29,16 @@ struct Limits {
 // One thing that waits when a run is stuck; docs/semantics.md section 7.
 struct WaitReport {
     PeCoord pe;
-    std::string thread;  // "main", "microthread 3", "task 8"
-    std::string reason;  // "input", "output", "queue", "fifo", "microthread", "blocked", "never activated", "done"
+    std::string thread;  // "main", "microthread 3", "task 8", "launch"
+    std::string reason;  // what it lacks: "input", "output", "fifo empty", "fifo full", "resource", "blocked", ...
+    std::string kind;    // why it lacks that, in two words: "missing sender", "switch position", ...; "" unknown
     std::string what;    // vector op or instruction
     int line = -1, color = -1, queue = -1, task = -1;
+    int function = -1;  // launched function, where there is no task
     int64_t done = 0, length = 0, fill = 0;
-    std::vector<PeCoord> waits_for;          // PEs whose action would help
-    std::vector<std::string> places;         // where wavelets stand, in words
+    std::vector<PeCoord> waits_for;   // PEs whose action would help
+    std::vector<PeCoord> blocked_on;  // those of them that wait themselves and would go on from there
+    std::vector<std::string> places;  // where wavelets stand and what PEs do, in words
 };
 
 struct Leftover {
@@ -78,8 +81,23 @@ class Machine {
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
+    Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
+
+    // report.cpp
+    struct Stand;
+    WaitReport describe_op(Pe& p, int thread);
+    WaitReport describe_main(Pe& p);
+    WaitReport describe_blocked(Pe& p, int task);
+    WaitReport describe_open_launch(Pe& p);
     void trace_forward(uint32_t pe, int color, WaitReport& report);
+    void judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report);
+    void judge_full_queue(uint32_t pe, int queue, WaitReport& report);
     void trace_backward(uint32_t pe, int color, WaitReport& report);
+    bool judge_standing(const ColorState& cs, WaitReport& report);
+    bool can_send(uint32_t pe, int color);
+    bool goes_on(uint32_t pe, int color, bool sends);
+    std::string state_of(uint32_t pe);
+    void note(WaitReport& report, const char* kind, uint32_t pe, std::string place);
 
     Arch arch_;
     Program program_;
@@ -91,6 +109,7 @@ class Machine {
     std::vector<Pe> pes_;
     Cycle cycle_ = 0;
     std::optional<RunFault> no_fault_;
+    int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };
 
 }  // namespace wafersim

@@ -27,7 +27,9 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
             if source.kind == DsdKind.FIFO and source.fifo.pushed == source.fifo.popped:
                 return INPUT, 0, op
         return BEAT, 1, op
-    if t < pe.next_issue or pe.reg_ready[op.ins[CodeCol.AUX]] > t:
+    if t < pe.next_issue:
+        return PACE, 0, op
+    if pe.reg_ready[op.ins[CodeCol.AUX]] > t:
         return STALL_PIPELINE + 100, 0, None
     dst = op.dst
     if dst is not None:

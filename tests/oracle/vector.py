@@ -47,13 +47,14 @@ BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
 class Operand:
     """An operand as read at the start of the op."""
 
-    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "value")
+    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "half", "kind", "queue", "reg", "value")
 
     def __init__(self, kind: int, nbytes: int) -> None:
         self.kind, self.bytes = kind, nbytes
         self.desc: list[int] = []
         self.dsr: Dsr | None = None
         self.fifo: MemoryFifo | None = None
+        self.half: int | None = None  # the second half of a packed wavelet, not yet used
         self.queue = self.reg = self.address = self.value = 0
 
     def length(self) -> int | None:
@@ -139,6 +140,7 @@ class VecOp:
             dst is not None and dst.kind == FABOUT and bool(dst.desc[DsdCol.ADVANCE_SWITCH])
         )
         self.elements = self.beats = self.carry = 0
+        self.pending: list[int] = []  # the first half of a packed wavelet to be
         self.first_beat = -1
         self.next_beat = 0
         self.complete = False
@@ -287,7 +289,7 @@ def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     pe.clash_counted = False
-    pe.events[Event.INSTRUCTIONS] += 1
+    pe.events[Event.INSTRUCTIONS] += op.is_async  # a start takes no slot, a launch does
     pe.events[Event.VECTOR_OPS] += 1
     for key in op.claim_keys():
         pe.claims[key] = op
@@ -330,10 +332,10 @@ def control_source(pe: Pe, op: VecOp, t: int) -> Operand | None:
 
 def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
     """What the op can do in cycle t, and with how many elements."""
-    if op.complete:
-        return COMPLETING, 0
     if t < op.next_beat:
         return PACE, 0
+    if op.complete:
+        return COMPLETING, 0
     dst = op.dst
     empty = [o.fifo for o in op.fifos if o.fifo.pushed == o.fifo.popped]
     full = None
@@ -362,6 +364,8 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
             need = 2 if op.length is None or op.length - op.elements >= 3 else 1
         elif op.simd == SIMD_32_OR_64:
             cap = 4 if have >= 2 else 2
+        if source.half is not None:
+            need, cap = 0, 1
         enough = enough and have >= need
         n = min(n, cap)
     if not enough:
@@ -415,9 +419,22 @@ class Reader:
     def __init__(self, machine: Machine, pe: Pe, op: VecOp, source: Operand, n: int) -> None:
         self.machine, self.pe, self.op, self.source = machine, pe, op, source
         self.packed = source.bytes == 2 and op.simd != OFF
+        self.elements: list[int] = []
+        self.index = 0
         if source.kind == FABIN:
-            count = (n + 1) // 2 if self.packed else n
-            self.words = [pop_wavelet(pe, source.queue)[0] for _ in range(count)]
+            self._take(pe, n)
+
+    def _take(self, pe: Pe, n: int) -> None:
+        """Pop what the beat needs; the unused half of a packed wavelet stays with the op."""
+        source = self.source
+        if source.half is not None:
+            self.elements, source.half = [source.half], None
+        while len(self.elements) < n:
+            word = pop_wavelet(pe, source.queue)[0]
+            self.index = word >> 16
+            self.elements += [word & 0xFFFF, word >> 16] if self.packed else [word]
+        if len(self.elements) > n:
+            source.half = self.elements.pop()
 
     def read(self, j: int) -> int:
         s, pe = self.source, self.pe
@@ -425,8 +442,7 @@ class Reader:
         if s.kind == MEM:
             return load(pe, s.element_address(self.op.elements + j), s.bytes)
         if s.kind == FABIN:
-            word = self.words[j // 2] >> 16 * (j % 2) if self.packed else self.words[j]
-            return word & mask
+            return self.elements[j] & mask
         if s.kind == FIFO:
             return fifo_pop(self.machine, pe, s.fifo)
         if s.kind == REG:
@@ -518,8 +534,7 @@ def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
         return
     base, conflict = beat_cost(machine, pe, op)
     readers = [Reader(machine, pe, op, s, n) for s in op.sources]
-    words = [r.words[0] for r in readers if r.source.kind == FABIN]
-    index = words[0] >> 16 if words else 0
+    index = next((r.index for r in readers if r.source.kind == FABIN), 0)
     out = []
     for j in range(n):
         values = [r.read(j) for r in readers]
@@ -535,10 +550,24 @@ def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
     op.elements += n
     pe.events[Event.VECTOR_ELEMENTS] += n
     if op.to_fabric:
-        packed = op.dst.bytes == 2 and op.simd != OFF
-        high = (out[1] if len(out) > 1 else 0) if packed else op.index if op.dst.bytes == 2 else 0
-        send(machine, pe, op, out[0] | high << 16, op.elements == op.length, t)
+        _send_elements(machine, pe, op, out, t)
     _after_beat(machine, pe, op, base, conflict, t)
+
+
+def _send_elements(machine: Machine, pe: Pe, op: VecOp, out: list[int], t: int) -> None:
+    """A beat's elements go to the fabric; packed ones wait for their partner, but for the last."""
+    last = op.elements == op.length
+    if op.dst.bytes == 4 or op.simd == OFF:
+        send(machine, pe, op, out[0] | (op.index << 16 if op.dst.bytes == 2 else 0), last, t)
+        return
+    out = op.pending + out
+    op.pending = out[2:] if len(out) > 2 else []
+    if len(out) >= 2:
+        send(machine, pe, op, out[0] | out[1] << 16, last and not op.pending, t)
+    elif last:
+        send(machine, pe, op, out[0], True, t)
+    else:
+        op.pending = out
 
 
 def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
@@ -620,12 +649,12 @@ def take_effect(machine: Machine, pe: Pe, op: VecOp) -> None:
 
 
 def zero_length(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
-    """An op of length 0 takes one issue slot and is complete."""
+    """An op of length 0 takes one issue slot like an instruction, and is complete."""
     begin(machine, pe, op, t)
+    pe.events[Event.INSTRUCTIONS] += not op.is_async
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    if op.is_async:
-        pe.next_issue = pe.next_vector = t + 1
     finish(machine, pe, op, t, 1, True)
+    pe.next_issue = pe.next_vector = t + 1
 
 
 assert int(VOp.add16) == 0

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError
+from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
+from wafersim.simulate.footprint import check_memory
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 
@@ -59,6 +60,7 @@ class Simulator:
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
         self.seed = _checked_int("seed", seed, 0, (1 << 63) - 1)
         program.check(self.arch)
+        check_memory(program)
         tables = program.tables
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
@@ -167,6 +169,10 @@ class Simulator:
             code = self._machine.run(*limits, progress)
         except KeyboardInterrupt:
             code = 3
+        except RuntimeError as error:
+            if "another thread" in str(error):
+                raise SimulationError(f"this simulator runs in another thread: {error}") from None
+            raise
         self._wall_s += time.perf_counter() - began
         status = _STATUS.get(int(code))
         if status is None:
@@ -224,7 +230,7 @@ class Simulator:
             "warnings": self._warnings(status),
         }
         if status == "stuck":
-            info["waits"] = stuck.describe(machine.waits(), meta)
+            info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
         if status == "fault":
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)

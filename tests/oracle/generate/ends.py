@@ -65,7 +65,7 @@ def simd_setting(pe: PeGen, width: str, control: bool = False) -> dict[str, int]
 
 def packed_length(pe: PeGen, wavelets: int, width: str, beat: int) -> int:
     """Elements that fill or use up so many wavelets."""
-    if width != PACKED or beat == 1:
+    if width != PACKED:
         return wavelets
     return max(1, 2 * wavelets - pe.rng.choice((0, 0, 1)))
 

@@ -8,8 +8,7 @@ from ..asm import Label
 from ..formats import FLOATS
 from .context import PeGen, random_bits
 
-INTEGER = [t for t in Type if int(t) not in FLOATS]
-FLOAT = [t for t in Type if int(t) in FLOATS]
+TYPES = [t for t in Type if t != Type.CB16]  # the engine refuses cb16
 BINARY_INT = [Op(n) for n in range(Op.ADD, Op.NEG)]
 BINARY_FLOAT = [Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.REM, Op.MIN, Op.MAX]
 COMPARE = [Op(n) for n in range(Op.EQ, Op.SELECT)]
@@ -19,7 +18,7 @@ UNARY_INT = [Op.NEG, Op.NOT, Op.ABS, Op.CLZ, Op.CTZ, Op.POPCNT]
 def arithmetic(pe: PeGen, count: int, type_: Type | None = None) -> None:
     """Random typed operations, their results kept."""
     rng = pe.rng
-    type_ = type_ if type_ is not None else rng.choice(list(Type))
+    type_ = type_ if type_ is not None else rng.choice(TYPES)
     is_float = int(type_) in FLOATS
     pe.program.features.add("scalar " + ("float" if is_float else "integer"))
     regs = rng.sample(pe.regs, 4)
@@ -59,7 +58,7 @@ def _other(pe: PeGen, type_: Type, dst: int, a: int, b: int, c: int) -> None:
     elif which == "mov":
         pe.emit(Op.MOV, type=type_, dst=dst, a=a)
     elif which == "cvt":
-        other = rng.choice(list(Type))
+        other = rng.choice(TYPES)
         pe.emit(Op.CVT, type=other, dst=dst, a=a, imm=type_)
         pe.keep(dst, int(other))
         pe.emit(Op.CVT, type=type_, dst=dst, a=dst, imm=other)
