@@ -76,10 +76,9 @@ class AllReduce(Kernel):
             if arch.generation == 2
             else None
         )
-        return KernelRun(
-            layout.build(), setup, [Launch("main")], check, metrics, formula,
-            validity=Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if arch.generation == 2 else Validity(),
-        )  # fmt: skip
+        known = arch.generation == 2
+        validity = Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if known else Validity()
+        return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, formula, validity=validity)
 
 
 def _column_axis(layout: Layout, height: int, words: int, algorithm: str) -> Axis:

@@ -5,8 +5,9 @@ Both are the algorithms of "Near-Optimal Wafer-Scale Reduce" (HPDC 2024), where 
 *Chain*: PE i adds what arrives from PE i + 1 to its own words and passes the sums on, word by word, in one
 vector op with a fabric source and a fabric destination.  Neighbours use two colors in turn.
 
-*Star*: every PE sends its own words towards the root on one color.  Its route first takes the ramp, and with the
-last word the switch advances to take what comes from farther out; so the words arrive in the order of the PEs.
+*Star*: every PE sends its own words towards the root on one color.  Its route first takes the ramp, and with
+the last word the switch advances to take what comes from farther out; so the words arrive in the order of the
+PEs.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ class Axis:
     def add_routes(self, layout: Layout, along_x: bool, across: int) -> None:
         """Routes of the axis for ``across`` parallel rows (or the first column only, if 1)."""
         for index in range(self.pes):
-            place = {"x": index, "y": 0, "width": 1, "height": across}
+            place: dict[str, Any] = {"x": index, "y": 0, "width": 1, "height": across}
             if not along_x:
                 place = {"x": 0, "y": index, "width": across, "height": 1}
             self._route_pe(layout, index, place)
 
-    def _route_pe(self, layout: Layout, index: int, place: dict[str, int]) -> None:
+    def _route_pe(self, layout: Layout, index: int, place: dict[str, Any]) -> None:
         if self.algorithm == "star":
             color = self.colors[0]
             if index == 0:

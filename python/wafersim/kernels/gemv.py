@@ -1,8 +1,8 @@
 """Matrix-vector product y = A x: x goes down the columns, partial sums go along the rows to the first PE.
 
-PE (px, py) holds a ``rows`` x ``cols`` tile of A, column-major, as in the vendor's tutorials.  The PEs of row 0 hold x
-and multicast it down their column; every PE runs one vector multiply-add per column of its tile; the rows reduce
-their partial sums by a chain into their first PE.
+PE (px, py) holds a ``rows`` x ``cols`` tile of A, column-major, as in the vendor's tutorials.  The PEs of row
+0 hold x and multicast it down their column; every PE runs one vector multiply-add per column of its tile; the
+rows reduce their partial sums by a chain into their first PE.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Gemv(Kernel):
     """``rows`` x ``cols`` float32 tile per PE."""
 
     name: ClassVar[str] = "gemv"
-    description: ClassVar[str] = "float32 matrix-vector product: column broadcast, local multiply-adds, row reduce"
+    description: ClassVar[str] = (
+        "float32 matrix-vector product: column broadcast, local multiply-adds, row reduce"
+    )
     default_grid: ClassVar[tuple[int, int]] = (4, 4)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
         Parameter("rows", int, 16, "rows of a PE's tile", minimum=1, maximum=1024),
@@ -65,9 +67,7 @@ def _column_routes(layout: Layout, color: Any, width: int, height: int) -> None:
     layout.route(color, x=0, y=height - 1, width=width, height=1, rx="NORTH", tx="RAMP")
 
 
-def _tile(
-    layout: Layout, key: tuple[str, bool], rows: int, cols: int, axis: Any, x: int, vector: Any
-) -> Any:
+def _tile(layout: Layout, key: tuple[str, bool], rows: int, cols: int, axis: Any, x: int, vector: Any) -> Any:
     kind, top = key
     pe = layout.tile(f"{kind}_{'top' if top else 'below'}")
     y = pe.array("y", "f32", rows, align=16, export=True)

@@ -1,4 +1,5 @@
-"""The cases of the micro-benchmarks that need no rate: scalar instructions, and single vector ops cycle by cycle.
+"""The cases of the micro-benchmarks that need no rate: scalar instructions, and single vector ops cycle by
+cycle.
 
 Each measures a stretch of code between two stamps and takes out what an empty stretch costs.
 """
@@ -31,7 +32,8 @@ class ScalarCase:
     emit : callable
         ``emit(bench)`` writes it.
     cycles : callable
-        ``cycles(window, arch)`` gives the published quantity from the window (stamp to stamp, empty stretch out).
+        ``cycles(window, arch)`` gives the published quantity from the window (stamp to stamp, empty stretch
+        out).
     """
 
     code: str

@@ -193,7 +193,9 @@ def _run(arch: Arch, bench: _Bench, layout: Layout, arrays: dict[str, Any]) -> K
             }
             for name in dict.fromkeys(spec.operands)
         ]
-        figures["code"] = f"{REPEATS} x {spec.ops[bench.dtype]}: {spec.code}, descriptors loaded before each op"
+        figures["code"] = (
+            f"{REPEATS} x {spec.ops[bench.dtype]}: {spec.code}, descriptors loaded before each op"
+        )
         return figures
 
     return KernelRun(program, setup, [Launch("main")], check, metrics)

@@ -1,7 +1,7 @@
 """Micro-benchmarks on one PE: rates and set-up costs of vector ops, and costs of scalar code.
 
-A vector case runs a loop of equal ops at two lengths; the slope between them is the rate, the rest the set-up.  It
-names its operands with addresses and strides and its code, because rates depend on them.
+A vector case runs a loop of equal ops at two lengths; the slope between them is the rate, the rest the
+set-up.  It names its operands with addresses and strides and its code, because rates depend on them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Microbench(Kernel):
             raise ConfigError(f"microbench: phase={params['phase']} is odd; elements are 2 or 4 bytes wide")
         if dtype not in VECTOR_CASES[case].ops:
             allowed = ", ".join(VECTOR_CASES[case].ops)
-            raise ConfigError(f"microbench: case={case} with dtype={dtype} is no vector op; allowed: {allowed}")
+            raise ConfigError(
+                f"microbench: case={case} with dtype={dtype} is no vector op; allowed: {allowed}"
+            )
         run = build_vector(arch, case, dtype, length, int(params["phase"]), int(params["stride"]))
         run.validity = _validity(arch, case, dtype, scalar=False)
         return run

@@ -100,7 +100,7 @@ def _tile(layout: Layout, axis: Axis, index: int, kind: str) -> Any:
 
 
 def compare_sum(found: Any, exact: Any, terms: int) -> tuple[float, bool]:
-    """Largest difference of f32 sums of ``terms`` standard-normal values from the exact sums, and whether it is rounding."""
+    """Largest error of float32 sums of ``terms`` values, and whether rounding explains it."""
     error = float(np.max(np.abs(found.astype(np.float64) - exact)))
     scale = float(np.max(np.abs(exact))) + terms**0.5
     return error, error <= terms * scale * float(np.finfo(np.float32).eps)
