@@ -159,7 +159,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
         case Source::kReg:
             return static_cast<uint32_t>(p.regs[static_cast<size_t>(o.reg)]);
         case Source::kPtr:
-            return read_sram(p, static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]), 4);
+            return read_sram(p, o.addr, 4);
         case Source::kImm:
             return o.imm;
         default:
@@ -184,7 +184,7 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
             p.reg_ready[static_cast<size_t>(o.reg)] = t;
             break;
         case Source::kPtr:
-            write_sram(p, static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]), bytes, value);
+            write_sram(p, o.addr, bytes, value);
             break;
         default:
             break;
@@ -193,10 +193,11 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
 
 int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     auto busy = [&](int cycles) {
-        const Counter kind = op.dst.kind == Source::kFabout ? Counter::kBusySend
-                             : op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin
-                                 ? Counter::kBusyReceive
-                                 : Counter::kBusyVector;
+        const bool map = op.op == Op::kMap;  // its read and write beats are judged apart
+        const bool sends = op.dst.kind == Source::kFabout && (!map || op.map_phase == 2);
+        const bool receives = (op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin) &&
+                              (!map || op.map_phase == 0);
+        const Counter kind = sends ? Counter::kBusySend : receives ? Counter::kBusyReceive : Counter::kBusyVector;
         p.counters[static_cast<size_t>(kind)] += cycles;
         p.tail_kind = static_cast<int>(kind);
     };
@@ -328,8 +329,7 @@ bool Core::bulk_beats(Pe& p, LiveOp& op, Cycle limit) {
     while (op.live) {
         const Cycle at = std::max(op.next_beat, p.slot_free);
         if (at >= limit) return false;
-        p.plan_before = p.plan_after = static_cast<int>(Counter::kStallPace);
-        account(p, at);
+        book(p, Counter::kStallPace, at);
         const Beat beat = check_beat(p, op, at, true);
         p.last_issue = op.last_issue = at;
         const int cost = issue_beat(p, op, beat, at);
