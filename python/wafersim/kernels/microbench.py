@@ -63,9 +63,14 @@ class Microbench(Kernel):
         return run
 
 
+def published_rows(arch: str, case: str, dtype: str) -> str:
+    """Id of the published row of a vector case on a profile; empty if there is none."""
+    silicon, simulator = _ROWS.get((case, dtype), ("", ""))
+    return {"wse3": silicon, "wse3-sdk": simulator}.get(arch, "")
+
+
 def _validity(arch: Arch, case: str, dtype: str, scalar: bool) -> Validity:
     if scalar:
         return Validity("validated", ("FABM-029",)) if arch.name == "wse3-sdk" else Validity()
-    rows = _ROWS.get((case, dtype), ("", ""))
-    row = {"wse3": rows[0], "wse3-sdk": rows[1]}.get(arch.name, "")
+    row = published_rows(arch.name, case, dtype)
     return Validity("validated", (row,)) if row else Validity()
