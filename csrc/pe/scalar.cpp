@@ -86,7 +86,7 @@ Core::Decoded Core::decode(const Instr& in) const {
         default:
             if (op <= 31 || in.op == Op::kBz || in.op == Op::kBnz || in.op == Op::kAssert || op >= 70) reg(in.a);
             if (op >= 3 && op <= 27 && !has(in, CodeFlag::kBImm)) {
-                const bool two = (op >= 3 && op <= 13) || (op >= 18 && op <= 23);
+                const bool two = (op >= 3 && op <= 14) || (op >= 18 && op <= 23);
                 if (two) reg(in.b);
             }
             break;
