@@ -6,6 +6,16 @@
 #include <cstring>
 
 namespace wafersim {
+namespace {
+
+// Cycles that all main threads together may be ahead of the others: what one cycle can cost at most, and what is to be
+// made up for when a run ends between two cycles. About 0.05 s of work.
+constexpr int64_t kRunAheadOfAll = 4000000;
+constexpr Cycle kRunAhead = 512;  // more saves nothing
+constexpr auto kPollInterval = std::chrono::milliseconds(30);
+constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
+
+}  // namespace
 
 Machine::Machine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, uint64_t seed)
     : arch_(arch, vops),
@@ -39,6 +49,7 @@ Machine::Machine(const Tables& tables, std::span<const int64_t> arch, std::span<
         Pe& pe = pes_[next - 1];
         if (pe.active) ces_.wake(pe.id, 0);
     }
+    core_->ahead = std::clamp<Cycle>(kRunAheadOfAll / static_cast<int64_t>(count + 1), 2, kRunAhead);
 }
 
 Pe* Machine::pe(int x, int y) {
@@ -103,6 +114,9 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     if (limits.pause_at >= 0 && limits.pause_at <= stop) stop = limits.pause_at, pauses = true;
     core_->horizon = stop;
     const uint64_t first_event = events();
+    uint64_t polled_events = first_event;
+    if (!paused_) began_ = cycle_;
+    paused_ = false;
     Status status = Status::kFinished;
     for (uint32_t turn = 1;; ++turn) {
         const Cycle t = std::min(routers_.next(), ces_.next());
@@ -126,13 +140,14 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             status = Status::kLimit;
             end_now = true;
         }
-        if ((turn & 63) == 0) {
+        if ((turn & 63) == 0 || events() - polled_events >= kPollEvents) {
+            polled_events = events();
             const auto now = Clock::now();
             if (limits.max_seconds > 0 && std::chrono::duration<double>(now - began).count() > limits.max_seconds) {
                 status = Status::kLimit;
                 end_now = true;
             }
-            if (interrupted && now - polled > std::chrono::milliseconds(50)) {
+            if (interrupted && now - polled > kPollInterval) {
                 polled = now;
                 if (interrupted()) {
                     status = Status::kInterrupted;
@@ -152,7 +167,8 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     else if (status == Status::kFault)
         cycle_ = std::max(cycle_, fault()->cycle + 1);
     else
-        cycle_ = std::max({cycle_, core_->end, fabric_->last_activity + 1});
+        take_back(std::max({began_, core_->end, fabric_->last_activity + 1}));
+    paused_ = status == Status::kPaused;
     for (Pe& p : pes_) core_->account(p, cycle_);
     if (status == Status::kFinished || status == Status::kStuck) {
         // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.
@@ -161,6 +177,16 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
         for (Pe& p : pes_) p.last_step = std::min(p.last_step, cycle_ - 1);
     }
     return status;
+}
+
+// A run ends with its last activity, even if it was paused after that: the cycles up to the pause were accounted.
+void Machine::take_back(Cycle end) {
+    for (Pe& p : pes_) {
+        if (p.accounted <= end) continue;
+        p.counters[static_cast<size_t>(p.plan_after)] -= p.accounted - end;
+        p.accounted = end;
+    }
+    cycle_ = end;
 }
 
 bool Machine::quiescent_is_stuck() const {

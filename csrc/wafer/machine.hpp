@@ -80,6 +80,7 @@ class Machine {
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
+    void take_back(Cycle end);
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
     Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
 
@@ -108,6 +109,8 @@ class Machine {
     std::vector<int32_t> pe_index_;
     std::vector<Pe> pes_;
     Cycle cycle_ = 0;
+    Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
+    bool paused_ = false;  // the last run() ended with a pause
     std::optional<RunFault> no_fault_;
     int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };
