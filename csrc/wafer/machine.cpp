@@ -9,10 +9,10 @@ namespace wafersim {
 namespace {
 
 // Cycles that all main threads together may be ahead of the others: what one cycle can cost at most, and what is to be
-// made up for when a run ends between two cycles. About 0.05 s of work.
-constexpr int64_t kRunAheadOfAll = 4000000;
+// made up for when a run ends between two cycles. About 0.02 s of work.
+constexpr int64_t kRunAheadOfAll = 2000000;
 constexpr Cycle kRunAhead = 512;  // more saves nothing
-constexpr auto kPollInterval = std::chrono::milliseconds(30);
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
 constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
 
 }  // namespace
@@ -120,17 +120,16 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     Status status = Status::kFinished;
     for (uint32_t turn = 1;; ++turn) {
         const Cycle t = std::min(routers_.next(), ces_.next());
-        if (const auto& f = fault(); f && t > f->cycle) {
+        if (const auto& f = fault(); f && status != Status::kFault && std::min(t, stop) > f->cycle) {
             status = Status::kFault;
-            break;
+            stop = core_->horizon = std::min(stop, place_of_rest(f->cycle + 1));
         }
         if (t >= kForever) {
-            status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
+            if (status == Status::kFinished) status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
             break;
         }
         if (t >= stop) {
-            if (status != Status::kInterrupted && status != Status::kLimit)
-                status = pauses ? Status::kPaused : Status::kLimit;
+            if (status == Status::kFinished) status = pauses ? Status::kPaused : Status::kLimit;
             break;
         }
         step_cycle(t);
@@ -155,17 +154,10 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
                 }
             }
         }
-        if (end_now) {
-            // Main threads may have run ahead by a few hundred cycles: stop where all of them are.
-            Cycle rest = t + 1;
-            for (const Pe& p : pes_) rest = std::max(rest, p.accounted);
-            stop = core_->horizon = std::min(stop, rest);
-        }
+        if (end_now) stop = core_->horizon = std::min(stop, place_of_rest(t + 1));
     }
-    if (status == Status::kPaused || status == Status::kLimit || status == Status::kInterrupted)
+    if (status != Status::kFinished && status != Status::kStuck)
         cycle_ = std::max(cycle_, stop);
-    else if (status == Status::kFault)
-        cycle_ = std::max(cycle_, fault()->cycle + 1);
     else
         take_back(std::max({began_, core_->end, fabric_->last_activity + 1}));
     paused_ = status == Status::kPaused;
@@ -177,6 +169,12 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
         for (Pe& p : pes_) p.last_step = std::min(p.last_step, cycle_ - 1);
     }
     return status;
+}
+
+// First cycle from `earliest` on that no main thread has run past: those that lag behind are to come there.
+Cycle Machine::place_of_rest(Cycle earliest) const {
+    for (const Pe& p : pes_) earliest = std::max(earliest, p.accounted);
+    return earliest;
 }
 
 // A run ends with its last activity, even if it was paused after that: the cycles up to the pause were accounted.

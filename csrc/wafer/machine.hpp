@@ -80,6 +80,7 @@ class Machine {
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
+    Cycle place_of_rest(Cycle earliest) const;
     void take_back(Cycle end);
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
     Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
