@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from small_programs import CASES, same, snapshot
-
 import wafersim as ws
+from small_programs import CASES, same, snapshot
 
 
 def streams():

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stuck_programs
-from small_programs import CASES, same, snapshot
 
 import wafersim as ws
+from small_programs import CASES, same, snapshot
 
 HERE = Path(__file__).parent
 CONTROL_BACK_S = 0.2
-TRIES = 3
+TRIES = 5
 
 
 def undisturbed(name):
@@ -128,6 +128,33 @@ def test_a_paused_stuck_run_gets_stuck_at_the_same_cycle_with_the_same_words():
             assert record.status == "stuck"
             messages.append(str(record.info["waits"]))
         assert len(set(messages)) == 1
+
+
+def test_the_counts_of_a_fault_add_up_though_another_pe_had_run_ahead():
+    lay = ws.Layout(2, 1, name="fault")
+    bad, busy = lay.tile("bad"), lay.tile("busy")
+    lay.place(bad)
+    lay.place(busy, x=1)
+    with bad.function("main"):
+        address = bad.let("u16", 60001)
+        with bad.for_range(20):
+            address += 2
+        bad.load_at("u16", address)
+    with busy.function("main"):
+        total = busy.let("u16", 1)
+        with busy.for_range(200):
+            total += 3
+    cycles = []
+    for run_ahead in (True, False):
+        sim = ws.Simulator(lay.build())
+        sim._machine.set_run_ahead(run_ahead)
+        sim.launch("main")
+        with pytest.raises(ws.FaultError) as caught:
+            sim.run()
+        assert_adds_up(sim)
+        assert caught.value.record.cycles > caught.value.fault["cycle"]
+        cycles.append(caught.value.fault["cycle"])
+    assert cycles[0] == cycles[1]
 
 
 # --- limits -------------------------------------------------------------------------------------------------
