@@ -40,7 +40,7 @@ inline uint32_t f64_to_narrow(double value) {
     const uint32_t sign = static_cast<uint32_t>(raw >> 63) << (exp_bits + man_bits);
     const int exponent = static_cast<int>(raw >> 52 & 0x7ff);
     uint64_t mantissa = raw & ((UINT64_C(1) << 52) - 1);
-    if (exponent == 0x7ff) return mantissa ? (sign | inf | (1u << (man_bits - 1))) : (sign | inf);
+    if (exponent == 0x7ff) return mantissa ? (inf | 1u << (man_bits - 1)) : (sign | inf);  // one NaN, positive
     if (exponent == 0) return sign;  // below the smallest subnormal of every narrow format
     mantissa |= UINT64_C(1) << 52;
     int e = exponent - 1023 + bias;  // biased exponent in the narrow format

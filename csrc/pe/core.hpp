@@ -81,6 +81,8 @@ class Core {
     void issue(Pe& p, Cycle t);
     void run_main_ahead(Pe& p, Cycle t);
     void plan(Pe& p, Cycle t);
+    void plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const;
+    void book(Pe& p, Counter kind, Cycle until) const;
     MainStatus main_status(Pe& p, Cycle t);
     void activate(Pe& p, int id) const;
     void set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const;
@@ -108,6 +110,7 @@ class Core {
     Operand make_operand(Pe& p, const Instr& in, int32_t encoded) const;
     Settings effective_settings(const Pe& p, const Instr& in) const;
     int microthread_of(const Pe& p, const Instr& in, const Settings& set) const;
+    int queue_priority(const Pe& p, const LiveOp& op) const;
     const Dsd* dsr_of(const Pe& p, int32_t encoded) const;
     int64_t operand_length(const Pe& p, const Dsd& d, bool is_source) const;
     int64_t vector_length(const Pe& p, const Instr& in) const;
@@ -115,6 +118,7 @@ class Core {
     Beat check_beat(Pe& p, LiveOp& op, Cycle t, bool arm);
     int issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t);  // returns cycles taken
     bool bulk_beats(Pe& p, LiveOp& op, Cycle limit);
+    bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
     void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);

@@ -200,6 +200,7 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
         case Op::kRandom:
             result = next_random(p) & 0xffff;
             cost = ArchInt::kCostRandom;
+            latency = arch_.value(ArchInt::kCostRandom);
             break;
         case Op::kPerfGet:
             result =
@@ -240,6 +241,7 @@ bool Core::exec_free(Pe& p, const Instr& in, Cycle t) {
         p.dead = true;
         return false;
     }
+    ++p.count(Event::kInstructions);
     ++p.pc;
     return true;
 }

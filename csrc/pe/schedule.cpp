@@ -14,12 +14,29 @@ void Core::fail(const Pe& p, Cycle t, std::string message, int color, int line) 
     fault = RunFault{std::move(message), at, color, line, t};
 }
 
+// Books the cycles up to `until` as planned; before the first plan a PE is idle.
 void Core::account(Pe& p, Cycle until) const {
-    if (until <= p.accounted) return;
-    const Cycle middle = std::clamp(p.plan_until, p.accounted, until);
-    p.counters[static_cast<size_t>(p.plan_before)] += middle - p.accounted;
-    p.counters[static_cast<size_t>(p.plan_after)] += until - middle;
+    Counter kind = Counter::kIdle;
+    for (const Pe::Stretch& stretch : p.plan) {
+        if (stretch.start >= until) break;
+        if (stretch.start > p.accounted) book(p, kind, stretch.start);
+        kind = stretch.kind;
+    }
+    if (until > p.accounted) book(p, kind, until);
+}
+
+void Core::book(Pe& p, Counter kind, Cycle until) const {
+    p.counters[static_cast<size_t>(kind)] += until - p.accounted;
     p.accounted = until;
+}
+
+void Core::plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const {
+    if (p.accounted >= now)
+        p.plan.clear();
+    else
+        while (!p.plan.empty() && p.plan.back().start >= now) p.plan.pop_back();
+    if (until > now) p.plan.push_back({now, before});
+    p.plan.push_back({std::max(now, until), after});
 }
 
 void Core::teardown_due(Pe& p, Cycle when) const {
@@ -200,7 +217,7 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
         s.from =
             std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
     }
-    if (d.vector) s.from = std::max(s.from, raw_until(p, in, s.from));
+    if (d.vector && p.recent_newest + arch_.vector_raw > s.from) s.from = std::max(s.from, raw_until(p, in, s.from));
     if (s.from > t) return s;
     if (d.vector) {
         bool clash = false;
@@ -261,6 +278,7 @@ void Core::issue(Pe& p, Cycle t) {
         best_beat = beat;
     }
     if (best < 0) return;
+    account(p, t);
     if (best == kMainThread) {
         p.last_issue = t;
         if (main_beat.elements == 0) {
@@ -287,6 +305,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         if (p.main_op_live()) {
             LiveOp& op = *p.op(kMainThread);
             if (op.op != Op::kVop || op.iq_claims || op.oq_claims || op.fifo_pop || op.fifo_push) return;
+            account(p, t);
             if (!bulk_beats(p, op, limit)) return;
             continue;
         }
@@ -305,10 +324,10 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         } else if ((in.op == Op::kLoad || in.op == Op::kStore) && touches_configuration(p, in)) {
             return;
         }
-        p.plan_before = static_cast<int>(Counter::kStallPipeline);
-        p.plan_until = at;
-        account(p, at);
+        account(p, t);
+        book(p, Counter::kStallPipeline, at);
         if (d.vector) {
+            if (whole_op(p, in, at, limit)) continue;
             if (!start_op(p, in, at)) return;
             continue;
         }
@@ -323,16 +342,16 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
 
 // Classifies the cycles from now to the next event of this PE, and wakes it for every cycle in which that can change.
 void Core::plan(Pe& p, Cycle t) {
-    const Cycle now = std::max(t + 1, p.accounted);
-    p.plan_until = now;
-    p.plan_before = p.plan_after = static_cast<int>(Counter::kIdle);
+    const Cycle now = std::max(t, p.accounted);  // t itself, if nothing issued in it
+    Cycle until = now;
+    Counter before = Counter::kIdle, after = Counter::kIdle;
     bool classified = false;
     bool contended = false;
     if (p.in_task) {
         const MainStatus s = main_status(p, std::max(t, p.accounted - 1));
-        p.plan_before = static_cast<int>(s.before);
-        p.plan_after = static_cast<int>(s.ready ? s.before : s.after);
-        p.plan_until = std::max(s.from, now);
+        before = s.before;
+        after = s.ready ? s.before : s.after;
+        until = s.from;
         classified = true;
         if (s.from > t)
             ces_.wake(p.id, std::max(s.from, p.slot_free));
@@ -341,8 +360,8 @@ void Core::plan(Pe& p, Cycle t) {
     } else {
         if (p.free_at > t) {
             ces_.wake(p.id, p.free_at);
-            p.plan_before = static_cast<int>(Counter::kStallPipeline);
-            p.plan_until = std::max(p.free_at, now);
+            before = Counter::kStallPipeline;
+            until = p.free_at;
         } else {
             int task, queue;
             if (pickable(p, t + 1, task, queue, nullptr) || task == -2) ces_.wake(p.id, t + 1);
@@ -369,14 +388,13 @@ void Core::plan(Pe& p, Cycle t) {
             contended = true;
         }
     }
-    if (!classified) {
-        p.plan_after = static_cast<int>(!any     ? Counter::kIdle
-                                        : output ? Counter::kStallOutput
-                                        : input  ? Counter::kStallInput
-                                        : pace   ? Counter::kStallPace
-                                                 : Counter::kStallResource);
-        if (p.plan_until == now) p.plan_before = p.plan_after;
-    }
+    if (!classified)
+        after = !any     ? Counter::kIdle
+                : output ? Counter::kStallOutput
+                : input  ? Counter::kStallInput
+                : pace   ? Counter::kStallPace
+                         : Counter::kStallResource;
+    plan_from(p, now, before, until, after);
     if (contended || (p.slot_free > t + 1 && p.live_uts)) ces_.wake(p.id, std::max(t + 1, p.slot_free));
     for (const Completion& c : p.completions) ces_.wake(p.id, c.when);
 }
@@ -386,7 +404,6 @@ void Core::step(Pe& p, Cycle t) {
     p.last_step = t;
     if (t < p.accounted && p.completions.empty() && !p.live_uts && p.in_task) return;  // it has run ahead
     ++events;
-    account(p, t);
     if (!p.completions.empty()) {
         const size_t before = p.completions.size();
         apply_completions(p, t);

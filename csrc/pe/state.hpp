@@ -86,6 +86,12 @@ struct Pe {
     };
     std::array<Recent, 16> recent{};
     int recent_next = 0;
+    Cycle recent_newest = -1000;
+    void note_write(Cycle start, int32_t low, int32_t high) {
+        recent[static_cast<size_t>(recent_next)] = {start, low, high};
+        recent_next = (recent_next + 1) & 15;
+        recent_newest = start;
+    }
 
     std::vector<uint64_t> regs;
     std::vector<Cycle> reg_ready;
@@ -110,10 +116,14 @@ struct Pe {
     bool tsc_enabled = true;
     uint32_t random = 0xdeadbeef;
 
-    // accounting: cycles before `accounted` have a class; the plan says what the following ones are
+    // accounting: cycles before `accounted` are in the counters; `plan` says what the following ones are, so that a
+    // step in which nothing happens leaves no trace
+    struct Stretch {
+        Cycle start;
+        Counter kind;
+    };
     Cycle slot_free = 0, accounted = 0, last_step = -1;
-    int plan_before = static_cast<int>(Counter::kIdle), plan_after = static_cast<int>(Counter::kIdle);
-    Cycle plan_until = 0;
+    std::vector<Stretch> plan;
     std::array<int64_t, kNumCounters> counters{};
     std::array<int64_t, kNumEvents> events{};
     bool clash_counted = false;

@@ -159,7 +159,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
         case Source::kReg:
             return static_cast<uint32_t>(p.regs[static_cast<size_t>(o.reg)]);
         case Source::kPtr:
-            return read_sram(p, static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]), 4);
+            return read_sram(p, o.addr, 4);
         case Source::kImm:
             return o.imm;
         default:
@@ -184,7 +184,7 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
             p.reg_ready[static_cast<size_t>(o.reg)] = t;
             break;
         case Source::kPtr:
-            write_sram(p, static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]), bytes, value);
+            write_sram(p, o.addr, bytes, value);
             break;
         default:
             break;
@@ -193,10 +193,11 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
 
 int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     auto busy = [&](int cycles) {
-        const Counter kind = op.dst.kind == Source::kFabout ? Counter::kBusySend
-                             : op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin
-                                 ? Counter::kBusyReceive
-                                 : Counter::kBusyVector;
+        const bool map = op.op == Op::kMap;  // its read and write beats are judged apart
+        const bool sends = op.dst.kind == Source::kFabout && (!map || op.map_phase == 2);
+        const bool receives = (op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin) &&
+                              (!map || op.map_phase == 0);
+        const Counter kind = sends ? Counter::kBusySend : receives ? Counter::kBusyReceive : Counter::kBusyVector;
         p.counters[static_cast<size_t>(kind)] += cycles;
         p.tail_kind = static_cast<int>(kind);
     };
@@ -204,8 +205,7 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         if (op.start >= 0) return;
         op.start = t;
         if (op.synchronous && op.dst.kind == Source::kMem) {
-            p.recent[static_cast<size_t>(p.recent_next)] = {t, op.dst.low, op.dst.high};
-            p.recent_next = (p.recent_next + 1) & 15;
+            p.note_write(t, op.dst.low, op.dst.high);
         }
     };
     if (beat.elements == -2) {  // a synchronous op meets an empty or full FIFO: it ends here
@@ -326,50 +326,10 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
 
 // Beats of an op on memory alone, issued one after the other up to `limit`; true when the op is complete.
 bool Core::bulk_beats(Pe& p, LiveOp& op, Cycle limit) {
-    const VopCost& rate = arch_.vop[static_cast<int>(op.vop)];
     while (op.live) {
         const Cycle at = std::max(op.next_beat, p.slot_free);
         if (at >= limit) return false;
-        p.plan_before = p.plan_after = static_cast<int>(Counter::kStallPace);
-        account(p, at);
-        // A whole 1-D fmacs in one go: the conflict is the same in every beat when the strides agree.
-        const Operand &d = op.dst, &a = op.a, &b = op.b;
-        if (op.vop == VOp::kFmacs && op.done == 0 && op.width == 1 && d.kind == Source::kMem &&
-            a.kind == Source::kMem && b.kind == Source::kMem && d.ndim == 1 && a.ndim == 1 && b.ndim == 1 &&
-            a.step[0] == b.step[0] && d.step[0] == a.step[0] && d.base == a.base && !d.index_offset &&
-            (op.c.kind == Source::kReg || op.c.kind == Source::kImm) && (b.high <= d.low || d.high <= b.low) &&
-            a.base % 4 == 0 && b.base % 4 == 0 && a.step[0] % 4 == 0 && a.step[0] != 0) {
-            const int period = arch_.conflict_period_words;
-            const int distance = (a.base >> 2) - (b.base >> 2);
-            const int conflict =
-                ((distance % period) + period) % period == arch_.conflict_class_words ? arch_.conflict_cycles : 0;
-            const int64_t cost = op.cost + conflict, n = op.length;
-            const bool paced = static_cast<int64_t>(rate.pace_num) > cost * rate.pace_den;
-            const Cycle last = paced ? at + (n - 1) * rate.pace_num / rate.pace_den : at + (n - 1) * cost;
-            const bool uniform = paced || cost * rate.pace_den >= rate.pace_num;
-            if (uniform && last + cost <= limit) {
-                fmacs_loop(reinterpret_cast<float*>(p.sram + d.base), reinterpret_cast<const float*>(p.sram + a.base),
-                           reinterpret_cast<const float*>(p.sram + b.base), std::bit_cast<float>(fetch(p, op.c, 0)), n,
-                           d.step[0] / 4, a.step[0] / 4, b.step[0] / 4);
-                p.recent[static_cast<size_t>(p.recent_next)] = {at, d.low, d.high};
-                p.recent_next = (p.recent_next + 1) & 15;
-                op.start = at;
-                op.beats = op.done = n;
-                p.counters[static_cast<size_t>(Counter::kBusyVector)] += n * op.cost;
-                p.counters[static_cast<size_t>(Counter::kStallBank)] += n * conflict;
-                p.counters[static_cast<size_t>(Counter::kStallPace)] += last + cost - at - n * cost;
-                if (conflict) p.count(Event::kBankConflicts) += n;
-                p.count(Event::kVectorElements) += n;
-                p.count(Event::kSramReadBytes) += 8 * n;
-                p.count(Event::kSramWriteBytes) += 4 * n;
-                for (Operand* o : {&op.dst, &op.a, &op.b}) o->addr += static_cast<int32_t>(n) * o->step[0];
-                p.last_issue = op.last_issue = last;
-                p.slot_free = p.accounted = last + cost;
-                mark(last + cost);
-                finish_op(p, op, last, static_cast<int>(cost));
-                return true;
-            }
-        }
+        book(p, Counter::kStallPace, at);
         const Beat beat = check_beat(p, op, at, true);
         p.last_issue = op.last_issue = at;
         const int cost = issue_beat(p, op, beat, at);

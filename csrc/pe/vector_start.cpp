@@ -191,6 +191,7 @@ Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
         case OperandKind::kPtr:
             o.kind = Source::kPtr;
             o.reg = encoded & 0xffffff;
+            o.addr = static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]);
             return o;
         case OperandKind::kImm:
             o.kind = Source::kImm;
@@ -249,6 +250,18 @@ bool Core::settle_range(Pe& p, Operand& o, int64_t length, Cycle t, int line) {
     o.low = static_cast<int32_t>(low);
     o.high = static_cast<int32_t>(high);
     return true;
+}
+
+// Priority of the queue of the first fabric operand in the order DST, A, B.
+int Core::queue_priority(const Pe& p, const LiveOp& op) const {
+    auto of = [&](const auto& q) {
+        if (q.priority >= 0) return static_cast<int>(q.priority);
+        return static_cast<int>(q.initialised && arch_.generation == 2 ? Priority::kUtHigh : Priority::kUtLow);
+    };
+    if (op.dst.kind == Source::kFabout) return of(p.queues->oq[static_cast<size_t>(op.dst.queue)]);
+    for (const Operand* o : {&op.a, &op.b})
+        if (o->kind == Source::kFabin) return of(p.queues->iq[static_cast<size_t>(o->queue)]);
+    return static_cast<int>(Priority::kUtLow);
 }
 
 bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
@@ -314,32 +327,16 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         op.map_return = p.pc + 1;
     }
     // Claims, priority.
-    int queue_priority = -1;
     auto claim = [&](const Operand& o, bool source) {
-        if (o.kind == Source::kFabin && source) {
-            op.iq_claims |= static_cast<uint8_t>(1u << o.queue);
-            const InputQueue& q = p.queues->iq[static_cast<size_t>(o.queue)];
-            if (queue_priority < 0)
-                queue_priority = q.priority >= 0                          ? q.priority
-                                 : q.initialised && arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh)
-                                                                          : -1;
-        }
-        if (o.kind == Source::kFabout && !source) {
-            op.oq_claims |= static_cast<uint8_t>(1u << o.queue);
-            const OutputQueue& q = p.queues->oq[static_cast<size_t>(o.queue)];
-            queue_priority = q.priority >= 0                          ? q.priority
-                             : q.initialised && arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh)
-                                                                      : -1;
-        }
+        if (o.kind == Source::kFabin && source) op.iq_claims |= static_cast<uint8_t>(1u << o.queue);
+        if (o.kind == Source::kFabout && !source) op.oq_claims |= static_cast<uint8_t>(1u << o.queue);
         if (o.kind == Source::kFifo) (source ? op.fifo_pop : op.fifo_push) |= UINT64_C(1) << o.fifo;
     };
     claim(op.dst, false);
     claim(op.a, true);
     claim(op.b, true);
     claim(op.c, true);
-    op.priority = set.priority >= 0     ? set.priority
-                  : queue_priority >= 0 ? queue_priority
-                                        : static_cast<int>(Priority::kUtLow);
+    op.priority = set.priority >= 0 ? set.priority : queue_priority(p, op);
 
     // Width of a beat by rules 1-4, 6 and 8; the others depend on the moment.
     const VopCost& cost = arch_.vop[static_cast<int>(op.vop)];
