@@ -102,6 +102,12 @@ void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, 
                               " are not inside SRAM");
 }
 
+// From numpy, whose large arrays of zeros take no memory before they are written to.
+template <typename... Extent>
+py::array_t<int64_t> zeros(Extent... extent) {
+    return py::module_::import("numpy").attr("zeros")(py::make_tuple(extent...), "int64");
+}
+
 py::list wait_list(Machine& m, size_t limit) {
     py::list out;
     for (const WaitReport& r : m.waits(limit)) {
@@ -297,22 +303,22 @@ void register_machine(py::module_& m) {
         .def("counters",
              [](const PyMachine& self) {
                  const Busy busy(self);
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumCounters});
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumCounters);
                  self.machine->counters(out.mutable_data());
                  return out;
              })
         .def("events",
              [](const PyMachine& self) {
                  const Busy busy(self);
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumEvents});
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumEvents);
                  self.machine->event_counts(out.mutable_data());
                  return out;
              })
         .def("link_wavelets",
              [](const PyMachine& self) {
                  const Busy busy(self);
-                 py::array_t<int64_t> out({static_cast<int>(self.machine->program().colors.size()),
-                                           self.machine->height(), self.machine->width(), 5});
+                 auto out =
+                     zeros(self.machine->program().colors.size(), self.machine->height(), self.machine->width(), 5);
                  self.machine->link_wavelets(out.mutable_data());
                  return out;
              })

@@ -181,7 +181,8 @@ Cycle Machine::place_of_rest(Cycle earliest) const {
 void Machine::take_back(Cycle end) {
     for (Pe& p : pes_) {
         if (p.accounted <= end) continue;
-        p.counters[static_cast<size_t>(p.plan_after)] -= p.accounted - end;
+        const Counter kind = p.plan.empty() ? Counter::kIdle : p.plan.back().kind;  // nothing has changed since
+        p.counters[static_cast<size_t>(kind)] -= p.accounted - end;
         p.accounted = end;
     }
     cycle_ = end;
@@ -206,15 +207,8 @@ std::vector<Print> Machine::prints() const {
 }
 
 void Machine::counters(int64_t* out) const {
-    const size_t num_pes = pe_index_.size();
-    std::fill_n(out, num_pes * kNumCounters, INT64_C(0));
-    for (size_t id = 0; id < num_pes; ++id) {
-        int64_t* row = out + id * kNumCounters;
-        if (pe_index_[id] < 0) {
-            row[static_cast<size_t>(Counter::kIdle)] = cycle_;
-            continue;
-        }
-        const Pe& p = pes_[static_cast<size_t>(pe_index_[id])];
+    for (const Pe& p : pes_) {
+        int64_t* row = out + static_cast<size_t>(p.id) * kNumCounters;
         std::copy(p.counters.begin(), p.counters.end(), row);
         if (p.accounted > cycle_) {  // the run ended within a beat
             int64_t over = p.accounted - cycle_;
@@ -226,42 +220,36 @@ void Machine::counters(int64_t* out) const {
 }
 
 void Machine::event_counts(int64_t* out) const {
-    const size_t num_pes = pe_index_.size();
-    std::fill_n(out, num_pes * kNumEvents, INT64_C(0));
     auto put = [](int64_t* row, Event e, int64_t v) { row[static_cast<size_t>(e)] = v; };
-    for (size_t id = 0; id < num_pes; ++id) {
-        int64_t* row = out + id * kNumEvents;
-        int64_t losses = 0, pressure = 0;
-        for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id))) {
-            losses += cs->arbitration_losses;
-            pressure += cs->backpressure;
-        }
-        if (pe_index_[id] >= 0) {
-            const Pe& p = pes_[static_cast<size_t>(pe_index_[id])];
-            std::copy(p.events.begin(), p.events.end(), row);
-            int64_t iq = 0, oq = 0;
-            for (const auto& q : p.queues->iq) iq = std::max<int64_t>(iq, q.high_water);
-            for (const auto& q : p.queues->oq) oq = std::max<int64_t>(oq, q.high_water);
-            put(row, Event::kIqHighWater, iq);
-            put(row, Event::kOqHighWater, oq);
-            put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
-            put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
-        }
-        put(row, Event::kArbitrationLosses, losses);
-        put(row, Event::kBackpressure, pressure);
+    for (const Pe& p : pes_) {
+        int64_t* row = out + static_cast<size_t>(p.id) * kNumEvents;
+        std::copy(p.events.begin(), p.events.end(), row);
+        int64_t iq = 0, oq = 0;
+        for (const auto& q : p.queues->iq) iq = std::max<int64_t>(iq, q.high_water);
+        for (const auto& q : p.queues->oq) oq = std::max<int64_t>(oq, q.high_water);
+        put(row, Event::kIqHighWater, iq);
+        put(row, Event::kOqHighWater, oq);
+        put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
+        put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
+    }
+    for (const ColorState& cs : fabric_->states()) {
+        int64_t* row = out + static_cast<size_t>(cs.pe) * kNumEvents;
+        row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.arbitration_losses;
+        row[static_cast<size_t>(Event::kBackpressure)] += cs.backpressure;
     }
 }
 
 void Machine::link_wavelets(int64_t* out) const {
     const size_t num_pes = pe_index_.size();
-    std::fill_n(out, program_.colors.size() * num_pes * 5, INT64_C(0));
-    for (size_t id = 0; id < num_pes; ++id)
-        for (ColorState* cs : fabric_->colors(static_cast<uint32_t>(id))) {
-            cs->settle();
-            for (size_t k = 0; k < program_.colors.size(); ++k)
-                if (program_.colors[k] == cs->color)
-                    std::copy(cs->wavelets.begin(), cs->wavelets.end(), out + (k * num_pes + id) * 5);
-        }
+    std::array<int, kMaxColors> layer;
+    layer.fill(-1);
+    for (size_t k = 0; k < program_.colors.size(); ++k)
+        layer[static_cast<size_t>(program_.colors[k])] = static_cast<int>(k);
+    for (ColorState& cs : fabric_->states()) {
+        cs.settle();
+        if (const int k = layer[cs.color]; k >= 0)
+            std::copy(cs.wavelets.begin(), cs.wavelets.end(), out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
+    }
 }
 
 }  // namespace wafersim

@@ -70,6 +70,7 @@ class Machine {
     std::vector<Print> prints() const;
     int64_t open_launches() const { return core_->open_launches; }
 
+    // Into arrays of zeros; what has no tile or no route stays 0, so that an empty region costs nothing.
     void counters(int64_t* out) const;       // [height][width][kNumCounters]
     void event_counts(int64_t* out) const;   // [height][width][kNumEvents]
     void link_wavelets(int64_t* out) const;  // [colors][height][width][5]
