@@ -231,6 +231,7 @@ CASES: dict[str, Callable[[], ws.Simulator]] = {
     "reduce_star": _kernel("reduce", "wse2", "6x1", words=5, algorithm="star"),
     "allreduce": _kernel("allreduce", "wse2", "4x3", words=6),
     "relay": _kernel("relay", "wse3", "5x1"),
+    "gemm": _kernel("gemm", "wse2", "4x4", tile=3),
     "stencil_cell": _kernel("stencil", "wse2-sdk", "4x3", tile="1x1", iterations=5),
     "stencil_tiled": _kernel("stencil", "wse3-sdk", "3x3", tile="6x5", iterations=3),
     "contention": _program(contention),
