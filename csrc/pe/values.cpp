@@ -316,7 +316,7 @@ uint64_t scalar_math(MathFn fn, Type type, uint64_t a) {
         case MathFn::kTrunc:
             return from_f64(type, std::trunc(x));
         default:
-            return 0;  // refused by the loader until it has reproducible versions
+            return from_f64(type, reproducible_math(fn, x));
     }
 }
 
@@ -371,7 +371,7 @@ uint32_t vector_element(VOp op, uint32_t a, uint32_t b, uint32_t c, uint32_t& ca
         case VOp::kFmaxh:
             return static_cast<uint32_t>(float_min_max(Type::kF16, a & 0xffff, b & 0xffff, true));
         case VOp::kFnormh:
-            return h2(norm(f16_to_f64(a)));
+            return (a & 0x7fff) > 0x7c00 ? a & 0xffff : h2(norm(f16_to_f64(a)));
         case VOp::kFscaleh:
             return h2(std::ldexp(f16_to_f64(a), b16));
         case VOp::kFadds:
@@ -389,7 +389,7 @@ uint32_t vector_element(VOp op, uint32_t a, uint32_t b, uint32_t c, uint32_t& ca
         case VOp::kFmaxs:
             return static_cast<uint32_t>(float_min_max(Type::kF32, a, b, true));
         case VOp::kFnorms:
-            return f64_to_f32_bits(norm(static_cast<double>(s(a))));
+            return (a & 0x7fffffff) > 0x7f800000 ? a : f64_to_f32_bits(norm(static_cast<double>(s(a))));
         case VOp::kFscales:
             return f64_to_f32_bits(std::ldexp(static_cast<double>(s(a)), b16));
         case VOp::kFaddhs:

@@ -113,6 +113,7 @@ int Core::microthread_of(const Pe& p, const Instr& in, const Settings& set) cons
     int number = queue(in.dst, DsdKind::kFabout);
     if (number < 0) number = queue(in.a, DsdKind::kFabin);
     if (number < 0) number = queue(in.b, DsdKind::kFabin);
+    if (number < 0) number = queue(in.c, DsdKind::kFabin);
     if (number >= 0) return number < arch_.num_uts ? number : 0;
     for (int ut = 0; ut < arch_.num_uts; ++ut)
         if (!(p.live_uts >> ut & 1)) return ut;
@@ -131,7 +132,7 @@ bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
         push |= op.fifo_push;
         pop |= op.fifo_pop;
     }
-    for (const int32_t encoded : {in.a, in.b}) {
+    for (const int32_t encoded : {in.a, in.b, in.c}) {
         const Dsd* d = dsr_of(p, encoded);
         if (d && d->kind == DsdKind::kFabin && (iq >> d->queue & 1)) queue_clash = true;
         if (d && d->kind == DsdKind::kFifo && (pop >> d->fifo & 1)) return true;
@@ -168,7 +169,7 @@ Cycle Core::raw_until(const Pe& p, const Instr& in, Cycle t) const {
     Cycle until = 0;
     for (const auto& recent : p.recent) {
         if (recent.start + arch_.vector_raw <= t) continue;
-        for (const int32_t encoded : {in.a, in.b}) {
+        for (const int32_t encoded : {in.a, in.b, in.c}) {
             const Dsd* d = dsr_of(p, encoded);
             if (!d || d->kind != DsdKind::kMem) continue;
             int64_t low, high;
@@ -252,14 +253,14 @@ bool Core::settle_range(Pe& p, Operand& o, int64_t length, Cycle t, int line) {
     return true;
 }
 
-// Priority of the queue of the first fabric operand in the order DST, A, B.
+// Priority of the queue of the first fabric operand in the order DST, A, B, C.
 int Core::queue_priority(const Pe& p, const LiveOp& op) const {
     auto of = [&](const auto& q) {
         if (q.priority >= 0) return static_cast<int>(q.priority);
         return static_cast<int>(q.initialised && arch_.generation == 2 ? Priority::kUtHigh : Priority::kUtLow);
     };
     if (op.dst.kind == Source::kFabout) return of(p.queues->oq[static_cast<size_t>(op.dst.queue)]);
-    for (const Operand* o : {&op.a, &op.b})
+    for (const Operand* o : {&op.a, &op.b, &op.c})
         if (o->kind == Source::kFabin) return of(p.queues->iq[static_cast<size_t>(o->queue)]);
     return static_cast<int>(Priority::kUtLow);
 }

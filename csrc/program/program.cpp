@@ -338,7 +338,7 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         if (op >= 1 && op <= 29 && in.op != Op::kLi) {
             if (in.a < 0) bad("code", i, "register A", in.a, 0, regs - 1);
             r.get(C::kType, 0, 10, "type (cb16 is not implemented)");
-            const bool two = (op >= 3 && op <= 13) || (op >= 18 && op <= 23) || in.op == Op::kSelect;
+            const bool two = (op >= 3 && op <= 14) || (op >= 18 && op <= 23) || in.op == Op::kSelect;
             if (two && !b_imm && in.b < 0) bad("code", i, "register B", in.b, 0, regs - 1);
             if (in.op == Op::kSelect && in.c < 0) bad("code", i, "register C", in.c, 0, regs - 1);
             if (in.op == Op::kCvt) r.get(C::kImm, 0, 10, "source type");
