@@ -86,6 +86,7 @@ class Fabric {
     CeQueues* queues(uint32_t pe) { return ces_index_[pe] < 0 ? nullptr : &ce_[static_cast<size_t>(ces_index_[pe])]; }
     ColorState* color(uint32_t pe, int color) const;
     ColorState* ensure_color(uint32_t pe, int color);
+    std::deque<ColorState>& states() { return states_; }  // of all PEs
     const std::vector<ColorState*>& colors(uint32_t pe) const { return pe_colors_[pe]; }
     // Switch commands of this cycle act at its end, before what the CE writes in it (section 2.1).
     void apply_pending();

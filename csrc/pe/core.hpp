@@ -47,7 +47,8 @@ class Core {
     };
     Claim held_claim(Pe& p, const Instr& in);  // what a live op holds that this instruction needs
 
-    Cycle horizon = kForever;  // the main thread never runs ahead past this cycle
+    Cycle horizon = kForever;  // the main thread never runs ahead past this cycle,
+    Cycle ahead = 1;           // nor further than this at a time
     Cycle end = 0;             // cycle after the last activity
     int64_t open_launches = 0;
     std::optional<RunFault> fault;
