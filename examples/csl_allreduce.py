@@ -139,14 +139,14 @@ class Worker:
         pe = self.pe
         self.scale = pe.function("scale_and_square", export=False)
         with self.scale:
-            bits = pe.load_at("u32", self.get("x_address"))
+            bits = pe.load_at("f32", self.get("x_address")).bitcast("u32")
             exponent = ((bits & 0x7F800000) >> 23).to("u16")
             with pe.if_(exponent == 0):  # zero, or a subnormal number
                 exponent.set(pe.select(bits & 0x7FFFFF, pe.let("u16", 1), 127))
             with pe.if_(exponent == 255):  # infinite, or no number
                 exponent.set(127)
-            for name, value in (("alpha", exponent), ("inv_alpha", 254 - exponent)):
-                pe.store_at("u32", pe.address_of(self.variables[name]), value.to("u32") << 23)
+            alpha, inv_alpha = ((e.to("u32") << 23).bitcast("f32") for e in (exponent, 254 - exponent))
+            self.put(alpha=alpha, inv_alpha=inv_alpha)
             scaled = self.get("x_copy") * self.get("inv_alpha")
             pe.store_at("f32", self.get("x_address"), scaled * scaled)
         self.root = pe.function("norm_postprocessing", export=False)

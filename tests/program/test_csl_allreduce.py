@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
@@ -22,7 +23,9 @@ ARCH = "wse2-sdk"
 
 @pytest.fixture(scope="module")
 def example():
-    return load_example("csl_allreduce")
+    module = load_example("csl_allreduce")
+    module.build = functools.cache(module.build)
+    return module
 
 
 def vectors(width, height, words, seed=0):
@@ -98,7 +101,7 @@ def test_one_row_is_refused(example):
         example.build(5, 1)
 
 
-@pytest.mark.parametrize(("width", "height", "words"), [(3, 5, 3), (4, 4, 2)])
+@pytest.mark.parametrize(("width", "height", "words"), [(3, 5, 3), (4, 4, 16)])
 def test_the_oracle_agrees_cycle_for_cycle(example, width, height, words):
     program, arch = example.build(width, height), ws.Arch.load(ARCH)
     x = vectors(width, height, 16)
@@ -121,3 +124,8 @@ def test_the_script_prints_verified_and_cycles(example, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 9
     assert all(re.fullmatch(r".*: verified, \d+ cycles", line) for line in lines)
+
+
+def test_generation_3_is_refused_because_its_switch_words_are_not_public(example):
+    with pytest.raises(ws.ProgramError, match="generation 3 has no switch configuration words"):
+        example.build(3, 3, "wse3-sdk")
