@@ -13,9 +13,9 @@ import wafersim as ws
 from oracle.diff import compare
 from oracle.run import FINISHED
 from oracle.run import Machine as Oracle
-from source_tree import needs_source_tree
+from source_tree import ROOT, needs_source_tree
 from wafersim import _core
-from wafersim.program.schema import Event, Port
+from wafersim.program.schema import CodeCol, Event, Op, Port, TileCol
 
 pytestmark = needs_source_tree
 ARCH = "wse2-sdk"
@@ -129,3 +129,19 @@ def test_the_script_prints_verified_and_cycles(example, capsys):
 def test_generation_3_is_refused_because_its_switch_words_are_not_public(example):
     with pytest.raises(ws.ProgramError, match="generation 3 has no switch configuration words"):
         example.build(3, 3, "wse3-sdk")
+
+
+def test_the_documented_numbers_of_instructions_are_those_of_the_tile(example):
+    program = example.build(3, 3)
+    tile = program.tables["tiles"][program.meta["tile_names"].index("middle_middle")]
+    first = tile[TileCol.CODE_FIRST]
+    code = program.tables["code"][first : first + tile[TileCol.NUM_CODE]]
+    page = (ROOT / "docs" / "spikes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|]*\| ((?:`[A-Z_]+`(?:, )?)+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 12
+    for names, number in rows:
+        ops = [Op[name] for name in re.findall(r"`([A-Z_]+)`", names)]
+        assert np.isin(code[:, CodeCol.OP], ops).sum() == int(number), names
+    words = np.isin(code[:, CodeCol.OP], [Op.LOAD, Op.STORE]) & (code[:, CodeCol.A] < 0)
+    words &= code[:, CodeCol.IMM] >= int(ws.Arch.load(ARCH).sram_bytes)
+    assert f"{words.sum()} go to configuration words" in page
