@@ -82,7 +82,7 @@ class Core {
     void plan(Pe& p, Cycle t);
     void plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const;
     void book(Pe& p, Counter kind, Cycle until) const;
-    MainStatus main_status(Pe& p, Cycle t);
+    MainStatus main_status(Pe& p, Cycle t, bool issuing = false);
     void activate(Pe& p, int id) const;
     void set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const;
     void fail(const Pe& p, Cycle t, std::string message, int color = -1, int line = -1);
@@ -100,6 +100,7 @@ class Core {
     uint64_t load_configuration(Pe& p, int32_t address, Cycle t);
     void store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t);
     uint32_t next_random(Pe& p) const;
+    int64_t event_count(const Pe& p, int event) const;
     void end_task(Pe& p, Cycle t);
 
     // vector_start.cpp, vector_beats.cpp
@@ -120,7 +121,7 @@ class Core {
     bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
-    void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);
+    void store(Pe& p, LiveOp& op, Operand& o, uint32_t value);
     void advance(Operand& o) const;
     void map_read(Pe& p, LiveOp& op, Cycle t);
     void map_write(Pe& p, LiveOp& op, Cycle t);

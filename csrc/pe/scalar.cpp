@@ -27,7 +27,7 @@ Core::Decoded Core::decode(const Instr& in) const {
     auto dsr = [&](int32_t r) { d.dsrs[d.num_dsrs++] = r; };
     const int op = static_cast<int>(in.op);
     d.local = op <= 46 || (op >= 50 && op <= 54) || in.op == Op::kActivate || in.op == Op::kBlock ||
-              in.op == Op::kUnblock || (op >= 90 && op <= 93) || in.op == Op::kMainPriority;
+              in.op == Op::kUnblock || (op >= 90 && op <= 92) || in.op == Op::kMainPriority;
     if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
     switch (in.op) {
         case Op::kNop:
@@ -203,8 +203,7 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
             latency = arch_.value(ArchInt::kCostRandom);
             break;
         case Op::kPerfGet:
-            result =
-                in.imm >= 0 && in.imm < kNumEvents ? static_cast<uint64_t>(p.events[static_cast<size_t>(in.imm)]) : 0;
+            result = static_cast<uint64_t>(event_count(p, in.imm));
             cost = ArchInt::kCostTimestamp;
             latency = arch_.value(ArchInt::kCostTimestamp);
             break;
@@ -244,6 +243,29 @@ bool Core::exec_free(Pe& p, const Instr& in, Cycle t) {
     ++p.count(Event::kInstructions);
     ++p.pc;
     return true;
+}
+
+// A count of the run record as it stands: those of the fabric are kept there.
+int64_t Core::event_count(const Pe& p, int event) const {
+    if (event < 0 || event >= kNumEvents) return 0;
+    int64_t count = p.events[static_cast<size_t>(event)];
+    switch (static_cast<Event>(event)) {
+        case Event::kWaveletsSent: return p.queues->wavelets_sent;
+        case Event::kWaveletsReceived: return p.queues->wavelets_received;
+        case Event::kIqHighWater:
+            for (const InputQueue& q : p.queues->iq) count = std::max<int64_t>(count, q.high_water);
+            return count;
+        case Event::kOqHighWater:
+            for (const OutputQueue& q : p.queues->oq) count = std::max<int64_t>(count, q.high_water);
+            return count;
+        case Event::kArbitrationLosses:
+            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->arbitration_losses;
+            return count;
+        case Event::kBackpressure:
+            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->backpressure;
+            return count;
+        default: return count;
+    }
 }
 
 // Galois register of x^23 + x^18 + 1, 128 steps per use.

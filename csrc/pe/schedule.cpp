@@ -112,7 +112,8 @@ void Core::check_flush(Pe& p, Cycle) const {
 bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* problem) const {
     task = -1;
     queue = -1;
-    if (p.next_launch < p.launches.size()) {
+    const bool launch = p.next_launch < p.launches.size();
+    if (launch && !problem) {
         task = -2;
         return true;
     }
@@ -157,7 +158,8 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
         }
         if (!(p.blocked >> control & 1) && better(control)) task = control, queue = q;
     }
-    return task >= 0;
+    if (launch) task = -2;
+    return task != -1;
 }
 
 bool Core::pick(Pe& p, Cycle t) {
@@ -200,7 +202,7 @@ bool Core::pick(Pe& p, Cycle t) {
 }
 
 // The main thread's chance to issue. `from` > t: the pipeline is not ready before; ready: it can issue at t.
-Core::MainStatus Core::main_status(Pe& p, Cycle t) {
+Core::MainStatus Core::main_status(Pe& p, Cycle t, bool issuing) {
     MainStatus s;
     if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
         LiveOp& op = *p.op(kMainThread);
@@ -227,7 +229,7 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
     if (d.vector) {
         bool clash = false;
         if (claimed(p, in, clash)) {
-            if (clash && !p.clash_counted) {
+            if (clash && issuing && !p.clash_counted) {
                 p.clash_counted = true;
                 ++p.count(Event::kQueueClashes);
             }
@@ -244,7 +246,7 @@ void Core::issue(Pe& p, Cycle t) {
     Beat main_beat;
     // A synchronous op starts in the cycle in which it can, and competes with its first beat at once.
     while (p.in_task && !p.dead) {
-        const MainStatus s = main_status(p, t);
+        const MainStatus s = main_status(p, t, true);
         if (!s.ready) break;
         if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
             main_beat = check_beat(p, *p.op(kMainThread), t, true);

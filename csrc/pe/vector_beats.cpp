@@ -167,7 +167,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
     }
 }
 
-void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
+void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value) {
     const int bytes = op.op == Op::kVop ? kVopShape[static_cast<int>(op.vop)].dst_bytes : 4;
     switch (o.kind) {
         case Source::kMem:
@@ -181,7 +181,6 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
             break;
         case Source::kReg:
             p.regs[static_cast<size_t>(o.reg)] = value;
-            p.reg_ready[static_cast<size_t>(o.reg)] = t;
             break;
         case Source::kPtr:
             write_sram(p, o.addr, bytes, value);
@@ -216,14 +215,13 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         finish_op(p, op, t, 1);
         return 1;
     }
-    first_beat();
     if (op.op == Op::kMap) {
+        first_beat();
         busy(1);
         op.map_phase == 0 ? map_read(p, op, t) : map_write(p, op, t);
         return 1;
     }
-    ++op.beats;
-    if (beat.elements == -1 || op.vop == VOp::kDfilt) {
+    if (beat.elements == -1 || op.vop == VOp::kDfilt) {  // neither counts for the pace
         bool terminate = false;
         for (const Operand* o : {&op.a, &op.b, &op.c}) {
             if (o->kind != Source::kFabin) continue;
@@ -250,6 +248,8 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         if (terminate) finish_op(p, op, t, 1);
         return 1;
     }
+    first_beat();
+    ++op.beats;
     int conflict = 0;
     if (op.conflict_pair) {
         const int period = arch_.conflict_period_words;
@@ -295,7 +295,7 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             p.count(Event::kSramWriteBytes) += op.dst.elem_bytes;
             advance(op.dst);
         } else {
-            store(p, op, op.dst, value, t + op.cost + conflict);
+            store(p, op, op.dst, value);
         }
     }
     op.done += n;
@@ -394,7 +394,7 @@ void Core::map_write(Pe& p, LiveOp& op, Cycle t) {
         w.flags = op.dst.control ? kFlagControl : 0;
         fabric_.push_oq(p.id, *p.queues, op.dst.queue, w, t);
     } else if (op.dst.kind != Source::kNone) {
-        store(p, op, op.dst, value, t + 1);
+        store(p, op, op.dst, value);
     }
     ++op.done;
     ++op.beats;
