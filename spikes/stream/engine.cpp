@@ -200,7 +200,7 @@ void Engine::finish(Pe& p, int t, Cycle last) {
         p.live &= ~(1u << t);
         m.last_issue = last;
         m.next_vector = last + th.cost;
-        m.next_issue = last + th.cost - 1 + arch_.vector_drain;
+        m.next_issue = last + th.cost - 1 + (th.out >= 0 ? 1 : arch_.vector_drain);
         if (th.memory_dst) {
             m.recent[m.recent_next] = {th.start, static_cast<int32_t>(th.low), static_cast<int32_t>(th.high)};
             m.recent_next = (m.recent_next + 1) & 3;
@@ -610,8 +610,9 @@ void Engine::step(Pe& p, Cycle T) {
     bool dirty = p.dirty;
     p.dirty = false;
     auto drop_pending = [&] {  // the other threads got in between: run the block up to now instead
+        const Cycle before = m.last_issue;
         local_.run(m, p.pending_start, T, p.slot_free);
-        if (m.last_issue >= T) refuse(p.id, "a memory op that a thread's words interrupt");
+        if (m.last_issue != before && m.last_issue >= T) refuse(p.id, "a memory op that a thread's words interrupt");
         p.slot_free = std::max(p.slot_free, m.last_issue + 1);
         p.pending = nullptr;
         ++figures.rolled_back;
@@ -621,27 +622,32 @@ void Engine::step(Pe& p, Cycle T) {
         local_.commit(m, *p.pending, p.pending_start);
         p.pending = nullptr;
     }
-    bool stopped = false;
+    auto first_beat = [&] {  // earliest beat of any thread from now on, as predicted
+        Cycle first = kForever;
+        for (uint32_t rest = p.live; rest; rest &= rest - 1) {
+            Thread& th = *p.thread[static_cast<size_t>(std::countr_zero(rest))];
+            if (th.finished) continue;
+            const Seq& b = th.out >= 0 ? p.oq[static_cast<size_t>(th.out)]->b : th.in[0] >= 0 ? p.iq[static_cast<size_t>(th.in[0])]->b : th.own;
+            const int64_t next = b.count_before(T);
+            if (next < b.end()) first = std::min(first, b.at(next).t);
+        }
+        return first;
+    };
+    bool stopped = false, defer = true;
     for (int guard = 0; guard < 64; ++guard) {
         if (!p.pending && !m.in_task && T >= m.free_at && pick(p, T)) dirty = true;
         if (p.pending) {
             const Cycle stop = p.pending_start + p.pending->stop;
             const Cycle at = predict(p, T, kForever);
             (void)at;
-            Cycle first = kForever;  // earliest beat of any thread before the block's end
-            for (uint32_t rest = p.live; rest; rest &= rest - 1) {
-                Thread& th = *p.thread[static_cast<size_t>(std::countr_zero(rest))];
-                if (th.finished) continue;
-                const Seq& b = th.out >= 0 ? p.oq[static_cast<size_t>(th.out)]->b : th.in[0] >= 0 ? p.iq[static_cast<size_t>(th.in[0])]->b : th.own;
-                const int64_t next = b.count_before(T);
-                if (next < b.end()) first = std::min(first, b.at(next).t);
-            }
+            const Cycle first = first_beat();
             if (first >= stop) {
                 ces_.wake(p.id, stop);
                 stopped = true;
                 break;
             }
             drop_pending();
+            defer = false;
             continue;
         }
         if (!m.in_task) {
@@ -677,7 +683,7 @@ void Engine::step(Pe& p, Cycle T) {
                 }
                 continue;
             }
-            if (b && b->instructions > 2) {
+            if (b && b->instructions > 2 && defer && first_beat() >= at + b->stop) {
                 p.pending = b;
                 p.pending_start = at;
                 ++figures.deferred;

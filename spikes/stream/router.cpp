@@ -134,7 +134,6 @@ void Engine::router(uint32_t id, Cycle T) {
             if (command_field(sp->payload) >> 2 & 1) outputs &= ~(1u << kPortRamp);
             else if (outputs >> kPortRamp & 1) refuse(id, "a control wavelet for a compute element");
             if (v.color->route->pop_mode != PopMode::kNever) refuse(id, "pop modes");
-            if (!outputs) refuse(id, "a control wavelet that ends in a router");
         }
         build(s, v, outputs, k, std::min(k + 1, f.a.end()));
     };
