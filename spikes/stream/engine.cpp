@@ -152,6 +152,15 @@ bool Engine::run() {
             if (index_[id] >= 0) step(pes_[static_cast<size_t>(index_[id])], t);
         });
     }
+    if (std::getenv("DUMP")) {
+        for (const Pe& p : pes_) {
+            for (int q = 0; q < 8; ++q) {
+                if (p.iq[q] && (p.iq[q]->cover != p.iq[q]->b.end() || p.iq[q]->a.end() != p.iq[q]->b.end())) fprintf(stderr, "PE %d,%d iq%d a %ld b %ld cover %ld blocked %ld\n", p.x, p.y, q, p.iq[q]->a.end(), p.iq[q]->b.end(), p.iq[q]->cover, p.iq[q]->blocked);
+                if (p.oq[q] && p.oq[q]->ramp && (p.oq[q]->ramp->a.end() != p.oq[q]->pushed)) fprintf(stderr, "PE %d,%d oq%d pushed %ld b %ld moved %ld\n", p.x, p.y, q, p.oq[q]->pushed, p.oq[q]->b.end(), p.oq[q]->ramp->a.end());
+            }
+            for (auto& c : colors_[p.id]) for (int f = 0; f < 5; ++f) if (c->fifo[f] && c->fifo[f]->a.end() != c->fifo[f]->d.end()) fprintf(stderr, "PE %d,%d color %d port %d a %ld (last %ld) d %ld (last %ld) blocked %ld td %d in %d out %d\n", p.x, p.y, c->color, f, c->fifo[f]->a.end(), c->fifo[f]->a.last(), c->fifo[f]->d.end(), c->fifo[f]->d.last(), c->fifo[f]->blocked, c->teardown, c->route->in[0], c->route->out[0]);
+        }
+    }
     for (const Pe& p : pes_)
         if (p.main.in_task || p.live) return false;
     return open == 0;

@@ -73,7 +73,7 @@ void Engine::router(uint32_t id, Cycle T) {
     // Outputs that any FIFO of the color may have predicted under an earlier route.
     for (auto& c : colors_[id]) {
         bool any = false;
-        for (const auto& f : c->fifo) any = any || (f && (f->a.end() > f->d.count_before(T)));
+        for (const auto& f : c->fifo) any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(T));
         if (!any) continue;
         for (int port = 0; port < 4; ++port) {
             const int32_t nx = x + kDx[port], ny = y + kDy[port];

@@ -188,7 +188,7 @@ struct Server {
     int num_con = 0;
     Seq* out[3] = {};
     int flag_con[3] = {-1, -1, -1};
-    Cycle ready = 0;
+    Cycle ready = 0, raw = kMinus;  // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false;
     void add(const Con& c) { con[num_con++] = c; }
 };
@@ -269,6 +269,7 @@ class Loop {
     }
     void grant(Server& s, Cycle t) {
         ++words;
+        s.raw = ready(s);
         for (int o = 0; o < 3; ++o)
             if (s.out[o]) s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
         if (s.start < 0) s.start = t;
@@ -295,7 +296,7 @@ class Loop {
                 if (s.last > t - P) return false;  // it took part and has finished
                 continue;
             }
-            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost) {
+            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost && ready(s) == s.raw + P) {
                 s.in_period = true;
                 ++active;
                 times = std::min(times, s.k_end - s.k);
@@ -320,6 +321,7 @@ class Loop {
             for (int o = 0; o < 3; ++o)
                 if (s.out[o]) s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
             s.last += times * P;
+            s.raw += times * P;
             s.prev = s.last - P;
             s.k += times;
             s.beats += times;
