@@ -442,7 +442,7 @@ bool Engine::execute(Pe& p, Cycle T) {
 
 // Predicts all beats and ramp moves from cycle T on. Returns the cycle in which the main thread gets its slot.
 Cycle Engine::predict(Pe& p, Cycle T, Cycle main_from) {
-    Server servers[24];
+    static thread_local Server servers[24];
     int n = 0;
     static thread_local std::vector<std::pair<Seq*, Seq>> before;
     before.clear();

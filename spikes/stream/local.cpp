@@ -92,18 +92,64 @@ void Local::need(Loc loc, int32_t index, uint64_t value, bool known) {
 }
 
 uint64_t Local::read(Main& m, int32_t r, bool& known) {
+    term_ = -1;
     if (r < 0) return 0;
     const Reg& reg = m.regs[static_cast<size_t>(r)];
-    need(Loc::kReg, r, reg.value, reg.known);
     known = known && reg.known;
+    if (!record_) return reg.value;
+    int32_t& term = reg_term_[static_cast<size_t>(r)];
+    if (term == -2) {
+        if (reg.known) {
+            term = static_cast<int32_t>(record_->terms.size());
+            Term t;
+            t.kind = Term::Kind::kReg;
+            t.imm = r;
+            t.value = reg.value;
+            record_->terms.push_back(t);
+        } else {
+            need(Loc::kReg, r, 0, false);
+            term = -1;
+        }
+    }
+    if (reg.known && term >= 0 && !record_->terms[static_cast<size_t>(term)].fixed) term_ = term;
     return reg.value;
 }
 
-void Local::write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready) {
+void Local::write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready, int32_t term) {
     if (r < 0) return;
     m.regs[static_cast<size_t>(r)] = {known ? value : 0, ready, known};
     make(Loc::kReg, r);
     make(Loc::kRegReady, r);
+    if (record_) reg_term_[static_cast<size_t>(r)] = known ? term : -1;
+}
+
+void Local::fix(int32_t id) {
+    if (!record_ || id < 0) return;
+    Term& t = record_->terms[static_cast<size_t>(id)];
+    if (t.fixed) return;
+    t.fixed = true;
+    const bool compares = t.op >= Op::kEq && t.op <= Op::kGe;
+    int32_t open = -1;
+    int count = 0;
+    if (t.kind == Term::Kind::kOp || t.kind == Term::Kind::kExtend)
+        for (const int32_t o : t.operand)
+            if (o >= 0 && !record_->terms[static_cast<size_t>(o)].fixed) open = o, ++count;
+    if (count == 1 && !compares) return fix(open);  // enough: the rest follows from it
+    if (count == 0 && t.kind == Term::Kind::kOp) return;
+    t.guard = true;
+}
+
+uint64_t Local::evaluate(const Term& t) const {
+    uint64_t v[3];
+    for (size_t i = 0; i < 3; ++i) v[i] = t.operand[i] >= 0 ? values_[static_cast<size_t>(t.operand[i])] : t.constant[i];
+    if (t.kind == Term::Kind::kExtend) return extend(t.type, v[0]);
+    switch (t.op) {
+        case Op::kMov: return v[0];
+        case Op::kSelect: return v[0] ? v[1] : v[2];
+        case Op::kCvt: return scalar_convert(t.type, static_cast<Type>(t.imm), v[0]);
+        case Op::kMath: return scalar_math(static_cast<MathFn>(t.imm), t.type, v[0]);
+        default: return scalar_op(t.op, t.type, v[0], v[1]);
+    }
 }
 
 const Dsd* Local::dsr(const Main& m, int32_t encoded) const {
@@ -317,6 +363,7 @@ void Local::local_vector(Main& m, const Instr& in, Cycle t) {
     if (dst == static_cast<int>(OperandKind::kPtr)) {
         bool known = true;
         const auto address = static_cast<uint16_t>(read(m, in.dst & 0xffffff, known));
+        fix(term_);
         if (!known) refuse(in, "a scalar destination at an unknown address");
         vector_writes(m, address, address + 4);
     }
@@ -349,11 +396,13 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
     bool known = true;
     auto task_id = [&] {
         const int id = static_cast<int>(in.a < 0 ? in.imm : static_cast<int32_t>(read(m, in.a, known) & 0xffff));
+        if (in.a >= 0) fix(term_);
         if (!known || id < 0 || id > 63) refuse(in, "a task number that depends on data");
         return id;
     };
     auto slot = [&](int32_t given) {
         const int64_t s = has(in, CodeFlag::kSlotReg) ? static_cast<int64_t>(read(m, in.aux, known) & 0xffffffff) : given;
+        if (has(in, CodeFlag::kSlotReg)) fix(term_);
         if (!known || s < 0 || s >= static_cast<int64_t>(m.slots.size())) refuse(in, "a descriptor number that depends on data");
         return static_cast<int32_t>(s);
     };
@@ -383,6 +432,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
         case Op::kBz:
         case Op::kBnz: {
             const bool zero = read(m, in.a, known) == 0;
+            fix(term_);
             if (!known) refuse(in, "a branch that depends on array data; values cannot be switched off for this program");
             const bool taken = zero == (in.op == Op::kBz);
             if (taken) target = in.imm;
@@ -407,6 +457,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
             break;
         case Op::kLoop: {
             const uint64_t count = has(in, CodeFlag::kBImm) ? static_cast<uint32_t>(in.imm2) : read(m, in.b, known);
+            if (!has(in, CodeFlag::kBImm)) fix(term_);
             if (!known) refuse(in, "a loop count that depends on array data");
             write(m, in.dst, 0, true, alu);
             write(m, in.c, count, true, alu);
@@ -415,7 +466,10 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
             break;
         }
         case Op::kEndloop: {
-            const uint64_t turn = read(m, in.dst, known) + 1, count = read(m, in.c, known);
+            const uint64_t turn = read(m, in.dst, known) + 1;
+            fix(term_);
+            const uint64_t count = read(m, in.c, known);
+            fix(term_);
             if (!known) refuse(in, "a loop that depends on array data");
             write(m, in.dst, turn, true, alu);
             const bool again = static_cast<int64_t>(turn) < static_cast<int64_t>(count);
@@ -426,6 +480,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
         case Op::kDsdSet: {
             Dsd d = dsd(read_dsd(in.dst));
             const auto v = static_cast<int32_t>(in.a < 0 ? in.imm2 : static_cast<int32_t>(read(m, in.a, known)));
+            if (in.a >= 0) fix(term_);
             if (!known) refuse(in, "a descriptor field that depends on array data");
             switch (static_cast<DsdField>(in.imm)) {
                 case DsdField::kBase: d.base = v & 0xffff; break;
@@ -515,6 +570,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
             const auto type = static_cast<Type>(in.type);
             const int bytes = type_bytes(type);
             const uint64_t base = in.a < 0 ? 0 : read(m, in.a, known);
+            if (in.a >= 0) fix(term_);
             const auto address = static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
             if (known && address + bytes > arch_.sram_bytes) refuse(in, "a configuration word");
             const int at = known ? m.control->find(address, address + bytes) : -1;
@@ -523,16 +579,49 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
                 bool clear = at >= 0;
                 for (int i = 0; at >= 0 && i < bytes; ++i) {
                     const auto b = static_cast<size_t>(at + i);
-                    need(Loc::kByte, at + i, m.memory[b], !m.unknown[b]);
                     clear = clear && !m.unknown[b];
                     value |= static_cast<uint64_t>(m.memory[b]) << 8 * i;
                 }
-                write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad));
+                int32_t term = -1;
+                if (record_ && at >= 0) {
+                    int made = 0;
+                    for (int i = 0; i < bytes; ++i) made += made_.count(key(Loc::kByte, at + i)) > 0;
+                    const auto stored = byte_term_.find(at);
+                    if (made == bytes && stored != byte_term_.end() && stored->second.first == bytes) {
+                        term = stored->second.second;
+                    } else if (made) {
+                        unrecordable_ = true;
+                    } else if (clear) {
+                        term = static_cast<int32_t>(record_->terms.size());
+                        Term t_in;
+                        t_in.kind = Term::Kind::kBytes;
+                        t_in.imm = at;
+                        t_in.operand[1] = bytes;
+                        t_in.value = value;
+                        record_->terms.push_back(t_in);
+                    } else {
+                        for (int i = 0; i < bytes; ++i) need(Loc::kByte, at + i, m.memory[static_cast<size_t>(at + i)], !m.unknown[static_cast<size_t>(at + i)]);
+                    }
+                    if (term >= 0 && clear) {
+                        Term t_ex;
+                        t_ex.kind = Term::Kind::kExtend;
+                        t_ex.type = type;
+                        t_ex.operand[0] = term;
+                        t_ex.value = extend(type, value);
+                        term = static_cast<int32_t>(record_->terms.size());
+                        record_->terms.push_back(t_ex);
+                    }
+                }
+                write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad), clear ? term : -1);
                 next = cost(ArchInt::kCostLoad);
             } else {
                 if (!known) refuse(in, "a store to an address that depends on array data");
                 bool value_known = true;
                 const uint64_t value = read(m, in.b, value_known);
+                if (record_ && at >= 0) {
+                    std::erase_if(byte_term_, [&](const auto& e) { return e.first < at + bytes && at < e.first + e.second.first; });
+                    byte_term_[at] = {bytes, value_known ? term_ : -1};
+                }
                 if (at >= 0) {
                     for (int i = 0; i < bytes; ++i) {
                         m.memory[static_cast<size_t>(at + i)] = static_cast<uint8_t>(value >> 8 * i);
@@ -550,6 +639,9 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
             if (op > 29) refuse(in, "an instruction that this prototype does not execute");
             const auto type = static_cast<Type>(in.type);
             const uint64_t a = read(m, in.a, known);
+            Term term;
+            term.operand[0] = term_;
+            term.constant[0] = a;
             uint64_t result = 0;
             ArchInt slot_cost = ArchInt::kCostAlu;
             Cycle latency = arch_.value(ArchInt::kLatencyAlu);
@@ -565,7 +657,10 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
                 result = a;
             } else if (in.op == Op::kSelect) {
                 const bool first = known;
-                const uint64_t b = read(m, in.b, known), c = read(m, in.c, known);
+                const uint64_t b = read(m, in.b, known);
+                term.operand[1] = term_, term.constant[1] = b;
+                const uint64_t c = read(m, in.c, known);
+                term.operand[2] = term_, term.constant[2] = c;
                 known = known && first;
                 result = a ? b : c;
             } else if (in.op == Op::kCvt) {
@@ -577,6 +672,8 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
                 slot_cost = ArchInt::kCostMath, latency = arch_.value(ArchInt::kLatencyFp), slow = true;
             } else {
                 const uint64_t b = has(in, CodeFlag::kBImm) ? static_cast<uint64_t>(static_cast<int64_t>(in.imm)) : read(m, in.b, known);
+                if (!has(in, CodeFlag::kBImm)) term.operand[1] = term_;
+                term.constant[1] = b;
                 if (known) result = scalar_op(in.op, type, a, b);
                 const bool divides = in.op == Op::kDiv || in.op == Op::kRem;
                 if (is_float(type)) {
@@ -586,7 +683,16 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
                 }
             }
             next = cost(slot_cost);
-            write(m, in.dst, result, known, (slow ? next - 1 : t) + latency);
+            int32_t id = -1;
+            if (record_ && known && in.op != Op::kLi && (term.operand[0] >= 0 || term.operand[1] >= 0 || term.operand[2] >= 0)) {
+                term.op = in.op;
+                term.type = type;
+                term.imm = in.imm;
+                term.value = result;
+                id = static_cast<int32_t>(record_->terms.size());
+                record_->terms.push_back(term);
+            }
+            write(m, in.dst, result, known, (slow ? next - 1 : t) + latency, id);
             break;
         }
     }
@@ -595,7 +701,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
     m.end = std::max(m.end, next);
 }
 
-bool Local::matches(const Main& m, const Block& b, Cycle t) const {
+bool Local::matches(const Main& m, const Block& b, Cycle t) {
     if (b.lead_issue != std::max<Cycle>(0, m.next_issue - t) || b.lead_vector != std::max<Cycle>(0, m.next_vector - t) || b.calls_before != m.calls) return false;
     for (const Fact& f : b.needs) {
         const auto i = static_cast<size_t>(f.index);
@@ -607,6 +713,26 @@ bool Local::matches(const Main& m, const Block& b, Cycle t) const {
             case Loc::kDsrReady: if (std::max<Cycle>(0, m.dsrs[i].ready - t) != static_cast<Cycle>(f.value)) return false; break;
             case Loc::kByte: if (m.unknown[i] == f.known || (f.known && m.memory[i] != f.value)) return false; break;
         }
+    }
+    values_.resize(b.terms.size());
+    for (size_t k = 0; k < b.terms.size(); ++k) {
+        const Term& term = b.terms[k];
+        if (term.kind == Term::Kind::kReg) {
+            const Reg& r = m.regs[static_cast<size_t>(term.imm)];
+            if (!r.known) return false;
+            values_[k] = r.value;
+        } else if (term.kind == Term::Kind::kBytes) {
+            uint64_t v = 0;
+            for (int i = 0; i < term.operand[1]; ++i) {
+                const auto at = static_cast<size_t>(term.imm + i);
+                if (m.unknown[at]) return false;
+                v |= static_cast<uint64_t>(m.memory[at]) << 8 * i;
+            }
+            values_[k] = v;
+        } else {
+            values_[k] = evaluate(term);
+        }
+        if (term.guard && values_[k] != term.value) return false;
     }
     return true;
 }
@@ -634,10 +760,15 @@ const Block* Local::block(const Main& m, Cycle t) {
     record_start_ = t;
     made_.clear();
     needed_.clear();
+    byte_term_.clear();
+    reg_term_.assign(m.regs.size(), -2);
+    unrecordable_ = false;
     run(copy, t, kForever, t);
     record_ = nullptr;
     record_start_ = 0;
-    if (b.instructions == 0) return nullptr;
+    if (b.instructions == 0 || unrecordable_) return nullptr;
+    values_.clear();
+    for (const Term& term : b.terms) values_.push_back(term.value);
     ++blocks;
     block_instructions += static_cast<uint64_t>(b.instructions);
     for (const auto& [k, _] : made_) {
@@ -645,12 +776,18 @@ const Block* Local::block(const Main& m, Cycle t) {
         const auto index = static_cast<int32_t>(k);
         const auto i = static_cast<size_t>(index);
         switch (loc) {
-            case Loc::kReg: b.makes.push_back({loc, index, copy.regs[i].value, copy.regs[i].known}); break;
+            case Loc::kReg: b.makes.push_back({loc, index, copy.regs[i].value, copy.regs[i].known, reg_term_[i]}); break;
             case Loc::kRegReady: b.makes.push_back({loc, index, static_cast<uint64_t>(copy.regs[i].ready - t), true}); break;
             case Loc::kSlot: b.makes.push_back({loc, index, static_cast<uint64_t>(copy.slots[i]), true}); break;
             case Loc::kDsr: b.makes.push_back({loc, index, static_cast<uint64_t>(copy.dsrs[i].dsd), true}); break;
             case Loc::kDsrReady: b.makes.push_back({loc, index, static_cast<uint64_t>(copy.dsrs[i].ready - t), true}); break;
-            case Loc::kByte: b.makes.push_back({loc, index, copy.memory[i], !copy.unknown[i]}); break;
+            case Loc::kByte: {
+                Fact fact{loc, index, copy.memory[i], !copy.unknown[i]};
+                for (const auto& [first, stored] : byte_term_)
+                    if (index >= first && index < first + stored.first && stored.second >= 0) fact.term = stored.second, fact.shift = 8 * (index - first);
+                b.makes.push_back(fact);
+                break;
+            }
         }
     }
     b.calls_after = copy.calls;
@@ -671,16 +808,18 @@ const Block* Local::block(const Main& m, Cycle t) {
 }
 
 void Local::commit(Main& m, const Block& b, Cycle t) {
+    if (!matches(m, b, t)) throw Refused("internal: a block is committed in another state than it was found for");
+    const std::vector<uint64_t>& values = values_;
     replayed += static_cast<uint64_t>(b.instructions);
     for (const Fact& f : b.makes) {
         const auto i = static_cast<size_t>(f.index);
         switch (f.loc) {
-            case Loc::kReg: m.regs[i].value = f.value, m.regs[i].known = f.known; break;
+            case Loc::kReg: m.regs[i].value = f.term >= 0 ? values[static_cast<size_t>(f.term)] : f.value, m.regs[i].known = f.known; break;
             case Loc::kRegReady: m.regs[i].ready = t + static_cast<Cycle>(f.value); break;
             case Loc::kSlot: m.slots[i] = static_cast<int32_t>(f.value); break;
             case Loc::kDsr: m.dsrs[i].dsd = static_cast<int32_t>(f.value); break;
             case Loc::kDsrReady: m.dsrs[i].ready = t + static_cast<Cycle>(f.value); break;
-            case Loc::kByte: m.memory[i] = static_cast<uint8_t>(f.value), m.unknown[i] = !f.known; break;
+            case Loc::kByte: m.memory[i] = static_cast<uint8_t>(f.term >= 0 ? values[static_cast<size_t>(f.term)] >> f.shift : f.value), m.unknown[i] = !f.known; break;
         }
     }
     m.calls = b.calls_after;

@@ -68,11 +68,27 @@ struct Fact {
     int32_t index;
     uint64_t value;
     bool known;
+    int32_t term = -1;  // the value is that of a term
+    int32_t shift = 0;  // bytes of memory: which byte of it
+};
+
+// A scalar value of a block that depends on the state before it, in terms of that state. Only what decides on costs
+// (branch outcomes, addresses, lengths) is guarded; other values are computed again when the block is reused.
+struct Term {
+    enum class Kind : uint8_t { kReg, kBytes, kOp, kExtend } kind = Kind::kOp;
+    Op op = Op::kNop;
+    Type type = Type::kU64;
+    int32_t imm = 0;                  // register, first byte, or the instruction's IMM
+    int32_t operand[3] = {-1, -1, -1};  // terms; -1: the constant beside it
+    uint64_t constant[3] = {};
+    uint64_t value = 0;
+    bool fixed = false, guard = false;
 };
 
 // A local block: conditions under which it was seen, and what it did.
 struct Block {
     std::vector<Fact> needs, makes;
+    std::vector<Term> terms;
     std::vector<int32_t> calls_before, calls_after;
     Cycle lead_issue = 0, lead_vector = 0;  // next_issue, next_vector at the start, relative to it
     uint64_t set_active = 0, set_blocked = 0, clear_blocked = 0;
@@ -118,12 +134,14 @@ class Local {
     };
     Uses uses(const Instr& in) const;
     uint64_t read(Main& m, int32_t r, bool& known);
-    void write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready);
+    void write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready, int32_t term = -1);
+    void fix(int32_t term);  // from now on the block is valid for this value only
+    uint64_t evaluate(const Term& t) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
     void need(Loc loc, int32_t index, uint64_t value, bool known);
     void make(Loc loc, int32_t index) { if (record_) made_[key(loc, index)] = true; }
     static uint64_t key(Loc loc, int32_t index) { return static_cast<uint64_t>(loc) << 32 | static_cast<uint32_t>(index); }
-    bool matches(const Main& m, const Block& b, Cycle t) const;
+    bool matches(const Main& m, const Block& b, Cycle t);
 
     const Program& program_;
     const Arch& arch_;
@@ -134,6 +152,11 @@ class Local {
     Block* record_ = nullptr;
     Cycle record_start_ = 0;
     std::unordered_map<uint64_t, bool> made_, needed_;
+    int32_t term_ = -1;                      // of the value last read
+    std::vector<int32_t> reg_term_;          // -2: not touched yet, -1: constant
+    std::unordered_map<int32_t, std::pair<int32_t, int32_t>> byte_term_;  // first byte -> (bytes, term) of the last store
+    bool unrecordable_ = false;
+    std::vector<uint64_t> values_;           // of the terms of the block that is being compared
 };
 
 }  // namespace wafersim::stream

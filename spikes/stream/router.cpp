@@ -21,7 +21,7 @@ struct Service {
     Fifo* fifo;
     int port, num = 0;
     Target to[5];
-    bool special = false, without_ramp = false;
+    bool special = false;
     int64_t from = 0;         // first word of this part
     Seq before;               // prediction before this service
 };
@@ -51,8 +51,8 @@ void Engine::router(uint32_t id, Cycle T) {
         if (nx < 0 || ny < 0 || nx >= width_ || ny >= height_) refuse(id, "a word leaves the fabric");
         return static_cast<uint32_t>(ny * width_ + nx);
     };
-    Service services[24];
-    Server servers[24];
+    static thread_local Service services[24];
+    static thread_local Server servers[24];
     int n = 0;
     // Targets of all colors forget their predictions; each remembers what it was.
     struct Changed {
@@ -156,7 +156,7 @@ void Engine::router(uint32_t id, Cycle T) {
             if (f->a.end() == f->d.count_before(T) && f->d.end() == f->a.end() && f->blocked == INT64_MAX) continue;
             Service& v = services[n];
             Server& s = servers[n];
-            v = {&c, f, port, 0, {}, false, false, 0, {}};
+            v.color = &c, v.fifo = f, v.port = port, v.num = 0, v.special = false, v.from = 0;
             f->d.truncate(T, &v.before);
             s = {};
             s.id = n;
