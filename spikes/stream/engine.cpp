@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 
 namespace wafersim::stream {
@@ -142,6 +143,7 @@ void Engine::launch(int function, const std::vector<uint64_t>& args) {
 }
 
 bool Engine::run() {
+    loop_.explain = std::getenv("EXPLAIN") != nullptr;
     for (;;) {
         const Cycle t = std::min(routers_.next(), ces_.next());
         if (t >= kForever) break;
@@ -152,15 +154,7 @@ bool Engine::run() {
             if (index_[id] >= 0) step(pes_[static_cast<size_t>(index_[id])], t);
         });
     }
-    if (std::getenv("DUMP")) {
-        for (const Pe& p : pes_) {
-            for (int q = 0; q < 8; ++q) {
-                if (p.iq[q] && (p.iq[q]->cover != p.iq[q]->b.end() || p.iq[q]->a.end() != p.iq[q]->b.end())) fprintf(stderr, "PE %d,%d iq%d a %ld b %ld cover %ld blocked %ld\n", p.x, p.y, q, p.iq[q]->a.end(), p.iq[q]->b.end(), p.iq[q]->cover, p.iq[q]->blocked);
-                if (p.oq[q] && p.oq[q]->ramp && (p.oq[q]->ramp->a.end() != p.oq[q]->pushed)) fprintf(stderr, "PE %d,%d oq%d pushed %ld b %ld moved %ld\n", p.x, p.y, q, p.oq[q]->pushed, p.oq[q]->b.end(), p.oq[q]->ramp->a.end());
-            }
-            for (auto& c : colors_[p.id]) for (int f = 0; f < 5; ++f) if (c->fifo[f] && c->fifo[f]->a.end() != c->fifo[f]->d.end()) fprintf(stderr, "PE %d,%d color %d port %d a %ld (last %ld) d %ld (last %ld) blocked %ld td %d in %d out %d\n", p.x, p.y, c->color, f, c->fifo[f]->a.end(), c->fifo[f]->a.last(), c->fifo[f]->d.end(), c->fifo[f]->d.last(), c->fifo[f]->blocked, c->teardown, c->route->in[0], c->route->out[0]);
-        }
-    }
+    figures.late = loop_.late;
     for (const Pe& p : pes_)
         if (p.main.in_task || p.live) return false;
     return open == 0;
@@ -435,7 +429,7 @@ bool Engine::execute(Pe& p, Cycle T) {
         case Op::kTeardownExit: the_color().teardown = false; break;
         default: refuse(p.id, "instruction " + std::to_string(static_cast<int>(in.op)) + " (not executed by this prototype)");
     }
-    if (in.op == Op::kRouteSet || in.op == Op::kSwitchSet || in.op == Op::kTeardownExit) routers_.wake(p.id, T + 1);
+    if (in.op == Op::kRouteSet || in.op == Op::kSwitchSet || in.op == Op::kTeardownExit) the_color().changed = T, routers_.wake(p.id, T + 1);
     done(ArchInt::kCostConfig);
     return true;
 }
@@ -476,6 +470,7 @@ Cycle Engine::predict(Pe& p, Cycle T, Cycle main_from) {
         s.mask = 2;
         s.tie = static_cast<int>(i);
         s.last = std::max<Cycle>(q->ramp->a.last(), -1);
+        s.floor = q->ramp->a.last() + 1;
         s.min_next = std::max(T, q->ramp->a.last() + 1);
         s.out[0] = &q->ramp->a;
         s.add({&q->b, 0, arch_.fabric_write, ConKind::kData, INT64_MAX});
@@ -502,6 +497,7 @@ Cycle Engine::predict(Pe& p, Cycle T, Cycle main_from) {
         s.start = th.start;
         s.pace_num = th.pace_num;
         s.pace_den = th.pace_den;
+        s.floor = std::max({th.next_beat, p.slot_free, th.last_issue + th.cost});
         int outs = 0;
         Seq& lead = th.out >= 0 ? p.oq[static_cast<size_t>(th.out)]->b : th.in[0] >= 0 ? p.iq[static_cast<size_t>(th.in[0])]->b : th.own;
         s.k = lead.end();
@@ -540,6 +536,7 @@ Cycle Engine::predict(Pe& p, Cycle T, Cycle main_from) {
         s.min_next = std::max(T, main_from);
     }
     loop_.words = loop_.leaps = 0;
+    loop_.busy = kMinus;
     loop_.run(servers, n, T, p.slot_free, [&](Server& s, Cycle t) {
         if (s.id == main_server) main_at = t;
     });

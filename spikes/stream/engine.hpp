@@ -33,6 +33,7 @@ struct Color {
     const RouteClass* route = nullptr;
     int position = 0, iq = -1;
     bool teardown = false;
+    Cycle changed = -1;  // last change of the route
     std::array<std::unique_ptr<Fifo>, 5> fifo;
 };
 
@@ -90,7 +91,7 @@ struct Pe {
 };
 
 struct Figures {
-    uint64_t router_events = 0, pe_events = 0, idle_pe_events = 0, words = 0, leaps = 0, deferred = 0, rolled_back = 0, main_steps = 0, max_segments = 0;
+    uint64_t router_events = 0, pe_events = 0, idle_pe_events = 0, words = 0, leaps = 0, deferred = 0, rolled_back = 0, main_steps = 0, max_segments = 0, late = 0;
 };
 
 class Engine {

@@ -98,12 +98,12 @@ int main(int argc, char** argv) {
         const auto& l = engine.local();
         std::printf("{\"status\": \"%s\", \"cycles\": %lld, \"build_s\": %.3f, \"run_s\": %.3f, \"peak_rss_bytes\": %lld, \"router_events\": %llu, \"pe_events\": %llu, "
                     "\"words\": %llu, \"leaps\": %llu, \"deferred\": %llu, \"rolled_back\": %llu, \"main_steps\": %llu, \"max_segments\": %llu, \"instructions\": %llu, \"replayed\": %llu, "
-                    "\"memo_hits\": %llu, \"memo_misses\": %llu, \"block_instructions\": %llu, \"open\": %lld, \"control\": [",
+                    "\"memo_hits\": %llu, \"memo_misses\": %llu, \"block_instructions\": %llu, \"late\": %llu, \"open\": %lld, \"control\": [",
                     finished ? "finished" : "stuck", static_cast<long long>(engine.cycles()), t1 - t0, t2 - t1, static_cast<long long>(use.ru_maxrss) * 1024,
                     static_cast<unsigned long long>(f.router_events), static_cast<unsigned long long>(f.pe_events), static_cast<unsigned long long>(f.words), static_cast<unsigned long long>(f.leaps),
                     static_cast<unsigned long long>(f.deferred), static_cast<unsigned long long>(f.rolled_back), static_cast<unsigned long long>(f.main_steps), static_cast<unsigned long long>(f.max_segments),
                     static_cast<unsigned long long>(l.instructions), static_cast<unsigned long long>(l.replayed), static_cast<unsigned long long>(l.hits), static_cast<unsigned long long>(l.misses),
-                    static_cast<unsigned long long>(l.block_instructions), static_cast<long long>(engine.open));
+                    static_cast<unsigned long long>(l.block_instructions), static_cast<unsigned long long>(f.late), static_cast<long long>(engine.open));
         for (size_t i = 0; i < program.tiles.size(); ++i) {
             std::printf("%s[", i ? ", " : "");
             const auto& c = engine.control(static_cast<int>(i));

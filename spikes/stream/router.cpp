@@ -167,6 +167,7 @@ void Engine::router(uint32_t id, Cycle T) {
             s.out[0] = &f->d;
             s.flag_con[0] = 0;
             const auto position = static_cast<size_t>(c.position);
+            s.floor = std::max(f->d.last() + 1, c.changed + 1);
             s.min_next = std::max(T, f->d.last() + 1);
             if (!c.teardown && (c.route->in[position] >> port & 1) && c.route->out[position] && f->a.end() > s.k) {
                 if (++active > 1) refuse(id, "two inputs of one color at the same time");
@@ -176,6 +177,11 @@ void Engine::router(uint32_t id, Cycle T) {
         }
     }
     loop_.words = loop_.leaps = 0;
+    loop_.busy = kMinus;
+    if (colors_[id].size() > 1)
+        for (const auto& c : colors_[id])
+            for (const auto& f : c->fifo)
+                if (f) loop_.busy = std::max(loop_.busy, f->d.at(f->d.count_before(T) - 1).t);
     loop_.run(servers, n, T, 0, [&](Server& s, Cycle) {
         Service& v = services[s.id];
         deliver(v, s.k);
@@ -204,6 +210,7 @@ void Engine::router(uint32_t id, Cycle T) {
             f.specials.erase(f.specials.begin() + static_cast<ptrdiff_t>(j--));
             const auto command = sp.advance ? SwitchCommand::kAdvance : static_cast<SwitchCommand>(command_field(sp.payload) & 3);
             Color& c = *v.color;
+            c.changed = T;
             if (command == SwitchCommand::kAdvance) {
                 if (c.position + 1 < c.route->num_positions) ++c.position;
                 else if (c.route->ring) c.position = 0;

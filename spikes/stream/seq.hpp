@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 #include "base/types.hpp"
@@ -188,6 +189,7 @@ struct Server {
     int num_con = 0;
     Seq* out[3] = {};
     int flag_con[3] = {-1, -1, -1};
+    Cycle floor = kForever;         // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;  // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false;
     void add(const Con& c) { con[num_con++] = c; }
@@ -195,13 +197,24 @@ struct Server {
 
 class Loop {
   public:
-    uint64_t words = 0, leaps = 0;
+    uint64_t words = 0, leaps = 0, late = 0;
+    bool explain = false;
+    Cycle busy = kMinus;  // last use of the shared resources before the run, as far as the check needs it
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
     void run(Server* sv, int n, Cycle T, Cycle slot_free, Exhausted&& exhausted) {
         now_ = T;
         slot_free_ = slot_free;
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
+            Server check = sv[i];
+            check.min_next = check.floor;
+            const Cycle r = ready(check);
+            if (r >= T || busy >= r) continue;  // `busy`: the resource was somebody else's then
+            ++late;
+            if (explain) fprintf(stderr, "late: cycle %ld ready %ld last %ld word %ld tie %d phase %d n %d\n", T, r, sv[i].last, sv[i].k, sv[i].tie, sv[i].phase, n);
+        }
         for (;;) {
             Cycle t = kForever;
             for (int i = 0; i < n; ++i) {
