@@ -41,7 +41,9 @@ def test_every_pe_has_the_exact_result(example, width, height, words, op):
     good, record = example.reduce_once(sim, vectors(width, height, words), getattr(example, op))
     assert good
     assert record.status == "finished"
-    assert all("leaves the program" in warning for warning in record.info["warnings"]), record.info["warnings"]
+    # the initial route of all PEs points east, so the last column's leaves the program; it is never used
+    (warning,) = record.info["warnings"]
+    assert "the route to EAST" in warning and "leaves the program" in warning
 
 
 def test_a_second_call_finds_the_color_in_teardown_again_and_takes_as_long(example):
