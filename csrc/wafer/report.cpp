@@ -74,7 +74,7 @@ Core::Wait Core::thread_wait(Pe& p, int thread, Cycle t) {
 
 Core::Claim Core::held_claim(Pe& p, const Instr& in) {
     auto holder = [&](auto&& holds, const char* what, int number) -> Claim {
-        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+        for (uint32_t rest = p.live_threads(); rest; rest &= rest - 1) {
             const int thread = std::countr_zero(rest);
             if (holds(*p.op(thread))) return {what, number, thread, p.op(thread)->line};
         }
@@ -443,7 +443,7 @@ WaitReport Machine::describe_main(Pe& p) {
     const std::string progress = op.endless
                                      ? std::to_string(op.done) + " elements, without an end"
                                      : std::to_string(op.done) + " of " + std::to_string(op.length) + " elements";
-    r.places.push_back(held + " is held by microthread " + std::to_string(claim.thread) + ", after " + progress);
+    r.places.push_back(held + " is held by " + thread_name(claim.thread) + ", after " + progress);
     return r;
 }
 
