@@ -81,11 +81,11 @@ Tables read_tables(const py::dict& d) {
 // Guards against two threads in one machine.
 struct PyMachine {
     std::unique_ptr<Machine> machine;
-    std::atomic<bool> running{false};
+    mutable std::atomic<bool> running{false};
 };
 
 struct Busy {
-    explicit Busy(PyMachine& m) : flag(m.running) {
+    explicit Busy(const PyMachine& m) : flag(m.running) {
         if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
     }
     ~Busy() { flag = false; }
@@ -100,6 +100,12 @@ void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, 
     if (address < 0 || bytes < 0 || address + bytes > m.arch().sram_bytes)
         throw py::value_error("bytes " + std::to_string(address) + " to " + std::to_string(address + bytes) +
                               " are not inside SRAM");
+}
+
+// From numpy, whose large arrays of zeros take no memory before they are written to.
+template <typename... Extent>
+py::array_t<int64_t> zeros(Extent... extent) {
+    return py::module_::import("numpy").attr("zeros")(py::make_tuple(extent...), "int64");
 }
 
 py::list wait_list(Machine& m, size_t limit) {
@@ -296,29 +302,37 @@ void register_machine(py::module_& m) {
         .def("set_run_ahead", [](PyMachine& self, bool on) { self.machine->set_run_ahead(on); })
         .def("counters",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumCounters});
+                 const Busy busy(self);
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumCounters);
                  self.machine->counters(out.mutable_data());
                  return out;
              })
         .def("events",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumEvents});
+                 const Busy busy(self);
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumEvents);
                  self.machine->event_counts(out.mutable_data());
                  return out;
              })
         .def("link_wavelets",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({static_cast<int>(self.machine->program().colors.size()),
-                                           self.machine->height(), self.machine->width(), 5});
+                 const Busy busy(self);
+                 auto out =
+                     zeros(self.machine->program().colors.size(), self.machine->height(), self.machine->width(), 5);
                  self.machine->link_wavelets(out.mutable_data());
                  return out;
              })
         .def(
-            "waits", [](PyMachine& self, size_t limit) { return wait_list(*self.machine, limit); },
+            "waits",
+            [](PyMachine& self, size_t limit) {
+                const Busy busy(self);
+                return wait_list(*self.machine, limit);
+            },
             py::arg("limit") = 1000)
         .def(
             "leftovers",
             [](PyMachine& self, size_t limit) {
+                const Busy busy(self);
                 py::list out;
                 for (const Leftover& l : self.machine->leftovers(limit)) {
                     py::dict d;
@@ -334,6 +348,7 @@ void register_machine(py::module_& m) {
             py::arg("limit") = 1000)
         .def("fault",
              [](const PyMachine& self) -> py::object {
+                 const Busy busy(self);
                  const auto& f = self.machine->fault();
                  if (!f) return py::none();
                  py::dict d;
@@ -347,6 +362,7 @@ void register_machine(py::module_& m) {
              })
         .def("prints",
              [](const PyMachine& self) {
+                 const Busy busy(self);
                  py::list out;
                  for (const Print& p : self.machine->prints()) {
                      py::list values;
@@ -357,8 +373,12 @@ void register_machine(py::module_& m) {
                  return out;
              })
         .def(
-            "inspect", [](PyMachine& self, int x, int y) { return inspect(*self.machine, x, y); }, py::arg("x"),
-            py::arg("y"));
+            "inspect",
+            [](PyMachine& self, int x, int y) {
+                const Busy busy(self);
+                return inspect(*self.machine, x, y);
+            },
+            py::arg("x"), py::arg("y"));
 }
 
 }  // namespace wafersim

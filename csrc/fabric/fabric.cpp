@@ -19,6 +19,7 @@ void ColorState::load(const RouteClass& r) {
     in = r.in;
     out = r.out;
     num_positions = static_cast<uint8_t>(r.num_positions);
+    switch_word = -1;
     set_position(r.initial);
     has_route = true;
     ring_mode = r.ring;
@@ -136,6 +137,7 @@ void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, C
             for (ColorState* other : pe_colors_[static_cast<size_t>(y * width_ + x)]) link(*other);
         }
     }
+    apply_pending(*cs);
     const bool swap_x = cs->swap_x, swap_y = cs->swap_y, had = cs->has_route;
     cs->load(route);
     if (had) cs->swap_x = swap_x, cs->swap_y = swap_y;
@@ -215,30 +217,40 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
     return space;
 }
 
-void Fabric::advance(ColorState& cs) {
-    if (cs.position + 1 < cs.num_positions)
+void Fabric::control_action(ColorState& cs, SwitchCommand command, Cycle t) {
+    if (command == SwitchCommand::kNop) return;
+    pending_.push_back({&cs, command});
+    if (command == SwitchCommand::kTeardown) {
+        teardowns.emplace_back(cs.pe, cs.color);
+        if (queues(cs.pe)) ces_.wake(cs.pe, t + 1);
+    }
+    routers_.wake(cs.pe, t + 1);
+}
+
+void Fabric::act(const Pending& pending) {
+    ColorState& cs = *pending.color;
+    if (pending.command == SwitchCommand::kReset)
+        cs.set_position(0);
+    else if (pending.command == SwitchCommand::kTeardown)
+        cs.teardown = true;
+    else if (cs.position + 1 < cs.num_positions)
         cs.set_position(cs.position + 1);
     else if (cs.ring_mode)
         cs.set_position(0);
 }
 
-void Fabric::control_action(ColorState& cs, uint32_t payload, Cycle t) {
-    switch (static_cast<SwitchCommand>(command_field(payload) & 3)) {
-        case SwitchCommand::kNop:
-            return;
-        case SwitchCommand::kAdvance:
-            advance(cs);
-            break;
-        case SwitchCommand::kReset:
-            cs.set_position(0);
-            break;
-        case SwitchCommand::kTeardown:
-            cs.teardown = true;
-            teardowns.emplace_back(cs.pe, cs.color);
-            if (queues(cs.pe)) ces_.wake(cs.pe, t + 1);
-            break;
+void Fabric::apply_pending() {
+    for (const Pending& pending : pending_)
+        if (pending.color) act(pending);
+    pending_.clear();
+}
+
+void Fabric::apply_pending(const ColorState& cs) {
+    for (Pending& pending : pending_) {
+        if (pending.color != &cs) continue;
+        act(pending);
+        pending.color = nullptr;
     }
-    routers_.wake(cs.pe, t + 1);
 }
 
 void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
@@ -298,11 +310,8 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
             routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
-    if (control) control_action(cs, payload, t);
-    if (flags & kFlagAdvance) {
-        advance(cs);
-        routers_.wake(pe, t + 1);
-    }
+    if (control) control_action(cs, static_cast<SwitchCommand>(command_field(payload) & 3), t);
+    if (flags & kFlagAdvance) control_action(cs, SwitchCommand::kAdvance, t);
 }
 
 void Fabric::step(uint32_t pe, Cycle t) {

@@ -34,6 +34,7 @@ struct alignas(64) ColorState {
     int64_t arbitration_losses = 0, backpressure = 0;
     std::array<uint8_t, 4> in{}, out{};
     uint32_t pe = 0;
+    int32_t switch_word = -1;  // positions 1 to 3 as a configuration word; -1: no such word was touched since load()
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
 
@@ -86,7 +87,11 @@ class Fabric {
     CeQueues* queues(uint32_t pe) { return ces_index_[pe] < 0 ? nullptr : &ce_[static_cast<size_t>(ces_index_[pe])]; }
     ColorState* color(uint32_t pe, int color) const;
     ColorState* ensure_color(uint32_t pe, int color);
+    std::deque<ColorState>& states() { return states_; }  // of all PEs
     const std::vector<ColorState*>& colors(uint32_t pe) const { return pe_colors_[pe]; }
+    // Switch commands of this cycle act at its end, before what the CE writes in it (section 2.1).
+    void apply_pending();
+    void apply_pending(const ColorState& cs);
     void set_route(uint32_t pe, int color, const RouteClass& route, Cycle t);
     void route_changed(uint32_t pe, Cycle t) { routers_.wake(pe, t + 1); }
 
@@ -116,8 +121,12 @@ class Fabric {
     bool eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry);
     bool ramp_takes(uint32_t pe, Candidate& c);
     void grant(uint32_t pe, const Candidate& c, Cycle t);
-    void control_action(ColorState& cs, uint32_t payload, Cycle t);
-    void advance(ColorState& cs);
+    struct Pending {
+        ColorState* color;  // nullptr: done
+        SwitchCommand command;
+    };
+    void control_action(ColorState& cs, SwitchCommand command, Cycle t);
+    void act(const Pending& pending);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
     int bound_queue(const CeQueues& q, int color) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);
@@ -131,6 +140,7 @@ class Fabric {
     std::vector<std::vector<ColorState*>> pe_colors_;  // by PE, ascending color
     std::vector<int32_t> ces_index_;
     std::deque<CeQueues> ce_;
+    std::vector<Pending> pending_;
 };
 
 // Command field of a control wavelet's payload (section 2.1).

@@ -187,7 +187,8 @@ void Core::exec_control(Pe& p, const Instr& in, Cycle t) {
             break;
         }
         case Op::kLoop: {
-            const uint64_t count = has(in, CodeFlag::kBImm) ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : reg(in.b);
+            const uint64_t count =
+                has(in, CodeFlag::kBImm) ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : reg(in.b);
             p.regs[static_cast<size_t>(in.dst)] = 0;
             p.regs[static_cast<size_t>(in.c)] = count;
             p.reg_ready[static_cast<size_t>(in.dst)] = p.reg_ready[static_cast<size_t>(in.c)] = alu;

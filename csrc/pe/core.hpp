@@ -47,7 +47,8 @@ class Core {
     };
     Claim held_claim(Pe& p, const Instr& in);  // what a live op holds that this instruction needs
 
-    Cycle horizon = kForever;  // the main thread never runs ahead past this cycle
+    Cycle horizon = kForever;  // the main thread never runs ahead past this cycle,
+    Cycle ahead = 1;           // nor further than this at a time
     Cycle end = 0;             // cycle after the last activity
     int64_t open_launches = 0;
     std::optional<RunFault> fault;
@@ -121,7 +122,7 @@ class Core {
     bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
-    void store(Pe& p, LiveOp& op, Operand& o, uint32_t value);
+    void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);
     void advance(Operand& o) const;
     void map_read(Pe& p, LiveOp& op, Cycle t);
     void map_write(Pe& p, LiveOp& op, Cycle t);

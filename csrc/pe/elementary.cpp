@@ -52,17 +52,22 @@ double cos_small(double x) {
     return sum;
 }
 
-// Arguments are reduced modulo the binary64 nearest to 2 pi: exact for small ones, off by about |x| * 4e-17 for large ones.
+// Arguments are reduced modulo the binary64 nearest to 2 pi: exact for small ones, off by about |x| * 4e-17 for large
+// ones.
 double sin_of(double x, int quarter) {
     if (x != x || std::isinf(x)) return std::numeric_limits<double>::quiet_NaN();
     const double r = std::fmod(x, 2 * kPi);
     const double k = std::floor(r / (kPi / 2) + 0.5);
     const double y = r - k * (kPi / 2);
     switch ((static_cast<int>(k) + quarter + 8) % 4) {
-        case 0: return sin_small(y);
-        case 1: return cos_small(y);
-        case 2: return -sin_small(y);
-        default: return -cos_small(y);
+        case 0:
+            return sin_small(y);
+        case 1:
+            return cos_small(y);
+        case 2:
+            return -sin_small(y);
+        default:
+            return -cos_small(y);
     }
 }
 
@@ -80,12 +85,18 @@ double tanh_of(double x) {
 
 double reproducible_math(MathFn fn, double x) {
     switch (fn) {
-        case MathFn::kExp: return exp_of(x);
-        case MathFn::kLog: return log_of(x);
-        case MathFn::kSin: return sin_of(x, 0);
-        case MathFn::kCos: return sin_of(x, 1);
-        case MathFn::kTanh: return x != x ? x : tanh_of(x);
-        default: return 0;
+        case MathFn::kExp:
+            return exp_of(x);
+        case MathFn::kLog:
+            return log_of(x);
+        case MathFn::kSin:
+            return sin_of(x, 0);
+        case MathFn::kCos:
+            return sin_of(x, 1);
+        case MathFn::kTanh:
+            return x != x ? x : tanh_of(x);
+        default:
+            return 0;
     }
 }
 

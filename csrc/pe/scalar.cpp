@@ -250,8 +250,10 @@ int64_t Core::event_count(const Pe& p, int event) const {
     if (event < 0 || event >= kNumEvents) return 0;
     int64_t count = p.events[static_cast<size_t>(event)];
     switch (static_cast<Event>(event)) {
-        case Event::kWaveletsSent: return p.queues->wavelets_sent;
-        case Event::kWaveletsReceived: return p.queues->wavelets_received;
+        case Event::kWaveletsSent:
+            return p.queues->wavelets_sent;
+        case Event::kWaveletsReceived:
+            return p.queues->wavelets_received;
         case Event::kIqHighWater:
             for (const InputQueue& q : p.queues->iq) count = std::max<int64_t>(count, q.high_water);
             return count;
@@ -264,7 +266,8 @@ int64_t Core::event_count(const Pe& p, int event) const {
         case Event::kBackpressure:
             for (const ColorState* cs : fabric_.colors(p.id)) count += cs->backpressure;
             return count;
-        default: return count;
+        default:
+            return count;
     }
 }
 

@@ -5,11 +5,6 @@
 #include "pe/core.hpp"
 
 namespace wafersim {
-namespace {
-
-constexpr Cycle kRunAhead = 512;  // longest stretch of one call; bounds how far one PE is ahead of the others
-
-}  // namespace
 
 void Core::fail(const Pe& p, Cycle t, std::string message, int color, int line) {
     const PeCoord at = fabric_.coord(p.id);
@@ -307,7 +302,7 @@ void Core::issue(Pe& p, Cycle t) {
 
 // Runs local instructions of the main thread while nothing else of this PE can act.
 void Core::run_main_ahead(Pe& p, Cycle t) {
-    const Cycle limit = std::min(t + kRunAhead, horizon);
+    const Cycle limit = std::min(t + ahead, horizon);
     while (p.in_task && !p.dead) {
         if (p.main_op_live()) {
             LiveOp& op = *p.op(kMainThread);

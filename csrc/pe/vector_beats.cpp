@@ -167,7 +167,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
     }
 }
 
-void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value) {
+void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
     const int bytes = op.op == Op::kVop ? kVopShape[static_cast<int>(op.vop)].dst_bytes : 4;
     switch (o.kind) {
         case Source::kMem:
@@ -181,6 +181,7 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value) {
             break;
         case Source::kReg:
             p.regs[static_cast<size_t>(o.reg)] = value;
+            p.reg_ready[static_cast<size_t>(o.reg)] = t;
             break;
         case Source::kPtr:
             write_sram(p, o.addr, bytes, value);
@@ -194,8 +195,9 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     auto busy = [&](int cycles) {
         const bool map = op.op == Op::kMap;  // its read beats have no destination, its write beats no source
         const bool sends = op.dst.kind == Source::kFabout && (!map || op.map_phase == 2);
-        const bool receives = (op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin) &&
-                              (!map || op.map_phase == 0);
+        const bool receives =
+            (op.a.kind == Source::kFabin || op.b.kind == Source::kFabin || op.c.kind == Source::kFabin) &&
+            (!map || op.map_phase == 0);
         const Counter kind = sends ? Counter::kBusySend : receives ? Counter::kBusyReceive : Counter::kBusyVector;
         p.counters[static_cast<size_t>(kind)] += cycles;
         p.tail_kind = static_cast<int>(kind);
@@ -221,7 +223,11 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         op.map_phase == 0 ? map_read(p, op, t) : map_write(p, op, t);
         return 1;
     }
-    if (beat.elements == -1 || op.vop == VOp::kDfilt) {  // neither counts for the pace
+    if (op.op != Op::kMap) {
+        first_beat();
+        ++op.beats;
+    }
+    if (op.op == Op::kVop && (beat.elements == -1 || op.vop == VOp::kDfilt)) {
         bool terminate = false;
         for (const Operand* o : {&op.a, &op.b, &op.c}) {
             if (o->kind != Source::kFabin) continue;
@@ -248,8 +254,6 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         if (terminate) finish_op(p, op, t, 1);
         return 1;
     }
-    first_beat();
-    ++op.beats;
     int conflict = 0;
     if (op.conflict_pair) {
         const int period = arch_.conflict_period_words;
@@ -295,7 +299,7 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             p.count(Event::kSramWriteBytes) += op.dst.elem_bytes;
             advance(op.dst);
         } else {
-            store(p, op, op.dst, value);
+            store(p, op, op.dst, value, t);
         }
     }
     op.done += n;
@@ -394,7 +398,7 @@ void Core::map_write(Pe& p, LiveOp& op, Cycle t) {
         w.flags = op.dst.control ? kFlagControl : 0;
         fabric_.push_oq(p.id, *p.queues, op.dst.queue, w, t);
     } else if (op.dst.kind != Source::kNone) {
-        store(p, op, op.dst, value);
+        store(p, op, op.dst, value, t);
     }
     ++op.done;
     ++op.beats;

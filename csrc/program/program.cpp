@@ -331,6 +331,7 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         check_reg(use.b && !b_imm, in.b, "register B");
         check_reg(use.c, in.c, "register C");
         if (!vector && op <= 30 && op >= 1 && in.dst < 0) bad("code", i, "register DST", in.dst, 0, regs - 1);
+        if (in.op == Op::kLoop && !b_imm && in.b < 0) bad("code", i, "register B", in.b, 0, regs - 1);
         if (in.op == Op::kLoop || in.op == Op::kEndloop) {
             if (in.dst < 0) bad("code", i, "register DST", in.dst, 0, regs - 1);
             if (in.c < 0) bad("code", i, "register C", in.c, 0, regs - 1);

@@ -70,6 +70,7 @@ class Machine {
     std::vector<Print> prints() const;
     int64_t open_launches() const { return core_->open_launches; }
 
+    // Into arrays of zeros; what has no tile or no route stays 0, so that an empty region costs nothing.
     void counters(int64_t* out) const;       // [height][width][kNumCounters]
     void event_counts(int64_t* out) const;   // [height][width][kNumEvents]
     void link_wavelets(int64_t* out) const;  // [colors][height][width][5]
@@ -80,6 +81,8 @@ class Machine {
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
+    Cycle place_of_rest(Cycle earliest) const;
+    void take_back(Cycle end);
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
     Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
 
@@ -108,6 +111,8 @@ class Machine {
     std::vector<int32_t> pe_index_;
     std::vector<Pe> pes_;
     Cycle cycle_ = 0;
+    Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
+    bool paused_ = false;  // the last run() ended with a pause
     std::optional<RunFault> no_fault_;
     int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };

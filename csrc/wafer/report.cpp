@@ -526,23 +526,29 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
 }
 
 std::vector<Leftover> Machine::leftovers(size_t limit) {
+    std::vector<std::pair<uint32_t, Leftover>> found;  // by PE; in a PE routers come before queues
+    for (const ColorState& cs : fabric_->states())
+        for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
+            const int port = std::countr_zero(rest);
+            found.push_back({cs.pe,
+                             {coord(cs.pe), cs.color, std::string("router, from ") + kPortName[port],
+                              cs.fifo[static_cast<size_t>(port)].count()}});
+        }
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+        return std::make_pair(a.first, a.second.color) < std::make_pair(b.first, b.second.color);
+    });
+    for (const Pe& p : pes_)
+        for (size_t i = 0; i < 8; ++i) {
+            const InputQueue& iq = p.queues->iq[i];
+            const OutputQueue& oq = p.queues->oq[i];
+            if (const int n = iq.ring.count())
+                found.push_back({p.id, {coord(p.id), iq.color, "input queue " + std::to_string(i), n}});
+            if (const int n = oq.ring.count())
+                found.push_back({p.id, {coord(p.id), oq.ring.front().color, "output queue " + std::to_string(i), n}});
+        }
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<Leftover> out;
-    for (size_t id = 0; id < pe_index_.size() && out.size() < limit; ++id) {
-        for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id)))
-            for (int port = 0; port < kNumPorts; ++port)
-                if (const int n = cs->fifo[static_cast<size_t>(port)].count())
-                    out.push_back({coord(static_cast<uint32_t>(id)), cs->color,
-                                   std::string("router, from ") + kPortName[port], n});
-        if (const CeQueues* q = fabric_->queues(static_cast<uint32_t>(id)))
-            for (size_t i = 0; i < 8; ++i) {
-                if (const int n = q->iq[i].ring.count())
-                    out.push_back(
-                        {coord(static_cast<uint32_t>(id)), q->iq[i].color, "input queue " + std::to_string(i), n});
-                if (const int n = q->oq[i].ring.count())
-                    out.push_back(
-                        {coord(static_cast<uint32_t>(id)), q->oq[i].color, "output queue " + std::to_string(i), n});
-            }
-    }
+    for (size_t i = 0; i < found.size() && i < limit; ++i) out.push_back(std::move(found[i].second));
     return out;
 }
 

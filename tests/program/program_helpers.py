@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from oracle.run import FINISHED, Machine
 
+from oracle.run import FINISHED, Machine
 from wafersim.arch import Arch
 from wafersim.program import Layout, MachineProgram
 from wafersim.program.scalars import numpy_dtype, parse_type
@@ -39,7 +39,7 @@ class Run:
         self.machine = Machine(program.tables, a.ints(), a.vop_costs(), 0)
         for name, args in launches:
             self.machine.launch(program.meta["functions"][name]["number"], args)
-        status = self.machine.run(max_cycles=200_000)
+        status = self.machine.run(max_cycles=20_000)
         assert status == FINISHED, (status, self.machine.faults, self.machine.cycle)
 
     def read(self, name: str, x: int = 0, y: int = 0) -> np.ndarray:

@@ -203,7 +203,9 @@ def test_vector_ops_with_descriptors_registers_numbers_and_pointers():
         pe.fmacs(dy, dy, dx, 2.0)
         pe.fadds(acc, acc, dx)
         r = pe.let("f32", 0.5)
-        pe.fmuls(pe.mem_dsd(z, extents=(2, 3), strides=(3, 1)), pe.mem_dsd(x, extents=(2, 3), strides=(1, 2)), r)
+        pe.fmuls(
+            pe.mem_dsd(z, extents=(2, 3), strides=(3, 1)), pe.mem_dsd(x, extents=(2, 3), strides=(1, 2)), r
+        )
         pe.fmacs(r, r, dx, dx)
         pe.fmovs(pe.ptr(y.at(5)), r)
         pe.done()
@@ -243,6 +245,45 @@ def test_changing_descriptors_at_run_time():
         pe.done()
     lay.place(pe)
     assert execute(lay, "main").read("out").tolist() == [3, 4, 3, 5, 7, 1, 3] + [-1] * 5
+
+
+def test_descriptors_chosen_by_a_register():
+    lay, pe = one_tile()
+    x = pe.array("x", "i16", 6, init=[10, 11, 20, 21, 30, 31])
+    out = pe.array("out", "i16", 8, init=-1)
+    parts = [pe.mem_dsd(x, extent=2, offset=2 * k) for k in range(3)]
+    target = pe.mem_dsd(out, extent=2)
+    dsr = pe.dsr("src0", 0)
+    with pe.function("main", args=[("n", "i16")]) as (n,):
+        pe.mov16(target, pe.choose_dsd(parts, n))
+        pe.increment_dsd_offset(target, 2)
+        pe.load_to_dsr(dsr, pe.choose_dsd(parts, n - 1))
+        pe.mov16(target, dsr)
+        chosen = pe.choose_dsd(parts, n - 2)
+        pe.set_dsd_length(chosen, 1)
+        pe.store(out, 4, pe.get_dsd(chosen, "length").to("i16"))
+        pe.store(out, 5, pe.get_dsd(parts[0], "length").to("i16"))
+        pe.store(out, 6, pe.get_dsd(parts[1], "length").to("i16"))
+        pe.done()
+    lay.place(pe)
+    assert execute(lay, ("main", [2])).read("out").tolist() == [30, 31, 20, 21, 1, 1, 2, -1]
+
+
+def test_building_twice_gives_the_same_program():
+    lay, pe = one_tile()
+    y = pe.array("y", "f32", 20, init=1)
+    with pe.function("main", args=[("scale", "f32")]) as (scale,):
+        kept = pe.let("f32", 2.0)
+        d = pe.mem_dsd(y)
+        pe.fmuls(d, d, scale, async_=True)
+        pe.fmuls(d, d, kept, async_=True)
+        pe.done()
+    with pe.local_task("other"):
+        pe.let("i16", 1)
+    lay.place(pe)
+    first, second = lay.build(), lay.build()
+    assert first.meta == second.meta
+    assert all(np.array_equal(first.tables[n], second.tables[n]) for n in first.tables)
 
 
 def test_saved_addresses_and_preloaded_dsrs():

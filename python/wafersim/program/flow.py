@@ -12,7 +12,7 @@ from wafersim.program.access import MemoryMixin
 from wafersim.program.instr import Body, Entry, Label, VReg
 from wafersim.program.regs import Reg, Scalar
 from wafersim.program.scalars import TypeName, is_float, parse_type, raw_bits, type_name
-from wafersim.program.schema import CodeFlag, Op, Type
+from wafersim.program.schema import CodeFlag, Op, SettingsCol, Type
 from wafersim.program.source import caller
 from wafersim.program.tile_base import TileBase
 
@@ -273,6 +273,20 @@ class FlowMixin(MemoryMixin):
         if not self._loops:
             raise self.fail(f"{what} outside of a loop")
         return self._loops[-1]
+
+
+def check_callbacks(tile: TileBase) -> None:
+    """No synchronous vector op runs within a map's callback; raises ProgramError."""
+    reached = [b for b in tile.bodies if b.mapped]
+    for body in reached:
+        reached += [b for b in body.calls if all(b is not r for r in reached)]
+        for instr in body.code:
+            waits = instr.settings is None or not instr.settings.values[SettingsCol.ASYNC]
+            if instr.op is Op.MAP or (instr.op is Op.VOP and waits):
+                raise ProgramError(
+                    f"tile {tile.name!r}, {instr.where}: {body.name!r} runs within a map and waits for a "
+                    "vector op; a callback computes with scalars only"
+                )
 
 
 def check_defined(tile: TileBase, functions: dict[str, Function]) -> None:

@@ -327,7 +327,7 @@ def terminated_ops(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]
 
 def acting_op(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) -> list[Emitter]:
     """One op for all data; control wavelets activate or unblock a task on the way."""
-    unblocks = pe.rng.random() < 0.4
+    unblocks = pe.rng.random() < 0.5
     task = small_task(pe, active=unblocks, blocked=unblocks)
     data = sum(not control for _, control in got)
     if task is None or not data:
