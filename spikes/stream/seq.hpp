@@ -247,8 +247,11 @@ class Loop {
             }
             T = t + 1;
             if (leap(sv, n, t))
-                for (int i = 0; i < n; ++i)
-                    if (sv[i].in_period && sv[i].k >= sv[i].k_end) exhausted(sv[i], sv[i].last);
+                for (int i = 0; i < n; ++i) {
+                    if (!sv[i].in_period) continue;
+                    T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
+                    if (sv[i].k >= sv[i].k_end) exhausted(sv[i], sv[i].last);
+                }
         }
     }
 
