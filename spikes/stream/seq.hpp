@@ -329,7 +329,7 @@ class Loop {
             if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
-        if (times < 2) return false;
+        if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
         ++leaps;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
