@@ -319,7 +319,7 @@ class Loop {
                 continue;
             }
             s.ready = std::max(ready(s), t + 1);
-            if (s.ready <= t + P) return false;
+            if (s.last > t - P || s.ready <= t + P) return false;  // it shaped the last period, or will shape the next
             limit = std::min(limit, s.ready);
         }
         if (!active || times < 3) return false;
