@@ -10,9 +10,9 @@
 namespace wafersim {
 
 struct VopCost {
-    int simd = 1;          // elements per beat, at most
-    int beat_cycles = 1;   // cycles of one beat on the datapath
-    int pace_num = 1;      // beat k not before start + k * num / den
+    int simd = 1;         // elements per beat, at most
+    int beat_cycles = 1;  // cycles of one beat on the datapath
+    int pace_num = 1;     // beat k not before start + k * num / den
     int pace_den = 1;
 };
 

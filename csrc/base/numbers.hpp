@@ -6,8 +6,12 @@
 
 namespace wafersim {
 
-inline float bits_to_f32(uint32_t bits) { return std::bit_cast<float>(bits); }
-inline uint32_t f32_to_bits(float value) { return std::bit_cast<uint32_t>(value); }
+inline float bits_to_f32(uint32_t bits) {
+    return std::bit_cast<float>(bits);
+}
+inline uint32_t f32_to_bits(float value) {
+    return std::bit_cast<uint32_t>(value);
+}
 
 // A binary float narrower than binary32: `exp_bits` and `man_bits`, IEEE layout, bias 2^(exp_bits-1)-1.
 template <int exp_bits, int man_bits>
@@ -23,8 +27,8 @@ inline double narrow_to_f64(uint32_t bits) {
     else if (exponent == 0)
         magnitude = std::ldexp(static_cast<double>(mantissa), 1 - bias - man_bits);
     else
-        magnitude = std::ldexp(static_cast<double>(mantissa | (1u << man_bits)),
-                               static_cast<int>(exponent) - bias - man_bits);
+        magnitude =
+            std::ldexp(static_cast<double>(mantissa | (1u << man_bits)), static_cast<int>(exponent) - bias - man_bits);
     return sign ? -magnitude : magnitude;
 }
 
@@ -36,7 +40,7 @@ inline uint32_t f64_to_narrow(double value) {
     const uint32_t sign = static_cast<uint32_t>(raw >> 63) << (exp_bits + man_bits);
     const int exponent = static_cast<int>(raw >> 52 & 0x7ff);
     uint64_t mantissa = raw & ((UINT64_C(1) << 52) - 1);
-    if (exponent == 0x7ff) return mantissa ? (sign | inf | (1u << (man_bits - 1))) : (sign | inf);
+    if (exponent == 0x7ff) return mantissa ? (inf | 1u << (man_bits - 1)) : (sign | inf);  // one NaN, positive
     if (exponent == 0) return sign;  // below the smallest subnormal of every narrow format
     mantissa |= UINT64_C(1) << 52;
     int e = exponent - 1023 + bias;  // biased exponent in the narrow format
@@ -56,10 +60,18 @@ inline uint32_t f64_to_narrow(double value) {
     return sign | static_cast<uint32_t>(out);
 }
 
-inline double f16_to_f64(uint32_t bits) { return narrow_to_f64<5, 10>(bits & 0xffff); }
-inline uint32_t f64_to_f16(double value) { return f64_to_narrow<5, 10>(value); }
-inline double bf16_to_f64(uint32_t bits) { return narrow_to_f64<8, 7>(bits & 0xffff); }
-inline uint32_t f64_to_bf16(double value) { return f64_to_narrow<8, 7>(value); }
+inline double f16_to_f64(uint32_t bits) {
+    return narrow_to_f64<5, 10>(bits & 0xffff);
+}
+inline uint32_t f64_to_f16(double value) {
+    return f64_to_narrow<5, 10>(value);
+}
+inline double bf16_to_f64(uint32_t bits) {
+    return narrow_to_f64<8, 7>(bits & 0xffff);
+}
+inline uint32_t f64_to_bf16(double value) {
+    return f64_to_narrow<8, 7>(value);
+}
 // binary64 to binary32, one rounding: the hardware conversion is exactly that.
 inline uint32_t f64_to_f32_bits(double value) {
     if (value != value) return 0x7fc00000u;

@@ -16,7 +16,9 @@ struct PeCoord {
 
 // Port numbers are the bit numbers of route masks (schema.Port).
 inline constexpr int kPortNorth = 0, kPortEast = 1, kPortSouth = 2, kPortWest = 3, kPortRamp = 4;
-inline constexpr int opposite(int port) { return port ^ 2; }
+inline constexpr int opposite(int port) {
+    return port ^ 2;
+}
 inline constexpr int kDx[4] = {0, 1, 0, -1};
 inline constexpr int kDy[4] = {-1, 0, 1, 0};
 

@@ -1,3 +1,8 @@
+#include "wafer/machine.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -6,11 +11,7 @@
 #include <string>
 #include <vector>
 
-#include <pybind11/numpy.h>
-#include <pybind11/stl.h>
-
 #include "bindings/bindings.hpp"
-#include "wafer/machine.hpp"
 
 namespace py = pybind11;
 
@@ -24,17 +25,21 @@ py::array table(const py::dict& tables, const char* name, const char* type, int 
     const py::object object = tables[name];
     if (!py::isinstance<py::array>(object)) throw ProgramFault(std::string("table '") + name + "' is not an array");
     py::array array = py::reinterpret_borrow<py::array>(object);
-    const bool right = std::strcmp(type, "int32") == 0 ? py::isinstance<py::array_t<int32_t>>(array) : py::isinstance<py::array_t<uint8_t>>(array);
+    const bool right = std::strcmp(type, "int32") == 0 ? py::isinstance<py::array_t<int32_t>>(array)
+                                                       : py::isinstance<py::array_t<uint8_t>>(array);
     if (!right || array.ndim() != ndim)
-        throw ProgramFault(std::string("table '") + name + "' must be " + type + " with " + std::to_string(ndim) + " dimensions");
-    if (!(array.flags() & py::array::c_style)) throw ProgramFault(std::string("table '") + name + "' must be C-contiguous");
+        throw ProgramFault(std::string("table '") + name + "' must be " + type + " with " + std::to_string(ndim) +
+                           " dimensions");
+    if (!(array.flags() & py::array::c_style))
+        throw ProgramFault(std::string("table '") + name + "' must be C-contiguous");
     return array;
 }
 
 TableView view(const py::dict& tables, const char* name, int cols) {
     const py::array a = table(tables, name, "int32", cols == 1 ? 1 : 2);
     if (cols > 1 && a.shape(1) != cols)
-        throw ProgramFault(std::string("table '") + name + "' has " + std::to_string(a.shape(1)) + " columns; expected " + std::to_string(cols));
+        throw ProgramFault(std::string("table '") + name + "' has " + std::to_string(a.shape(1)) +
+                           " columns; expected " + std::to_string(cols));
     return {static_cast<const int32_t*>(a.data()), a.shape(0), cols};
 }
 
@@ -45,7 +50,8 @@ Tables read_tables(const py::dict& d) {
     t.width = grid.data[0];
     t.height = grid.data[1];
     const py::array map = table(d, "tile_map", "int32", 2);
-    if (map.shape(0) != t.height || map.shape(1) != t.width) throw ProgramFault("table 'tile_map' must have the shape [height, width]");
+    if (map.shape(0) != t.height || map.shape(1) != t.width)
+        throw ProgramFault("table 'tile_map' must have the shape [height, width]");
     t.tile_map = {static_cast<const int32_t*>(map.data()), t.height, t.width};
     t.tiles = view(d, "tiles", kTileCols);
     t.code = view(d, "code", kCodeCols);
@@ -60,7 +66,8 @@ Tables read_tables(const py::dict& d) {
     t.colors = view(d, "colors", 1);
     t.params = view(d, "params", 4);
     const py::array routes = table(d, "route_map", "int32", 3);
-    if (routes.shape(0) != t.colors.rows || (routes.shape(0) && (routes.shape(1) != t.height || routes.shape(2) != t.width)))
+    if (routes.shape(0) != t.colors.rows ||
+        (routes.shape(0) && (routes.shape(1) != t.height || routes.shape(2) != t.width)))
         throw ProgramFault("table 'route_map' must have the shape [colors, height, width]");
     t.route_map = static_cast<const int32_t*>(routes.data());
     const py::array image = table(d, "image", "uint8", 1), values = table(d, "param_values", "uint8", 1);
@@ -74,11 +81,11 @@ Tables read_tables(const py::dict& d) {
 // Guards against two threads in one machine.
 struct PyMachine {
     std::unique_ptr<Machine> machine;
-    std::atomic<bool> running{false};
+    mutable std::atomic<bool> running{false};
 };
 
 struct Busy {
-    explicit Busy(PyMachine& m) : flag(m.running) {
+    explicit Busy(const PyMachine& m) : flag(m.running) {
         if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
     }
     ~Busy() { flag = false; }
@@ -87,10 +94,18 @@ struct Busy {
 
 void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, int64_t bytes) {
     if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.width() || y + h > m.height())
-        throw py::value_error("rectangle (" + std::to_string(x) + ", " + std::to_string(y) + ") " + std::to_string(w) + " x " + std::to_string(h) +
-                              " is not inside the fabric of " + std::to_string(m.width()) + " x " + std::to_string(m.height()));
+        throw py::value_error("rectangle (" + std::to_string(x) + ", " + std::to_string(y) + ") " + std::to_string(w) +
+                              " x " + std::to_string(h) + " is not inside the fabric of " + std::to_string(m.width()) +
+                              " x " + std::to_string(m.height()));
     if (address < 0 || bytes < 0 || address + bytes > m.arch().sram_bytes)
-        throw py::value_error("bytes " + std::to_string(address) + " to " + std::to_string(address + bytes) + " are not inside SRAM");
+        throw py::value_error("bytes " + std::to_string(address) + " to " + std::to_string(address + bytes) +
+                              " are not inside SRAM");
+}
+
+// From numpy, whose large arrays of zeros take no memory before they are written to.
+template <typename... Extent>
+py::array_t<int64_t> zeros(Extent... extent) {
+    return py::module_::import("numpy").attr("zeros")(py::make_tuple(extent...), "int64");
 }
 
 py::list wait_list(Machine& m, size_t limit) {
@@ -101,17 +116,23 @@ py::list wait_list(Machine& m, size_t limit) {
         d["y"] = r.pe.y;
         d["thread"] = r.thread;
         d["reason"] = r.reason;
+        d["kind"] = r.kind;
         d["what"] = r.what;
         d["line"] = r.line;
         d["color"] = r.color;
         d["queue"] = r.queue;
         d["task"] = r.task;
+        d["function"] = r.function;
         d["done"] = r.done;
         d["length"] = r.length;
         d["fill"] = r.fill;
-        py::list others;
-        for (const PeCoord& c : r.waits_for) others.append(py::make_tuple(c.x, c.y));
-        d["waits_for"] = others;
+        auto pe_list = [](const std::vector<PeCoord>& pes) {
+            py::list list;
+            for (const PeCoord& c : pes) list.append(py::make_tuple(c.x, c.y));
+            return list;
+        };
+        d["waits_for"] = pe_list(r.waits_for);
+        d["blocked_on"] = pe_list(r.blocked_on);
         d["places"] = py::cast(r.places);
         out.append(d);
     }
@@ -130,7 +151,8 @@ py::dict inspect(Machine& m, int x, int y) {
             c["color"] = static_cast<int>(cs->color);
             c["position"] = static_cast<int>(cs->position);
             c["teardown"] = cs->teardown;
-            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(), cs->fifo[3].count(), cs->fifo[4].count());
+            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(),
+                                          cs->fifo[3].count(), cs->fifo[4].count());
             colors.append(c);
         }
     }
@@ -182,7 +204,8 @@ py::dict inspect(Machine& m, int x, int y) {
 
 void register_machine(py::module_& m) {
     py::class_<PyMachine>(m, "Machine")
-        .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch, const IntArray& vops, uint64_t seed) {
+        .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
+                         const IntArray& vops, uint64_t seed) {
                  auto out = std::make_unique<PyMachine>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
@@ -192,115 +215,140 @@ void register_machine(py::module_& m) {
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("seed") = 0)
-        .def("launch",
-             [](PyMachine& self, int function, const std::vector<uint64_t>& args) {
-                 const Busy busy(self);
-                 return self.machine->launch(function, args);
-             },
-             py::arg("function"), py::arg("args"))
+        .def(
+            "launch",
+            [](PyMachine& self, int function, const std::vector<uint64_t>& args) {
+                const Busy busy(self);
+                return self.machine->launch(function, args);
+            },
+            py::arg("function"), py::arg("args"))
         .def("write",
-             [](PyMachine& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t, py::array::c_style>& data) {
+             [](PyMachine& self, int x, int y, int w, int h, int address,
+                const py::array_t<uint8_t, py::array::c_style>& data) {
                  const Busy busy(self);
-                 if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w) throw py::value_error("data must have the shape [h, w, bytes]");
+                 if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w)
+                     throw py::value_error("data must have the shape [h, w, bytes]");
                  const int64_t n = data.shape(2);
                  check_rectangle(*self.machine, x, y, w, h, address, n);
                  for (int j = 0; j < h; ++j)
                      for (int i = 0; i < w; ++i)
-                         if (uint8_t* s = self.machine->sram(x + i, y + j)) std::memcpy(s + address, data.data(j, i, 0), static_cast<size_t>(n));
+                         if (uint8_t* s = self.machine->sram(x + i, y + j))
+                             std::memcpy(s + address, data.data(j, i, 0), static_cast<size_t>(n));
              })
         .def("read",
              [](PyMachine& self, int x, int y, int w, int h, int address, int64_t bytes) {
                  const Busy busy(self);
                  check_rectangle(*self.machine, x, y, w, h, address, bytes);
-                 py::array_t<uint8_t> out({static_cast<py::ssize_t>(h), static_cast<py::ssize_t>(w), static_cast<py::ssize_t>(bytes)});
+                 py::array_t<uint8_t> out(
+                     {static_cast<py::ssize_t>(h), static_cast<py::ssize_t>(w), static_cast<py::ssize_t>(bytes)});
                  uint8_t* to = out.mutable_data();
                  for (int j = 0; j < h; ++j)
                      for (int i = 0; i < w; ++i, to += bytes) {
                          const uint8_t* s = self.machine->sram(x + i, y + j);
-                         if (s) std::memcpy(to, s + address, static_cast<size_t>(bytes));
-                         else std::memset(to, 0, static_cast<size_t>(bytes));
+                         if (s)
+                             std::memcpy(to, s + address, static_cast<size_t>(bytes));
+                         else
+                             std::memset(to, 0, static_cast<size_t>(bytes));
                      }
                  return out;
              })
-        .def("sram",
-             [](py::object self_object, int x, int y) {
-                 auto& self = self_object.cast<PyMachine&>();
-                 uint8_t* s = self.machine->sram(x, y);
-                 if (!s) throw py::value_error("PE (" + std::to_string(x) + ", " + std::to_string(y) + ") has no tile");
-                 return py::array_t<uint8_t>({static_cast<py::ssize_t>(self.machine->arch().sram_bytes)}, s, self_object);
-             },
-             py::arg("x"), py::arg("y"))
-        .def("run",
-             [](PyMachine& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at, const py::object& progress) {
-                 const Busy busy(self);
-                 Machine& machine = *self.machine;
-                 std::optional<py::error_already_set> raised;
-                 const bool reports = !progress.is_none();
-                 auto poll = [&] {
-                     const py::gil_scoped_acquire acquire;
-                     if (PyErr_CheckSignals() != 0) {
-                         raised.emplace();
-                         return true;
-                     }
-                     if (reports) {
-                         try {
-                             progress(machine.cycle(), machine.events());
-                         } catch (py::error_already_set& e) {
-                             raised.emplace(std::move(e));
-                             return true;
-                         }
-                     }
-                     return false;
-                 };
-                 Status status;
-                 {
-                     const py::gil_scoped_release release;
-                     status = machine.run({max_cycles, max_seconds, max_events, pause_at}, poll);
-                 }
-                 if (raised && !raised->matches(PyExc_KeyboardInterrupt)) throw std::move(*raised);
-                 return static_cast<int>(status);
-             },
-             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0, py::arg("pause_at") = -1, py::arg("progress") = py::none())
+        .def(
+            "sram",
+            [](py::object self_object, int x, int y) {
+                auto& self = self_object.cast<PyMachine&>();
+                uint8_t* s = self.machine->sram(x, y);
+                if (!s) throw py::value_error("PE (" + std::to_string(x) + ", " + std::to_string(y) + ") has no tile");
+                return py::array_t<uint8_t>({static_cast<py::ssize_t>(self.machine->arch().sram_bytes)}, s,
+                                            self_object);
+            },
+            py::arg("x"), py::arg("y"))
+        .def(
+            "run",
+            [](PyMachine& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at,
+               const py::object& progress) {
+                const Busy busy(self);
+                Machine& machine = *self.machine;
+                std::optional<py::error_already_set> raised;
+                const bool reports = !progress.is_none();
+                auto poll = [&] {
+                    const py::gil_scoped_acquire acquire;
+                    if (PyErr_CheckSignals() != 0) {
+                        raised.emplace();
+                        return true;
+                    }
+                    if (reports) {
+                        try {
+                            progress(machine.cycle(), machine.events());
+                        } catch (py::error_already_set& e) {
+                            raised.emplace(std::move(e));
+                            return true;
+                        }
+                    }
+                    return false;
+                };
+                Status status;
+                {
+                    const py::gil_scoped_release release;
+                    status = machine.run({max_cycles, max_seconds, max_events, pause_at}, poll);
+                }
+                if (raised && !raised->matches(PyExc_KeyboardInterrupt)) throw std::move(*raised);
+                return static_cast<int>(status);
+            },
+            py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
+            py::arg("pause_at") = -1, py::arg("progress") = py::none())
         .def_property_readonly("cycle", [](const PyMachine& self) { return self.machine->cycle(); })
         .def_property_readonly("events_processed", [](const PyMachine& self) { return self.machine->events(); })
         .def_property_readonly("open_launches", [](const PyMachine& self) { return self.machine->open_launches(); })
         .def("set_run_ahead", [](PyMachine& self, bool on) { self.machine->set_run_ahead(on); })
         .def("counters",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumCounters});
+                 const Busy busy(self);
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumCounters);
                  self.machine->counters(out.mutable_data());
                  return out;
              })
         .def("events",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({self.machine->height(), self.machine->width(), kNumEvents});
+                 const Busy busy(self);
+                 auto out = zeros(self.machine->height(), self.machine->width(), kNumEvents);
                  self.machine->event_counts(out.mutable_data());
                  return out;
              })
         .def("link_wavelets",
              [](const PyMachine& self) {
-                 py::array_t<int64_t> out({static_cast<int>(self.machine->program().colors.size()), self.machine->height(), self.machine->width(), 5});
+                 const Busy busy(self);
+                 auto out =
+                     zeros(self.machine->program().colors.size(), self.machine->height(), self.machine->width(), 5);
                  self.machine->link_wavelets(out.mutable_data());
                  return out;
              })
-        .def("waits", [](PyMachine& self, size_t limit) { return wait_list(*self.machine, limit); }, py::arg("limit") = 1000)
-        .def("leftovers",
-             [](PyMachine& self, size_t limit) {
-                 py::list out;
-                 for (const Leftover& l : self.machine->leftovers(limit)) {
-                     py::dict d;
-                     d["x"] = l.pe.x;
-                     d["y"] = l.pe.y;
-                     d["color"] = l.color;
-                     d["where"] = l.where;
-                     d["count"] = l.count;
-                     out.append(d);
-                 }
-                 return out;
-             },
-             py::arg("limit") = 1000)
+        .def(
+            "waits",
+            [](PyMachine& self, size_t limit) {
+                const Busy busy(self);
+                return wait_list(*self.machine, limit);
+            },
+            py::arg("limit") = 1000)
+        .def(
+            "leftovers",
+            [](PyMachine& self, size_t limit) {
+                const Busy busy(self);
+                py::list out;
+                for (const Leftover& l : self.machine->leftovers(limit)) {
+                    py::dict d;
+                    d["x"] = l.pe.x;
+                    d["y"] = l.pe.y;
+                    d["color"] = l.color;
+                    d["where"] = l.where;
+                    d["count"] = l.count;
+                    out.append(d);
+                }
+                return out;
+            },
+            py::arg("limit") = 1000)
         .def("fault",
              [](const PyMachine& self) -> py::object {
+                 const Busy busy(self);
                  const auto& f = self.machine->fault();
                  if (!f) return py::none();
                  py::dict d;
@@ -314,6 +362,7 @@ void register_machine(py::module_& m) {
              })
         .def("prints",
              [](const PyMachine& self) {
+                 const Busy busy(self);
                  py::list out;
                  for (const Print& p : self.machine->prints()) {
                      py::list values;
@@ -323,7 +372,13 @@ void register_machine(py::module_& m) {
                  }
                  return out;
              })
-        .def("inspect", [](PyMachine& self, int x, int y) { return inspect(*self.machine, x, y); }, py::arg("x"), py::arg("y"));
+        .def(
+            "inspect",
+            [](PyMachine& self, int x, int y) {
+                const Busy busy(self);
+                return inspect(*self.machine, x, y);
+            },
+            py::arg("x"), py::arg("y"));
 }
 
 }  // namespace wafersim

@@ -5,7 +5,9 @@
 
 namespace wafersim {
 
-uint32_t command_field(uint32_t payload) { return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8; }
+uint32_t command_field(uint32_t payload) {
+    return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8;
+}
 
 uint32_t with_command_field(uint32_t payload, uint32_t field) {
     return (payload & 0xc03f0000u) | (field & 0xffu) << 22 | (field >> 8 & 0xffffu);
@@ -17,6 +19,7 @@ void ColorState::load(const RouteClass& r) {
     in = r.in;
     out = r.out;
     num_positions = static_cast<uint8_t>(r.num_positions);
+    switch_word = -1;
     set_position(r.initial);
     has_route = true;
     ring_mode = r.ring;
@@ -36,12 +39,14 @@ void ColorState::load(const RouteClass& r) {
 
 bool ColorState::filter_passes(uint32_t payload, bool control) const {
     switch (filter) {
-        case FilterKind::kNone: return true;
+        case FilterKind::kNone:
+            return true;
         case FilterKind::kRange: {
             const auto index = static_cast<int32_t>(payload >> 16);
             return control || (min <= index && index <= max);
         }
-        default: return max > 65535 || counter <= max;
+        default:
+            return max > 65535 || counter <= max;
     }
 }
 
@@ -65,7 +70,8 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
         for (size_t k = 0; k < program.colors.size(); ++k) {
             const int32_t route = program.route_map[k * num_pes + pe];
             if (route >= 0)
-                ensure_color(static_cast<uint32_t>(pe), program.colors[k])->load(program.routes[static_cast<size_t>(route)]);
+                ensure_color(static_cast<uint32_t>(pe), program.colors[k])
+                    ->load(program.routes[static_cast<size_t>(route)]);
         }
     for (ColorState& cs : states_) link(cs);
     for (size_t pe = 0; pe < num_pes; ++pe) {
@@ -114,7 +120,8 @@ void Fabric::link(ColorState& cs) {
         const auto other = static_cast<uint32_t>(y * width_ + x);
         const ColorState* same = color(other, cs.color);
         const bool swap = same && same->has_route && (kDx[d] ? same->swap_x : same->swap_y);
-        if (ColorState* target = color(other, swap ? cs.color ^ 1 : cs.color)) cs.neighbor[static_cast<size_t>(d)] = target;
+        if (ColorState* target = color(other, swap ? cs.color ^ 1 : cs.color))
+            cs.neighbor[static_cast<size_t>(d)] = target;
     }
 }
 
@@ -130,6 +137,7 @@ void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, C
             for (ColorState* other : pe_colors_[static_cast<size_t>(y * width_ + x)]) link(*other);
         }
     }
+    apply_pending(*cs);
     const bool swap_x = cs->swap_x, swap_y = cs->swap_y, had = cs->has_route;
     cs->load(route);
     if (had) cs->swap_x = swap_x, cs->swap_y = swap_y;
@@ -137,7 +145,9 @@ void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, C
 }
 
 void Fabric::fail(uint32_t pe, int color_number, Cycle t, std::string message) {
-    if (fault && (fault->cycle < t || (fault->cycle == t && (fault->pe.y < coord(pe).y || (fault->pe.y == coord(pe).y && fault->pe.x <= coord(pe).x)))))
+    if (fault &&
+        (fault->cycle < t || (fault->cycle == t && (fault->pe.y < coord(pe).y ||
+                                                    (fault->pe.y == coord(pe).y && fault->pe.x <= coord(pe).x)))))
         return;  // the first one in (cycle, row, column) order is reported, whatever the order of processing
     fault = RunFault{std::move(message), coord(pe), color_number, -1, t};
 }
@@ -207,25 +217,40 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
     return space;
 }
 
-void Fabric::advance(ColorState& cs) {
-    if (cs.position + 1 < cs.num_positions)
+void Fabric::control_action(ColorState& cs, SwitchCommand command, Cycle t) {
+    if (command == SwitchCommand::kNop) return;
+    pending_.push_back({&cs, command});
+    if (command == SwitchCommand::kTeardown) {
+        teardowns.emplace_back(cs.pe, cs.color);
+        if (queues(cs.pe)) ces_.wake(cs.pe, t + 1);
+    }
+    routers_.wake(cs.pe, t + 1);
+}
+
+void Fabric::act(const Pending& pending) {
+    ColorState& cs = *pending.color;
+    if (pending.command == SwitchCommand::kReset)
+        cs.set_position(0);
+    else if (pending.command == SwitchCommand::kTeardown)
+        cs.teardown = true;
+    else if (cs.position + 1 < cs.num_positions)
         cs.set_position(cs.position + 1);
     else if (cs.ring_mode)
         cs.set_position(0);
 }
 
-void Fabric::control_action(ColorState& cs, uint32_t payload, Cycle t) {
-    switch (static_cast<SwitchCommand>(command_field(payload) & 3)) {
-        case SwitchCommand::kNop: return;
-        case SwitchCommand::kAdvance: advance(cs); break;
-        case SwitchCommand::kReset: cs.set_position(0); break;
-        case SwitchCommand::kTeardown:
-            cs.teardown = true;
-            teardowns.emplace_back(cs.pe, cs.color);
-            if (queues(cs.pe)) ces_.wake(cs.pe, t + 1);
-            break;
+void Fabric::apply_pending() {
+    for (const Pending& pending : pending_)
+        if (pending.color) act(pending);
+    pending_.clear();
+}
+
+void Fabric::apply_pending(const ColorState& cs) {
+    for (Pending& pending : pending_) {
+        if (pending.color != &cs) continue;
+        act(pending);
+        pending.color = nullptr;
     }
-    routers_.wake(cs.pe, t + 1);
 }
 
 void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
@@ -285,11 +310,8 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
             routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
-    if (control) control_action(cs, payload, t);
-    if (flags & kFlagAdvance) {
-        advance(cs);
-        routers_.wake(pe, t + 1);
-    }
+    if (control) control_action(cs, static_cast<SwitchCommand>(command_field(payload) & 3), t);
+    if (flags & kFlagAdvance) control_action(cs, SwitchCommand::kAdvance, t);
 }
 
 void Fabric::step(uint32_t pe, Cycle t) {
@@ -344,7 +366,8 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         if (!oq.ring.visible(t)) continue;
         ColorState* cs = color(pe, oq.ring.front().color);
         if (!cs || !cs->has_route) {
-            fail(pe, oq.ring.front().color, t, "a wavelet leaves the compute element on a color that has no route here");
+            fail(pe, oq.ring.front().color, t,
+                 "a wavelet leaves the compute element on a color that has no route here");
             continue;
         }
         if (t < q.next_move) {
@@ -353,8 +376,10 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         }
         RouterFifo& fifo = cs->fifo[kPortRamp];
         if (!fifo.has_space(t, arch_.ramp_out, arch_.ramp_buffer)) {
-            if (fifo.unknown_pops(t, arch_.ramp_out)) retry = true;
-            else fifo.upstream_waits = true;
+            if (fifo.unknown_pops(t, arch_.ramp_out))
+                retry = true;
+            else
+                fifo.upstream_waits = true;
             continue;
         }
         if (best >= 0 && q.oq[static_cast<size_t>(best)].last_move <= oq.last_move) {

@@ -30,10 +30,11 @@ struct alignas(64) ColorState {
     bool ring_mode = false, swap_x = false, swap_y = false;
 
     std::array<RouterFifo, 5> fifo;
-    std::array<int64_t, 5> wavelets{};      // granted, by output port, up to the last settle()
+    std::array<int64_t, 5> wavelets{};  // granted, by output port, up to the last settle()
     int64_t arbitration_losses = 0, backpressure = 0;
     std::array<uint8_t, 4> in{}, out{};
     uint32_t pe = 0;
+    int32_t switch_word = -1;  // positions 1 to 3 as a configuration word; -1: no such word was touched since load()
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
 
@@ -60,8 +61,8 @@ struct alignas(64) ColorState {
 struct CeQueues {
     std::array<InputQueue, 8> iq;
     std::array<OutputQueue, 8> oq;
-    Cycle next_move = 0;    // ramp pacing
-    int64_t pace = 0;       // accumulator of section 2.2
+    Cycle next_move = 0;  // ramp pacing
+    int64_t pace = 0;     // accumulator of section 2.2
     uint8_t oq_nonempty = 0;
     bool flush_watch = false;
     int64_t wavelets_sent = 0, wavelets_received = 0;
@@ -77,24 +78,33 @@ class Fabric {
     // Brings the lines that step() reads first into the cache.
     void prefetch(uint32_t pe, bool again) const {
         for (const ColorState* cs : pe_colors_[pe]) {
-            if (!again) __builtin_prefetch(cs);
-            else if (cs->nonempty) __builtin_prefetch(&cs->fifo[static_cast<size_t>(std::countr_zero(cs->nonempty))]);
+            if (!again)
+                __builtin_prefetch(cs);
+            else if (cs->nonempty)
+                __builtin_prefetch(&cs->fifo[static_cast<size_t>(std::countr_zero(cs->nonempty))]);
         }
     }
     CeQueues* queues(uint32_t pe) { return ces_index_[pe] < 0 ? nullptr : &ce_[static_cast<size_t>(ces_index_[pe])]; }
     ColorState* color(uint32_t pe, int color) const;
     ColorState* ensure_color(uint32_t pe, int color);
+    std::deque<ColorState>& states() { return states_; }  // of all PEs
     const std::vector<ColorState*>& colors(uint32_t pe) const { return pe_colors_[pe]; }
+    // Switch commands of this cycle act at its end, before what the CE writes in it (section 2.1).
+    void apply_pending();
+    void apply_pending(const ColorState& cs);
     void set_route(uint32_t pe, int color, const RouteClass& route, Cycle t);
     void route_changed(uint32_t pe, Cycle t) { routers_.wake(pe, t + 1); }
 
     // Called by the compute element.
-    bool oq_has_space(const CeQueues& q, int queue) const { return q.oq[static_cast<size_t>(queue)].ring.count() < arch_.oq_depth[queue]; }
+    bool oq_has_space(const CeQueues& q, int queue) const {
+        return q.oq[static_cast<size_t>(queue)].ring.count() < arch_.oq_depth[queue];
+    }
     void push_oq(uint32_t pe, CeQueues& q, int queue, Wavelet w, Cycle t);
     Wavelet pop_iq(uint32_t pe, CeQueues& q, int queue, Cycle t);
 
     PeCoord coord(uint32_t pe) const {
-        return {static_cast<int32_t>(pe % static_cast<uint32_t>(width_)), static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
+        return {static_cast<int32_t>(pe % static_cast<uint32_t>(width_)),
+                static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
     }
     Cycle last_activity = -1;
     std::optional<RunFault> fault;
@@ -111,8 +121,12 @@ class Fabric {
     bool eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry);
     bool ramp_takes(uint32_t pe, Candidate& c);
     void grant(uint32_t pe, const Candidate& c, Cycle t);
-    void control_action(ColorState& cs, uint32_t payload, Cycle t);
-    void advance(ColorState& cs);
+    struct Pending {
+        ColorState* color;  // nullptr: done
+        SwitchCommand command;
+    };
+    void control_action(ColorState& cs, SwitchCommand command, Cycle t);
+    void act(const Pending& pending);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
     int bound_queue(const CeQueues& q, int color) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);
@@ -122,10 +136,11 @@ class Fabric {
     Wheel& routers_;
     Wheel& ces_;
     int32_t width_, height_;
-    std::deque<ColorState> states_;                  // stable addresses
+    std::deque<ColorState> states_;                    // stable addresses
     std::vector<std::vector<ColorState*>> pe_colors_;  // by PE, ascending color
     std::vector<int32_t> ces_index_;
     std::deque<CeQueues> ce_;
+    std::vector<Pending> pending_;
 };
 
 // Command field of a control wavelet's payload (section 2.1).

@@ -103,7 +103,7 @@ class alignas(64) RouterFifo {
         ++grants;
     }
 
-    int64_t grants = 0;         // since the color's route last changed; ColorState::settle() books them
+    int64_t grants = 0;  // since the color's route last changed; ColorState::settle() books them
     bool upstream_waits = false;
     bool head_blocked = false;  // the head was a candidate without space at least once
 

@@ -41,14 +41,20 @@ class Core {
     enum class Wait { kNothing, kPipeline, kPace, kInput, kOutput, kResource };
     Wait thread_wait(Pe& p, int thread, Cycle t);
     bool is_daemon(const LiveOp& op) const;
+    struct Claim {
+        const char* what = "";  // "input queue", "output queue", "push end", "pop end", "microthread"; "" nothing
+        int number = -1, thread = -1, line = -1;
+    };
+    Claim held_claim(Pe& p, const Instr& in);  // what a live op holds that this instruction needs
 
-    Cycle horizon = kForever;   // the main thread never runs ahead past this cycle
-    Cycle end = 0;              // cycle after the last activity
+    Cycle horizon = kForever;  // the main thread never runs ahead past this cycle,
+    Cycle ahead = 1;           // nor further than this at a time
+    Cycle end = 0;             // cycle after the last activity
     int64_t open_launches = 0;
     std::optional<RunFault> fault;
     std::vector<Print> prints;
     uint64_t events = 0;
-    bool run_ahead = true;      // off only in tests: every instruction is then an event of its own
+    bool run_ahead = true;  // off only in tests: every instruction is then an event of its own
 
   private:
     struct Decoded {
@@ -75,13 +81,15 @@ class Core {
     void issue(Pe& p, Cycle t);
     void run_main_ahead(Pe& p, Cycle t);
     void plan(Pe& p, Cycle t);
-    MainStatus main_status(Pe& p, Cycle t);
+    void plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const;
+    void book(Pe& p, Counter kind, Cycle until) const;
+    MainStatus main_status(Pe& p, Cycle t, bool issuing = false);
     void activate(Pe& p, int id) const;
     void set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const;
     void fail(const Pe& p, Cycle t, std::string message, int color = -1, int line = -1);
     void mark(Cycle after) { end = after > end ? after : end; }
 
-    // scalar.cpp
+    // scalar.cpp, control.cpp, fabric_control.cpp
     Decoded decode(const Instr& in) const;
     void exec(Pe& p, const Instr& in, Cycle t);
     void exec_scalar(Pe& p, const Instr& in, Cycle t);
@@ -93,15 +101,17 @@ class Core {
     uint64_t load_configuration(Pe& p, int32_t address, Cycle t);
     void store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t);
     uint32_t next_random(Pe& p) const;
+    int64_t event_count(const Pe& p, int event) const;
     void end_task(Pe& p, Cycle t);
 
-    // vector.cpp
+    // vector_start.cpp, vector_beats.cpp
     bool claimed(Pe& p, const Instr& in, bool& queue_clash);
     Cycle raw_until(const Pe& p, const Instr& in, Cycle t) const;
     bool start_op(Pe& p, const Instr& in, Cycle t);  // false: zero length, issued as an instruction
     Operand make_operand(Pe& p, const Instr& in, int32_t encoded) const;
     Settings effective_settings(const Pe& p, const Instr& in) const;
     int microthread_of(const Pe& p, const Instr& in, const Settings& set) const;
+    int queue_priority(const Pe& p, const LiveOp& op) const;
     const Dsd* dsr_of(const Pe& p, int32_t encoded) const;
     int64_t operand_length(const Pe& p, const Dsd& d, bool is_source) const;
     int64_t vector_length(const Pe& p, const Instr& in) const;
@@ -109,6 +119,7 @@ class Core {
     Beat check_beat(Pe& p, LiveOp& op, Cycle t, bool arm);
     int issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t);  // returns cycles taken
     bool bulk_beats(Pe& p, LiveOp& op, Cycle limit);
+    bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
     void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);

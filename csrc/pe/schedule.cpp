@@ -5,25 +5,38 @@
 #include "pe/core.hpp"
 
 namespace wafersim {
-namespace {
-
-constexpr Cycle kRunAhead = 512;  // longest stretch of one call; bounds how far one PE is ahead of the others
-
-}  // namespace
 
 void Core::fail(const Pe& p, Cycle t, std::string message, int color, int line) {
     const PeCoord at = fabric_.coord(p.id);
-    if (fault && (fault->cycle < t || (fault->cycle == t && (fault->pe.y < at.y || (fault->pe.y == at.y && fault->pe.x <= at.x)))))
+    if (fault && (fault->cycle < t ||
+                  (fault->cycle == t && (fault->pe.y < at.y || (fault->pe.y == at.y && fault->pe.x <= at.x)))))
         return;
     fault = RunFault{std::move(message), at, color, line, t};
 }
 
+// Books the cycles up to `until` as planned; before the first plan a PE is idle.
 void Core::account(Pe& p, Cycle until) const {
-    if (until <= p.accounted) return;
-    const Cycle middle = std::clamp(p.plan_until, p.accounted, until);
-    p.counters[static_cast<size_t>(p.plan_before)] += middle - p.accounted;
-    p.counters[static_cast<size_t>(p.plan_after)] += until - middle;
+    Counter kind = Counter::kIdle;
+    for (const Pe::Stretch& stretch : p.plan) {
+        if (stretch.start >= until) break;
+        if (stretch.start > p.accounted) book(p, kind, stretch.start);
+        kind = stretch.kind;
+    }
+    if (until > p.accounted) book(p, kind, until);
+}
+
+void Core::book(Pe& p, Counter kind, Cycle until) const {
+    p.counters[static_cast<size_t>(kind)] += until - p.accounted;
     p.accounted = until;
+}
+
+void Core::plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const {
+    if (p.accounted >= now)
+        p.plan.clear();
+    else
+        while (!p.plan.empty() && p.plan.back().start >= now) p.plan.pop_back();
+    if (until > now) p.plan.push_back({now, before});
+    p.plan.push_back({std::max(now, until), after});
 }
 
 void Core::teardown_due(Pe& p, Cycle when) const {
@@ -94,7 +107,8 @@ void Core::check_flush(Pe& p, Cycle) const {
 bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* problem) const {
     task = -1;
     queue = -1;
-    if (p.next_launch < p.launches.size()) {
+    const bool launch = p.next_launch < p.launches.size();
+    if (launch && !problem) {
         task = -2;
         return true;
     }
@@ -133,13 +147,14 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
         const int control = p.tile->control_task[static_cast<size_t>(id)];
         if (control < 0) {
             if (!claimer && problem)
-                *problem = "a control wavelet names control task " + std::to_string(id) + ", which is not bound (input queue " +
-                           std::to_string(q) + ")";
+                *problem = "a control wavelet names control task " + std::to_string(id) +
+                           ", which is not bound (input queue " + std::to_string(q) + ")";
             continue;
         }
         if (!(p.blocked >> control & 1) && better(control)) task = control, queue = q;
     }
-    return task >= 0;
+    if (launch) task = -2;
+    return task != -1;
 }
 
 bool Core::pick(Pe& p, Cycle t) {
@@ -154,7 +169,8 @@ bool Core::pick(Pe& p, Cycle t) {
     if (!found) return false;
     if (task == -2) {
         const Launch& launch = p.launches[p.next_launch++];
-        for (size_t i = 0; i < launch.args.size(); ++i) p.regs[static_cast<size_t>(launch.function->arg0) + i] = launch.args[i];
+        for (size_t i = 0; i < launch.args.size(); ++i)
+            p.regs[static_cast<size_t>(launch.function->arg0) + i] = launch.args[i];
         p.pc = launch.function->entry;
         p.task = -1;
     } else {
@@ -181,7 +197,7 @@ bool Core::pick(Pe& p, Cycle t) {
 }
 
 // The main thread's chance to issue. `from` > t: the pipeline is not ready before; ready: it can issue at t.
-Core::MainStatus Core::main_status(Pe& p, Cycle t) {
+Core::MainStatus Core::main_status(Pe& p, Cycle t, bool issuing) {
     MainStatus s;
     if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
         LiveOp& op = *p.op(kMainThread);
@@ -196,17 +212,19 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t) {
     const Instr& in = program_.code[static_cast<size_t>(p.pc)];
     const Decoded& d = decoded_[static_cast<size_t>(p.pc)];
     s.from = d.vector ? p.next_vector : p.next_issue;
-    for (int i = 0; i < d.num_regs; ++i) s.from = std::max(s.from, p.reg_ready[static_cast<size_t>(d.regs[static_cast<size_t>(i)])]);
+    for (int i = 0; i < d.num_regs; ++i)
+        s.from = std::max(s.from, p.reg_ready[static_cast<size_t>(d.regs[static_cast<size_t>(i)])]);
     for (int i = 0; i < d.num_dsrs; ++i) {
         const int32_t dsr = d.dsrs[static_cast<size_t>(i)];
-        s.from = std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
+        s.from =
+            std::max(s.from, p.dsr_ready[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)]);
     }
-    if (d.vector) s.from = std::max(s.from, raw_until(p, in, s.from));
+    if (d.vector && p.recent_newest + arch_.vector_raw > s.from) s.from = std::max(s.from, raw_until(p, in, s.from));
     if (s.from > t) return s;
     if (d.vector) {
         bool clash = false;
         if (claimed(p, in, clash)) {
-            if (clash && !p.clash_counted) {
+            if (clash && issuing && !p.clash_counted) {
                 p.clash_counted = true;
                 ++p.count(Event::kQueueClashes);
             }
@@ -223,7 +241,7 @@ void Core::issue(Pe& p, Cycle t) {
     Beat main_beat;
     // A synchronous op starts in the cycle in which it can, and competes with its first beat at once.
     while (p.in_task && !p.dead) {
-        const MainStatus s = main_status(p, t);
+        const MainStatus s = main_status(p, t, true);
         if (!s.ready) break;
         if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
             main_beat = check_beat(p, *p.op(kMainThread), t, true);
@@ -235,7 +253,8 @@ void Core::issue(Pe& p, Cycle t) {
             if (!exec_free(p, in, t)) return;
             continue;
         }
-        if (decoded_[static_cast<size_t>(p.pc)].vector && !effective_settings(p, in).async && vector_length(p, in) > 0) {
+        if (decoded_[static_cast<size_t>(p.pc)].vector && !effective_settings(p, in).async &&
+            vector_length(p, in) > 0) {
             if (!start_op(p, in, t)) return;  // a fault
             continue;
         }
@@ -253,13 +272,15 @@ void Core::issue(Pe& p, Cycle t) {
         if (op.finished || t < op.next_beat) continue;
         const Beat beat = check_beat(p, op, t, true);
         if (beat.elements == 0) continue;
-        if (best >= 0 && (op.priority < best_priority || (op.priority == best_priority && op.last_issue >= best_last))) continue;
+        if (best >= 0 && (op.priority < best_priority || (op.priority == best_priority && op.last_issue >= best_last)))
+            continue;
         best = thread;
         best_priority = op.priority;
         best_last = op.last_issue;
         best_beat = beat;
     }
     if (best < 0) return;
+    account(p, t);
     if (best == kMainThread) {
         p.last_issue = t;
         if (main_beat.elements == 0) {
@@ -281,11 +302,12 @@ void Core::issue(Pe& p, Cycle t) {
 
 // Runs local instructions of the main thread while nothing else of this PE can act.
 void Core::run_main_ahead(Pe& p, Cycle t) {
-    const Cycle limit = std::min(t + kRunAhead, horizon);
+    const Cycle limit = std::min(t + ahead, horizon);
     while (p.in_task && !p.dead) {
         if (p.main_op_live()) {
             LiveOp& op = *p.op(kMainThread);
             if (op.op != Op::kVop || op.iq_claims || op.oq_claims || op.fifo_pop || op.fifo_push) return;
+            account(p, t);
             if (!bulk_beats(p, op, limit)) return;
             continue;
         }
@@ -304,10 +326,10 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         } else if ((in.op == Op::kLoad || in.op == Op::kStore) && touches_configuration(p, in)) {
             return;
         }
-        p.plan_before = static_cast<int>(Counter::kStallPipeline);
-        p.plan_until = at;
-        account(p, at);
+        account(p, t);
+        book(p, Counter::kStallPipeline, at);
         if (d.vector) {
+            if (whole_op(p, in, at, limit)) continue;
             if (!start_op(p, in, at)) return;
             continue;
         }
@@ -322,16 +344,16 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
 
 // Classifies the cycles from now to the next event of this PE, and wakes it for every cycle in which that can change.
 void Core::plan(Pe& p, Cycle t) {
-    const Cycle now = std::max(t + 1, p.accounted);
-    p.plan_until = now;
-    p.plan_before = p.plan_after = static_cast<int>(Counter::kIdle);
+    const Cycle now = std::max(t, p.accounted);  // t itself, if nothing issued in it
+    Cycle until = now;
+    Counter before = Counter::kIdle, after = Counter::kIdle;
     bool classified = false;
     bool contended = false;
     if (p.in_task) {
         const MainStatus s = main_status(p, std::max(t, p.accounted - 1));
-        p.plan_before = static_cast<int>(s.before);
-        p.plan_after = static_cast<int>(s.ready ? s.before : s.after);
-        p.plan_until = std::max(s.from, now);
+        before = s.before;
+        after = s.ready ? s.before : s.after;
+        until = s.from;
         classified = true;
         if (s.from > t)
             ces_.wake(p.id, std::max(s.from, p.slot_free));
@@ -340,8 +362,8 @@ void Core::plan(Pe& p, Cycle t) {
     } else {
         if (p.free_at > t) {
             ces_.wake(p.id, p.free_at);
-            p.plan_before = static_cast<int>(Counter::kStallPipeline);
-            p.plan_until = std::max(p.free_at, now);
+            before = Counter::kStallPipeline;
+            until = p.free_at;
         } else {
             int task, queue;
             if (pickable(p, t + 1, task, queue, nullptr) || task == -2) ces_.wake(p.id, t + 1);
@@ -368,14 +390,13 @@ void Core::plan(Pe& p, Cycle t) {
             contended = true;
         }
     }
-    if (!classified) {
-        p.plan_after = static_cast<int>(!any     ? Counter::kIdle
-                                        : output ? Counter::kStallOutput
-                                        : input  ? Counter::kStallInput
-                                        : pace   ? Counter::kStallPace
-                                                 : Counter::kStallResource);
-        if (p.plan_until == now) p.plan_before = p.plan_after;
-    }
+    if (!classified)
+        after = !any     ? Counter::kIdle
+                : output ? Counter::kStallOutput
+                : input  ? Counter::kStallInput
+                : pace   ? Counter::kStallPace
+                         : Counter::kStallResource;
+    plan_from(p, now, before, until, after);
     if (contended || (p.slot_free > t + 1 && p.live_uts)) ces_.wake(p.id, std::max(t + 1, p.slot_free));
     for (const Completion& c : p.completions) ces_.wake(p.id, c.when);
 }
@@ -385,7 +406,6 @@ void Core::step(Pe& p, Cycle t) {
     p.last_step = t;
     if (t < p.accounted && p.completions.empty() && !p.live_uts && p.in_task) return;  // it has run ahead
     ++events;
-    account(p, t);
     if (!p.completions.empty()) {
         const size_t before = p.completions.size();
         apply_completions(p, t);

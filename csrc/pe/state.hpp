@@ -42,6 +42,7 @@ struct LiveOp {
     Settings set;
     uint32_t index = 0, carry = 0;
     int32_t ok_reg = -1, line = -1;
+    int32_t task = -1, function = -1;  // what started it: index in tile->tasks, or a launched function
     uint8_t iq_claims = 0, oq_claims = 0;
     uint64_t fifo_push = 0, fifo_pop = 0;
     // MAP: 0 read, 1 callback running, 2 write
@@ -85,6 +86,12 @@ struct Pe {
     };
     std::array<Recent, 16> recent{};
     int recent_next = 0;
+    Cycle recent_newest = -1000;
+    void note_write(Cycle start, int32_t low, int32_t high) {
+        recent[static_cast<size_t>(recent_next)] = {start, low, high};
+        recent_next = (recent_next + 1) & 15;
+        recent_newest = start;
+    }
 
     std::vector<uint64_t> regs;
     std::vector<Cycle> reg_ready;
@@ -109,15 +116,20 @@ struct Pe {
     bool tsc_enabled = true;
     uint32_t random = 0xdeadbeef;
 
-    // accounting: cycles before `accounted` have a class; the plan says what the following ones are
+    // accounting: cycles before `accounted` are in the counters; `plan` says what the following ones are, so that a
+    // step in which nothing happens leaves no trace
+    struct Stretch {
+        Cycle start;
+        Counter kind;
+    };
     Cycle slot_free = 0, accounted = 0, last_step = -1;
-    int plan_before = static_cast<int>(Counter::kIdle), plan_after = static_cast<int>(Counter::kIdle);
-    Cycle plan_until = 0;
+    std::vector<Stretch> plan;
     std::array<int64_t, kNumCounters> counters{};
     std::array<int64_t, kNumEvents> events{};
     bool clash_counted = false;
     int tail_kind = 0, tail_conflict = 0;  // class of the last beat, for a run that ends within it
 
+    int launched_function() const { return task < 0 && next_launch ? launches[next_launch - 1].function->number : -1; }
     LiveOp* op(int thread) const { return ops[static_cast<size_t>(thread)].get(); }
     bool main_op_live() const { return ops[kMainThread] && ops[kMainThread]->live; }
     int64_t& count(Event e) { return events[static_cast<size_t>(e)]; }

@@ -10,6 +10,9 @@ namespace wafersim {
 uint64_t scalar_op(Op op, Type type, uint64_t a, uint64_t b);
 uint64_t scalar_convert(Type to, Type from, uint64_t a);
 uint64_t scalar_math(MathFn fn, Type type, uint64_t a);
+// Elementary functions in binary64 from additions, multiplications and divisions only: the same bits on every host,
+// within a few units in the last place of binary64.
+double reproducible_math(MathFn fn, double x);
 bool is_float(Type type);
 int type_bytes(Type type);
 // Low bits of a memory word as a register keeps them (sign-extended for signed types).

@@ -76,10 +76,8 @@ RouteClass read_route(const RowReader& r) {
     using C = RouteCol;
     RouteClass c;
     for (int p = 0; p < 4; ++p) {
-        c.in[static_cast<size_t>(p)] =
-            static_cast<uint8_t>(r.get(static_cast<C>(2 * p), 0, 31, "input mask"));
-        c.out[static_cast<size_t>(p)] =
-            static_cast<uint8_t>(r.get(static_cast<C>(2 * p + 1), 0, 31, "output mask"));
+        c.in[static_cast<size_t>(p)] = static_cast<uint8_t>(r.get(static_cast<C>(2 * p), 0, 31, "input mask"));
+        c.out[static_cast<size_t>(p)] = static_cast<uint8_t>(r.get(static_cast<C>(2 * p + 1), 0, 31, "output mask"));
     }
     c.num_positions = r.get(C::kNumPositions, 1, 4, "number of switch positions");
     c.initial = r.get(C::kInitial, 0, c.num_positions - 1, "initial position");
@@ -108,14 +106,21 @@ Use register_use(Op op) {
     if (op == Op::kLi) return {true, false, false, false};
     if (o >= static_cast<int>(Op::kMov) && o <= static_cast<int>(Op::kLoad)) return {true, true, true, true};
     switch (op) {
-        case Op::kStore: return {false, true, true, false};
+        case Op::kStore:
+            return {false, true, true, false};
         case Op::kBz:
-        case Op::kBnz: return {false, true, false, false};
-        case Op::kLoop: return {true, false, true, true};
-        case Op::kEndloop: return {true, false, false, true};
-        case Op::kDsdSet: return {false, true, false, false};
-        case Op::kDsdGet: return {true, false, false, false};
-        case Op::kFifoSet: return {false, false, true, false};
+        case Op::kBnz:
+            return {false, true, false, false};
+        case Op::kLoop:
+            return {true, false, true, true};
+        case Op::kEndloop:
+            return {true, false, false, true};
+        case Op::kDsdSet:
+            return {false, true, false, false};
+        case Op::kDsdGet:
+            return {true, false, false, false};
+        case Op::kFifoSet:
+            return {false, false, true, false};
         case Op::kActivate:
         case Op::kBlock:
         case Op::kUnblock:
@@ -124,15 +129,19 @@ Use register_use(Op op) {
         case Op::kTeardownExit:
         case Op::kFilterSet:
         case Op::kQueueBind:
-        case Op::kAssert: return {false, true, false, false};
+        case Op::kAssert:
+            return {false, true, false, false};
         case Op::kSwitchGet:
         case Op::kTeardownGet:
         case Op::kQueueGet:
         case Op::kTimestamp:
         case Op::kRandom:
-        case Op::kPerfGet: return {true, false, false, false};
-        case Op::kPrint: return {false, true, true, true};
-        default: return {false, false, false, false};
+        case Op::kPerfGet:
+            return {true, false, false, false};
+        case Op::kPrint:
+            return {false, true, true, true};
+        default:
+            return {false, false, false, false};
     }
 }
 
@@ -150,8 +159,8 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         Tile tile;
         tile.num_regs = r.get(TileCol::kNumRegs, 0, 65536, "number of registers");
         tile.image_offset = r.get(TileCol::kImageOffset, 0, t.image_bytes, "image offset");
-        tile.image_bytes = r.get(TileCol::kImageBytes, 0, std::min<int64_t>(t.image_bytes - tile.image_offset, sram_bytes),
-                                 "image size");
+        tile.image_bytes = r.get(TileCol::kImageBytes, 0,
+                                 std::min<int64_t>(t.image_bytes - tile.image_offset, sram_bytes), "image size");
         const int32_t first = r.get(TileCol::kDsdFirst, 0, t.dsds.rows, "first descriptor");
         const int32_t count = r.get(TileCol::kNumDsds, 0, t.dsds.rows - first, "number of descriptors");
         for (int32_t d = first; d < first + count; ++d)
@@ -289,7 +298,8 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
     for (int64_t i = 0; i < num_code; ++i) {
         using C = CodeCol;
         const RowReader r{"code", i, t.code.row(i)};
-        if (owner[static_cast<size_t>(i)] < 0) throw ProgramFault("table 'code' row " + std::to_string(i) + ": belongs to no tile");
+        if (owner[static_cast<size_t>(i)] < 0)
+            throw ProgramFault("table 'code' row " + std::to_string(i) + ": belongs to no tile");
         Tile& tile = tiles[static_cast<size_t>(owner[static_cast<size_t>(i)])];
         const int32_t regs = tile.num_regs;
         Instr in;
@@ -321,6 +331,7 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         check_reg(use.b && !b_imm, in.b, "register B");
         check_reg(use.c, in.c, "register C");
         if (!vector && op <= 30 && op >= 1 && in.dst < 0) bad("code", i, "register DST", in.dst, 0, regs - 1);
+        if (in.op == Op::kLoop && !b_imm && in.b < 0) bad("code", i, "register B", in.b, 0, regs - 1);
         if (in.op == Op::kLoop || in.op == Op::kEndloop) {
             if (in.dst < 0) bad("code", i, "register DST", in.dst, 0, regs - 1);
             if (in.c < 0) bad("code", i, "register C", in.c, 0, regs - 1);
@@ -328,7 +339,7 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         if (op >= 1 && op <= 29 && in.op != Op::kLi) {
             if (in.a < 0) bad("code", i, "register A", in.a, 0, regs - 1);
             r.get(C::kType, 0, 10, "type (cb16 is not implemented)");
-            const bool two = (op >= 3 && op <= 13) || (op >= 18 && op <= 23) || in.op == Op::kSelect;
+            const bool two = (op >= 3 && op <= 14) || (op >= 18 && op <= 23) || in.op == Op::kSelect;
             if (two && !b_imm && in.b < 0) bad("code", i, "register B", in.b, 0, regs - 1);
             if (in.op == Op::kSelect && in.c < 0) bad("code", i, "register C", in.c, 0, regs - 1);
             if (in.op == Op::kCvt) r.get(C::kImm, 0, 10, "source type");

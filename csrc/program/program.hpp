@@ -14,7 +14,8 @@ namespace wafersim {
 
 struct Instr {
     Op op = Op::kNop;
-    int32_t type = 0, dst = -1, a = -1, b = -1, c = -1, imm = 0, imm2 = 0, flags = 0, settings = -1, aux = -1, line = -1;
+    int32_t type = 0, dst = -1, a = -1, b = -1, c = -1, imm = 0, imm2 = 0, flags = 0, settings = -1, aux = -1,
+            line = -1;
 };
 
 struct Dsd {
@@ -79,10 +80,10 @@ struct Tile {
     };
     std::vector<DsrInit> dsr_init;
     std::vector<ParamBlock> params;
-    std::array<int32_t, 3> num_dsrs{};           // highest DSR used in each file, plus one
-    std::array<int16_t, 64> local_task{};        // id -> index in tasks, -1 none
+    std::array<int32_t, 3> num_dsrs{};     // highest DSR used in each file, plus one
+    std::array<int16_t, 64> local_task{};  // id -> index in tasks, -1 none
     std::array<int16_t, 64> control_task{};
-    std::array<int16_t, 8> data_task{};          // queue -> index in tasks
+    std::array<int16_t, 8> data_task{};  // queue -> index in tasks
 };
 
 struct TableView {
@@ -111,8 +112,8 @@ struct Program {
     std::vector<Instr> code;
     std::vector<Settings> settings;
     std::vector<RouteClass> routes;
-    std::vector<int32_t> colors;      // colors with a layer in route_map
-    std::vector<int32_t> route_map;   // [colors][height][width]
+    std::vector<int32_t> colors;     // colors with a layer in route_map
+    std::vector<int32_t> route_map;  // [colors][height][width]
     std::vector<uint8_t> image, param_values;
 };
 

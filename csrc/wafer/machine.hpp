@@ -29,13 +29,16 @@ struct Limits {
 // One thing that waits when a run is stuck; docs/semantics.md section 7.
 struct WaitReport {
     PeCoord pe;
-    std::string thread;  // "main", "microthread 3", "task 8"
-    std::string reason;  // "input", "output", "queue", "fifo", "microthread", "blocked", "never activated", "done"
+    std::string thread;  // "main", "microthread 3", "task 8", "launch"
+    std::string reason;  // what it lacks: "input", "output", "fifo empty", "fifo full", "resource", "blocked", ...
+    std::string kind;    // why it lacks that, in two words: "missing sender", "switch position", ...; "" unknown
     std::string what;    // vector op or instruction
     int line = -1, color = -1, queue = -1, task = -1;
+    int function = -1;  // launched function, where there is no task
     int64_t done = 0, length = 0, fill = 0;
-    std::vector<PeCoord> waits_for;          // PEs whose action would help
-    std::vector<std::string> places;         // where wavelets stand, in words
+    std::vector<PeCoord> waits_for;   // PEs whose action would help
+    std::vector<PeCoord> blocked_on;  // those of them that wait themselves and would go on from there
+    std::vector<std::string> places;  // where wavelets stand and what PEs do, in words
 };
 
 struct Leftover {
@@ -67,6 +70,7 @@ class Machine {
     std::vector<Print> prints() const;
     int64_t open_launches() const { return core_->open_launches; }
 
+    // Into arrays of zeros; what has no tile or no route stays 0, so that an empty region costs nothing.
     void counters(int64_t* out) const;       // [height][width][kNumCounters]
     void event_counts(int64_t* out) const;   // [height][width][kNumEvents]
     void link_wavelets(int64_t* out) const;  // [colors][height][width][5]
@@ -77,9 +81,26 @@ class Machine {
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
+    Cycle place_of_rest(Cycle earliest) const;
+    void take_back(Cycle end);
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
+    Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
+
+    // report.cpp
+    struct Stand;
+    WaitReport describe_op(Pe& p, int thread);
+    WaitReport describe_main(Pe& p);
+    WaitReport describe_blocked(Pe& p, int task);
+    WaitReport describe_open_launch(Pe& p);
     void trace_forward(uint32_t pe, int color, WaitReport& report);
+    void judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report);
+    void judge_full_queue(uint32_t pe, int queue, WaitReport& report);
     void trace_backward(uint32_t pe, int color, WaitReport& report);
+    bool judge_standing(const ColorState& cs, WaitReport& report);
+    bool can_send(uint32_t pe, int color);
+    bool goes_on(uint32_t pe, int color, bool sends);
+    std::string state_of(uint32_t pe);
+    void note(WaitReport& report, const char* kind, uint32_t pe, std::string place);
 
     Arch arch_;
     Program program_;
@@ -90,7 +111,10 @@ class Machine {
     std::vector<int32_t> pe_index_;
     std::vector<Pe> pes_;
     Cycle cycle_ = 0;
+    Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
+    bool paused_ = false;  // the last run() ended with a pause
     std::optional<RunFault> no_fault_;
+    int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };
 
 }  // namespace wafersim

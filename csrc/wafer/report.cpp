@@ -1,4 +1,5 @@
 // Who waits on what when a run is stuck, and what is left lying about (docs/semantics.md, section 7).
+// All of it looks at a machine in which nothing can happen any more; nothing here changes it.
 #include <algorithm>
 #include <bit>
 #include <set>
@@ -9,207 +10,58 @@ namespace wafersim {
 namespace {
 
 const char* kPortName[5] = {"NORTH", "EAST", "SOUTH", "WEST", "RAMP"};
+constexpr int64_t kTraceBudget = 500000;  // router states that one call of waits() looks at
+constexpr size_t kMostPlaces = 8;
+constexpr size_t kMostPes = 16;
 
-std::string place(PeCoord at) { return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ")"; }
+std::string place(PeCoord at) {
+    return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ")";
+}
+
+std::string directions(uint32_t mask) {
+    std::string out;
+    for (int port = 0; port < kNumPorts; ++port)
+        if (mask >> port & 1) out += (out.empty() ? "" : " and ") + std::string(kPortName[port]);
+    return out;
+}
+
+void add(std::vector<PeCoord>& list, PeCoord pe) {
+    if (list.size() >= kMostPes) return;
+    for (const PeCoord& c : list)
+        if (c.x == pe.x && c.y == pe.y) return;
+    list.push_back(pe);
+}
+
+std::string thread_name(int thread) {
+    return thread == kMainThread ? "main" : "microthread " + std::to_string(thread);
+}
+
+std::string op_name(const LiveOp& op) {
+    if (op.op == Op::kMap) return "instruction " + std::to_string(static_cast<int>(Op::kMap));
+    return "vop " + std::to_string(static_cast<int>(op.vop));
+}
+
+int task_id(const Pe& p, int task) {
+    return task >= 0 ? p.tile->tasks[static_cast<size_t>(task)].id : -1;
+}
+
+bool reads_queue(const LiveOp& op, int queue) {
+    return op.live && !op.finished && (op.iq_claims >> queue & 1);
+}
+
+int color_of_oq(const LiveOp& op, const CeQueues& q) {
+    return op.dst.color >= 0 ? op.dst.color : q.oq[static_cast<size_t>(op.dst.queue)].color;
+}
 
 }  // namespace
+
+// --- what the core knows about its threads --------------------------------------------------------------------
 
 bool Core::is_daemon(const LiveOp& op) const {
     if (!op.endless || op.finished) return op.finished;
     for (const Operand* o : {&op.a, &op.b, &op.c})
         if (o->kind == Source::kFabin || o->kind == Source::kFifo) return true;
-    return op.dst.kind == Source::kFifo;
-}
-
-// Follows a color from a PE's router towards its receivers until a wavelet cannot move, and says why.
-void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
-    std::set<std::pair<uint32_t, int>> seen;
-    std::vector<std::pair<uint32_t, int>> open{{start, color}};
-    while (!open.empty() && report.places.size() < 8) {
-        const auto [pe, c] = open.back();
-        open.pop_back();
-        if (!seen.insert({pe, c}).second) continue;
-        const ColorState* cs = fabric_->color(pe, c);
-        const std::string at = "color " + std::to_string(c) + " at PE " + place(coord(pe));
-        if (!cs || !cs->has_route) {
-            report.places.push_back(at + " has no route");
-            continue;
-        }
-        if (!cs->nonempty) continue;
-        if (cs->teardown) {
-            report.places.push_back(at + " is in teardown");
-            report.waits_for.push_back(coord(pe));
-            continue;
-        }
-        for (int port = 0; port < kNumPorts; ++port) {
-            const RouterFifo& fifo = cs->fifo[static_cast<size_t>(port)];
-            if (fifo.count() == 0) continue;
-            if (!(cs->in[cs->position] >> port & 1)) {
-                report.places.push_back(at + ": " + std::to_string(fifo.count()) + " wavelets from " + kPortName[port] +
-                                        " wait, switch position " + std::to_string(cs->position) + " does not take that input");
-                report.waits_for.push_back(coord(pe));
-                continue;
-            }
-            const uint32_t out = cs->out[cs->position];
-            if (!out) report.places.push_back(at + ": switch position " + std::to_string(cs->position) + " has no output");
-            for (int d = 0; d < 4; ++d)
-                if ((out >> d & 1) && cs->neighbor[static_cast<size_t>(d)]) {
-                    const ColorState* next = cs->neighbor[static_cast<size_t>(d)];
-                    if (next->fifo[static_cast<size_t>(opposite(d))].count() >= arch_.link_buffer)
-                        open.push_back({next->pe, next->color});
-                }
-            if (out >> kPortRamp & 1) {
-                const CeQueues* q = fabric_->queues(pe);
-                int bound = -1;
-                for (int i = 0; q && i < arch_.num_iq && bound < 0; ++i)
-                    if (q->iq[static_cast<size_t>(i)].color == c) bound = i;
-                if (bound < 0) {
-                    report.places.push_back(at + " goes to the RAMP, but no input queue is bound to it");
-                    report.waits_for.push_back(coord(pe));
-                } else if (q->iq[static_cast<size_t>(bound)].ring.count() >= arch_.iq_capacity(bound)) {
-                    report.places.push_back("input queue " + std::to_string(bound) + " (" + at + ") is full, " +
-                                            std::to_string(q->iq[static_cast<size_t>(bound)].ring.count()) + " wavelets that nobody takes");
-                    report.waits_for.push_back(coord(pe));
-                }
-            }
-        }
-    }
-}
-
-// Follows a color from a receiver back to the PEs that can send on it.
-void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
-    std::set<std::pair<uint32_t, int>> seen;
-    std::vector<std::pair<uint32_t, int>> open{{start, color}};
-    bool any_sender = false;
-    while (!open.empty() && seen.size() < 4096) {
-        const auto [pe, c] = open.back();
-        open.pop_back();
-        if (!seen.insert({pe, c}).second) continue;
-        const ColorState* cs = fabric_->color(pe, c);
-        if (!cs || !cs->has_route) continue;
-        uint32_t in = 0;
-        for (int i = 0; i < cs->num_positions; ++i) in |= cs->in[static_cast<size_t>(i)];
-        if (cs->nonempty && report.places.size() < 8) {
-            for (int port = 0; port < kNumPorts; ++port)
-                if (cs->fifo[static_cast<size_t>(port)].count() && !(cs->in[cs->position] >> port & 1))
-                    report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + ": wavelets from " + kPortName[port] +
-                                            " wait, switch position " + std::to_string(cs->position) + " does not take that input");
-            if (cs->teardown) report.places.push_back("color " + std::to_string(c) + " at PE " + place(coord(pe)) + " is in teardown");
-        }
-        if (in >> kPortRamp & 1) {
-            any_sender = true;
-            if (report.waits_for.size() < 8) report.waits_for.push_back(coord(pe));
-        }
-        const PeCoord at = coord(pe);
-        for (int d = 0; d < 4; ++d) {
-            if (!(in >> d & 1)) continue;
-            const int x = at.x + kDx[d], y = at.y + kDy[d];
-            if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) {
-                report.places.push_back("color " + std::to_string(c) + " is expected from beyond the " + kPortName[d] + " edge at PE " + place(at));
-                continue;
-            }
-            for (const ColorState* other : fabric_->colors(static_cast<uint32_t>(y * program_.width + x)))
-                if (other->neighbor[static_cast<size_t>(opposite(d))] == cs) open.push_back({other->pe, other->color});
-        }
-    }
-    if (!any_sender) report.places.push_back("no PE sends on color " + std::to_string(color) + " towards this one");
-}
-
-std::vector<WaitReport> Machine::waits(size_t limit) {
-    std::vector<WaitReport> out;
-    auto op_name = [](const LiveOp& op) { return op.op == Op::kMap ? std::string("map") : "vop " + std::to_string(static_cast<int>(op.vop)); };
-    auto describe = [&](Pe& p, int thread) {
-        WaitReport r;
-        r.pe = coord(p.id);
-        r.thread = thread == kMainThread ? "main" : "microthread " + std::to_string(thread);
-        r.task = thread == kMainThread && p.task >= 0 ? p.tile->tasks[static_cast<size_t>(p.task)].id : -1;
-        LiveOp& op = *p.op(thread);
-        r.what = op_name(op);
-        r.line = op.line;
-        r.done = op.done;
-        r.length = op.endless ? -1 : op.length;
-        const Core::Wait why = core_->thread_wait(p, thread, cycle_);
-        r.reason = why == Core::Wait::kInput ? "input" : why == Core::Wait::kOutput ? "output" : "other";
-        if (p.blocked_uts >> thread & 1 && thread != kMainThread) r.reason = "blocked microthread";
-        for (const Operand* o : {&op.a, &op.b, &op.c}) {
-            if (why == Core::Wait::kInput && o->kind == Source::kFabin) {
-                const InputQueue& q = p.queues->iq[static_cast<size_t>(o->queue)];
-                r.queue = o->queue;
-                r.color = q.color;
-                r.fill = q.ring.count();
-                if (r.color >= 0) trace_backward(p.id, r.color, r);
-                else r.places.push_back("input queue " + std::to_string(o->queue) + " is bound to no color");
-                if (q.ring.count() && q.ring.front().control()) r.places.push_back("a control wavelet stands at the head of input queue " + std::to_string(o->queue));
-            }
-            if (why == Core::Wait::kInput && o->kind == Source::kFifo) r.reason = "fifo empty", r.queue = o->fifo;
-        }
-        if (why == Core::Wait::kOutput) {
-            if (op.dst.kind == Source::kFabout) {
-                r.queue = op.dst.queue;
-                r.color = op.dst.color >= 0 ? op.dst.color : p.queues->oq[static_cast<size_t>(op.dst.queue)].color;
-                r.fill = p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.count();
-                const int head = p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.empty() ? r.color : p.queues->oq[static_cast<size_t>(op.dst.queue)].ring.front().color;
-                if (head >= 0) trace_forward(p.id, head, r);
-            } else if (op.dst.kind == Source::kFifo) {
-                r.reason = "fifo full";
-                r.queue = op.dst.fifo;
-                r.fill = p.fifos[static_cast<size_t>(op.dst.fifo)].count;
-            }
-        }
-        out.push_back(std::move(r));
-    };
-    for (Pe& p : pes_) {
-        if (out.size() >= limit) break;
-        const size_t before = out.size();
-        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
-            const int thread = std::countr_zero(rest);
-            if (!core_->is_daemon(*p.op(thread))) describe(p, thread);
-        }
-        if (p.main_op_live()) {
-            describe(p, kMainThread);
-        } else if (p.in_task) {
-            WaitReport r;
-            r.pe = coord(p.id);
-            r.thread = "main";
-            r.reason = "resource";
-            r.task = p.task >= 0 ? p.tile->tasks[static_cast<size_t>(p.task)].id : -1;
-            const Instr& in = program_.code[static_cast<size_t>(p.pc)];
-            r.line = in.line;
-            r.what = "instruction " + std::to_string(static_cast<int>(in.op));
-            r.places.push_back("the operation waits for a queue, FIFO or microthread that another operation of this PE still holds");
-            r.waits_for.push_back(r.pe);
-            out.push_back(std::move(r));
-        }
-        for (uint64_t rest = p.active & p.blocked; rest; rest &= rest - 1) {
-            WaitReport r;
-            r.pe = coord(p.id);
-            r.task = p.tile->tasks[static_cast<size_t>(std::countr_zero(rest))].id;
-            r.thread = "task " + std::to_string(r.task);
-            r.reason = "blocked";
-            r.what = "activated, never unblocked";
-            if (p.open_launches > 0 || out.size() > before) out.push_back(std::move(r));
-        }
-        if (p.open_launches > 0 && out.size() == before) {
-            WaitReport r;
-            r.pe = coord(p.id);
-            r.thread = "launch";
-            r.reason = "done";
-            r.what = "the launched function has not signalled completion, and no task is active";
-            for (size_t i = 0; i < p.tile->tasks.size(); ++i) {
-                const Task& task = p.tile->tasks[i];
-                if (task.kind != TaskKind::kData) continue;
-                const InputQueue& q = p.queues->iq[static_cast<size_t>(task.queue)];
-                r.task = task.id;
-                r.queue = task.queue;
-                r.color = q.color;
-                r.fill = q.ring.count();
-                if (p.blocked >> i & 1) r.places.push_back("data task " + std::to_string(task.id) + " is blocked");
-                if (q.color >= 0 && q.ring.empty()) trace_backward(p.id, q.color, r);
-            }
-            out.push_back(std::move(r));
-        }
-    }
-    return out;
+    return false;
 }
 
 Core::Wait Core::thread_wait(Pe& p, int thread, Cycle t) {
@@ -220,19 +72,483 @@ Core::Wait Core::thread_wait(Pe& p, int thread, Cycle t) {
     return beat.lacks_input ? Wait::kInput : Wait::kOutput;
 }
 
-std::vector<Leftover> Machine::leftovers(size_t limit) {
-    std::vector<Leftover> out;
-    for (size_t id = 0; id < pe_index_.size() && out.size() < limit; ++id) {
-        for (const ColorState* cs : fabric_->colors(static_cast<uint32_t>(id)))
-            for (int port = 0; port < kNumPorts; ++port)
-                if (const int n = cs->fifo[static_cast<size_t>(port)].count())
-                    out.push_back({coord(static_cast<uint32_t>(id)), cs->color, std::string("router, from ") + kPortName[port], n});
-        if (const CeQueues* q = fabric_->queues(static_cast<uint32_t>(id)))
-            for (size_t i = 0; i < 8; ++i) {
-                if (const int n = q->iq[i].ring.count()) out.push_back({coord(static_cast<uint32_t>(id)), q->iq[i].color, "input queue " + std::to_string(i), n});
-                if (const int n = q->oq[i].ring.count()) out.push_back({coord(static_cast<uint32_t>(id)), q->oq[i].color, "output queue " + std::to_string(i), n});
-            }
+Core::Claim Core::held_claim(Pe& p, const Instr& in) {
+    auto holder = [&](auto&& holds, const char* what, int number) -> Claim {
+        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+            const int thread = std::countr_zero(rest);
+            if (holds(*p.op(thread))) return {what, number, thread, p.op(thread)->line};
+        }
+        return {};
+    };
+    auto check = [&](int32_t encoded, bool source) -> Claim {
+        const Dsd* d = dsr_of(p, encoded);
+        if (!d) return {};
+        if (d->kind == DsdKind::kFabin && source)
+            return holder([&](const LiveOp& op) { return op.iq_claims >> d->queue & 1; }, "input queue", d->queue);
+        if (d->kind == DsdKind::kFabout && !source)
+            return holder([&](const LiveOp& op) { return op.oq_claims >> d->queue & 1; }, "output queue", d->queue);
+        if (d->kind != DsdKind::kFifo) return {};
+        if (source) return holder([&](const LiveOp& op) { return op.fifo_pop >> d->fifo & 1; }, "pop end", d->fifo);
+        return holder([&](const LiveOp& op) { return op.fifo_push >> d->fifo & 1; }, "push end", d->fifo);
+    };
+    for (const auto& [encoded, source] : {std::pair{in.dst, false}, {in.a, true}, {in.b, true}, {in.c, true}})
+        if (const Claim claim = check(encoded, source); claim.thread >= 0) return claim;
+    const Settings set = effective_settings(p, in);
+    if (!set.async) return {};
+    const int thread = microthread_of(p, in, set);
+    if (!(p.live_uts >> thread & 1)) return {};
+    return {"microthread", thread, thread, p.op(thread)->line};
+}
+
+// --- what other PEs could do ----------------------------------------------------------------------------------
+
+// The tile of this PE has code or a queue that sends on the color.
+bool Machine::can_send(uint32_t id, int color) {
+    const Pe* p = pe(id);
+    if (!p) return false;
+    for (const Dsd& d : p->tile->dsds)
+        if (d.kind == DsdKind::kFabout && (d.color == color || d.color < 0)) return true;
+    for (const OutputQueue& q : p->queues->oq)
+        if (q.color == color) return true;
+    return false;
+}
+
+// This PE waits itself, and what waits there would go on to send on (take from) the color, or may do so afterwards.
+bool Machine::goes_on(uint32_t id, int color, bool sends) {
+    Pe* p = pe(id);
+    if (!p) return false;
+    if (p->in_task) return true;
+    for (uint32_t rest = p->live_uts; rest; rest &= rest - 1) {
+        const LiveOp& op = *p->op(std::countr_zero(rest));
+        if (op.finished) continue;
+        if (op.set.activate >= 0 || op.set.unblock >= 0) return true;
+        if (sends && op.dst.kind == Source::kFabout && color_of_oq(op, *p->queues) == color) return true;
+        if (!sends)
+            for (int q = 0; q < arch_.num_iq; ++q)
+                if (p->queues->iq[static_cast<size_t>(q)].color == color && reads_queue(op, q)) return true;
     }
+    return false;
+}
+
+// What a PE does that should act, in words.
+std::string Machine::state_of(uint32_t id) {
+    const Pe* p = pe(id);
+    if (!p) return "has no tile";
+    if (p->in_task) return "waits itself";
+    for (uint32_t rest = p->live_uts; rest; rest &= rest - 1)
+        if (!core_->is_daemon(*p->op(std::countr_zero(rest)))) return "waits itself";
+    if (const uint64_t rest = p->active & p->blocked)
+        return "has task " + std::to_string(p->tile->tasks[static_cast<size_t>(std::countr_zero(rest))].id) +
+               " activated and blocked";
+    if (p->open_launches > 0) return "has no task active, though its launch is not done";
+    return "has ended";
+}
+
+// A cause: the first one found names the kind.
+void Machine::note(WaitReport& report, const char* kind, uint32_t id, std::string words) {
+    if (report.kind.empty()) report.kind = kind;
+    add(report.waits_for, coord(id));
+    if (report.places.size() < kMostPlaces &&
+        std::find(report.places.begin(), report.places.end(), words) == report.places.end())
+        report.places.push_back(std::move(words));
+}
+
+// --- from a sender towards the receivers ----------------------------------------------------------------------
+
+struct Machine::Stand {
+    std::set<std::pair<uint32_t, int>> seen;
+    std::vector<std::pair<uint32_t, int>> open;
+};
+
+// Follows a color from a PE's router towards its receivers until a wavelet cannot move, and says why.
+void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
+    Stand stand;
+    stand.open.push_back({start, color});
+    while (!stand.open.empty() && report.places.size() < kMostPlaces && trace_budget_-- > 0) {
+        const auto [id, c] = stand.open.back();
+        stand.open.pop_back();
+        if (!stand.seen.insert({id, c}).second) continue;
+        const ColorState* cs = fabric_->color(id, c);
+        const std::string at = "color " + std::to_string(c) + " at PE " + place(coord(id));
+        if (!cs || !cs->has_route) {
+            note(report, "no route", id, at + " has no route");
+        } else if (cs->nonempty && cs->teardown) {
+            note(report, "teardown", id, at + " is in teardown");
+        } else {
+            for (uint32_t rest = cs->nonempty; rest; rest &= rest - 1)
+                judge_head(*cs, std::countr_zero(rest), stand, report);
+        }
+    }
+}
+
+// Why the first wavelet of a FIFO does not move.
+void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report) {
+    const std::string at = "color " + std::to_string(cs.color) + " at PE " + place(coord(cs.pe));
+    const RouterFifo& fifo = cs.fifo[static_cast<size_t>(port)];
+    const std::string waiting = at + ": " + std::to_string(fifo.count()) +
+                                (fifo.count() == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port];
+    if (!(cs.in_now >> port & 1)) {
+        note(report, "switch position", cs.pe,
+             waiting + " wait, switch position " + std::to_string(cs.position) + " takes from " +
+                 (cs.in_now ? directions(cs.in_now) : "nowhere"));
+        return;
+    }
+    if (!cs.out_now) {
+        note(report, "switch position", cs.pe,
+             waiting + " wait, switch position " + std::to_string(cs.position) + " has no output");
+        return;
+    }
+    uint32_t blocked = 0;
+    for (uint32_t rest = cs.out_now & 15u; rest; rest &= rest - 1) {
+        const int d = std::countr_zero(rest);
+        const ColorState* next = cs.neighbor[static_cast<size_t>(d)];
+        if (next && next->fifo[static_cast<size_t>(opposite(d))].count() >= arch_.link_buffer) blocked |= 1u << d;
+    }
+    const bool control = fifo.flags() & kFlagControl;
+    const bool dropped =
+        (control && (command_field(fifo.payload()) >> 2 & 1)) || !cs.filter_passes(fifo.payload(), control);
+    const CeQueues* q = fabric_->queues(cs.pe);
+    int bound = -1;
+    for (int i = 0; q && i < arch_.num_iq && bound < 0; ++i)
+        if (q->iq[static_cast<size_t>(i)].color == cs.color) bound = i;
+    if ((cs.out_now >> kPortRamp & 1) && !dropped &&
+        (bound < 0 || q->iq[static_cast<size_t>(bound)].ring.count() >= arch_.iq_capacity(bound)))
+        blocked |= 1u << kPortRamp;
+    if (blocked && blocked != cs.out_now && std::popcount(static_cast<unsigned>(cs.out_now)) > 1) {
+        if (report.kind.empty()) report.kind = "dead branch";
+        report.places.push_back(at + ": a multicast to " + directions(cs.out_now) + " waits for " +
+                                directions(blocked));
+    }
+    if (blocked >> kPortRamp & 1) {
+        if (bound < 0)
+            note(report, "unbound queue", cs.pe, at + " goes to the RAMP, but no input queue is bound to it");
+        else
+            judge_full_queue(cs.pe, bound, report);
+    }
+    for (uint32_t rest = blocked & 15u; rest; rest &= rest - 1) {
+        const ColorState* next = cs.neighbor[static_cast<size_t>(std::countr_zero(rest))];
+        stand.open.push_back({next->pe, next->color});
+    }
+}
+
+// Nobody empties an input queue: who should?
+void Machine::judge_full_queue(uint32_t id, int queue, WaitReport& report) {
+    Pe& p = *pe(id);
+    const InputQueue& q = p.queues->iq[static_cast<size_t>(queue)];
+    const std::string full = "input queue " + std::to_string(queue) + " (color " + std::to_string(q.color) +
+                             ") of PE " + place(coord(id)) + " is full with " + std::to_string(q.ring.count()) +
+                             " wavelets";
+    const int data = p.tile->data_task[static_cast<size_t>(queue)];
+    for (int thread = 0; thread <= kMainThread; ++thread) {
+        const LiveOp* op = p.op(thread);
+        if (!op || !reads_queue(*op, queue)) continue;
+        add(report.blocked_on, coord(id));
+        const bool stands = q.ring.front().control() && op->set.on_control == OnControl::kNone;
+        if (stands)
+            note(report, "control wavelet", id,
+                 full + "; a control wavelet stands at its head, and " + thread_name(thread) + " does not take those");
+        else
+            note(report, "waiting receiver", id, full + "; its reader, " + thread_name(thread) + ", waits itself");
+        return;
+    }
+    if (data >= 0 && (p.blocked >> data & 1)) {
+        note(report, "blocked task", id, full + "; its data task " + std::to_string(task_id(p, data)) + " is blocked");
+        return;
+    }
+    if (goes_on(id, q.color, false)) {
+        add(report.blocked_on, coord(id));
+        note(report, "waiting receiver", id, full + "; no op reads it, and that PE waits itself");
+        return;
+    }
+    note(report, "nobody receives", id, full + " that nobody takes; that PE " + state_of(id));
+}
+
+// --- from a receiver back to the senders ----------------------------------------------------------------------
+
+// Wavelets of a color that stand in a router on the way: true if they explain why nothing arrives.
+bool Machine::judge_standing(const ColorState& cs, WaitReport& report) {
+    if (!cs.nonempty) return false;
+    const std::string at = "color " + std::to_string(cs.color) + " at PE " + place(coord(cs.pe));
+    if (cs.teardown) {
+        note(report, "teardown", cs.pe, at + " is in teardown");
+        return true;
+    }
+    bool explains = false;
+    for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
+        const int port = std::countr_zero(rest);
+        if (cs.in_now >> port & 1) continue;
+        const int n = cs.fifo[static_cast<size_t>(port)].count();
+        note(report, "switch position", cs.pe,
+             at + ": " + std::to_string(n) + (n == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port] +
+                 " wait, switch position " + std::to_string(cs.position) + " takes from " +
+                 (cs.in_now ? directions(cs.in_now) : "nowhere"));
+        explains = true;
+    }
+    return explains;
+}
+
+// Follows a color from a receiver back to the PEs that can send on it.
+void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
+    std::set<std::pair<uint32_t, int>> seen;
+    std::vector<std::pair<uint32_t, int>> open{{start, color}};
+    std::vector<uint32_t> senders;
+    ColorState* here = fabric_->color(start, color);
+    if (!here || !here->has_route) {
+        note(report, "no route", start,
+             "color " + std::to_string(color) + " has no route at PE " + place(coord(start)));
+        return;
+    }
+    here->settle();
+    while (!open.empty() && trace_budget_-- > 0) {
+        const auto [id, c] = open.back();
+        open.pop_back();
+        if (!seen.insert({id, c}).second) continue;
+        const ColorState* cs = fabric_->color(id, c);
+        if (!cs || !cs->has_route) continue;
+        judge_standing(*cs, report);
+        uint32_t in = 0;
+        for (int i = 0; i < cs->num_positions; ++i) in |= cs->in[static_cast<size_t>(i)];
+        if ((in >> kPortRamp & 1) && can_send(id, c)) senders.push_back(id);
+        const PeCoord at = coord(id);
+        for (int d = 0; d < 4; ++d) {
+            if (!(in >> d & 1)) continue;
+            const int x = at.x + kDx[d], y = at.y + kDy[d];
+            if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) {
+                if (report.places.size() < kMostPlaces)
+                    report.places.push_back("color " + std::to_string(c) + " is expected from beyond the " +
+                                            kPortName[d] + " edge at PE " + place(at));
+                continue;
+            }
+            for (const ColorState* other : fabric_->colors(static_cast<uint32_t>(y * program_.width + x)))
+                if (other->neighbor[static_cast<size_t>(opposite(d))] == cs) open.push_back({other->pe, other->color});
+        }
+    }
+    if (trace_budget_ <= 0) return;  // not looked at to the end: nothing is said about senders
+    if (senders.empty()) {
+        note(report, "missing sender", start,
+             "no PE sends on color " + std::to_string(color) + " towards PE " + place(coord(start)));
+        return;
+    }
+    bool waiting = false;
+    for (const uint32_t id : senders) {
+        add(report.waits_for, coord(id));
+        if (!goes_on(id, color, true)) continue;
+        waiting = true;
+        add(report.blocked_on, coord(id));
+    }
+    if (!report.kind.empty()) return;
+    if (waiting)
+        report.kind = "waiting sender";
+    else
+        report.kind =
+            report.done > 0 || report.fill > 0 || here->wavelets[kPortRamp] > 0 ? "count mismatch" : "missing sender";
+    for (size_t i = 0; i < senders.size() && i < 2; ++i)
+        report.places.push_back("PE " + place(coord(senders[i])) + " can send on color " + std::to_string(color) +
+                                ", and " + state_of(senders[i]));
+    if (senders.size() > 2)
+        report.places.push_back("and " + std::to_string(senders.size() - 2) + " more PEs can send on it");
+}
+
+// --- the reports ----------------------------------------------------------------------------------------------
+
+WaitReport Machine::describe_op(Pe& p, int thread) {
+    WaitReport r;
+    LiveOp& op = *p.op(thread);
+    r.pe = coord(p.id);
+    r.thread = thread_name(thread);
+    r.task = task_id(p, op.task);
+    r.function = op.function;
+    r.what = op_name(op);
+    r.line = op.line;
+    r.done = op.done;
+    r.length = op.endless ? -1 : op.length;
+    if (thread != kMainThread && (p.blocked_uts >> thread & 1)) {
+        r.reason = r.kind = "blocked microthread";
+        add(r.waits_for, r.pe);
+        return r;
+    }
+    const Core::Wait why = core_->thread_wait(p, thread, cycle_);
+    r.reason = why == Core::Wait::kInput ? "input" : why == Core::Wait::kOutput ? "output" : "other";
+    if (why == Core::Wait::kInput) {
+        for (const Operand* o : {&op.a, &op.b, &op.c}) {
+            if (o->kind == Source::kFifo && p.fifos[static_cast<size_t>(o->fifo)].count == 0) {
+                r.reason = "fifo empty";
+                r.queue = o->fifo;
+                r.fill = 0;
+                note(r, "empty FIFO", p.id, "nothing more is put into FIFO " + std::to_string(o->fifo));
+                return r;
+            }
+            if (o->kind != Source::kFabin) continue;
+            const InputQueue& q = p.queues->iq[static_cast<size_t>(o->queue)];
+            const bool lacks =
+                q.ring.empty() || (q.ring.front().control() && op.set.on_control == OnControl::kNone) || r.queue < 0;
+            if (!lacks) continue;
+            r.queue = o->queue;
+            r.color = q.color;
+            r.fill = q.ring.count();
+            if (q.ring.count() && q.ring.front().control() && op.vop != VOp::kDfilt &&
+                op.set.on_control == OnControl::kNone)
+                note(r, "control wavelet", p.id,
+                     "a control wavelet stands at the head of input queue " + std::to_string(o->queue) +
+                         ", and this op takes data only");
+            else if (r.color >= 0)
+                trace_backward(p.id, r.color, r);
+            else
+                note(r, "unbound queue", p.id, "input queue " + std::to_string(o->queue) + " is bound to no color");
+            if (q.ring.empty()) break;
+        }
+    } else if (why == Core::Wait::kOutput && op.dst.kind == Source::kFabout) {
+        const OutputQueue& q = p.queues->oq[static_cast<size_t>(op.dst.queue)];
+        r.queue = op.dst.queue;
+        r.color = color_of_oq(op, *p.queues);
+        r.fill = q.ring.count();
+        const int head = q.ring.empty() ? r.color : q.ring.front().color;
+        if (head >= 0) trace_forward(p.id, head, r);
+    } else if (why == Core::Wait::kOutput && op.dst.kind == Source::kFifo) {
+        r.reason = "fifo full";
+        r.queue = op.dst.fifo;
+        r.fill = p.fifos[static_cast<size_t>(op.dst.fifo)].count;
+        note(r, "full FIFO", p.id, "nothing is taken from FIFO " + std::to_string(op.dst.fifo) + " any more");
+    }
+    return r;
+}
+
+// The main thread stands before an instruction that needs what a live op holds.
+WaitReport Machine::describe_main(Pe& p) {
+    WaitReport r;
+    r.pe = coord(p.id);
+    r.thread = "main";
+    r.reason = "resource";
+    r.task = task_id(p, p.task);
+    r.function = p.launched_function();
+    const Instr& in = program_.code[static_cast<size_t>(p.pc)];
+    r.line = in.line;
+    r.what =
+        in.op == Op::kVop ? "vop " + std::to_string(in.type) : "instruction " + std::to_string(static_cast<int>(in.op));
+    add(r.waits_for, r.pe);
+    if (in.op != Op::kVop && in.op != Op::kMap) return r;
+    const Core::Claim claim = core_->held_claim(p, in);
+    if (claim.thread < 0) return r;
+    const std::string what = claim.what;
+    r.kind = what == "microthread" ? "busy microthread" : what.ends_with("end") ? "FIFO clash" : "queue clash";
+    const LiveOp& op = *p.op(claim.thread);
+    std::string held = what + " " + std::to_string(claim.number);
+    if (what.ends_with("end")) held = what + " of FIFO " + std::to_string(claim.number);
+    if (what == "input queue") r.color = p.queues->iq[static_cast<size_t>(claim.number)].color;
+    if (what == "output queue") r.color = color_of_oq(op, *p.queues);
+    if (r.color >= 0)
+        r.queue = claim.number, r.fill = what == "input queue"
+                                             ? p.queues->iq[static_cast<size_t>(claim.number)].ring.count()
+                                             : p.queues->oq[static_cast<size_t>(claim.number)].ring.count();
+    const std::string progress = op.endless
+                                     ? std::to_string(op.done) + " elements, without an end"
+                                     : std::to_string(op.done) + " of " + std::to_string(op.length) + " elements";
+    r.places.push_back(held + " is held by microthread " + std::to_string(claim.thread) + ", after " + progress);
+    return r;
+}
+
+WaitReport Machine::describe_blocked(Pe& p, int task) {
+    WaitReport r;
+    const Task& t = p.tile->tasks[static_cast<size_t>(task)];
+    const Instr& first = program_.code[static_cast<size_t>(t.entry)];
+    r.pe = coord(p.id);
+    r.task = t.id;
+    r.thread = "task " + std::to_string(t.id);
+    r.reason = "blocked";
+    r.kind = "blocked task";
+    r.line = first.line;
+    r.what = first.op == Op::kVop ? "vop " + std::to_string(first.type)
+                                  : "instruction " + std::to_string(static_cast<int>(first.op));
+    add(r.waits_for, r.pe);
+    return r;
+}
+
+// A launch that nobody will complete: no thread runs; perhaps a data task waits for its wavelet.
+WaitReport Machine::describe_open_launch(Pe& p) {
+    WaitReport r;
+    r.pe = coord(p.id);
+    r.thread = "launch";
+    r.reason = "done";
+    r.kind = "no done";
+    r.function = p.next_launch ? p.launches[p.next_launch - 1].function->number : -1;
+    r.what = "the launched function has not signalled completion, and no task is active";
+    for (size_t i = 0; i < p.tile->tasks.size(); ++i) {
+        const Task& task = p.tile->tasks[i];
+        if (task.kind != TaskKind::kData) continue;
+        const InputQueue& q = p.queues->iq[static_cast<size_t>(task.queue)];
+        r.task = task.id;
+        r.queue = task.queue;
+        r.color = q.color;
+        r.fill = q.ring.count();
+        r.line = program_.code[static_cast<size_t>(task.entry)].line;
+        if (p.blocked >> i & 1) {
+            r.kind = "blocked task";
+            note(r, "blocked task", p.id, "data task " + std::to_string(task.id) + " is blocked");
+        } else if (q.color >= 0 && q.ring.empty()) {
+            r.kind.clear();
+            trace_backward(p.id, q.color, r);
+        }
+        if (r.kind.empty()) r.kind = "no done";
+    }
+    return r;
+}
+
+std::vector<WaitReport> Machine::waits(size_t limit) {
+    std::vector<WaitReport> out;
+    trace_budget_ = kTraceBudget;
+    for (Pe& p : pes_) {
+        if (out.size() >= limit) break;
+        const size_t before = out.size();
+        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+            const int thread = std::countr_zero(rest);
+            if (!core_->is_daemon(*p.op(thread))) out.push_back(describe_op(p, thread));
+        }
+        if (p.in_task) {
+            const bool callback =
+                p.main_op_live() && p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1;
+            if (!p.main_op_live() || callback)
+                out.push_back(describe_main(p));
+            else if (p.open_launches > 0 || !core_->is_daemon(*p.op(kMainThread)))
+                out.push_back(describe_op(p, kMainThread));
+        }
+        if (p.open_launches > 0 || out.size() > before)
+            for (uint64_t rest = p.active & p.blocked; rest; rest &= rest - 1)
+                out.push_back(describe_blocked(p, std::countr_zero(rest)));
+        if (p.open_launches > 0 && out.size() == before) out.push_back(describe_open_launch(p));
+    }
+    for (WaitReport& r : out) {  // a PE that waits for nobody but itself
+        const bool own = std::all_of(r.waits_for.begin(), r.waits_for.end(),
+                                     [&](PeCoord c) { return c.x == r.pe.x && c.y == r.pe.y; });
+        if (own && !r.blocked_on.empty() && (r.kind == "waiting sender" || r.kind == "waiting receiver"))
+            r.kind = "self wait";
+    }
+    return out;
+}
+
+std::vector<Leftover> Machine::leftovers(size_t limit) {
+    std::vector<std::pair<uint32_t, Leftover>> found;  // by PE; in a PE routers come before queues
+    for (const ColorState& cs : fabric_->states())
+        for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
+            const int port = std::countr_zero(rest);
+            found.push_back({cs.pe,
+                             {coord(cs.pe), cs.color, std::string("router, from ") + kPortName[port],
+                              cs.fifo[static_cast<size_t>(port)].count()}});
+        }
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+        return std::make_pair(a.first, a.second.color) < std::make_pair(b.first, b.second.color);
+    });
+    for (const Pe& p : pes_)
+        for (size_t i = 0; i < 8; ++i) {
+            const InputQueue& iq = p.queues->iq[i];
+            const OutputQueue& oq = p.queues->oq[i];
+            if (const int n = iq.ring.count())
+                found.push_back({p.id, {coord(p.id), iq.color, "input queue " + std::to_string(i), n}});
+            if (const int n = oq.ring.count())
+                found.push_back({p.id, {coord(p.id), oq.ring.front().color, "output queue " + std::to_string(i), n}});
+        }
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Leftover> out;
+    for (size_t i = 0; i < found.size() && i < limit; ++i) out.push_back(std::move(found[i].second));
     return out;
 }
 

@@ -1,10 +1,10 @@
 // The SRAM of all PEs in one reservation; pages are touched only where a program writes.
 #pragma once
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <new>
-
-#include <sys/mman.h>
 
 namespace wafersim {
 

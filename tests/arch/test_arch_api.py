@@ -197,11 +197,11 @@ def test_pickle_and_copy() -> None:
 
 def test_importing_is_quick_and_light() -> None:
     code = (
-        "import time, sys; t = time.perf_counter(); import wafersim.arch as a; a.Arch.load('wse3-sdk');"
-        "print(time.perf_counter() - t, *[m for m in ('rich', 'click', 'wafersim._core') if m in sys.modules])"
+        "import time, sys; t = time.process_time(); import wafersim.arch as a; a.Arch.load('wse3-sdk');"
+        "print(time.process_time() - t, *[m for m in ('rich', 'click', 'wafersim._core') if m in sys.modules])"
     )
     out = min((_python(code).split() for _ in range(3)), key=lambda o: float(o[0]))
-    assert float(out[0]) < 0.4, "seconds to import the room and load a preset"
+    assert float(out[0]) < 0.5, "CPU seconds to import the room and load a preset"
     assert out[1:] == [], "loading an arch needs no heavy import"
 
 

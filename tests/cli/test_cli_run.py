@@ -99,8 +99,11 @@ def test_dry_run_builds_and_estimates_without_running():
     assert answer["dry_run"] is True
     assert answer["pes"] == 15
     assert answer["sram_bytes_used_max"] <= answer["sram_bytes"]
-    assert answer["estimate_host_bytes"] > 15 * answer["sram_bytes"]
+    assert answer["estimate_host_bytes"] > 15 * 4096
     assert "cycles" not in answer
+    ran = json.loads(call(*REDUCE, "--json").out)
+    assert ran["events"] <= answer["estimate_events_at_most"]
+    assert answer["estimate_cycles"] == pytest.approx(ran["metrics"]["window_cycles"], rel=0.1)
     assert call(*REDUCE, "--dry-run").code == 0
 
 

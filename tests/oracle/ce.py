@@ -29,7 +29,7 @@ STALL_INPUT, STALL_OUTPUT, STALL_PACE = (
     int(Counter.STALL_PACE),
 )
 IDLE, BUSY_SCALAR = int(Counter.IDLE), int(Counter.BUSY_SCALAR)
-STATUS_CLASS = {PACE: STALL_PACE, INPUT: STALL_INPUT, OUTPUT: STALL_OUTPUT, COMPLETING: STALL_PIPELINE}
+STATUS_CLASS = {PACE: STALL_PACE, COMPLETING: STALL_PACE, INPUT: STALL_INPUT, OUTPUT: STALL_OUTPUT}
 CAN_ISSUE = (BEAT, CONTROL, COUNT, END)
 SCALAR, LAUNCH, ZERO = 20, 21, 22  # what else the main thread can issue
 DATA, CONTROL_TASK = int(TaskKind.DATA), int(TaskKind.CONTROL)
@@ -195,6 +195,8 @@ def _main_candidate(machine: Machine, pe: Pe, t: int) -> tuple[int, int, Any]:
             return ZERO, 0, new
         if new.is_async:
             return LAUNCH, 0, new
+        if op is not None:
+            raise Fault("a synchronous vector operation inside a MAP callback")
         pe.pc += 1
         vector.begin(machine, pe, new, t)
 
@@ -268,4 +270,4 @@ def _waiting_class(pe: Pe, main: int, threads: list[int], t: int) -> int:
     for status in (OUTPUT, INPUT, PACE, COMPLETING):
         if status in threads:
             return STATUS_CLASS[status]
-    return STALL_RESOURCE
+    return STALL_RESOURCE  # blocked

@@ -132,6 +132,7 @@ class Executor:
     def execute(self, pe: Pe, ins: list[int], t: int) -> None:
         """Issue an instruction that is neither VOP nor MAP."""
         pe.events[Event.INSTRUCTIONS] += 1
+        self.machine.seen.add(("op", ins[OP]))
         pe.pc += 1
         self.table[ins[OP]](pe, ins, t)
 
@@ -206,8 +207,9 @@ class Executor:
     def _load(self, pe: Pe, ins: list[int], t: int) -> None:
         address, size = self._address(pe, ins), BYTES[ins[TYPE]]
         if address >= self.arch.sram_bytes:
-            route, is_color = self._config_word(pe, address, ins[TYPE])
-            value = configwords.read_color(route) if is_color else configwords.read_switch(route)
+            color, is_color = self._config_word(address, ins[TYPE])
+            read = configwords.read_color if is_color else configwords.read_switch
+            value = read(pe.routes[color]) if color in pe.routes else 0
             self._next(pe, t + self.arch.cost_config)
             self._result(pe, ins[DST], value, t + self.arch.cost_config)
             return
@@ -221,8 +223,12 @@ class Executor:
     def _store(self, pe: Pe, ins: list[int], t: int) -> None:
         address, size, value = self._address(pe, ins), BYTES[ins[TYPE]], pe.regs[ins[B]]
         if address >= self.arch.sram_bytes:
-            route, is_color = self._config_word(pe, address, ins[TYPE])
+            color, is_color = self._config_word(address, ins[TYPE])
             word = value & 0xFFFF
+            route = pe.routes.get(color)
+            if route is None:
+                route = Route([0] * 8 + [1] + [0] * 14)
+                self.machine.defer(lambda: pe.routes.setdefault(color, route))
             if is_color and configwords.swap_changes(route, word):
                 raise Fault("a store to a color word changes its swap bits")
             write = configwords.write_color if is_color else configwords.write_switch
@@ -238,15 +244,14 @@ class Executor:
         if address < 0 or address + size > self.arch.sram_bytes or address % min(size, 2):
             raise Fault(f"access of {size} bytes at address {address}")
 
-    def _config_word(self, pe: Pe, address: int, type_: int) -> tuple[Route, bool]:
+    def _config_word(self, address: int, type_: int) -> tuple[int, bool]:
+        """(color, is it the color word and not the switch word)."""
         a = self.arch
         if a.generation == 2 and type_ == Type.U16:
             for base, is_color in ((a.color_config_base, True), (a.switch_config_base, False)):
                 offset = address - base
                 if base >= 0 and 0 <= offset < 2 * a.num_colors and offset % 2 == 0:
-                    if offset // 2 in pe.routes:
-                        return pe.routes[offset // 2], is_color
-                    raise Fault(f"configuration word of color {offset // 2}, which has no route")
+                    return offset // 2, is_color
         raise Fault(f"address {address} is above SRAM and no configuration word")
 
     # control flow
@@ -293,9 +298,10 @@ class Executor:
         count = pe.regs[ins[B]] if uses_b(ins) else ins[IMM2]
         self._result(pe, ins[DST], 0, t + a.latency_alu)
         self._result(pe, ins[C], count, t + a.latency_alu)
-        if count == 0:
-            pe.pc = ins[IMM_] + 1
-        self._next(pe, t + (a.cost_loop if count else a.cost_branch_taken))
+        skips = signed(count, 64) <= 0
+        if skips:
+            pe.pc = ins[IMM_]
+        self._next(pe, t + (a.cost_branch_taken if skips else a.cost_loop))
 
     def _endloop(self, pe: Pe, ins: list[int], t: int) -> None:
         a = self.arch

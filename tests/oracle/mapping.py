@@ -13,8 +13,6 @@ from .vector import BEAT, INPUT, OUTPUT, PACE, VecOp
 if TYPE_CHECKING:
     from .run import Machine
 
-STALL_PIPELINE = int(Counter.STALL_PIPELINE)
-
 
 def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
     """What the MAP itself (not its callback) can do in cycle t."""
@@ -25,15 +23,17 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
             if source.kind == DsdKind.FABIN and not vector.visible_data(pe, source.queue, t):
                 return INPUT, 0, op
             if source.kind == DsdKind.FIFO and source.fifo.pushed == source.fifo.popped:
+                source.fifo.found_empty = True
                 return INPUT, 0, op
         return BEAT, 1, op
-    if t < pe.next_issue or pe.reg_ready[op.ins[CodeCol.AUX]] > t:
-        return STALL_PIPELINE + 100, 0, None
+    if t < pe.next_issue:
+        return PACE, 0, op
     dst = op.dst
     if dst is not None:
         if dst.kind == DsdKind.FABOUT and len(pe.oq[dst.queue].entries) >= pe.oq[dst.queue].capacity:
             return OUTPUT, 0, op
         if dst.kind == DsdKind.FIFO and dst.fifo.pushed - dst.fifo.popped >= dst.fifo.capacity:
+            dst.fifo.found_full = True
             return OUTPUT, 0, op
     return BEAT, 1, op
 

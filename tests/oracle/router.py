@@ -123,21 +123,22 @@ def _candidates(machine: Machine, pe: Pe, t: int) -> list[Candidate]:
     return found
 
 
-def _eligible(machine: Machine, pe: Pe, one: Candidate, t: int) -> bool:
+def _blocked(machine: Machine, pe: Pe, one: Candidate, t: int) -> tuple[bool, bool]:
+    """(some output cannot take it, some output has no space); no bound queue is no lack of space."""
+    full = False
     for direction in range(4):
         if one.outputs >> direction & 1:
             neighbor = pe.neighbors[direction]
             assert neighbor is not None
             color = color_at(neighbor, one.color, direction)
-            if not link_fifo(machine, neighbor, color, direction ^ 2).has_space(t):
-                return False
-    if one.outputs >> RAMP & 1:
-        number = input_queue_of(pe, one.color)
-        if number is None:
-            return False
-        queue = pe.iq[number]
-        return queue.capacity > len(queue.entries)
-    return True
+            full = full or not link_fifo(machine, neighbor, color, direction ^ 2).has_space(t)
+    if not one.outputs >> RAMP & 1:
+        return full, full
+    number = input_queue_of(pe, one.color)
+    if number is None:
+        return True, full
+    full = full or len(pe.iq[number].entries) >= pe.iq[number].capacity
+    return full, full
 
 
 def route_pe(machine: Machine, pe: Pe, t: int) -> None:
@@ -147,10 +148,10 @@ def route_pe(machine: Machine, pe: Pe, t: int) -> None:
         return
     eligible = []
     for one in candidates:
-        if _eligible(machine, pe, one, t):
+        blocked, full = _blocked(machine, pe, one, t)
+        one.fifo.held_up = one.fifo.held_up or full
+        if not blocked:
             eligible.append(one)
-        else:
-            machine.tally(pe, Event.BACKPRESSURE)
     eligible.sort(key=lambda c: (c.fifo.last_grant, c.color, c.port))
     taken = 0
     for one in eligible:
@@ -169,6 +170,9 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         pe.waiting.discard((color, one.port))
     fifo.pops.append(t)
     fifo.last_grant = t
+    fifo.grants += 1
+    pe.events[Event.BACKPRESSURE] += fifo.held_up
+    fifo.held_up = False
     onward = payload
     if control:
         commands = command_field(payload)
@@ -210,6 +214,7 @@ def _deliver(machine: Machine, pe: Pe, color: int, payload: int, control: bool, 
     queue = pe.iq[number]
     queue.entries.append((t + machine.arch.ramp_in_cycles, payload, control, color, False))
     pe.high_water(Event.IQ_HIGH_WATER, queue)
+    pe.events[Event.WAVELETS_RECEIVED] += 1
 
 
 def _command(machine: Machine, pe: Pe, route: Route, command: int) -> Callable[[], None]:
@@ -252,6 +257,7 @@ def ramp_pe(machine: Machine, pe: Pe, t: int) -> None:
     link_fifo(machine, pe, color, RAMP).entries.append((t + arch.ramp_out_cycles, payload, control, advance))
     pe.waiting.add((color, RAMP))
     queue.last_move = t
+    pe.events[Event.WAVELETS_SENT] += 1
     machine.happened = True
     pe.pace += arch.ramp_pace_num - arch.ramp_pace_den
     pe.next_move = t + 1

@@ -32,6 +32,7 @@ class Machine:
         self._build(tables, seed)
         self.cycle = 0
         self.prints: list[tuple[Any, ...]] = []
+        self.seen: set[tuple[str, int]] = set()  # opcodes and vector ops executed
         self.faults: list[dict[str, Any]] = []
         self.happened = self.changed = False
         self.cost_end = 0
@@ -216,7 +217,7 @@ class Machine:
                 found.append({**where, "thread": "launch"})
             for number, thread in enumerate(pe.threads):
                 if thread.op is not None and not thread.op.is_daemon():
-                    found.append({**where, "thread": "ut", "ut": number})
+                    found.append({**where, "thread": f"microthread {number}"})
         return found
 
     def fault(self) -> dict[str, Any] | None:

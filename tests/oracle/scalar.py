@@ -136,6 +136,11 @@ def _log(x: float) -> float:
     return math.nan if x < 0 else math.log(x)
 
 
+def _periodic(fn: Callable[[float], float]) -> Callable[[float], float]:
+    """Of the argument reduced modulo the binary64 nearest to 2 pi."""
+    return lambda x: fn(math.remainder(x, math.tau)) if math.isfinite(x) else math.nan
+
+
 def _whole(fn: Callable[[float], int]) -> Callable[[float], float]:
     def call(x: float) -> float:
         return math.copysign(float(fn(x)), x) if math.isfinite(x) else x
@@ -147,8 +152,8 @@ _MATH: dict[int, Callable[[float], float]] = {
     int(MathFn.SQRT): lambda x: math.nan if x < 0 else math.sqrt(x),
     int(MathFn.EXP): _exp,
     int(MathFn.LOG): _log,
-    int(MathFn.SIN): lambda x: math.sin(x) if math.isfinite(x) else math.nan,
-    int(MathFn.COS): lambda x: math.cos(x) if math.isfinite(x) else math.nan,
+    int(MathFn.SIN): _periodic(math.sin),
+    int(MathFn.COS): _periodic(math.cos),
     int(MathFn.TANH): math.tanh,
     int(MathFn.RSQRT): lambda x: math.nan if x < 0 else float_divide(1.0, math.sqrt(x)),
     int(MathFn.FLOOR): _whole(math.floor),

@@ -48,7 +48,7 @@ class Arch:
 class Fifo:
     """A router FIFO ``L(pe, color, port)``; entries are (ready, payload, control, advance)."""
 
-    __slots__ = ("capacity", "entries", "last_grant", "latency", "pops")
+    __slots__ = ("capacity", "entries", "grants", "held_up", "last_grant", "latency", "pops")
 
     def __init__(self, capacity: int, latency: int) -> None:
         self.entries: deque[tuple[int, int, bool, bool]] = deque()
@@ -56,6 +56,8 @@ class Fifo:
         self.capacity = capacity
         self.latency = latency
         self.last_grant = -1
+        self.grants = 0
+        self.held_up = False  # the head was once a candidate without space in an output
 
     def has_space(self, t: int) -> bool:
         """Space for the upstream: a popped slot is known one latency later."""
@@ -263,7 +265,7 @@ def seed_lfsr(seed: int, x: int, y: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     z ^= z >> 31
-    return (0xDEADBEEF ^ z) & 0xFFFFFFFF
+    return (0xDEADBEEF ^ z) & 0x7FFFFF or 1
 
 
 def advance_lfsr(state: int) -> int:
@@ -272,5 +274,5 @@ def advance_lfsr(state: int) -> int:
         low = state & 1
         state >>= 1
         if low:
-            state ^= (1 << 22) | (1 << 17)
+            state ^= 0x420000
     return state

@@ -62,7 +62,7 @@ class Operand:
         count = d[EXT0]
         if self.fifo is not None:
             override = self.fifo.read_length if self.value == 0 else self.fifo.write_length
-            count = d[EXT0] if override < 0 else override
+            count = override if override > 0 else d[EXT0]
         if count == ENDLESS:
             return None
         if self.kind == MEM:
@@ -125,10 +125,13 @@ class VecOp:
         self.length = self._find_length()
         index_reg = s[SettingsCol.INDEX_REG]
         self.index = pe.regs[index_reg] & 0xFFFF if index_reg >= 0 else 0
+        dst = self.dst
+        self.by_index = dst is not None and dst.kind == MEM and bool(dst.desc[DsdCol.INDEX_OFFSET])
+        if self.by_index:
+            self.simd = OFF
         self.fabin = [o for o in self.sources if o.kind == FABIN]
         self.memory = [o for o in self.sources if o.kind == MEM]
         self.fifos = [o for o in self.sources if o.kind == FIFO]
-        dst = self.dst
         self.scalar_dst = dst is not None and dst.kind in (REG, PTR)
         self.to_fabric = dst is not None and dst.kind == FABOUT
         self.color = -1
@@ -139,7 +142,10 @@ class VecOp:
             dst is not None and dst.kind == FABOUT and bool(dst.desc[DsdCol.ADVANCE_SWITCH])
         )
         self.elements = self.beats = self.carry = 0
+        ends = [*self.fabin, *([dst] if dst is not None and dst.kind == FABOUT else [])]
+        self.packed_fabric = self.simd != OFF and any(o.bytes == 2 for o in ends)
         self.first_beat = -1
+        self.remembered = False
         self.next_beat = 0
         self.complete = False
         self.stage = "read"
@@ -182,18 +188,19 @@ class VecOp:
     def _fixed_width(self, machine: Machine) -> int:
         if self.is_map or self.vop == DFILT:
             return 1
-        width = machine.arch.vop[self.vop][VOpCost.SIMD]
+        width = machine.arch.vop[self.vop][VOpCost.SIMD]  # rules 1 to 4 and 6, for the part that is fixed
         read = sum(o.bytes for o in self.memory + self.fifos)
         if read:
             width = min(width, max(1, machine.arch.read_bytes_per_cycle // read))
         dst = self.dst
         for operand in [*self.memory, *([dst] if dst is not None and dst.kind == MEM else [])]:
             width = min(width, stride_cap(operand.desc[STR0], operand.bytes))
-        if dst is not None and dst.kind == MEM and dst.desc[DsdCol.INDEX_OFFSET]:
+        if self.by_index:
             width = 1
         if dst is not None and dst.kind == FABOUT:
             width = min(width, 1 if dst.bytes == 4 or self.simd == OFF else 2)
-        return 1 if self.scalar_dst else width
+        width = 1 if self.scalar_dst else width
+        return max(2, width - width % 2) if self.packed_fabric else width
 
     def is_daemon(self) -> bool:
         """An endless reader of the fabric or a FIFO."""
@@ -221,32 +228,29 @@ class VecOp:
         addresses = [operand.element_address(i) for i in range(count)]
         return min(addresses), max(addresses) + operand.bytes
 
-    def default_queue(self, generation: int) -> tuple[str, int] | None:
-        """The queue that gives the microthread's number and the priority."""
-        dst = [("oq", o.queue) for o in [self.dst] if o is not None and o.kind == FABOUT]
-        sources = [("iq", o.queue) for o in self.fabin]
-        both = [*dst, *sources]
-        assert generation  # both generations: the output queue first, then sources in order
-        return both[0] if both else None
+    def queues(self) -> list[tuple[bool, int]]:
+        """(is it an output queue, number) of the fabric operands in the order DST, A, B, C."""
+        out = [(True, o.queue) for o in [self.dst] if o is not None and o.kind == FABOUT]
+        return out + [(False, o.queue) for o in self.fabin]
 
-    def choose_thread(self, machine: Machine, pe: Pe) -> int | None:
+    def choose_thread(self, pe: Pe) -> int | None:
         """The microthread's number; None while none is free."""
         number = self.settings[SettingsCol.UT]
         if number < 0:
-            queue = self.default_queue(machine.arch.generation)
-            if queue is None:
+            queues = self.queues()
+            if not queues:
                 return next((i for i, u in enumerate(pe.threads) if u.op is None), None)
-            number = queue[1]
+            number = queues[0][1]
         return number if pe.threads[number].op is None else None
 
     def choose_priority(self, machine: Machine, pe: Pe) -> int:
-        """Setting, else the queue's, else the default."""
+        """Setting, else that of the first fabric operand's queue, else the default."""
         if self.settings[SettingsCol.PRIORITY] >= 0:
             return self.settings[SettingsCol.PRIORITY]
-        named = self.default_queue(machine.arch.generation)
-        if named is None:
+        if not self.queues():
             return int(Priority.UT_LOW)
-        queue = (pe.oq if named[0] == "oq" else pe.iq)[named[1]]
+        is_output, number = self.queues()[0]
+        queue = (pe.oq if is_output else pe.iq)[number]
         if queue.priority >= 0:
             return queue.priority
         high = machine.arch.generation == 2 and queue.initialised
@@ -275,7 +279,7 @@ def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
             if key[0] in ("iq", "oq") and not pe.clash_counted:
                 pe.clash_counted = True
                 pe.events[Event.QUEUE_CLASHES] += 1
-    if blocked or (op.is_async and op.choose_thread(machine, pe) is None):
+    if blocked or (op.is_async and op.choose_thread(pe) is None):
         return int(Counter.STALL_RESOURCE)
     reads = [op.byte_range(o) for o in op.memory]
     for start, low, high in pe.recent:
@@ -284,10 +288,23 @@ def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
     return None
 
 
+def check_range(machine: Machine, op: VecOp) -> None:
+    """A memory operand that leaves SRAM, or whose base is odd, is a fault at the start."""
+    dst = op.dst
+    for operand in (*op.memory, dst):
+        if operand is None or operand.kind != MEM or not op.length or (operand is dst and op.by_index):
+            continue
+        low, high = op.byte_range(operand)
+        if low < 0 or high > machine.arch.sram_bytes or operand.desc[BASE] % 2:
+            raise Fault(f"a vector operand covers bytes {low} to {high}")
+
+
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
+    check_range(machine, op)
+    machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False
-    pe.events[Event.INSTRUCTIONS] += 1
+    pe.events[Event.INSTRUCTIONS] += op.is_async  # a start takes no slot, a launch does
     pe.events[Event.VECTOR_OPS] += 1
     for key in op.claim_keys():
         pe.claims[key] = op
@@ -295,12 +312,8 @@ def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     if not op.is_async:
         pe.op = op
         op.next_beat = t
-        dst = op.dst
-        pe.recent = [r for r in pe.recent if t < r[0] + machine.arch.vector_raw_cycles]
-        if dst is not None and dst.kind == MEM and op.length:
-            pe.recent.append((t, *op.byte_range(dst)))
         return
-    number = op.choose_thread(machine, pe)
+    number = op.choose_thread(pe)
     assert number is not None
     thread = pe.threads[number]
     op.thread = number
@@ -330,10 +343,10 @@ def control_source(pe: Pe, op: VecOp, t: int) -> Operand | None:
 
 def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
     """What the op can do in cycle t, and with how many elements."""
-    if op.complete:
-        return COMPLETING, 0
     if t < op.next_beat:
         return PACE, 0
+    if op.complete:
+        return COMPLETING, 0
     dst = op.dst
     empty = [o.fifo for o in op.fifos if o.fifo.pushed == o.fifo.popped]
     full = None
@@ -350,8 +363,10 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
             return COUNT, 1
         if op.on_control:
             return CONTROL, 0
-    n = op.width if op.length is None else min(op.width, op.length - op.elements)
-    enough = not empty
+    remaining = 1 << 30 if op.length is None else op.length - op.elements
+    n = min(op.width, remaining)
+    whole = min(2, remaining) if op.packed_fabric else 1  # a wavelet is never split
+    enough = all(o.fifo.pushed - o.fifo.popped >= whole for o in op.fifos)
     for source in op.fabin:
         have = visible_data(pe, source.queue, t)
         need, cap = 1, 2
@@ -359,21 +374,24 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
             cap = 1
         elif op.simd == SIMD_64:
             cap = 4
-            need = 2 if op.length is None or op.length - op.elements >= 3 else 1
+            need = 2 if remaining >= 3 else 1
         elif op.simd == SIMD_32_OR_64:
             cap = 4 if have >= 2 else 2
         enough = enough and have >= need
         n = min(n, cap)
     if not enough:
         return INPUT, 0
-    if full is not None or (op.to_fabric and _oq_full(pe, dst)):
+    room = 1 << 30
+    if dst is not None and dst.kind == FIFO:
+        room = dst.fifo.capacity - dst.fifo.pushed + dst.fifo.popped
+    if room < whole or (op.to_fabric and _oq_full(pe, dst)):
         return OUTPUT, 0
     if op.vop == DFILT:
         return BEAT, 1
-    for source in op.fifos:
-        n = min(n, source.fifo.pushed - source.fifo.popped)
-    if dst is not None and dst.kind == FIFO:
-        n = min(n, dst.fifo.capacity - dst.fifo.pushed + dst.fifo.popped)
+    limit = min([room, *(o.fifo.pushed - o.fifo.popped for o in op.fifos)])
+    if op.packed_fabric:
+        return BEAT, n if n <= limit else limit - limit % 2 if limit > 1 else limit
+    n = min(n, limit)
     for operand in (*op.memory, dst):
         if operand is not None and operand.kind == MEM and operand.desc[NDIM] > 1:
             n = min(n, operand.desc[EXT0] - op.elements % operand.desc[EXT0])
@@ -386,26 +404,25 @@ def _oq_full(pe: Pe, dst: Operand | None) -> bool:
     return len(queue.entries) >= queue.capacity
 
 
-def load(pe: Pe, address: int, nbytes: int) -> int:
-    """Read SRAM for a vector op."""
+def load(pe: Pe, address: int, nbytes: int, counted: int = 1) -> int:
+    """Read SRAM for a vector op (scalar pointers are not counted)."""
     if address < 0 or address + nbytes > len(pe.sram) or address % 2:
         raise Fault(f"vector op reads {nbytes} bytes at address {address}")
-    pe.events[Event.SRAM_READ_BYTES] += nbytes
+    pe.events[Event.SRAM_READ_BYTES] += nbytes * counted
     return int.from_bytes(pe.sram[address : address + nbytes], "little")
 
 
-def store(pe: Pe, address: int, nbytes: int, value: int) -> None:
-    """Write SRAM for a vector op."""
+def store(pe: Pe, address: int, nbytes: int, value: int, counted: int = 1) -> None:
+    """Write SRAM for a vector op (scalar pointers are not counted)."""
     if address < 0 or address + nbytes > len(pe.sram) or address % 2:
         raise Fault(f"vector op writes {nbytes} bytes at address {address}")
-    pe.events[Event.SRAM_WRITE_BYTES] += nbytes
+    pe.events[Event.SRAM_WRITE_BYTES] += nbytes * counted
     pe.sram[address : address + nbytes] = value.to_bytes(nbytes, "little")
 
 
 def pop_wavelet(pe: Pe, queue: int) -> tuple[int, bool]:
     """Take the head of an input queue."""
     _, payload, control, _, _ = pe.iq[queue].entries.popleft()
-    pe.events[Event.WAVELETS_RECEIVED] += 1
     return payload, control
 
 
@@ -415,6 +432,7 @@ class Reader:
     def __init__(self, machine: Machine, pe: Pe, op: VecOp, source: Operand, n: int) -> None:
         self.machine, self.pe, self.op, self.source = machine, pe, op, source
         self.packed = source.bytes == 2 and op.simd != OFF
+        self.words: list[int] = []
         if source.kind == FABIN:
             count = (n + 1) // 2 if self.packed else n
             self.words = [pop_wavelet(pe, source.queue)[0] for _ in range(count)]
@@ -432,7 +450,7 @@ class Reader:
         if s.kind == REG:
             return pe.regs[s.reg] & mask
         if s.kind == PTR:
-            return load(pe, s.address, s.bytes)
+            return load(pe, s.address, s.bytes, 0)
         return s.value & mask
 
 
@@ -471,8 +489,9 @@ def write_element(machine: Machine, pe: Pe, op: VecOp, i: int, value: int, index
         fifo_push(machine, pe, dst.fifo, value)
     elif dst.kind == REG:
         pe.regs[dst.reg] = value
+        pe.reg_ready[dst.reg] = 0  # at once
     elif dst.kind == PTR:
-        store(pe, dst.address, dst.bytes, value)
+        store(pe, dst.address, dst.bytes, value, 0)
 
 
 def send(machine: Machine, pe: Pe, op: VecOp, payload: int, last: bool, t: int) -> None:
@@ -484,7 +503,6 @@ def send(machine: Machine, pe: Pe, op: VecOp, payload: int, last: bool, t: int) 
     ready = t + machine.arch.fabric_write_cycles
     queue.entries.append((ready, payload, control, op.color, last and op.advance_switch))
     pe.high_water(Event.OQ_HIGH_WATER, queue)
-    pe.events[Event.WAVELETS_SENT] += 1
 
 
 def beat_cost(machine: Machine, pe: Pe, op: VecOp) -> tuple[int, int]:
@@ -511,10 +529,9 @@ def beat_class(op: VecOp) -> int:
 
 def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
     """Issue a beat of n elements in cycle t."""
-    arch = machine.arch
     if op.vop == DFILT:
         pop_wavelet(pe, op.fabin[0].queue)
-        _after_beat(machine, pe, op, arch.vop[DFILT][VOpCost.BEAT_CYCLES], 0, t)
+        _filter_beat(machine, pe, op, t)
         return
     base, conflict = beat_cost(machine, pe, op)
     readers = [Reader(machine, pe, op, s, n) for s in op.sources]
@@ -541,14 +558,29 @@ def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
     _after_beat(machine, pe, op, base, conflict, t)
 
 
-def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
-    cost = base + conflict
+def _remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """Later ops that read what this one writes may have to wait (read after write)."""
+    pe.recent = [r for r in pe.recent if t < r[0] + machine.arch.vector_raw_cycles]
+    if op.dst is not None and op.dst.kind == MEM and op.length:
+        pe.recent.append((t, *op.byte_range(op.dst)))
+
+
+def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
+    """A beat or control beat was issued: when the next one is due."""
     op.beats += 1
     if op.first_beat < 0:
         op.first_beat = t
     row = machine.arch.vop[op.vop]
     paced = op.first_beat + op.beats * row[VOpCost.PACE_NUM] // row[VOpCost.PACE_DEN]
     op.next_beat = max(t + cost, paced)
+
+
+def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
+    cost = base + conflict
+    if op.elements and not op.is_async and not op.remembered:
+        op.remembered = True
+        _remember(machine, pe, op, t)
+    _advance_pace(machine, op, t, cost)
     machine.occupy(pe, t, cost, beat_class(op), base)
     if op.elements == op.length:
         finish(machine, pe, op, t, cost, True)
@@ -560,8 +592,15 @@ def do_count(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     assert source is not None
     pop_wavelet(pe, source.queue)
     op.elements += 1
-    pe.events[Event.VECTOR_ELEMENTS] += 1
-    _after_beat(machine, pe, op, machine.arch.vop[DFILT][VOpCost.BEAT_CYCLES], 0, t)
+    _filter_beat(machine, pe, op, t)
+
+
+def _filter_beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """A beat of dfilt: one cycle, whatever the arch says, and no element."""
+    op.next_beat = t + 1
+    machine.occupy(pe, t, 1, int(Counter.BUSY_RECEIVE), 1)
+    if op.elements == op.length:
+        finish(machine, pe, op, t, 1, True)
 
 
 def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
@@ -570,7 +609,8 @@ def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     assert source is not None
     pop_wavelet(pe, source.queue)
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    op.next_beat = t + 1
+    _advance_pace(machine, op, t, 1)
+    op.next_beat = t + 1  # it counts for the pace of later beats, but is followed at once
     task = op.settings[SettingsCol.ON_CONTROL_TASK]
     if op.on_control == OnControl.TERMINATE:
         finish(machine, pe, op, t, 1, False)
@@ -599,11 +639,13 @@ def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) 
     for key in op.claim_keys():
         del pe.claims[key]
     pe.op = None
+    drain = 1 if op.to_fabric or op.length == 0 else arch.vector_drain_cycles
     pe.next_vector = t + cost
-    pe.next_issue = t + cost - 1 + arch.vector_drain_cycles
+    pe.next_issue = t + cost - 1 + drain
     aux = op.ins[CodeCol.AUX]
     if aux >= 0 and not op.is_map:
         pe.regs[aux] = int(whole)
+        pe.reg_ready[aux] = 0
     machine.cost_end = max(machine.cost_end, pe.next_vector, pe.next_issue)
 
 
@@ -620,12 +662,12 @@ def take_effect(machine: Machine, pe: Pe, op: VecOp) -> None:
 
 
 def zero_length(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
-    """An op of length 0 takes one issue slot and is complete."""
+    """An op of length 0 takes one issue slot like an instruction, and is complete."""
     begin(machine, pe, op, t)
+    pe.events[Event.INSTRUCTIONS] += not op.is_async
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    if op.is_async:
-        pe.next_issue = pe.next_vector = t + 1
     finish(machine, pe, op, t, 1, True)
+    pe.next_issue = pe.next_vector = t + 1
 
 
 assert int(VOp.add16) == 0

@@ -129,3 +129,15 @@ def test_unknown_names_are_said():
         record["pe"]["busy"]
     with pytest.raises(AttributeError, match="no field 'cylces'"):
         record.cylces  # noqa: B018
+
+
+def test_statuses_and_errors_are_explained():
+    import wafersim
+    from wafersim.record import STATUSES
+
+    assert set(STATUSES) <= set(TERMS)
+    assert {name for name in wafersim.__all__ if name.endswith("Error")} - set(TERMS) == {
+        "WafersimError",
+        "SimulationError",
+        "LimitError",
+    }

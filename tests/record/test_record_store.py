@@ -217,3 +217,41 @@ def test_random_damage_never_gives_another_error(saved):
         if manifest is not None:
             (saved / "manifest.json").write_bytes(manifest)
     Record.load(saved)
+
+
+def test_replacing_works_where_names_cannot_be_exchanged(saved, tmp_path, monkeypatch):
+    import ctypes
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+    make_record(width=2, height=1, cycles=40).save(saved)
+    assert Record.load(saved).cycles == 40
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+KILLED = """
+import itertools, sys
+from records import make_record
+for cycles in itertools.cycle((40, 60)):
+    make_record(width=4, height=2, cycles=cycles).save(sys.argv[1])
+    print(flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_the_old_or_the_new_record(tmp_path):
+    """Twenty kills at random moments: the record is always there, and always sound."""
+    import subprocess
+    import sys
+    import time
+    from pathlib import Path
+
+    rng = random.Random(11)
+    helpers = str(Path(__file__).parent.parent)
+    directory = tmp_path / "run"
+    make_record(width=4, height=2, cycles=60).save(directory)
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {helpers!r})\n{KILLED}", str(directory)]
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            writer.stdout.readline()
+            time.sleep(rng.random() * 0.05)
+            writer.kill()
+        assert Record.load(directory).cycles in (40, 60)

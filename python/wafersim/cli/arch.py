@@ -19,7 +19,7 @@ _LIST_HEAD = ("arch", "title", "usable PEs", "clock", "hop", "fingerprint")
 _SHOW_HEAD = ("constant", "value", "unit", "confidence", "source")
 
 
-@click.group("arch")
+@click.group("arch", context_settings={"help_option_names": ["-h", "--help"]})
 def arch_group() -> None:
     """The machines: constants with unit, source and confidence."""
 

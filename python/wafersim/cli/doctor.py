@@ -79,7 +79,7 @@ def _run() -> str:
 
 
 def _memory() -> str:
-    from wafersim.cli.estimate import available_bytes
+    from wafersim.simulate.footprint import available_bytes
 
     available = available_bytes()
     if available < 1 << 29:

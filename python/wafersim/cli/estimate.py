@@ -10,6 +10,7 @@ import numpy as np
 from wafersim._version import __version__
 from wafersim.program.schema import TileCol
 from wafersim.record import RECORD_SCHEMA
+from wafersim.simulate.footprint import available_bytes, host_bytes
 
 if TYPE_CHECKING:
     from wafersim.cli.request import Request
@@ -31,6 +32,7 @@ def estimate(request: Request) -> dict[str, Any]:
         program, loaded = open_program(Path(request.program or ""), request.arch, request.grid)
         program.check(loaded)
         arch, params, cycles, sram_bytes = loaded.name, dict(request.params), None, int(loaded.sram_bytes)
+    sizes = _sizes(program, sram_bytes)
     return {
         "schema": RECORD_SCHEMA,
         "wafersim": __version__,
@@ -40,8 +42,10 @@ def estimate(request: Request) -> dict[str, Any]:
         "arch": arch,
         "grid": f"{program.width}x{program.height}",
         "params": params,
-        **_sizes(program, sram_bytes),
+        **sizes,
         "estimate_cycles": cycles,
+        # a PE's router and its compute element have at most one event each in a cycle
+        "estimate_events_at_most": None if cycles is None else 2 * cycles * sizes["pes"],
     }
 
 
@@ -57,35 +61,6 @@ def _sizes(program: MachineProgram, sram_bytes: int) -> dict[str, Any]:
         "routes": int((tables["route_map"] >= 0).sum()),
         "sram_bytes_used_max": int(used.max(initial=0)),
         "sram_bytes": sram_bytes,
-        "estimate_host_bytes": host_bytes(program, sram_bytes),
+        "estimate_host_bytes": host_bytes(program),
         "available_host_bytes": available_bytes(),
     }
-
-
-def host_bytes(program: MachineProgram, sram_bytes: int) -> int:
-    """About the host memory that a run of the program takes, in bytes."""
-    tables = program.tables
-    placed = int((tables["tile_map"] >= 0).sum())
-    routes = int((tables["route_map"] >= 0).sum())
-    grid = program.width * program.height
-    return placed * (sram_bytes + BYTES_PER_PE) + routes * BYTES_PER_ROUTE + grid * BYTES_PER_CELL
-
-
-#: state of a PE beside its SRAM, of a routed color at a PE, and of a cell of the grid, as measured
-BYTES_PER_PE = 6000
-BYTES_PER_ROUTE = 700
-BYTES_PER_CELL = 100
-
-
-def available_bytes() -> int:
-    """Memory that this process can still take: what the host has free, or what its control group leaves."""
-    available = 0
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) * 1024
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        current = int(Path("/sys/fs/cgroup/memory.current").read_text())
-    except (OSError, ValueError):
-        return available
-    return available if limit == "max" else max(0, min(available, int(limit) - current))

@@ -10,6 +10,14 @@ import click
 
 from wafersim.cli.common import json_option, print_json, print_rows
 
+_PLACES = {
+    "run": "one figure of a run",
+    "link": "per link and color",
+    "status": "how a run ended",
+    "validity": "how far a run's figures have been checked",
+    "error": "an exception",
+}
+
 
 @click.command()
 @click.argument("topic", metavar="[TOPIC|RUN_DIR]", required=False)
@@ -52,7 +60,7 @@ def _print_term(topic: str, as_json: bool) -> None:
     if as_json:
         print_json(_plain(term))
         return
-    place = {"run": "one figure of a run", "link": "per link and color"}.get(term.kind, "one figure per PE")
+    place = _PLACES.get(term.kind, "one figure per PE")
     click.echo(f"{term.name} ({', '.join(filter(None, (term.unit, place)))})")
     click.echo(f"  {term.description}")
     if term.kind == "cycles":

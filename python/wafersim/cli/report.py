@@ -23,11 +23,16 @@ def print_record(record: Record, as_json: bool) -> None:
         return
     print_rows(_rows(summary))
     _print_list("metrics", [f"{name} = {value}" for name, value in summary["metrics"].items()])
+    _print_list("printed", [_print_line(line) for line in summary.get("prints", [])])
     _print_list("waits", [wait["text"] for wait in _placed(summary.get("waits", []))])
     if "fault" in summary:
         _print_list("fault", [summary["fault"]["text"]])
     _print_list("warnings", summary.get("warnings", []))
     _print_list("not modelled", summary["not_modelled"])
+
+
+def _print_line(line: dict[str, Any]) -> str:
+    return f"cycle {line['cycle']}, PE ({line['x']}, {line['y']}): {line['text']}"
 
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

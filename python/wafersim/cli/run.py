@@ -27,7 +27,11 @@ _NOT_YET = "is not available yet"
 @click.option("--max-cycles", type=int, metavar="N", help="Stop after so many cycles.")
 @click.option("--max-seconds", type=float, metavar="S", help="Stop after so many seconds of host time.")
 @click.option("--max-events", type=int, metavar="N", help="Stop after so many simulator events.")
-@click.option("--dry-run", is_flag=True, help="Build and check only; estimate PEs, memory and events.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Build and check only; say PEs, memory and, if a formula is known, cycles and events.",
+)
 @click.option("--trace", is_flag=False, flag_value="", metavar="[FILTER]", help="Not available yet.")
 @click.option("--grain", type=int, metavar="N", help="Not available yet (belongs to fidelity stream).")
 @click.option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from importlib import import_module
 
 from wafersim.errors import ConfigError
@@ -15,7 +15,9 @@ _KERNELS = {
     "allreduce": ("allreduce", "AllReduce"),
     "relay": ("relay", "Relay"),
     "gemm": ("gemm", "Gemm"),
+    "gemv": ("gemv", "Gemv"),
     "stencil": ("stencil", "Stencil"),
+    "microbench": ("microbench", "Microbench"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.axis import Axis, AxisCode
+from wafersim.kernels.axis import Axis, axis_code
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.broadcast import add_broadcast_routes
 from wafersim.kernels.reduce import ALGORITHM, WORDS, compare_sum, row_axis
@@ -76,10 +76,9 @@ class AllReduce(Kernel):
             if arch.generation == 2
             else None
         )
-        return KernelRun(
-            layout.build(), setup, [Launch("main")], check, metrics, formula,
-            validity=Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if arch.generation == 2 else Validity(),
-        )  # fmt: skip
+        known = arch.generation == 2
+        validity = Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if known else Validity()
+        return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, formula, validity=validity)
 
 
 def _column_axis(layout: Layout, height: int, words: int, algorithm: str) -> Axis:
@@ -106,9 +105,9 @@ def _tile(layout: Layout, name: str, rows: Axis, x: int, column: Axis | None, y:
     pe = layout.tile(name)
     data = pe.array("x", "f32", rows.words, align=16, export=True)
     stamps = stamp_array(pe)
-    parts = [AxisCode(pe, rows, x, data, dsr=1)]
+    parts = [axis_code(pe, rows, x, data, dsr=1)]
     if column is not None:
-        parts.append(AxisCode(pe, column, y, data, dsr=2))
+        parts.append(axis_code(pe, column, y, data, dsr=2))
     dst, src = _back_dsrs(pe, data, rows.words, back, root=column is not None and y == 0)
     with pe.function("main"):
         start = pe.timestamp()

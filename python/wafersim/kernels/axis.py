@@ -5,8 +5,9 @@ Both are the algorithms of "Near-Optimal Wafer-Scale Reduce" (HPDC 2024), where 
 *Chain*: PE i adds what arrives from PE i + 1 to its own words and passes the sums on, word by word, in one
 vector op with a fabric source and a fabric destination.  Neighbours use two colors in turn.
 
-*Star*: every PE sends its own words towards the root on one color.  Its route first takes the ramp, and with the
-last word the switch advances to take what comes from farther out; so the words arrive in the order of the PEs.
+*Star*: every PE sends its own words towards the root on one color.  Its route first takes the ramp, and with
+the last word the switch advances to take what comes from farther out; so the words arrive in the order of the
+PEs.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ class Axis:
     def add_routes(self, layout: Layout, along_x: bool, across: int) -> None:
         """Routes of the axis for ``across`` parallel rows (or the first column only, if 1)."""
         for index in range(self.pes):
-            place = {"x": index, "y": 0, "width": 1, "height": across}
+            place: dict[str, Any] = {"x": index, "y": 0, "width": 1, "height": across}
             if not along_x:
                 place = {"x": 0, "y": index, "width": across, "height": 1}
             self._route_pe(layout, index, place)
 
-    def _route_pe(self, layout: Layout, index: int, place: dict[str, int]) -> None:
+    def _route_pe(self, layout: Layout, index: int, place: dict[str, Any]) -> None:
         if self.algorithm == "star":
             color = self.colors[0]
             if index == 0:
@@ -84,96 +85,115 @@ class Axis:
                 layout.route(color, rx="RAMP", tx=self.toward, switches=[{"rx": self.away}], **place)
             return
         if index < self.pes - 1:
-            layout.route(self._color_in(index), rx=self.away, tx="RAMP", **place)
+            layout.route(self.color_in(index), rx=self.away, tx="RAMP", **place)
         if index > 0:
-            layout.route(self._color_out(index), rx="RAMP", tx=self.toward, **place)
+            layout.route(self.color_out(index), rx="RAMP", tx=self.toward, **place)
 
-    def _color_in(self, index: int) -> Any:
+    def color_in(self, index: int) -> Any:
+        """Color on which PE ``index`` of a chain receives."""
         return self.colors[index % 2]
 
-    def _color_out(self, index: int) -> Any:
+    def color_out(self, index: int) -> Any:
+        """Color on which it sends."""
         return self.colors[(index + 1) % 2]
 
 
+def axis_code(pe: TileProgram, axis: Axis, index: int, array: Any, dsr: int) -> AxisCode:
+    """The code of PE ``index`` of an axis over an array of its tile; uses DSRs ``dsr``, + 4 and + 8."""
+    if axis.algorithm == "star" and index == 0:
+        return StarRoot(pe, axis, index, array, dsr)
+    return AxisCode(pe, axis, index, array, dsr)
+
+
 class AxisCode:
-    """The code of one PE of an axis: descriptors in DSRs from the start, one vector op to reduce."""
+    """A PE that does one vector op: sends its words, links them into the chain, or ends the chain."""
 
     def __init__(self, pe: TileProgram, axis: Axis, index: int, array: Any, dsr: int) -> None:
-        self.pe, self.axis, self.index, self.array = pe, axis, index, array
-        self._dsr = dsr
-        self._prepare()
+        self.pe, self.axis, self.index, self.array, self.dsr = pe, axis, index, array, dsr
+        self.star = axis.algorithm == "star"
+        self.prepare()
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Descriptors in DSRs before the start."""
         pe, axis, index = self.pe, self.axis, self.index
-        star = axis.algorithm == "star"
-        sends = index > 0
-        receives = index == 0 or (not star and index < axis.pes - 1)
         memory = pe.mem_dsd(self.array, extent=axis.words)
-        if sends:
-            color = axis.colors[0] if star else axis._color_out(index)
+        self.own = self.loaded("src0", memory)
+        if index > 0:
+            color = axis.colors[0] if self.star else axis.color_out(index)
             queue = pe.output_queue(axis.out_queue, color)
-            out = pe.fabout_dsd(queue, extent=axis.words, advance_switch=star)
-            self.dst = self._loaded("dest", out)
-        if receives:
-            color = axis.colors[0] if star else axis._color_in(index)
-            self.queue = pe.input_queue(axis.in_queue, color)
-        if receives and not (star and index == 0):
-            self.fabric = self._loaded("src1", pe.fabin_dsd(self.queue, extent=axis.words))
-        if not (star and index == 0):
-            self.own = self._loaded("src0", memory)
-            if not sends:
-                self.dst = self._loaded("dest", memory)
-        if star and index == 0:
-            self._prepare_star_root()
+            self.dst = self.loaded("dest", pe.fabout_dsd(queue, extent=axis.words, advance_switch=self.star))
+        else:
+            self.dst = self.loaded("dest", memory)
+        self.fabric = None
+        if not self.star and index < axis.pes - 1:
+            queue = pe.input_queue(axis.in_queue, axis.color_in(index))
+            self.fabric = self.loaded("src1", pe.fabin_dsd(queue, extent=axis.words))
 
-    def _loaded(self, file: str, dsd: Any) -> Any:
-        dsr = self.pe.dsr(file, self._dsr)
+    def loaded(self, file: str, dsd: Any, further: int = 0) -> Any:
+        """A DSR that holds a descriptor from the start."""
+        dsr = self.pe.dsr(file, self.dsr + further)
         self.pe.preload_dsr(dsr, dsd)
         return dsr
 
-    def _prepare_star_root(self) -> None:
-        """Accumulators: the array itself, or lanes of partial sums where a PE sends very few words."""
-        words = self.axis.words
-        self.groups = 1 if words >= MIN_LANES else -(-MIN_LANES // words)
-        if self.groups > 1:
-            self.lanes = self.pe.array(
-                f"{self.axis.name}_lanes", "f32", self.groups * words, init=[0.0] * (self.groups * words)
-            )
-
     def emit(self) -> None:
-        """The op that sends, links or collects; behind it the axis is done on this PE (see also `finish`)."""
-        pe = self.pe
-        if self.index == 0 and self.axis.algorithm == "star":
-            self._emit_star_root()
-        elif self.index == 0 or hasattr(self, "fabric"):
-            pe.fadds(self.dst, self.own, self.fabric)
+        """The op; behind it this PE has done its part (see also `finish`)."""
+        if self.fabric is not None:
+            self.pe.fadds(self.dst, self.own, self.fabric)
         else:
-            pe.fmovs(self.dst, self.own)
-
-    def _emit_star_root(self) -> None:
-        """Collect the words of all PEs, in as few ops as the length field allows."""
-        words, senders = self.axis.words, self.axis.pes - 1
-        lanes = self.groups * words
-        target = self.lanes if self.groups > 1 else self.array
-        per_op = max(1, MAX_OP_WORDS // lanes)
-        rounds, rest = divmod(senders * words, lanes)
-        while rounds > 0:
-            now = min(rounds, per_op)
-            self._collect(target, now, lanes)
-            rounds -= now
-        if rest:
-            self._collect(target, 1, rest)
-
-    def _collect(self, target: Any, rounds: int, lanes: int) -> None:
-        pe = self.pe
-        dsd = pe.mem_dsd(target, extents=(rounds, lanes), strides=(0, 1))
-        pe.fadds(dsd, dsd, pe.fabin_dsd(self.queue, extent=rounds * lanes))
+            self.pe.fmovs(self.dst, self.own)
 
     def finish(self) -> None:
-        """Fold the partial sums of a star with very few words per PE into the array."""
-        if self.index > 0 or self.axis.algorithm != "star" or self.groups == 1:
+        """What is left to do behind the last word."""
+
+
+class StarRoot(AxisCode):
+    """The root of a star: collects the words of all PEs in as few ops as the length field allows.
+
+    With very few words per PE it adds into lanes of partial sums, which `finish` folds into the array.
+    """
+
+    def prepare(self) -> None:
+        pe, words = self.pe, self.axis.words
+        self.queue = pe.input_queue(self.axis.in_queue, self.axis.colors[0])
+        self.groups = 1 if words >= MIN_LANES else -(-MIN_LANES // words)
+        self.target = self.array
+        if self.groups > 1:
+            size = self.groups * words
+            self.target = pe.array(f"{self.axis.name}_lanes", "f32", size, init=[0.0] * size)
+        self.ops = [self._operands(k, *op) for k, op in enumerate(self._plan())]
+
+    def _plan(self) -> list[tuple[int, int]]:
+        """(rounds, words per round) of each op."""
+        words = self.axis.words
+        lanes = self.groups * words
+        per_op = max(1, MAX_OP_WORDS // lanes)
+        rounds, rest = divmod((self.axis.pes - 1) * words, lanes)
+        ops = [(per_op, lanes)] * (rounds // per_op)
+        ops += [(rounds % per_op, lanes)] if rounds % per_op else []
+        return [*ops, (1, rest)] if rest else ops
+
+    def _operands(self, number: int, rounds: int, lanes: int) -> tuple[Any, Any, Any]:
+        """Operands of an op: in DSRs from the start as far as these go, else loaded before the op."""
+        pe = self.pe
+        memory = pe.mem_dsd(self.target, extents=(rounds, lanes), strides=(0, 1))
+        fabric = pe.fabin_dsd(self.queue, extent=rounds * lanes)
+        if number >= 3:
+            return memory, memory, fabric
+        further = 4 * number
+        return (
+            self.loaded("dest", memory, further),
+            self.loaded("src0", memory, further),
+            self.loaded("src1", fabric, further),
+        )
+
+    def emit(self) -> None:
+        for operands in self.ops:
+            self.pe.fadds(*operands)
+
+    def finish(self) -> None:
+        if self.groups == 1:
             return
         words, pe = self.axis.words, self.pe
         own = pe.mem_dsd(self.array, extent=words)
         for group in range(self.groups):
-            pe.fadds(own, own, pe.mem_dsd(self.lanes, extent=words, offset=group * words))
+            pe.fadds(own, own, pe.mem_dsd(self.target, extent=words, offset=group * words))

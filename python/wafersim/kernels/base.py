@@ -70,7 +70,8 @@ class Parameter:
     def parse(self, kernel: str, value: Any) -> Any:
         """``value`` (from a command line or Python) as the parameter's kind; raises ConfigError."""
         problem = ConfigError(
-            f"{kernel}: parameter {self.name}={value!r} is not allowed; allowed: {self.range_text()} ({self.doc})"
+            f"{kernel}: parameter {self.name}={value!r} is not allowed; "
+            f"allowed: {self.range_text()} ({self.doc})"
         )
         try:
             parsed = self._convert(value)
@@ -154,7 +155,8 @@ class KernelRun:
     check : callable
         ``check(sim)`` gives ``(max_abs_error, verified)`` against NumPy; only meaningful with values on.
     metrics : callable
-        ``metrics(sim, record)`` gives the kernel's own figures; all cycle counts are integers or exact ratios.
+        ``metrics(sim, record)`` gives the kernel's own figures; all cycle counts are integers or exact
+        ratios.
     formula : Formula or None
         Closed formula of the window, if one is known.
     not_modelled : list of str

@@ -1,4 +1,4 @@
-"""Broadcast from the corner of a rectangle: down its first column and along every row, by router multicast."""
+"""Broadcast by router multicast: down the first column of a rectangle and along every row."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def _new_layout(arch: Arch, width: int, height: int) -> Layout:
     return Layout(width, height, arch=arch, name="broadcast")
 
 
-def places(width: int, height: int) -> dict[str, list[dict[str, int]]]:
+def places(width: int, height: int) -> dict[str, list[dict[str, Any]]]:
     """The rectangles of the root and of the receivers."""
-    rest = [
+    rest: list[dict[str, Any]] = [
         {"x": 1, "y": 0, "width": width - 1, "height": 1},
         {"x": 0, "y": 1, "width": width, "height": height - 1},
     ]

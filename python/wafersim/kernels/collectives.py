@@ -1,13 +1,16 @@
 """A broadcast library for rows and columns, after the documented face of the vendor's ``collectives_2d``.
 
-Documented: one call per axis at a time with root, buffer, count and completion task; queues and DSRs per axis;
-routes are set anew for every call through teardown.  The source is not public, so the protocol is ours:
+Documented: one call per axis at a time with root, buffer, count and completion task; queues and DSRs per
+axis; routes are set anew for every call through teardown.  The source is not public, so the protocol is ours:
 
-1. The root's router passes its ramp to both directions, every other one what comes from the root's side to its own
+1. The root's router passes its ramp to both directions, every other one what comes from the root's side to
+its own
    ramp and on.  The root sends the words, then one control wavelet with a teardown command.
-2. Behind the last word the command puts the color into teardown, router by router, and starts the teardown task
+2. Behind the last word the command puts the color into teardown, router by router, and starts the teardown
+task
    there.  That sets the route for the next root, one PE farther on, and leaves teardown.
-3. A PE is done when it has its words (has sent them) and its teardown task has run; then it starts the user's task.
+3. A PE is done when it has its words (has sent them) and its teardown task has run; then it starts the user's
+task.
 
 No barrier: the next root may send while the words of this step are still under way elsewhere.
 """
@@ -22,9 +25,10 @@ from wafersim.program.control import control_payload
 if TYPE_CHECKING:
     from wafersim.program import Layout
 
-#: Turns of an empty loop (9 cycles each) that stand for the unknown work of a library call: checks of arguments and
-#: descriptor arithmetic.  Fitted on SUMMA-007 and SUMMA-010 (tiles 4 and 32, 32x32 PEs, CS-2).
+#: Turns of an empty loop (9 cycles each) that stand for the unknown work of a library call: checks of
+#: arguments and descriptor arithmetic.  Fitted on SUMMA-007 and SUMMA-010 (tiles 4, 32; 32x32 PEs, CS-2).
 LIBRARY_TURNS = 8
+FITTED_ON = ("SUMMA-007", "SUMMA-010")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ Y_LINE = Line("y", "NORTH", "SOUTH", 3, 3, 2, (10, 11))
 def add_line_routes(layout: Layout, line: Line, color: Any, size: int) -> None:
     """Routes of the first call, whose root is PE 0 of every line."""
     for start, count, kind in spans(size):
-        place = {"x": start, "y": 0, "width": count, "height": size}
+        place: dict[str, Any] = {"x": start, "y": 0, "width": count, "height": size}
         if line.name == "y":
             place = {"x": 0, "y": start, "width": size, "height": count}
         rx = "RAMP" if start == 0 else line.before
@@ -62,10 +66,19 @@ def spans(size: int) -> list[tuple[int, int, str]]:
 
 
 class LineBroadcast:
-    """The library's code for one axis in one tile; ``done`` is called in a task when a broadcast is complete."""
+    """The library's code for one axis in one tile; ``done`` emits what follows a broadcast."""
 
-    def __init__(self, pe: Any, line: Line, color: Any, words: int, position: Any, kind: str, done: Any) -> None:
-        self.pe, self.line, self.color, self.position, self.kind, self.done = pe, line, color, position, kind, done
+    def __init__(
+        self, pe: Any, line: Line, color: Any, words: int, position: Any, kind: str, done: Any
+    ) -> None:
+        self.pe, self.line, self.color, self.position, self.kind, self.done = (
+            pe,
+            line,
+            color,
+            position,
+            kind,
+            done,
+        )
         name = line.name
         self.root = pe.array(f"{name}_root", "i16", init=0)
         self.parts = pe.array(f"{name}_parts", "i16", init=0)

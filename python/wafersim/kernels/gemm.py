@@ -1,11 +1,12 @@
 """Matrix multiplication C += A B on P x P PEs by SUMMA, the vendor's public example measured on a CS-2.
 
-PE (px, py) holds L x L tiles of A, B and C, column-major.  In step s the PEs of column s broadcast their tile of A along
-their rows and the PEs of row s their tile of B along their columns; when both have come, a compute task runs one
-vector multiply-add of length L per element of the received B tile.  The next root is one PE farther on.
+PE (px, py) holds L x L tiles of A, B and C, column-major.  In step s the PEs of column s broadcast their tile
+of A along their rows and the PEs of row s their tile of B along their columns; when both have come, a compute
+task runs one vector multiply-add of length L per element of the received B tile.  The next root is one PE
+farther on.
 
-The operands of the multiply-add, C and the tile of A (own or received), lie 8 bytes apart modulo 16: with L a multiple
-of 4 they never meet in a bank, with L = 46 in every second op, with odd L in every fourth.
+The operands of the multiply-add, C and the tile of A (own or received), lie 8 bytes apart modulo 16: with L a
+multiple of 4 they never meet in a bank, with L = 46 in every second op, with odd L in every fourth.
 """
 
 from __future__ import annotations
@@ -148,8 +149,9 @@ class _Code:
                 pe.activate(self.y_done)
                 return
             step = pe.load(self.step, 0)
-            a, b = self._operand(step, self.px, self.a, self.a_buffer), self._operand(
-                step, self.py, self.b, self.b_buffer
+            a, b = (
+                self._operand(step, self.px, self.a, self.a_buffer),
+                self._operand(step, self.py, self.b, self.b_buffer),
             )
             pe.call(self.lines[0].call, a)
             pe.call(self.lines[1].call, b)
@@ -171,11 +173,12 @@ class _Code:
             pe.set_dsd_base_addr(a_dsd, a)
             with pe.for_range(tile) as k:
                 pe.set_dsd_base_addr(c_dsd, self.c)
-                with pe.for_range(tile) as j:
-                    index = j * tile + k
-                    factor = pe.load_at("f32", (index << 2) + b)
+                offset = pe.let("u16", k << 2)  # of B[k, j] in its tile, in bytes
+                with pe.for_range(tile):
+                    factor = pe.load_at("f32", offset + b)
                     pe.fmacs(c_dsd, c_dsd, a_dsd, factor)
                     pe.increment_dsd_offset(c_dsd, tile)
+                    offset += 4 * tile
                 pe.increment_dsd_offset(a_dsd, tile)
             step += 1
             pe.store(self.step, 0, step)
@@ -212,7 +215,9 @@ def _run(arch: Arch, size: int, tile: int, layout: Layout) -> KernelRun:
         window = int((stamps[..., 1] - stamps[..., 0]).max())
         return {"window_cycles": window, "steps": size, "cycles_per_step": window / size, "tile": tile}
 
-    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=_validity(arch, size, tile))
+    run = KernelRun(
+        layout.build(), setup, [Launch("main")], check, metrics, validity=_validity(arch, size, tile)
+    )
     run.not_modelled.append(
         "gemm: the source of the broadcast library is not public; its protocol is our own, and "
         "the time of its hidden work is fitted on SUMMA-007 and SUMMA-010"

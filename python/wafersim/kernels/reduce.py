@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.axis import ALGORITHMS, Axis, AxisCode
+from wafersim.kernels.axis import ALGORITHMS, Axis, axis_code
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
@@ -87,7 +87,7 @@ def _tile(layout: Layout, axis: Axis, index: int, kind: str) -> Any:
     pe = layout.tile(kind)
     x = pe.array("x", "f32", axis.words, align=16, export=True)
     stamps = stamp_array(pe)
-    code = AxisCode(pe, axis, index, x, dsr=1)
+    code = axis_code(pe, axis, index, x, dsr=1)
     with pe.function("main"):
         start = pe.timestamp()
         code.emit()
@@ -100,7 +100,7 @@ def _tile(layout: Layout, axis: Axis, index: int, kind: str) -> Any:
 
 
 def compare_sum(found: Any, exact: Any, terms: int) -> tuple[float, bool]:
-    """Largest difference of f32 sums of ``terms`` standard-normal values from the exact sums, and whether it is rounding."""
+    """Largest error of float32 sums of ``terms`` values, and whether rounding explains it."""
     error = float(np.max(np.abs(found.astype(np.float64) - exact)))
     scale = float(np.max(np.abs(exact))) + terms**0.5
     return error, error <= terms * scale * float(np.finfo(np.float32).eps)

@@ -2,13 +2,13 @@
 
 The two programs follow the probes described in the FABRICA repository's performance-model document.
 
-*Chain* (``hops=0``): PE 0 sends ``words`` words to PE 1, which stores them all and sends them on, and so forth to the
-last PE.  A receive is an asynchronous op; its completion activates the task that sends.
+*Chain* (``hops=0``): PE 0 sends ``words`` words to PE 1, which stores them all and sends them on, and so
+forth to the last PE.  A receive is an asynchronous op; its completion activates the task that sends.
 
-*Message* (``hops=h``): PE 0 sends to PE h straight through the routers between.  ``probe`` says where the clock is read:
-``software`` before the sender's descriptor set-up and in a function called by the receiver's completion task,
-``dispatch`` directly before the sending op and in the first instruction of the completion task, ``arrival`` the same
-but behind a synchronous receive.
+*Message* (``hops=h``): PE 0 sends to PE h straight through the routers between.  ``probe`` says where the
+clock is read: ``software`` before the sender's descriptor set-up and in a function called by the receiver's
+completion task, ``dispatch`` directly before the sending op and in the first instruction of the completion
+task, ``arrival`` the same but behind a synchronous receive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Star stencil in two published forms: one cell per PE, and tiles with an asynchronous halo exchange.
 
-Both follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell by the weighted
-mean of itself and the cells at distance 1..radius in the four directions; the outer ring of PEs never changes.
+Both follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell by the
+weighted mean of itself and the cells at distance 1..radius in the four directions; the outer ring of PEs
+never changes.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Stencil(Kernel):
                 )
             if iterations > MAX_ITERATIONS:
                 raise ConfigError(
-                    f"stencil: iterations={iterations} with variant=cell; the loop is unrolled, at most {MAX_ITERATIONS}"
+                    f"stencil: iterations={iterations} with variant=cell; its loop is unrolled, "
+                    f"allowed: 1..{MAX_ITERATIONS}"
                 )
             run = build_cell(arch, width, height, iterations)
         else:

@@ -1,9 +1,10 @@
-"""The star stencil with one cell per PE: every inner PE multicasts its weighted value and adds its neighbours'.
+"""The star stencil with one cell per PE: every inner PE multicasts its weighted value and adds its
+neighbours'.
 
-An iteration of an inner PE is a straight line of vector ops of length 1 with all descriptors in DSRs: one multiply
-to the fabric, one of its own value, then adds of what arrives, two fabric sources per op where the generation has
-them.  One weight stays in a register, the other is loaded in every iteration.  Border PEs send the same value again
-and again, one ahead, and drop what they receive.
+An iteration of an inner PE is a straight line of vector ops of length 1 with all descriptors in DSRs: one
+multiply to the fabric, one of its own value, then adds of what arrives, two fabric sources per op where the
+generation has them.  One weight stays in a register, the other is loaded in every iteration.  Border PEs send
+the same value again and again, one ahead, and drop what they receive.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def build_cell(arch: Arch, width: int, height: int, iterations: int) -> KernelRu
 
 
 def _role_masks(width: int, height: int) -> dict[Role, Any]:
-    """Boolean masks [height, width] of the PEs of each role; positions repeat with period 3 in x and 4 in y."""
+    """Boolean masks [height, width] of each role; positions repeat with period 3 in x, 4 in y."""
     masks: dict[Role, Any] = {}
     xs = sorted({0, width - 1, *range(1, min(width - 1, 4))})
     ys = sorted({0, height - 1, *range(1, min(height - 1, 5))})
@@ -153,7 +154,7 @@ class _Parts:
         return dsr
 
     def prepare(self) -> None:
-        """Divide both weights by their sum over the star, and weight the cell once (border PEs keep sending that)."""
+        """Divide the weights by their sum over the star; weight the cell once (border PEs send that)."""
         pe = self.pe
         zero, one = pe.load(self.data.weights, 0), pe.load(self.data.weights, 1)
         total = zero + one * 4.0

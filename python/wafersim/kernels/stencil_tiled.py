@@ -1,13 +1,16 @@
-"""The tiled star stencil: asynchronous halo exchange on eight microthreads, counted by tasks, then vector ops.
+"""The tiled star stencil: asynchronous halo exchange on eight microthreads, counted by tasks, then vector
+ops.
 
-The structure is that of the public programs (radius 1, and radius 2 and more): a loop task starts four sends and four
-receives; each activates a completion task of its own on its end; these count, and the last ones unblock and activate
-the compute task, which activates the loop task again.  Neighbours use two sets of four colors like a checkerboard.
-``own_values`` and ``buffer`` lie next to each other with rows of tile + 2 radius + 1 words, so that the distances of
-the operands, and with them the bank conflicts, follow from the tile alone.
+The structure is that of the public programs (radius 1, and radius 2 and more): a loop task starts four sends
+and four receives; each activates a completion task of its own on its end; these count, and the last ones
+unblock and activate the compute task, which activates the loop task again.  Neighbours use two sets of four
+colors like a checkerboard. ``own_values`` and ``buffer`` lie next to each other with rows of tile + 2 radius
++ 1 words, so that the distances of the operands, and with them the bank conflicts, follow from the tile
+alone.
 
-For radius 1 all descriptors are in DSRs and only those of the halo are reloaded; for larger radii every op loads its
-own.  On WSE-3 an inner PE of radius 1 with a tile of 4x4 or more does not wait for its halo, as published.
+For radius 1 all descriptors are in DSRs and only those of the halo are reloaded; for larger radii every op
+loads its own.  On WSE-3 an inner PE of radius 1 with a tile of 4x4 or more does not wait for its halo, as
+published.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Shape:
         return self.tile_height + 2 * self.radius
 
     def segments(self) -> tuple[int, ...]:
-        """Iterations of the three parts between stamps; their start costs the same, so it drops out of differences."""
+        """Iterations of the three parts between stamps; the cost of their start drops out."""
         first = max(1, self.iterations // 4)
         rest = self.iterations - 2 * first
         return (first, first, rest) if rest > first else (self.iterations,)
@@ -191,14 +194,14 @@ def _run(width: int, height: int, shape: Shape, layout: Layout) -> KernelRun:
     run = KernelRun(layout.build(), setup, [Launch("start")], check, metrics)
     if not shape.wait:
         run.not_modelled.append(
-            "stencil: inner PEs do not wait for their halo, as in the published program; microthreads have high "
-            "priority here so that the halo comes in time (the default priority of the generation is low)"
+            "stencil: inner PEs do not wait for their halo, as in the published program; microthreads have "
+            "high priority here so that it comes in time (the default priority of the generation is low)"
         )
     return run
 
 
 def _figures(stamps: Any, shape: Shape) -> dict[str, Any]:
-    """Cycles per iteration as the slope between the second and the third segment, on PE (1, 1) as published."""
+    """Cycles per iteration: slope from the second to the third segment, on PE (1, 1) as published."""
     parts = np.diff(stamps, axis=-1)
     figures: dict[str, Any] = {"window_cycles": int(stamps[0, 0, len(shape.segments())] - stamps[0, 0, 0])}
     figures["iterations"] = shape.iterations

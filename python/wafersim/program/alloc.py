@@ -19,8 +19,9 @@ def allocate(tile: str, bodies: list[Body]) -> int:
     _stack_frames(tile, bodies)
     top = max((b.base + b.size for b in bodies), default=0)
     for body in bodies:
+        fixed = {id(r) for r in (*body.args, body.result)}
         for reg in _registers(body):
-            if reg.pinned:
+            if reg.pinned and id(reg) not in fixed:
                 reg.slot = top
                 top += 1
             else:
@@ -84,7 +85,6 @@ def _number_within(body: Body) -> None:
     body.exclusive = any(reg.pinned for reg in fixed)
     for number, reg in enumerate(fixed):
         reg.slot = number
-        reg.pinned = False
     spans = _intervals(body)
     regs = [r for r in _registers(body) if all(r is not f for f in fixed) and not r.pinned]
     regs.sort(key=lambda r: spans[id(r)][0])

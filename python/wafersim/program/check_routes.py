@@ -21,6 +21,7 @@ Bool = npt.NDArray[np.bool_]
 def check_routes(check: Checking) -> None:
     """What the generation allows, colors used without a route, and routes that lead nowhere."""
     _classes(check)
+    _run_time_switches(check)
     _filters(check)
     _used_colors(check)
     _leads(check)
@@ -48,14 +49,36 @@ def _classes(check: Checking) -> None:
             raise ProgramError(f"{name} at {region}: {problem}", pe=pe, color=color)
         for color, region, pe in uses:
             if not int(check.arch.switchable_mask) >> color & 1:
-                allowed = [c for c in range(s.NUM_COLORS) if int(check.arch.switchable_mask) >> c & 1]
                 raise ProgramError(
                     f"{check.locator.color(color)} at {region} has {positions} switch positions, but color "
                     f"{color} "
-                    f"has no switch on {check.arch.name}; colors with switches: {_ranges(allowed)}",
+                    f"has no switch on {check.arch.name}; colors with switches: {_switchable(check)}",
                     pe=pe,
                     color=color,
                 )
+
+
+def _run_time_switches(check: Checking) -> None:
+    """A route that is set at run time on a color without a switch has one position."""
+    for tile in range(len(check.t["tiles"])):
+        for row in check.code_range(tile):
+            instr = check.t["code"][row]
+            if instr[CodeCol.OP] != Op.ROUTE_SET or instr[CodeCol.A] >= 0:
+                continue
+            color = int(instr[CodeCol.IMM])
+            positions = int(check.t["routes"][instr[CodeCol.IMM2], RouteCol.NUM_POSITIONS])
+            if positions > 1 and not int(check.arch.switchable_mask) >> color & 1:
+                raise check.error(
+                    "code", row, tile,
+                    f"sets a route with {positions} switch positions on {check.locator.color(color)}, which "
+                    "has no "
+                    f"switch on {check.arch.name}; colors with switches: {_switchable(check)}",
+                    color,
+                )  # fmt: skip
+
+
+def _switchable(check: Checking) -> str:
+    return _ranges([c for c in range(s.NUM_COLORS) if int(check.arch.switchable_mask) >> c & 1])
 
 
 def _class_problem(check: Checking, row: npt.NDArray[np.int32], positions: int) -> str:

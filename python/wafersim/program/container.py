@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,20 +30,21 @@ _HEADER_ALIGN = 8
 
 
 def write_program(path: str | os.PathLike[str], tables: Tables, meta: Mapping[str, Any]) -> None:
-    """Write a program file; the old file stays untouched if writing fails."""
+    """Write a program file; an old file stays untouched if writing fails (ProgramError)."""
     target = Path(path)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     header = _header(tables, meta)
-    handle, name = tempfile.mkstemp(dir=target.parent or Path("."), prefix=target.name, suffix=".tmp")
     try:
-        with os.fdopen(handle, "wb") as out:
+        with open(scratch, "wb") as out:
             out.write(len(header).to_bytes(8, "little"))
             out.write(header)
             for table in TABLES:
                 out.write(np.ascontiguousarray(tables[table]).tobytes())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        os.replace(scratch, target)
+    except OSError as error:
+        raise ProgramError(f"program file {target}: cannot be written: {error.strerror or error}") from None
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _header(tables: Tables, meta: Mapping[str, Any]) -> bytes:

@@ -36,7 +36,7 @@ def control_payload(task: int = 0, commands: Sequence[Command] | str = (), *, da
             raise ProgramError(f"control wavelet: unknown command {name!r}; allowed are {allowed}") from None
         field |= (int(code) | int(ignore) << 2) << (3 * k)
     if data is not None:
-        if field >> 8:
+        if len(names) > 2:
             raise ProgramError(
                 "control wavelet: data and the commands use the same bits; give at most two commands"
             )

@@ -1,13 +1,12 @@
-"""Descriptors (DSDs), descriptor registers (DSRs) and FIFOs of a tile."""
+"""Making and changing descriptors, descriptor registers and FIFOs of a tile."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from wafersim.errors import ProgramError
-from wafersim.program.instr import Address, DsrNumber, SettingsSpec, VReg
+from wafersim.program.descriptors import DSRS_PER_FILE, AnyDsd, Dsd, DsdChoice, Dsr, Fifo, Ptr
+from wafersim.program.instr import Address, DsrNumber, SettingsSpec
 from wafersim.program.memory import Array
 from wafersim.program.queues import Queue, QueueMixin
 from wafersim.program.regs import Reg, Scalar
@@ -26,67 +25,6 @@ from wafersim.program.schema import (
 )
 from wafersim.program.settings import make_settings
 from wafersim.program.source import Where, caller
-
-#: DSRs in each of the three files (FABRICA repository, compiler dump: 16 dest, 16 src0, 16 src1).
-DSRS_PER_FILE = 16
-
-
-@dataclass(eq=False)
-class Dsd:
-    """A descriptor: a slot of the tile's descriptor table, changed at run time by DSD_SET."""
-
-    tile: Any = field(repr=False)
-    slot: int
-    kind: DsdKind
-    elem_bytes: int  # 0: fabric descriptor not used yet
-    extents: tuple[int, ...]
-    strides: tuple[int, ...]
-    where: Where
-    array: Array | None = None
-    offset: int = 0  # elements
-    queue: Queue | None = None
-    color: int = -1
-    control: bool = False
-    fifo: Fifo | None = None
-    index_offset: bool = False
-    advance_switch: bool = False
-    name: str = ""
-
-
-@dataclass(eq=False)
-class Dsr:
-    """An explicit descriptor register."""
-
-    tile: Any = field(repr=False)
-    file: DsrFile
-    index: int
-    where: Where
-    loaded: list[Dsd] = field(default_factory=list, repr=False)
-    widths: set[int] = field(default_factory=set, repr=False)
-
-
-@dataclass(eq=False)
-class Fifo:
-    """A circular buffer in SRAM; as a vector operand it is endless."""
-
-    tile: Any = field(repr=False)
-    id: int
-    name: str
-    type: Type
-    capacity: int
-    array: Array
-    activate_push: int
-    activate_pop: int
-    where: Where
-    dsd: Dsd | None = None
-
-
-@dataclass(frozen=True)
-class Ptr:
-    """A scalar operand in SRAM: the register holds its byte address."""
-
-    reg: Reg
-    type: Type | None = None
 
 
 class DsdMixin(QueueMixin):
@@ -256,12 +194,34 @@ class DsdMixin(QueueMixin):
         self.dsrs[f, index] = dsr
         return dsr
 
-    def load_to_dsr(self, dsr: Dsr, dsd: Dsd, **settings: Any) -> None:
+    def load_to_dsr(self, dsr: Dsr, dsd: Dsd | DsdChoice, **settings: Any) -> None:
         """LOAD_DSR: put a descriptor into a DSR, with settings for the ops that use it."""
-        self._check_dsd(dsd)
-        dsr.loaded.append(dsd)
+        dsr.loaded.extend(dsd.dsds if isinstance(dsd, DsdChoice) else (dsd,))
+        columns = self._slot_columns(dsd)
         spec = make_settings(self, settings)
-        self.emit(Op.LOAD_DSR, dst=DsrNumber((dsr.file, dsr.index)), a=dsd.slot, settings=spec)
+        self.emit(
+            Op.LOAD_DSR, dst=DsrNumber((dsr.file, dsr.index)), a=columns[0], settings=spec, **columns[1]
+        )
+
+    def choose_dsd(self, dsds: Sequence[Dsd], index: Reg) -> DsdChoice:
+        """Descriptor number ``index`` (a register) of several of one kind and width, made one after the
+        other.
+        """
+        slots = [d.slot for d in dsds]
+        for dsd in dsds:
+            self._check_dsd(dsd)
+        if not slots or slots != list(range(slots[0], slots[0] + len(slots))):
+            raise self.fail(f"choose_dsd needs descriptors made one after the other, found slots {slots}")
+        if len({(d.kind, d.elem_bytes) for d in dsds}) > 1:
+            raise self.fail("choose_dsd needs descriptors of one kind and element width")
+        return DsdChoice(tuple(dsds), self.convert(self.reg_of(index), Type.I32) + slots[0])
+
+    def _slot_columns(self, dsd: Dsd | DsdChoice) -> tuple[int, dict[str, Any]]:
+        """Slot column, and the columns that take it from a register instead."""
+        if isinstance(dsd, DsdChoice):
+            return dsd.dsds[0].slot, {"aux": self.reg_of(dsd.slot).v, "flags": int(CodeFlag.SLOT_REG)}
+        self._check_dsd(dsd)
+        return dsd.slot, {}
 
     def preload_dsr(self, dsr: Dsr, dsd: Dsd, **settings: Any) -> None:
         """The same before the program starts, without an instruction."""
@@ -282,7 +242,7 @@ class DsdMixin(QueueMixin):
 
     # --- changing descriptors ------------------------------------------------------------------------------
 
-    def set_dsd_base_addr(self, dsd: Dsd | Dsr, base: Array | Reg, offset: int = 0) -> None:
+    def set_dsd_base_addr(self, dsd: AnyDsd, base: Array | Reg, offset: int = 0) -> None:
         """Point a memory descriptor at an array (offset in elements) or at the byte address in a register."""
         if isinstance(base, Array):
             self._check_array(base)
@@ -290,25 +250,26 @@ class DsdMixin(QueueMixin):
         else:
             self._dsd_set(dsd, DsdField.BASE, base)
 
-    def set_dsd_length(self, dsd: Dsd | Dsr, length: Scalar) -> None:
+    def set_dsd_length(self, dsd: AnyDsd, length: Scalar) -> None:
         """Set the (innermost) extent."""
         self._dsd_set(dsd, DsdField.LENGTH, length)
 
-    def set_dsd_stride(self, dsd: Dsd | Dsr, stride: Scalar) -> None:
+    def set_dsd_stride(self, dsd: AnyDsd, stride: Scalar) -> None:
         """Set the (innermost) stride in elements."""
         self._dsd_set(dsd, DsdField.STRIDE, stride)
 
-    def set_dsd_queue(self, dsd: Dsd | Dsr, queue: Scalar) -> None:
+    def set_dsd_queue(self, dsd: AnyDsd, queue: Scalar) -> None:
         """Change the queue of a fabric descriptor."""
         self._dsd_set(dsd, DsdField.QUEUE, queue)
 
-    def set_dsd_color(self, dsd: Dsd | Dsr, color: Any) -> None:
+    def set_dsd_color(self, dsd: AnyDsd, color: Any) -> None:
         """Change the color of a fabric-output descriptor."""
         self._dsd_set(dsd, DsdField.COLOR, color if isinstance(color, Reg) else self.layout.color_id(color))
 
-    def increment_dsd_offset(self, dsd: Dsd | Dsr, elements: Scalar) -> None:
+    def increment_dsd_offset(self, dsd: AnyDsd, elements: Scalar) -> None:
         """Move the base address by a signed number of elements."""
-        size = dsd.elem_bytes if isinstance(dsd, Dsd) else next((d.elem_bytes for d in dsd.loaded), 0)
+        known = (dsd,) if isinstance(dsd, Dsd) else dsd.loaded if isinstance(dsd, Dsr) else dsd.dsds
+        size = next((d.elem_bytes for d in known if d.kind is DsdKind.MEM), 0)
         if size == 0:
             raise self.fail("increment_dsd_offset needs a memory descriptor (load the DSR first)")
         if isinstance(elements, int):
@@ -317,31 +278,35 @@ class DsdMixin(QueueMixin):
         reg = self.reg_of(elements).to("i32")
         self._dsd_set(dsd, DsdField.OFFSET, reg << (size.bit_length() - 1))
 
-    def _dsd_set(self, target: Dsd | Dsr, which: DsdField, value: Any) -> None:
-        operand = self._descriptor(target)
+    def _dsd_set(self, target: AnyDsd, which: DsdField, value: Any) -> None:
+        operand, columns = self._descriptor(target)
+        flags = columns.pop("flags", 0)
         if isinstance(value, int | Address):
-            self.emit(Op.DSD_SET, dst=operand, imm=int(which), imm2=value, flags=int(CodeFlag.A_IMM))
+            flags |= int(CodeFlag.A_IMM)
+            self.emit(Op.DSD_SET, dst=operand, imm=int(which), imm2=value, flags=flags, **columns)
             return
         reg = self.reg_of(value)
         if is_float(reg.type):
             raise self.fail("a descriptor field needs an integer")
-        self.emit(Op.DSD_SET, dst=operand, a=reg.v, imm=int(which))
+        self.emit(Op.DSD_SET, dst=operand, a=reg.v, imm=int(which), flags=flags, **columns)
 
-    def get_dsd(self, target: Dsd | Dsr, which: str) -> Reg:
+    def get_dsd(self, target: AnyDsd, which: str) -> Reg:
         """Read a descriptor field (base, length, stride, queue, color) into a u16 register."""
         try:
             number = DsdField[which.upper()]
         except KeyError:
             raise self.fail(f"unknown descriptor field {which!r}") from None
         out = self.temp(Type.U16)
-        self.emit(Op.DSD_GET, dst=out.v, a=self._descriptor(target), imm=int(number))
+        operand, columns = self._descriptor(target)
+        self.emit(Op.DSD_GET, dst=out.v, a=operand, imm=int(number), **columns)
         return out
 
-    def _descriptor(self, target: Dsd | Dsr) -> int:
+    def _descriptor(self, target: AnyDsd) -> tuple[int, dict[str, Any]]:
+        """Descriptor operand, and the columns that take a slot from a register."""
         if isinstance(target, Dsr):
-            return (int(DescSpace.DEST) + int(target.file)) << 16 | target.index
-        self._check_dsd(target)
-        return int(DescSpace.SLOT) << 16 | target.slot
+            return (int(DescSpace.DEST) + int(target.file)) << 16 | target.index, {}
+        slot, columns = self._slot_columns(target)
+        return int(DescSpace.SLOT) << 16 | slot, columns
 
     def _check_dsd(self, dsd: Any) -> None:
         if not isinstance(dsd, Dsd):
@@ -362,32 +327,3 @@ class DsdMixin(QueueMixin):
             self.emit(Op.LI, type=int(Type.U16), dst=reg.v, imm=address)
             return Ptr(reg, t)
         return Ptr(self.reg_of(address), t)
-
-
-def infer_fabric_widths(dsds: list[Dsd], dsrs: list[Dsr]) -> None:
-    """Element widths of fabric descriptors used only through explicit DSRs (4 bytes if never used)."""
-    for dsr in dsrs:
-        for dsd in dsr.loaded:
-            if dsd.elem_bytes == 0 and len(dsr.widths) == 1:
-                dsd.elem_bytes = next(iter(dsr.widths))
-    for dsd in dsds:
-        if dsd.elem_bytes == 0:
-            dsd.elem_bytes = 4
-
-
-def total_length(dsd: Dsd) -> int:
-    """Elements of a descriptor."""
-    return math.prod(dsd.extents)
-
-
-__all__ = [
-    "DSRS_PER_FILE",
-    "Dsd",
-    "DsdMixin",
-    "Dsr",
-    "Fifo",
-    "ProgramError",
-    "Ptr",
-    "VReg",
-    "infer_fabric_widths",
-]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from wafersim.errors import InternalError, ProgramError
 from wafersim.program import alloc
-from wafersim.program.dsd import DSRS_PER_FILE, Dsd, infer_fabric_widths
-from wafersim.program.flow import check_defined
+from wafersim.program.descriptors import DSRS_PER_FILE, Dsd, infer_fabric_widths
+from wafersim.program.flow import check_callbacks, check_defined
 from wafersim.program.instr import (
     Address,
     Body,
@@ -93,6 +93,7 @@ def encode_tile(tile: TileProgram, first_row: int, shared: Shared) -> EncodedTil
             raise ProgramError(
                 f"tile {tile.name!r}: task {task.name!r} (declared at {task.where}) has no body"
             )
+    check_callbacks(tile)
     infer_fabric_widths(tile.dsds, list(tile.dsrs.values()))
     num_regs = alloc.allocate(tile.name, tile.bodies)
     row = first_row

@@ -9,7 +9,7 @@ from wafersim.program.instr import Value
 from wafersim.program.queues import QueueMixin
 from wafersim.program.regs import Reg, Scalar
 from wafersim.program.routes import RouteClass
-from wafersim.program.schema import CodeFlag, FilterField, Op, Type
+from wafersim.program.schema import CodeFlag, Event, FilterField, Op, Type
 
 
 class FabricMixin(QueueMixin):
@@ -108,10 +108,13 @@ class FabricMixin(QueueMixin):
         self.emit(Op.RANDOM, dst=out.v)
         return out
 
-    def perf_counter(self, number: int) -> Reg:
-        """A performance counter (u64)."""
+    def perf_counter(self, event: str) -> Reg:
+        """A count of this PE (u64), by the name of the event: ``bank_conflicts``, ``wavelets_sent``, ..."""
+        if event.upper() not in Event.__members__:
+            allowed = ", ".join(e.name.lower() for e in Event)
+            raise self.fail(f"unknown event {event!r}; allowed are {allowed}")
         out = self.temp(Type.U64)
-        self.emit(Op.PERF_GET, dst=out.v, imm=number)
+        self.emit(Op.PERF_GET, dst=out.v, imm=int(Event[event.upper()]))
         return out
 
     def print_(self, text: str, *values: Scalar) -> None:

@@ -11,8 +11,8 @@ from wafersim.errors import ProgramError
 from wafersim.program.access import MemoryMixin
 from wafersim.program.instr import Body, Entry, Label, VReg
 from wafersim.program.regs import Reg, Scalar
-from wafersim.program.scalars import is_float, parse_type, type_name
-from wafersim.program.schema import CodeFlag, Op, Type
+from wafersim.program.scalars import TypeName, is_float, parse_type, raw_bits, type_name
+from wafersim.program.schema import CodeFlag, Op, SettingsCol, Type
 from wafersim.program.source import caller
 from wafersim.program.tile_base import TileBase
 
@@ -207,9 +207,12 @@ class FlowMixin(MemoryMixin):
     # --- loops -----------------------------------------------------------------------------------------
 
     @contextmanager
-    def for_range(self, count: Scalar) -> Iterator[Reg]:
-        """Run the body ``count`` times with a hardware loop; gives the counter 0, 1, ..."""
-        kind, columns = self._loop_count(count)
+    def for_range(self, count: Scalar, type: TypeName | None = None) -> Iterator[Reg]:
+        """Run the body ``count`` times with a hardware loop; gives the counter 0, 1, ...
+
+        The counter has the type of a register count, u16 (i32 from 65536 on) for a number, or ``type``.
+        """
+        kind, columns = self._loop_count(count, type)
         counter = self.temp(kind, variable=True)
         limit = self.temp(kind, variable=True)
         end = Label()
@@ -223,15 +226,22 @@ class FlowMixin(MemoryMixin):
         self.emit(Op.ENDLOOP, dst=counter.v, c=limit.v, imm=top)
         loop.out.pos = len(self.body.code)
 
-    def _loop_count(self, count: Scalar) -> tuple[Type, dict[str, Any]]:
+    def _loop_count(self, count: Scalar, type_: TypeName | None) -> tuple[Type, dict[str, Any]]:
         """Type of the counter and the LOOP columns that hold the count."""
+        wanted = parse_type(type_, self.place_text()) if type_ is not None else None
+        if wanted is not None and is_float(wanted):
+            raise self.fail(f"a loop counter needs an integer type, found {type_name(wanted)}")
         if isinstance(count, int):
             if not 0 <= count < 1 << 31:
                 raise self.fail(f"a loop count must be 0 .. 2147483647, found {count}")
-            return (Type.U16 if count < 1 << 16 else Type.I32), {"imm2": count, "flags": int(CodeFlag.B_IMM)}
+            kind = wanted or (Type.U16 if count < 1 << 16 else Type.I32)
+            raw_bits(kind, max(count - 1, 0), self.place_text())
+            return kind, {"imm2": count, "flags": int(CodeFlag.B_IMM)}
         number = self.reg_of(count)
         if is_float(number.type):
             raise self.fail(f"a loop count needs an integer, found {type_name(number.type)}")
+        if wanted is not None:
+            number = self.convert(number, wanted)
         return number.type, {"b": number.v}
 
     @contextmanager
@@ -263,6 +273,20 @@ class FlowMixin(MemoryMixin):
         if not self._loops:
             raise self.fail(f"{what} outside of a loop")
         return self._loops[-1]
+
+
+def check_callbacks(tile: TileBase) -> None:
+    """No synchronous vector op runs within a map's callback; raises ProgramError."""
+    reached = [b for b in tile.bodies if b.mapped]
+    for body in reached:
+        reached += [b for b in body.calls if all(b is not r for r in reached)]
+        for instr in body.code:
+            waits = instr.settings is None or not instr.settings.values[SettingsCol.ASYNC]
+            if instr.op is Op.MAP or (instr.op is Op.VOP and waits):
+                raise ProgramError(
+                    f"tile {tile.name!r}, {instr.where}: {body.name!r} runs within a map and waits for a "
+                    "vector op; a callback computes with scalars only"
+                )
 
 
 def check_defined(tile: TileBase, functions: dict[str, Function]) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ProgramError
 from wafersim.program.instr import Address
-from wafersim.program.scalars import type_name
 from wafersim.program.schema import TYPE_BYTES, Type
 from wafersim.program.source import Where
 
@@ -83,7 +82,7 @@ class Array:
         return number
 
 
-def place_arrays(arrays: list[Array], code_end: int, data_start: int | None = None) -> int:
+def place_arrays(arrays: list[Array], code_end: int) -> int:
     """Give every array its address and return the end of the data.
 
     Arrays with a fixed address stay there.  The others follow each other in declaration order from the first
@@ -91,7 +90,7 @@ def place_arrays(arrays: list[Array], code_end: int, data_start: int | None = No
     it.
     """
     fixed = sorted((a.fixed, a.fixed + a.bytes) for a in arrays if a.fixed is not None)
-    cursor = -(-code_end // DATA_ALIGN) * DATA_ALIGN if data_start is None else data_start
+    cursor = -(-code_end // DATA_ALIGN) * DATA_ALIGN
     end = 0
     for array in arrays:
         if array.fixed is not None:
@@ -105,10 +104,3 @@ def place_arrays(arrays: list[Array], code_end: int, data_start: int | None = No
             cursor += array.bytes
         end = max(end, array.placed + array.bytes)
     return end
-
-
-def sram_listing(arrays: list[Array], limit: int = 6) -> str:
-    """The largest arrays, for an overflow message."""
-    rows = sorted(arrays, key=lambda a: -a.bytes)
-    text = ", ".join(f"{a.name} {a.bytes} B ({type_name(a.type)}{list(a.shape)})" for a in rows[:limit])
-    return text + (f" and {len(rows) - limit} more" if len(rows) > limit else "")

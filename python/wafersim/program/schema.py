@@ -97,7 +97,7 @@ class Op(IntEnum):
     BNZ = 42
     CALL = 43
     RET = 44  # at call depth 0 the task ends
-    LOOP = 45  # DST <- 0, C <- count (B or IMM2); count == 0 jumps behind the ENDLOOP at IMM
+    LOOP = 45  # DST <- 0, C <- count (B or IMM2); count <= 0 jumps to IMM, the first row behind the ENDLOOP
     ENDLOOP = 46  # DST += 1; DST < C jumps to IMM
     # descriptors
     DSD_SET = 50  # field IMM of descriptor operand DST <- A (or IMM2)

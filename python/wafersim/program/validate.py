@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from wafersim.errors import ProgramError
 from wafersim.program import schema as s
-from wafersim.program.dsd import DSRS_PER_FILE
+from wafersim.program.descriptors import DSRS_PER_FILE
 from wafersim.program.locate import Locator, Tables, table_error
 from wafersim.program.model_tables import TABLES
 from wafersim.program.validate_code import validate_code

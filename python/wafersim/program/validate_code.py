@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wafersim.program import schema as s
-from wafersim.program.dsd import DSRS_PER_FILE
+from wafersim.program.descriptors import DSRS_PER_FILE
 from wafersim.program.isa import ISA, Use
 from wafersim.program.locate import Locator, Tables, table_error
 from wafersim.program.schema import CodeCol, CodeFlag, Op, OperandKind, TileCol

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wafersim.program.dsd import Dsd, DsdMixin, Dsr, Fifo, Ptr
+from wafersim.program.descriptors import Dsd, DsdChoice, Dsr, Fifo, Ptr
+from wafersim.program.dsd import DsdMixin
 from wafersim.program.flow import Function
 from wafersim.program.instr import DsrNumber, Entry, FirstArg, Operand, ScratchDsr, pin
 from wafersim.program.memory import Array
@@ -113,7 +114,7 @@ class VectorMixin(DsdMixin):
         emitter = _OperandEmitter(self, number)
         widths = (shape[0], *self._source_widths(shape))
         dst, sources = operands[0], list(operands[1:])
-        if len(sources) == 1 and _is_fifo(sources[0]):
+        if len(sources) == 1 and (_is_fifo(sources[0]) or _is_src1(sources[0])):
             sources = [None, sources[0]]  # a FIFO is never the first source
             widths = (widths[0], widths[1], widths[1])
         encoded = emitter.sources(sources, widths[1:])
@@ -210,7 +211,7 @@ class _OperandEmitter:
 
     def destination(self, operand: Any, width: int) -> Operand:
         """The destination uses the file dest."""
-        if not isinstance(operand, Dsd | Dsr | Fifo | Reg | Ptr | Array):
+        if not isinstance(operand, Dsd | DsdChoice | Dsr | Fifo | Reg | Ptr | Array):
             raise self.tile.fail(f"{self.name}: {operand!r} cannot be a destination")
         return self._operand(operand, width, DsrFile.DEST, "destination", DsdKind.FABIN)
 
@@ -218,7 +219,7 @@ class _OperandEmitter:
         if isinstance(operand, Fifo):
             self.fifo = True
             operand = operand.dsd
-        if isinstance(operand, Dsd):
+        if isinstance(operand, Dsd | DsdChoice):
             return self._load(operand, width, file, what, wrong)
         if isinstance(operand, Dsr):
             return self._dsr(operand, width, file, what)
@@ -260,20 +261,24 @@ class _OperandEmitter:
             raise self.tile.fail(f"{self.name}: {value} does not fit {bits} bits")
         return int(value) & ((1 << bits) - 1)
 
-    def _load(self, dsd: Dsd, width: int, file: DsrFile | None, what: str, wrong: DsdKind) -> Operand:
-        self.tile._check_dsd(dsd)
-        if dsd.kind is wrong:
-            raise self.tile.fail(f"{self.name}: a {dsd.kind.name.lower()} descriptor cannot be the {what}")
-        if dsd.kind is DsdKind.FIFO:
-            self.fifo = True
+    def _load(
+        self, source: Dsd | DsdChoice, width: int, file: DsrFile | None, what: str, wrong: DsdKind
+    ) -> Operand:
+        slot, columns = self.tile._slot_columns(source)
+        for dsd in source.dsds if isinstance(source, DsdChoice) else (source,):
+            if dsd.kind is wrong:
+                raise self.tile.fail(
+                    f"{self.name}: a {dsd.kind.name.lower()} descriptor cannot be the {what}"
+                )
+            self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
+            if dsd.elem_bytes == 0 and not self.any_width:
+                dsd.elem_bytes = width
+            self._width(dsd.elem_bytes, width, what)
         if file is None:
             raise self.tile.fail(f"{self.name}: at most two sources can be descriptors; {what} is a third")
-        if dsd.elem_bytes == 0 and not self.any_width:
-            dsd.elem_bytes = width
-        self._width(dsd.elem_bytes, width, what)
         self.save_needs_dsr = True
         dsr = self.tile.scratch(file)
-        self.tile.emit(Op.LOAD_DSR, dst=DsrNumber(dsr), a=dsd.slot)
+        self.tile.emit(Op.LOAD_DSR, dst=DsrNumber(dsr), a=slot, **columns)
         return Operand(OperandKind.DSR, dsr)
 
     def _dsr(self, dsr: Dsr, width: int, file: DsrFile | None, what: str) -> Operand:
@@ -299,6 +304,10 @@ class _OperandEmitter:
             raise self.tile.fail(
                 f"{self.name}: {what} has {8 * found}-bit elements, the op needs {8 * wanted}-bit ones"
             )
+
+
+def _is_src1(operand: Any) -> bool:
+    return isinstance(operand, Dsr) and operand.file is DsrFile.SRC1
 
 
 def _is_fifo(operand: Any) -> bool:

@@ -19,7 +19,7 @@ class Term:
         What a reader might expect to be counted and is not.
     kind : str
         ``cycles`` (per PE, part of the sum), ``sum`` (per PE, sum of others), ``count`` or ``high_water``
-        (per PE), ``link`` (per link) or ``run`` (one figure).
+        (per PE), ``link`` (per link), ``run`` (one figure), or ``status``, ``validity``, ``error`` (a word).
     """
 
     name: str
@@ -178,10 +178,55 @@ _RUN = (
     Term("fidelity", "", "run", "wavelet: every wavelet, grant and queue slot is simulated"),
 )
 
-#: every figure by name
-TERMS: dict[str, Term] = {
-    term.name: term for group in (_COUNTERS, _SUMS, _EVENTS, _LINKS, _RUN) for term in group
-}
+_WORDS = (
+    Term(
+        "finished",
+        "",
+        "status",
+        "nothing can happen any more and every launched function signalled completion",
+    ),
+    Term(
+        "stuck",
+        "",
+        "status",
+        "nothing can happen any more and something waits; 'waits' in the record says who waits on what",
+        "endless receives and data tasks: they are daemons and never make a run stuck",
+    ),
+    Term(
+        "limit", "", "status", "the run reached max_cycles, max_seconds or max_events; the record is partial"
+    ),
+    Term("interrupted", "", "status", "Ctrl-C; the record is partial and readable"),
+    Term("paused", "", "status", "the run stands before the cycle pause_at and goes on with the next run"),
+    Term(
+        "fault", "", "status", "the program did what the machine does not allow; 'fault' says what and where"
+    ),
+    Term("fitted", "", "validity", "a constant was fitted on this very row: agreement proves nothing"),
+    Term(
+        "validated",
+        "",
+        "validity",
+        "published rows of this program and arch were compared with; see validate",
+    ),
+    Term(
+        "extrapolated", "", "validity", "rows of this program exist, but not at this size or these parameters"
+    ),
+    Term("unvalidated", "", "validity", "no published row is near; take the cycles as an estimate"),
+    Term("ConfigError", "", "error", "the request cannot be carried out as written; exit code 2"),
+    Term("ProgramError", "", "error", "the machine program breaks a rule of the machine; exit code 2"),
+    Term(
+        "DeadlockError",
+        "",
+        "error",
+        "Simulator.run met a stuck run; its 'waits' and 'record' hold the details",
+    ),
+    Term("FaultError", "", "error", "Simulator.run met a fault; its 'fault' and 'record' hold the details"),
+    Term("InternalError", "", "error", "a mistake of wafersim itself; exit code 1, please report it"),
+)
+
+_GROUPS = (_COUNTERS, _SUMS, _EVENTS, _LINKS, _RUN, _WORDS)
+
+#: every figure and word by name
+TERMS: dict[str, Term] = {term.name: term for group in _GROUPS for term in group}
 
 #: columns of the per-PE table, in order
 PE_COLUMNS: tuple[str, ...] = tuple(term.name for group in (_COUNTERS, _SUMS, _EVENTS) for term in group)

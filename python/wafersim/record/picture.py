@@ -1,4 +1,4 @@
-"""A heat map of the wafer: busy, stalled and idle share of every PE, as one SVG without dependencies.
+"""A heat map of the wafer: where every PE's cycles went, as one SVG without dependencies.
 
 Each panel is a small PNG, one pixel per PE (fewer on large grids), embedded in the SVG; labels are text.
 """
@@ -30,23 +30,29 @@ _TOP = 78
 
 
 def heat_map_svg(record: Record) -> str:
-    """SVG text with the busy, stalled and idle share of each PE; grey where no tile was placed."""
+    """SVG text: busy, stalled and idle share per PE, its router's wavelets per cycle; grey without a tile.
+
+    Every panel has its own scale, from its lowest to its highest value, both of which it names.
+    """
     stalls = slice(Counter.STALL_BANK, Counter.IDLE)
+    cycles = max(1, record.cycles)
+    everywhere = np.ones_like(record.has_tile)
     panels = [
-        ("busy", record["pe"]["busy_cycles"]),
-        ("stalled", record.counters[:, :, stalls].sum(axis=2)),
-        ("idle", record.counters[:, :, Counter.IDLE]),
+        ("busy", record["pe"]["busy_cycles"] / cycles, record.has_tile, _percent),
+        ("stalled", record.counters[:, :, stalls].sum(axis=2) / cycles, record.has_tile, _percent),
+        ("idle", record.counters[:, :, Counter.IDLE] / cycles, record.has_tile, _percent),
+        ("router", record.links.sum(axis=(0, 3)) / cycles, everywhere, _wavelets),
     ]
     scale = min(_PANEL / record.width, _PANEL / record.height)
     width, height = max(1.0, record.width * scale), max(1.0, record.height * scale)
-    total_width, total_height = 3 * _PANEL + 4 * _GAP, _TOP + height + 70
+    total_width, total_height = len(panels) * (_PANEL + _GAP) + _GAP, _TOP + height + 70
     body = [_heading(record)]
-    for index, (title, cycles) in enumerate(panels):
-        share = cycles / max(1, record.cycles)
-        image = _png(_pixels(share, record.has_tile))
+    for index, (title, values, shown, words) in enumerate(panels):
+        inside = values[shown]
+        low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
+        image = _png(_pixels((values - low) / ((high - low) or 1.0), shown))
         left = _GAP + index * (_PANEL + _GAP)
-        mean = float(share[record.has_tile].mean()) if record.has_tile.any() else 0.0
-        body.append(_panel(left, width, height, title, mean, image))
+        body.append(_panel(left, width, height, f"{title}: {words(low)} to {words(high)}", image))
     body.append(_legend(_TOP + height + 24))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width} {total_height:.0f}" '
@@ -55,22 +61,30 @@ def heat_map_svg(record: Record) -> str:
     )
 
 
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _wavelets(value: float) -> str:
+    return f"{value:.3g} wavelets a cycle"
+
+
 def _heading(record: Record) -> str:
     info = record.info
     name = info.get("kernel") or info.get("program") or "run"
     where = f"{name} on {record.width}x{record.height} PEs, {info.get('arch')}"
     line = f"{where}: {record.cycles:,} cycles, {record.status}"
-    legend = "share of the cycles, per PE; x grows to the right, y grows down"
+    legend = "per PE; x grows to the right, y grows down; each panel from its lowest to its highest value"
     return (
         f'<text x="{_GAP}" y="28" font-size="16">{escape(line)}</text>\n'
         f'<text x="{_GAP}" y="48" fill="#555">{legend}</text>'
     )
 
 
-def _panel(left: float, width: float, height: float, title: str, mean: float, png: bytes) -> str:
+def _panel(left: float, width: float, height: float, title: str, png: bytes) -> str:
     data = base64.b64encode(png).decode()
     return (
-        f'<text x="{left}" y="{_TOP - 8}">{title}: {mean:.1%} on average</text>\n'
+        f'<text x="{left}" y="{_TOP - 8}">{title}</text>\n'
         f'<image x="{left}" y="{_TOP}" width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>\n'
         f'<rect x="{left}" y="{_TOP}" width="{width:.1f}" height="{height:.1f}" fill="none" stroke="#888"/>'
@@ -83,18 +97,18 @@ def _legend(top: float) -> str:
     return (
         f'<image x="{_GAP}" y="{top}" width="{_PANEL}" height="12" preserveAspectRatio="none" '
         f'href="data:image/png;base64,{data}"/>\n'
-        f'<text x="{_GAP}" y="{top + 28}">0 %</text>'
-        f'<text x="{_GAP + _PANEL}" y="{top + 28}" text-anchor="end">100 %</text>'
+        f'<text x="{_GAP}" y="{top + 28}">lowest</text>'
+        f'<text x="{_GAP + _PANEL}" y="{top + 28}" text-anchor="end">highest</text>'
     )
 
 
-def _pixels(share: Array, has_tile: Array) -> Array:
-    """Colors uint8 [H, W, 3] of shares 0..1."""
-    place = np.clip(share, 0.0, 1.0) * (len(_SCALE) - 1)
+def _pixels(values: Array, shown: Array) -> Array:
+    """Colors uint8 [H, W, 3] of values 0..1."""
+    place = np.clip(values, 0.0, 1.0) * (len(_SCALE) - 1)
     low = np.minimum(place.astype(np.int64), len(_SCALE) - 2)
     part = (place - low)[:, :, None]
     colors = _SCALE[low] * (1 - part) + _SCALE[low + 1] * part
-    return np.where(has_tile[:, :, None], np.rint(colors).astype(np.uint8), _NO_TILE)
+    return np.where(shown[:, :, None], np.rint(colors).astype(np.uint8), _NO_TILE)
 
 
 def _png(pixels: Array) -> bytes:

@@ -162,12 +162,14 @@ class Record:
 
     def check_complete(self) -> None:
         """Raise `InternalError` unless busy + stalls + idle = cycles for each PE that has a tile."""
-        total = self.counters.sum(axis=2)
-        wrong = self.has_tile & (total != self.cycles)
-        if bool(wrong.any()):
-            y, x = (int(v) for v in np.argwhere(wrong)[0])
+        rows = self.counters.reshape(-1, self.counters.shape[2])
+        places = np.flatnonzero(self.has_tile)  # an empty region costs nothing
+        total = (rows if places.size == len(rows) else rows[places]).sum(axis=1)
+        wrong = np.flatnonzero(total != self.cycles)
+        if wrong.size:
+            y, x = divmod(int(places[wrong[0]]), self.width)
             raise InternalError(
-                f"PE ({x}, {y}): its classes add up to {int(total[y, x])} of {self.cycles} cycles"
+                f"PE ({x}, {y}): its classes add up to {int(total[wrong[0]])} of {self.cycles} cycles"
             )
 
     def summary(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ types are checked before anything is allocated; nothing is executed and no link 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import json
@@ -130,20 +131,31 @@ def refuse_foreign(directory: Path) -> None:
 
 
 def _swap(draft: Path, directory: Path) -> None:
-    """Put the finished draft in place; an older record goes away only once the new one is complete."""
-    old = None
-    if directory.exists():
-        old = draft.with_name(f"{draft.name}.old")
-        os.rename(directory, old)
-    try:
+    """Put the finished draft in place; an older record changes places with it in one step."""
+    if not directory.exists():
         os.rename(draft, directory)
-    except OSError:
-        if old is not None:
-            os.rename(old, directory)
-        raise
+    elif not any(directory.iterdir()):
+        directory.rmdir()
+        os.rename(draft, directory)
+    else:
+        _exchange(draft, directory)  # the draft is now the older record; the caller removes it
     _sync_directory(directory.parent)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two directories' names: atomically where the system can, else in two steps."""
+    at_cwd, flag_exchange = -100, 2
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None and renameat2(at_cwd, bytes(one), at_cwd, bytes(other), flag_exchange) == 0:
+        return
+    aside = one.with_name(f"{one.name}.old")
+    os.rename(other, aside)
+    try:
+        os.rename(one, other)
+    except OSError:
+        os.rename(aside, other)
+        raise
+    os.rename(aside, one)
 
 
 def _write_file(path: Path, data: bytes) -> None:

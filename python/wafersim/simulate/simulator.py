@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError
+from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
+from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.printing import Printed, printed
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -31,6 +32,9 @@ NOT_MODELLED = (
     "defective PEs and the routes around them",
     "instruction fetch; the size of the code in SRAM is estimated",
 )
+
+#: a record keeps so many prints; `Simulator.prints` has them all
+MOST_PRINTS = 1000
 
 _STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
@@ -59,6 +63,7 @@ class Simulator:
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
         self.seed = _checked_int("seed", seed, 0, (1 << 63) - 1)
         program.check(self.arch)
+        check_memory(program)
         tables = program.tables
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
@@ -167,6 +172,10 @@ class Simulator:
             code = self._machine.run(*limits, progress)
         except KeyboardInterrupt:
             code = 3
+        except RuntimeError as error:
+            if "another thread" in str(error):
+                raise SimulationError(f"this simulator runs in another thread: {error}") from None
+            raise
         self._wall_s += time.perf_counter() - began
         status = _STATUS.get(int(code))
         if status is None:
@@ -182,9 +191,10 @@ class Simulator:
         self._check_pe(x, y)
         return dict(self._machine.inspect(x, y))
 
-    def prints(self) -> list[tuple[Any, ...]]:
-        """What the PEs printed so far."""
-        return list(self._machine.prints())
+    def prints(self) -> list[Printed]:
+        """What the PEs printed so far, as (cycle, x, y, text), in the order of cycles and places."""
+        meta = self.program.meta
+        return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
 
     def _check_pe(self, x: int, y: int) -> None:
         height, width = self._has_tile.shape
@@ -221,10 +231,11 @@ class Simulator:
             "validity": "unvalidated",
             "validity_rows": [],
             "not_modelled": list(NOT_MODELLED),
-            "warnings": self._warnings(status),
+            "warnings": [*self.program.warnings, *self._warnings(status)],
+            "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":
-            info["waits"] = stuck.describe(machine.waits(), meta)
+            info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
         if status == "fault":
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
@@ -242,11 +253,6 @@ class Simulator:
             return FaultError(fault["text"], fault.get("pe"), fault, record=record)
         waits = record.info["waits"]
         return DeadlockError(stuck.headline(waits, record.cycles), waits, record=record)
-
-
-def peak_rss_bytes() -> int:
-    """Most memory this process has held so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machine:

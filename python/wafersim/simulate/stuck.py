@@ -1,11 +1,12 @@
-"""Words for a stuck run: who waits on what, grouped over PEs, and the cycle of waits if there is one."""
+"""Words for a stuck run: who waits on what and why, grouped over PEs, and the cycle of waits if any."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wafersim.program.schema import Op, VOp
+from wafersim.program.schema import Op, TaskCol, VOp
 from wafersim.simulate.places import color_text, pe_of, pes_text, source_of
 
 Entry = Mapping[str, Any]
@@ -13,6 +14,10 @@ Pe = tuple[int, int]
 
 #: kinds of waits that the one-line message names; the others are counted
 _SHOWN_KINDS = 3
+#: PEs of a cycle of waits that the one-line message names
+_SHOWN_RING = 12
+#: places of a wait that its sentence names
+_SHOWN_PLACES = 2
 
 _REASONS = {
     "input": "waits for a wavelet",
@@ -25,31 +30,68 @@ _REASONS = {
     "done": "never signalled completion, and no task is active",
 }
 
+#: kinds that follow from other waits, or say least; they are named last
+_LATER = {"no done": 1, "waiting sender": 2, "waiting receiver": 2}
+
+#: what each ``kind`` of the core means
+KINDS = {
+    "missing sender": "nobody sends to it",
+    "count mismatch": "fewer wavelets came than it takes",
+    "waiting sender": "who should send waits itself",
+    "waiting receiver": "who should receive waits itself",
+    "nobody receives": "nobody takes what it sends",
+    "self wait": "it waits for what only itself would do later",
+    "dead branch": "one branch of a multicast takes nothing",
+    "unbound queue": "no queue is bound to the color",
+    "no route": "the color has no route",
+    "switch position": "a switch stands in the wrong position",
+    "teardown": "a router stands in teardown",
+    "control wavelet": "a control wavelet stands in the way",
+    "full FIFO": "a FIFO is full",
+    "empty FIFO": "a FIFO is empty",
+    "blocked task": "a task is blocked",
+    "blocked microthread": "a microthread is blocked",
+    "queue clash": "two ops want one queue",
+    "FIFO clash": "two ops want one end of a FIFO",
+    "busy microthread": "two ops want one microthread",
+    "no done": "done() is never executed",
+}
+
 _OP_NAMES = {("vop", int(op)): op.name for op in VOp} | {
     ("instruction", int(op)): op.name.lower() for op in Op
 }
 
 
-def describe(waits: Sequence[Entry], meta: Entry) -> list[dict[str, Any]]:
-    """The core's waits with names, source lines and one sentence (``text``) each."""
-    return [_described(wait, meta) for wait in waits]
+def describe(waits: Sequence[Entry], meta: Entry, tables: Entry | None = None) -> list[dict[str, Any]]:
+    """The core's waits with names, source lines and one sentence (``text``) each.
+
+    ``tables`` are the program's tables, for the names of tasks.
+    """
+    return [_described(wait, meta, tables) for wait in waits]
 
 
 def headline(waits: Sequence[Entry], cycles: int) -> str:
-    """One line for all described waits of a stuck run; equal ones are grouped over their PEs."""
+    """One line for all described waits of a stuck run; like ones are grouped over their PEs."""
     if not waits:
         return f"stuck after {cycles} cycles: a launched function never signalled completion"
-    groups: dict[str, list[Pe]] = {}
+    groups: dict[str, list[Entry]] = {}
     for wait in waits:
-        groups.setdefault(str(wait["text"]), []).append((wait["pe"][0], wait["pe"][1]))
-    shown = [f"{pes_text(pes)}: {text}" for text, pes in list(groups.items())[:_SHOWN_KINDS]]
+        groups.setdefault(str(wait.get("alike", wait["text"])), []).append(wait)
+    ordered = sorted(groups.values(), key=lambda group: _LATER.get(str(group[0].get("kind")), 0))
+    shown = [_group_text(group) for group in ordered[:_SHOWN_KINDS]]
     more = len(groups) - len(shown)
     tail = f"; and {more} more kinds of waits" if more > 0 else ""
     ring = wait_cycle(waits)
     if ring:
-        steps = " -> ".join(f"({x}, {y})" for x, y in [*ring, ring[0]])
-        tail += f"; the waits form a cycle: {steps}"
+        steps = " -> ".join(f"({x}, {y})" for x, y in ring[:_SHOWN_RING])
+        rest = f" -> ... ({len(ring) - _SHOWN_RING} more)" if len(ring) > _SHOWN_RING else ""
+        tail += f"; the waits form a cycle: {steps}{rest} -> ({ring[0][0]}, {ring[0][1]})"
     return f"stuck after {cycles} cycles: {'; '.join(shown)}{tail}"
+
+
+def _group_text(group: Sequence[Entry]) -> str:
+    """The sentence of the first wait, said of all PEs of the group."""
+    return f"{pes_text([(wait['pe'][0], wait['pe'][1]) for wait in group])}: {group[0]['text']}"
 
 
 def wait_cycle(waits: Sequence[Entry]) -> list[Pe]:
@@ -57,7 +99,8 @@ def wait_cycle(waits: Sequence[Entry]) -> list[Pe]:
     edges: dict[Pe, list[Pe]] = {}
     for wait in waits:
         here = (wait["pe"][0], wait["pe"][1])
-        targets = [(x, y) for x, y in wait.get("waits_for", ()) if (x, y) != here]
+        named = wait.get("blocked_on", wait.get("waits_for", ()))
+        targets = [(x, y) for x, y in named if (x, y) != here]
         edges.setdefault(here, []).extend(targets)
     done: set[Pe] = set()
     for start in edges:
@@ -88,24 +131,28 @@ def _ring_from(start: Pe, edges: Mapping[Pe, list[Pe]], done: set[Pe]) -> list[P
     return []
 
 
-def _described(wait: Entry, meta: Entry) -> dict[str, Any]:
+def _described(wait: Entry, meta: Entry, tables: Entry | None) -> dict[str, Any]:
     entry = {key: value for key, value in wait.items() if key not in ("x", "y")}
-    entry["pe"] = list(pe_of(wait) or (0, 0))
-    entry["waits_for"] = [list(pe) for pe in wait.get("waits_for", ())]
-    entry["places"] = list(wait.get("places", ()))
+    pe = pe_of(wait) or (0, 0)
+    entry["pe"] = list(pe)
+    for key in ("waits_for", "blocked_on"):
+        if key in wait:
+            entry[key] = [list(other) for other in wait[key]]
+    entry.setdefault("waits_for", [])
+    entry["places"] = [_with_color_names(str(place), meta) for place in wait.get("places", ())]
     entry["what"] = _op_name(str(wait.get("what", "")))
+    entry["task_name"] = _task_name(wait, pe, meta, tables)
+    entry["function"] = _function_name(wait.get("function", -1), meta)
     entry |= source_of(wait, meta)
-    entry["text"] = _sentence(entry, meta)
+    entry["alike"] = _sentence(entry, meta)
+    entry["text"] = "; ".join([entry["alike"], *_reasons_why(entry)])
     return entry
 
 
 def _sentence(wait: Entry, meta: Entry) -> str:
-    who = str(wait.get("thread", "main"))
-    task = wait.get("task", -1)
-    if isinstance(task, int) and task >= 0 and not who.startswith("task"):
-        who += f" (task {task})"
+    """What waits for what: the same for PEs that stand at the same place of the same code."""
     reason = _REASONS.get(str(wait.get("reason")), f"waits ({wait.get('reason')})")
-    words = [f"{who} {reason.format(queue=wait.get('queue', '?'))}"]
+    words = [f"{_who(wait)} {reason.format(queue=wait.get('queue', '?'))}"]
     if wait["what"] and wait.get("reason") != "done":
         words.append(_progress(wait))
     if isinstance(wait.get("color"), int) and wait["color"] >= 0:
@@ -114,15 +161,33 @@ def _sentence(wait: Entry, meta: Entry) -> str:
         words.append(f"color {color_text(wait['color'], meta)}{held}")
     if "source" in wait:
         words.append(f"at {wait['source']}")
-    words += [str(place) for place in wait["places"][:2]]
+    if wait.get("kind"):
+        meaning = KINDS.get(wait["kind"])
+        words.append(f"{wait['kind']} ({meaning})" if meaning else str(wait["kind"]))
     return ", ".join(words)
+
+
+def _reasons_why(wait: Entry) -> list[str]:
+    """The first places, in words; they differ from PE to PE."""
+    return [str(place) for place in wait["places"][:_SHOWN_PLACES]]
+
+
+def _who(wait: Entry) -> str:
+    who = str(wait.get("thread", "main"))
+    task, name = wait.get("task", -1), wait.get("task_name")
+    quoted = f" {name!r}" if name else ""
+    if who.startswith("task"):
+        return f"{who}{quoted}"
+    if isinstance(task, int) and task >= 0:
+        return f"{who} (task {task}{quoted})"
+    return f"{who} (function {wait['function']!r})" if wait.get("function") else who
 
 
 def _progress(wait: Entry) -> str:
     done, length = wait.get("done"), wait.get("length")
-    if not isinstance(length, int) or length <= 0:
+    if not isinstance(length, int) or length == 0:
         return str(wait["what"])
-    return f"{wait['what']} after {done} of {length} elements"
+    return f"{wait['what']} after {done} {f'of {length} ' if length > 0 else ''}elements"
 
 
 def _op_name(what: str) -> str:
@@ -131,3 +196,27 @@ def _op_name(what: str) -> str:
     if not number.isdigit():
         return what
     return _OP_NAMES.get((kind, int(number)), what)
+
+
+def _with_color_names(text: str, meta: Entry) -> str:
+    """Every ``color 5`` with the color's name."""
+    return re.sub(r"\bcolor (\d+)\b", lambda m: f"color {color_text(int(m.group(1)), meta)}", text)
+
+
+def _task_name(wait: Entry, pe: Pe, meta: Entry, tables: Entry | None) -> str:
+    """The name of the task with the wait's id on its PE's tile; empty if unknown."""
+    task = wait.get("task", -1)
+    if tables is None or not isinstance(task, int) or task < 0:
+        return ""
+    rows = tables["tasks"]
+    mine = rows[(rows[:, TaskCol.TILE] == tables["tile_map"][pe[1], pe[0]]) & (rows[:, TaskCol.ID] == task)]
+    number = int(mine[0, TaskCol.NAME]) if len(mine) else -1
+    strings = meta.get("strings", ())
+    return str(strings[number]) if 0 <= number < len(strings) else ""
+
+
+def _function_name(number: Any, meta: Entry) -> str:
+    for name, entry in meta.get("functions", {}).items():
+        if entry.get("number") == number:
+            return str(name)
+    return ""

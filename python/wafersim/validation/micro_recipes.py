@@ -1,4 +1,4 @@
-"""How the micro-benchmark rows (family FABM) are replayed: copies, multiply-adds, messages, relays, scalars."""
+"""How the micro-benchmark rows (family FABM) are replayed."""
 
 from __future__ import annotations
 

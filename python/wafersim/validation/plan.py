@@ -29,7 +29,8 @@ class RunSpec:
     def text(self) -> str:
         """The run as a command line."""
         sets = " ".join(f"--set {name}={value}" for name, value in self.params)
-        return f"wafersim run {self.kernel} --arch {self.arch} --grid {self.grid[0]}x{self.grid[1]} {sets}".rstrip()
+        grid = f"{self.grid[0]}x{self.grid[1]}"
+        return f"wafersim run {self.kernel} --arch {self.arch} --grid {grid} {sets}".rstrip()
 
 
 @dataclass(frozen=True)

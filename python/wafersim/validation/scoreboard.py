@@ -25,8 +25,8 @@ class Result:
     Attributes
     ----------
     observed, predicted, error : float or None
-        Published value (middle of its range), simulated value, signed error as a fraction of the published one
-        (0 inside a published range).
+        Published value (middle of its range), simulated value, signed error as a fraction of the published
+        one (0 inside a published range).
     status : str
         One of ``STATUSES``.
     note : str
@@ -150,8 +150,8 @@ def _replay_row(
             if spec not in cache:
                 cache[spec] = runner(spec)
         predicted = plan.value([cache[spec] for spec in plan.runs])
-    except WafersimError as error:
-        return _result(row, plan, "failed", str(error))
+    except WafersimError as problem:
+        return _result(row, plan, "failed", str(problem))
     wall = time.monotonic() - start
     error = signed_error(predicted, row.observed)
     within = abs(error) <= plan.tolerance or _gap(predicted, row.observed) <= plan.slack

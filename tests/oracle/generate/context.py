@@ -100,7 +100,7 @@ class PeGen:
 
     def li(self, register: int, value: int) -> int:
         """Load a 64-bit pattern; returns the register."""
-        self.emit(Op.LI, dst=register, imm=value & 0xFFFFFFFF, imm2=value >> 32)
+        self.emit(Op.LI, dst=register, imm=value & 0xFFFFFFFF, imm2=(value >> 32) & 0xFFFFFFFF)
         return register
 
     def keep(self, register: int, type_: int) -> None:

@@ -65,7 +65,7 @@ def simd_setting(pe: PeGen, width: str, control: bool = False) -> dict[str, int]
 
 def packed_length(pe: PeGen, wavelets: int, width: str, beat: int) -> int:
     """Elements that fill or use up so many wavelets."""
-    if width != PACKED or beat == 1:
+    if width != PACKED:
         return wavelets
     return max(1, 2 * wavelets - pe.rng.choice((0, 0, 1)))
 
@@ -327,7 +327,7 @@ def terminated_ops(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]
 
 def acting_op(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) -> list[Emitter]:
     """One op for all data; control wavelets activate or unblock a task on the way."""
-    unblocks = pe.rng.random() < 0.4
+    unblocks = pe.rng.random() < 0.5
     task = small_task(pe, active=unblocks, blocked=unblocks)
     data = sum(not control for _, control in got)
     if task is None or not data:

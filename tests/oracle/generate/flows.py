@@ -77,6 +77,12 @@ class Flow:
     def participants(self) -> list[tuple[int, int]]:
         return [(n.x, n.y) for n in self.sinks()] + [(self.root.x, self.root.y)]
 
+    def fits(self, source: bool = True) -> bool:
+        """Are there queues for the source and every possible sink?"""
+        nodes = [n for n in self.root.walk() if n.sink or (source and n is self.root)]
+        pes = [self.program.pe(n.x, n.y) for n in nodes]
+        return all(len(pe.free_iq) >= 2 and len(pe.free_oq) >= 2 for pe in pes)
+
     def steps(self, pe: PeGen) -> Steps:
         pe.computes = True
         return pe.late if self.late else pe.early
@@ -85,10 +91,9 @@ class Flow:
 
     def attach(self, source: bool = True) -> bool:
         """Emit the code of the source and of all sinks; False if a queue is missing."""
-        places = self.participants() if source else [(n.x, n.y) for n in self.sinks()]
-        pes = [self.program.pe(x, y) for x, y in places]
-        if any(len(pe.free_iq) < 2 or len(pe.free_oq) < 2 for pe in pes):
+        if not self.fits(source):
             return False
+        places = self.participants()
         self.lay_routes()
         if source:
             pe = self.program.pe(self.root.x, self.root.y)
@@ -224,11 +229,16 @@ def stream(
     return flow
 
 
-def plain_stream(program: ProgramGen) -> None:
+def gated(program: ProgramGen) -> None:
+    """A stream through a router that is opened at run time."""
+    plain_stream(program, 1.0)
+
+
+def plain_stream(program: ProgramGen, gate: float = 0.3) -> None:
     flow = stream(program, late=program.rng.random() < 0.35)
-    if not flow.batches:
+    if not flow.batches or not flow.fits():
         return
-    if program.rng.random() < 0.3:
+    if program.rng.random() < gate:
         _gate(flow)
     flow.run_trace()
     flow.attach()
@@ -244,7 +254,11 @@ def _gate(flow: Flow) -> None:
     inputs, outputs = node.positions[0]
     closed = rng.choice(((0, outputs), (inputs, 0)))
     asm, color = program.asm, node.color
-    ways = ["route", "switch"] + ["color word", "switch word"] * (program.generation == 2)
+    ways = ["route", "switch"]
+    if program.generation == 2:
+        ways += ["color word"] * 3 + ["switch word"]
+    if program.generation == 2 and outputs & (outputs - 1) == 0:
+        ways += ["switch word"] * 3
     way = rng.choice(ways)
     if way == "switch word" and (outputs & (outputs - 1) or program.generation != 2):
         way = "switch"
@@ -336,10 +350,9 @@ def switched(program: ProgramGen) -> None:
     flow.late = rng.random() < 0.5
     flow.run_trace()
     for node in flow.root.walk():
-        if len(node.positions) > 1:
-            program.features.add(f"pop mode {node.pop}")
-            if node.ring:
-                program.features.add("ring")
+        program.features.add(f"pop mode {node.pop}")
+        if len(node.positions) > 1 and node.ring:
+            program.features.add("ring")
     flow.attach()
 
 
@@ -400,7 +413,7 @@ def filtered(program: ProgramGen) -> None:
     set_colors(flow.root, color, None)
     set_positions(flow.root, rng, False)
     flow.late = rng.random() < 0.4
-    kinds = (FilterKind.COUNTER, FilterKind.SPARSE_COUNTER, FilterKind.RANGE)
+    kinds = (FilterKind.COUNTER, FilterKind.SPARSE_COUNTER, FilterKind.RANGE, FilterKind.RANGE)
     kind = rng.choice(kinds if flow.width == INDEXED else kinds[:2])
     program.features.add(f"filter {kind.name}")
     for node in flow.root.walk():
@@ -422,6 +435,8 @@ def filtered(program: ProgramGen) -> None:
         flow.batches.append(Batch(rng.choice((1, 3, 6)), index=index))
         if rng.random() < 0.3:
             flow.batches.append(Batch(0, [control_payload(rng, task, [0], 0.2)]))
+    if not flow.fits():
+        return
     if rng.random() < 0.4:
         _set_filter(flow, laid)
     flow.run_trace()
@@ -551,7 +566,8 @@ def _path_to(program: ProgramGen, x: int, y: int) -> Node | None:
     """A straight-edged path from another PE to (x, y)."""
     rng = program.rng
     places = [(a, b) for a in range(program.width) for b in range(program.height) if (a, b) != (x, y)]
-    at_x, at_y = rng.choice(places)
+    far = [p for p in places if abs(p[0] - x) + abs(p[1] - y) > 1]
+    at_x, at_y = rng.choice(far or places)
     root = node = Node(at_x, at_y, 4)
     while (at_x, at_y) != (x, y):
         d = (
@@ -586,7 +602,7 @@ def gathered(program: ProgramGen) -> None:
     flow.batches = [Batch(count)]
     flow.run_trace()
     nodes = root.walk()
-    more = [n for n in nodes[1:-1] if rng.random() < 0.6]
+    more = [n for n in nodes[1:-1] if rng.random() < 0.8]
     pes = [program.pe(n.x, n.y) for n in (*more, nodes[0], nodes[-1])]
     if any(len(pe.free_iq) < 3 or len(pe.free_oq) < 3 for pe in pes):
         return
@@ -676,13 +692,14 @@ def rebound(program: ProgramGen) -> None:
 
 KINDS: list[tuple[Callable[[ProgramGen], None], int]] = [
     (plain_stream, 8),
-    (switched, 6),
-    (torn_down, 2),
-    (filtered, 4),
+    (gated, 5),
+    (switched, 9),
+    (torn_down, 3),
+    (filtered, 5),
     (relayed, 4),
-    (joined, 2),
-    (gathered, 2),
-    (crossed, 4),
-    (flushed, 2),
-    (rebound, 2),
+    (joined, 3),
+    (gathered, 6),
+    (crossed, 5),
+    (flushed, 3),
+    (rebound, 3),
 ]

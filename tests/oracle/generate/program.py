@@ -16,8 +16,9 @@ from .context import PeGen, ProgramGen
 from .machine import random_arch
 
 SIZES = ((1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (1, 3), (3, 2), (2, 3), (4, 1), (1, 4), (4, 4))
-SIZE_WEIGHTS = (10, 14, 12, 14, 12, 8, 8, 6, 6, 4, 1)
+SIZE_WEIGHTS = (7, 12, 11, 16, 14, 11, 10, 8, 7, 5, 1)
 BLOCKS: tuple[Callable[[PeGen], None], ...] = (
+    scalar_blocks.random_block,
     scalar_blocks.random_block,
     vector_blocks.random_block,
     vector_blocks.random_block,
@@ -54,7 +55,7 @@ def generate(seed: int, keep: Callable[[str, int], bool] | None = None) -> Gener
     program = ProgramGen(rng, width, height, ints, costs)
     program.features.add(f"generation {program.generation}")
     kinds, weights = zip(*flows.KINDS, strict=True)
-    for number in range(rng.choice((1, 1, 2, 2, 3, 4))):
+    for number in range(rng.choice((1, 2, 2, 3, 3, 4, 5))):
         part = Random(rng.getrandbits(64))
         kind = rng.choices(kinds, weights)[0]
         if keep("flow", number):
@@ -67,7 +68,7 @@ def generate(seed: int, keep: Callable[[str, int], bool] | None = None) -> Gener
 
 
 def _local_blocks(program: ProgramGen, rng: Random, keep: Callable[[str, int], bool]) -> None:
-    for number in range(rng.choice((1, 2, 3, 4))):
+    for number in range(rng.choice((2, 3, 4, 6, 8))):
         x, y = rng.randrange(program.width), rng.randrange(program.height)
         block = rng.choice(BLOCKS)
         place = rng.random()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from wafersim.program.schema import Event, MathFn, Op, Type
+from wafersim.program.schema import CodeFlag, Event, MathFn, Op, Type
 
 from ..asm import Label
 from ..formats import FLOATS
 from .context import PeGen, random_bits
 
-INTEGER = [t for t in Type if int(t) not in FLOATS]
-FLOAT = [t for t in Type if int(t) in FLOATS]
+TYPES = [t for t in Type if t != Type.CB16]  # the engine refuses cb16
+MATH = list(MathFn)
 BINARY_INT = [Op(n) for n in range(Op.ADD, Op.NEG)]
 BINARY_FLOAT = [Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.REM, Op.MIN, Op.MAX]
 COMPARE = [Op(n) for n in range(Op.EQ, Op.SELECT)]
@@ -19,7 +19,7 @@ UNARY_INT = [Op.NEG, Op.NOT, Op.ABS, Op.CLZ, Op.CTZ, Op.POPCNT]
 def arithmetic(pe: PeGen, count: int, type_: Type | None = None) -> None:
     """Random typed operations, their results kept."""
     rng = pe.rng
-    type_ = type_ if type_ is not None else rng.choice(list(Type))
+    type_ = type_ if type_ is not None else rng.choice(TYPES)
     is_float = int(type_) in FLOATS
     pe.program.features.add("scalar " + ("float" if is_float else "integer"))
     regs = rng.sample(pe.regs, 4)
@@ -59,12 +59,12 @@ def _other(pe: PeGen, type_: Type, dst: int, a: int, b: int, c: int) -> None:
     elif which == "mov":
         pe.emit(Op.MOV, type=type_, dst=dst, a=a)
     elif which == "cvt":
-        other = rng.choice(list(Type))
+        other = rng.choice(TYPES)
         pe.emit(Op.CVT, type=other, dst=dst, a=a, imm=type_)
         pe.keep(dst, int(other))
         pe.emit(Op.CVT, type=type_, dst=dst, a=dst, imm=other)
     elif int(type_) in FLOATS:
-        pe.emit(Op.MATH, type=type_, dst=dst, a=a, imm=rng.choice(list(MathFn)))
+        pe.emit(Op.MATH, type=type_, dst=dst, a=a, imm=rng.choice(MATH))
     else:
         pe.emit(Op.NOT, type=type_, dst=dst, a=a)
 
@@ -90,19 +90,19 @@ def loop(pe: PeGen, body_size: int = 3) -> None:
     rng = pe.rng
     pe.program.features.add("loop")
     counter, count = pe.asm.reg(), pe.asm.reg()
-    times = rng.choice((0, 1, 2, 2, 3, 4))
+    times = rng.choice((0, 1, 2, 2, 3, 4, -1))
     end = Label()
     if rng.random() < 0.5:
         source = pe.li(pe.temp(), times)
         pe.emit(Op.LOOP, end, dst=counter, c=count, b=source)
     else:
-        pe.emit(Op.LOOP, end, dst=counter, c=count, imm2=times)
+        pe.emit(Op.LOOP, end, dst=counter, c=count, imm2=times, flags=CodeFlag.B_IMM)
     body = pe.asm.label()
     arithmetic(pe, body_size)
     if rng.random() < 0.3:
         pe.emit(Op.ADD, type=Type.I32, dst=pe.regs[0], a=pe.regs[0], b=counter)
-    pe.asm.bind(end)
     pe.emit(Op.ENDLOOP, body, dst=counter, c=count)
+    pe.asm.bind(end)
 
 
 def branch(pe: PeGen) -> None:
@@ -175,7 +175,7 @@ def debugging(pe: PeGen) -> None:
 def random_block(pe: PeGen) -> None:
     """One of the above."""
     rng = pe.rng
-    which = rng.choice((arithmetic, arithmetic, loop, branch, call, clock, debugging))
+    which = rng.choice((arithmetic, arithmetic, loop, branch, branch, call, clock, clock, debugging))
     if which is arithmetic:
         arithmetic(pe, rng.choice((3, 6, 10)))
     else:

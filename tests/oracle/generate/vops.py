@@ -134,7 +134,7 @@ def _operand(
                 pe.program.features.add("preloaded DSR")
                 return dsr_operand(file, index)
         return pe.load_dsr(file, slot, settings)
-    register = pe.temp()
+    register = pe.temp() if what.kind == "reg" else pe.asm.reg()
     if what.kind == "reg":
         if file and rng.random() < 0.7:
             pe.li(register, random_bits(rng, type_))

@@ -1,0 +1,241 @@
+// Fabric control by instructions and through configuration words (docs/semantics.md, sections 3 and 6).
+#include <algorithm>
+#include <bit>
+
+#include "pe/core.hpp"
+
+namespace wafersim {
+namespace {
+
+// Configuration words use the order W, E, S, N, R from bit 0 on; masks use N, E, S, W, R.
+constexpr int kConfigBit[5] = {3, 1, 2, 0, 4};
+
+uint32_t mask_to_config(uint32_t mask) {
+    uint32_t out = 0;
+    for (int port = 0; port < 5; ++port)
+        if (mask >> port & 1) out |= 1u << kConfigBit[port];
+    return out;
+}
+
+uint32_t config_to_mask(uint32_t bits) {
+    uint32_t out = 0;
+    for (int port = 0; port < 5; ++port)
+        if (bits >> kConfigBit[port] & 1) out |= 1u << port;
+    return out;
+}
+
+// Position k of a route class as the switch word says it: direction and select bit, 5 if it cannot.
+uint32_t switch_nibble(const ColorState& cs, int k) {
+    if (k >= cs.num_positions) return 5;
+    const auto at = static_cast<size_t>(k);
+    auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
+    if (cs.out[at] == cs.out[0] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
+    if (cs.in[at] == cs.in[0] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
+    return 5;
+}
+
+uint32_t switch_word(ColorState& cs) {
+    if (cs.switch_word < 0) {
+        cs.switch_word = 0;
+        for (int k = 1; k < 4; ++k) cs.switch_word |= static_cast<int32_t>(switch_nibble(cs, k) << 4 * (k - 1));
+    }
+    return static_cast<uint32_t>(cs.switch_word);
+}
+
+// Positions 1 to 3 follow from position 0 and the switch word; the first invalid one ends them.
+void derive_positions(ColorState& cs, uint32_t position) {
+    cs.num_positions = 1;
+    for (size_t k = 1; k < 4; ++k) {
+        const uint32_t nibble = static_cast<uint32_t>(cs.switch_word) >> 4 * (k - 1) & 15;
+        if ((nibble & 7) >= 5) break;
+        const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
+        cs.in[k] = nibble & 8 ? mask : cs.in[0];
+        cs.out[k] = nibble & 8 ? cs.out[0] : mask;
+        cs.num_positions = static_cast<uint8_t>(k + 1);
+    }
+    cs.set_position(static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u)));
+}
+
+}  // namespace
+
+void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
+    auto reg = [&](int32_t r) -> uint64_t { return p.regs[static_cast<size_t>(r)]; };
+    const int color = in.a >= 0 && (in.op == Op::kRouteSet || in.op == Op::kTeardownExit)
+                          ? static_cast<int>(reg(in.a) & 0xffff)
+                          : in.imm;
+    const Cycle next = t + arch_.value(ArchInt::kCostConfig);
+    uint64_t result = 0;
+    const bool per_color = in.op <= Op::kFilterSet;
+    ColorState* cs = per_color && color >= 0 && color < kMaxColors ? fabric_.color(p.id, color) : nullptr;
+    if (per_color && in.op != Op::kRouteSet && (!cs || !cs->has_route)) {
+        fail(p, t, "fabric control of color " + std::to_string(color) + ", which has no route here", color, in.line);
+        p.dead = true;
+        return;
+    }
+    if (cs && (in.op == Op::kSwitchSet || in.op == Op::kTeardownExit || in.op == Op::kFilterSet))
+        fabric_.apply_pending(*cs);
+    switch (in.op) {
+        case Op::kRouteSet:
+            if (color < 0 || color >= kMaxColors) {
+                fail(p, t, "a route is set for color " + std::to_string(color) + "; colors are 0 to 23", -1, in.line);
+                p.dead = true;
+                return;
+            }
+            fabric_.set_route(p.id, color, program_.routes[static_cast<size_t>(in.imm2)], t);
+            break;
+        case Op::kSwitchSet: {
+            const uint64_t position = in.a < 0 ? static_cast<uint64_t>(in.imm2) : reg(in.a);
+            cs->set_position(
+                static_cast<int>(std::min<uint64_t>(position, static_cast<uint64_t>(cs->num_positions - 1))));
+            break;
+        }
+        case Op::kSwitchGet:
+            result = cs->position;
+            break;
+        case Op::kTeardownExit:
+            cs->teardown = false;
+            break;
+        case Op::kTeardownGet:
+            result = cs->teardown;
+            break;
+        case Op::kFilterSet: {
+            const auto v = static_cast<int32_t>(reg(in.a) & 0xffff);
+            switch (static_cast<FilterField>(in.imm2)) {
+                case FilterField::kCounter:
+                    cs->counter = v;
+                    break;
+                case FilterField::kLimit1:
+                    cs->limit1 = v;
+                    break;
+                case FilterField::kMax:
+                    cs->max = v;
+                    break;
+                case FilterField::kMin:
+                    cs->min = v;
+                    break;
+                case FilterField::kActive:
+                    if (v == 0) cs->filter = FilterKind::kNone;
+                    break;
+            }
+            break;
+        }
+        case Op::kQueueGet:
+        case Op::kQueueFlush:
+        case Op::kQueueBind: {
+            const auto q = static_cast<size_t>(in.imm);
+            auto apply = [&](auto& queue, int capacity) {
+                if (in.op == Op::kQueueGet) {
+                    switch (static_cast<QueueField>(in.imm2)) {
+                        case QueueField::kEmpty:
+                            result = queue.ring.empty();
+                            break;
+                        case QueueField::kFull:
+                            result = queue.ring.count() >= capacity;
+                            break;
+                        case QueueField::kDepth:
+                            result = static_cast<uint64_t>(queue.ring.count());
+                            break;
+                        case QueueField::kFlushed:
+                            result = queue.flushed;
+                            break;
+                    }
+                } else if (in.op == Op::kQueueFlush) {
+                    queue.flush_pending = true;
+                    queue.flushed = false;
+                    p.queues->flush_watch = true;
+                    ces_.wake(p.id, t + 1);
+                } else {
+                    queue.color = static_cast<int16_t>(in.a < 0 ? in.imm2 : static_cast<int32_t>(reg(in.a) & 0x1f));
+                }
+            };
+            if (in.type)
+                apply(p.queues->oq[q], arch_.oq_depth[q]);
+            else
+                apply(p.queues->iq[q], arch_.iq_capacity(static_cast<int>(q)));
+            break;
+        }
+        default:
+            break;
+    }
+    fabric_.route_changed(p.id, t);
+    if (in.op == Op::kSwitchGet || in.op == Op::kTeardownGet || in.op == Op::kQueueGet) {
+        p.regs[static_cast<size_t>(in.dst)] = result;
+        p.reg_ready[static_cast<size_t>(in.dst)] = next;
+    }
+    p.next_issue = p.next_vector = next;
+    mark(next);
+    ++p.pc;
+}
+
+bool Core::touches_configuration(const Pe& p, const Instr& in) const {
+    const uint64_t a = in.a < 0 ? 0 : p.regs[static_cast<size_t>(in.a)];
+    const auto address =
+        static_cast<int64_t>(static_cast<uint16_t>(a + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
+    for (const ArchInt slot : {ArchInt::kColorConfigBase, ArchInt::kSwitchConfigBase}) {
+        const int64_t base = arch_.value(slot);
+        if (base >= 0 && address >= base && address < base + 2 * kMaxColors) return true;
+    }
+    return false;
+}
+
+uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
+    const int64_t color_base = arch_.value(ArchInt::kColorConfigBase),
+                  switch_base = arch_.value(ArchInt::kSwitchConfigBase);
+    const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
+    const int64_t offset = address - (is_color ? color_base : switch_base);
+    ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
+    if (offset % 2 || arch_.generation != 2) {
+        fail(p, t,
+             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+        p.dead = true;
+        return 0;
+    }
+    if (!cs || !cs->has_route) return 0;
+    if (is_color)
+        return mask_to_config(cs->in[0]) << 5 | mask_to_config(cs->out[0]) | static_cast<uint32_t>(cs->teardown) << 14 |
+               static_cast<uint32_t>(cs->pop_mode) << 12 | static_cast<uint32_t>(cs->swap_x) << 11 |
+               static_cast<uint32_t>(cs->swap_y) << 10;
+    return switch_word(*cs) | static_cast<uint32_t>(cs->ring_mode) << 12 | static_cast<uint32_t>(cs->position) << 13;
+}
+
+void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) {
+    const int64_t color_base = arch_.value(ArchInt::kColorConfigBase),
+                  switch_base = arch_.value(ArchInt::kSwitchConfigBase);
+    const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
+    const int64_t offset = address - (is_color ? color_base : switch_base);
+    const int color = static_cast<int>(offset / 2);
+    if (offset % 2 || arch_.generation != 2) {
+        fail(p, t,
+             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+        p.dead = true;
+        return;
+    }
+    ColorState* cs = fabric_.color(p.id, color);
+    if (!cs || !cs->has_route) {
+        fabric_.set_route(p.id, color, RouteClass{}, t);
+        cs = fabric_.color(p.id, color);
+    }
+    fabric_.apply_pending(*cs);
+    if (is_color) {
+        if (static_cast<bool>(value >> 11 & 1) != cs->swap_x || static_cast<bool>(value >> 10 & 1) != cs->swap_y) {
+            fail(p, t, "the color swap of color " + std::to_string(color) + " cannot be changed at run time", color);
+            p.dead = true;
+            return;
+        }
+        switch_word(*cs);  // read off before position 0 changes
+        cs->settle();
+        cs->in[0] = static_cast<uint8_t>(config_to_mask(value >> 5 & 31));
+        cs->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
+        cs->pop_mode = static_cast<PopMode>(value >> 12 & 3);
+        cs->teardown = value >> 14 & 1;
+        derive_positions(*cs, cs->position);
+    } else {
+        cs->settle();
+        cs->switch_word = static_cast<int32_t>(value & 0xfff);
+        cs->ring_mode = value >> 12 & 1;
+        derive_positions(*cs, value >> 13 & 3);
+    }
+    fabric_.route_changed(p.id, t);
+}
+
+}  // namespace wafersim

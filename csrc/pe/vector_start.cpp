@@ -1,0 +1,392 @@
+// Vector operations: a PE's initial state, claims, ranges, the start of an op (docs/semantics.md, section 4.1).
+#include <algorithm>
+#include <bit>
+
+#include "pe/core.hpp"
+#include "pe/values.hpp"
+
+namespace wafersim {
+namespace {
+
+int operand_kind(int32_t encoded) {
+    return encoded < 0 ? 0 : encoded >> 24;
+}
+
+int stride_cap(const Operand& o) {
+    const int s = o.step[0] / 2;  // in 16-bit words
+    if (s == 0 || s == 1 || (o.elem_bytes == 4 && (s == 2 || s == -2))) return 16;
+    switch (((s % 8) + 8) % 8) {
+        case 0:
+            return 1;
+        case 4:
+            return o.elem_bytes == 4 ? 1 : 2;
+        case 1:
+        case 7:
+            return 2;
+        default:
+            return 16;
+    }
+}
+
+}  // namespace
+
+void Core::init(Pe& p, uint32_t id, const Tile& tile, uint8_t* sram) const {
+    p.id = id;
+    p.tile = &tile;
+    p.queues = fabric_.queues(id);
+    p.sram = sram;
+    p.regs.assign(static_cast<size_t>(tile.num_regs), 0);
+    p.reg_ready.assign(static_cast<size_t>(tile.num_regs), 0);
+    p.slots = tile.dsds;
+    p.dsr_first = {0, tile.num_dsrs[0], tile.num_dsrs[0] + tile.num_dsrs[1]};
+    p.dsrs.assign(static_cast<size_t>(tile.num_dsrs[0] + tile.num_dsrs[1] + tile.num_dsrs[2]), Dsd{});
+    p.dsr_ready.assign(p.dsrs.size(), 0);
+    for (const auto& init : tile.dsr_init) {
+        Dsd& d = p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(init.dsr / 32)] + init.dsr % 32)];
+        d = tile.dsds[static_cast<size_t>(init.dsd)];
+        d.settings = init.settings;
+    }
+    p.fifos.assign(tile.fifos.size(), FifoState{});
+    p.last_pick.assign(tile.tasks.size(), -1);
+    for (size_t i = 0; i < tile.tasks.size(); ++i) {
+        if (tile.tasks[i].active && tile.tasks[i].kind == TaskKind::kLocal) p.active |= UINT64_C(1) << i;
+        if (tile.tasks[i].blocked) p.blocked |= UINT64_C(1) << i;
+    }
+    const PeCoord at = fabric_.coord(id);
+    uint64_t z =
+        seed_ * UINT64_C(0x9e3779b97f4a7c15) + (static_cast<uint64_t>(at.y) << 32) + static_cast<uint64_t>(at.x);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    z ^= z >> 31;
+    p.random = (0xdeadbeefu ^ static_cast<uint32_t>(z)) & 0x7fffff;
+    if (!p.random) p.random = 1;
+}
+
+const Dsd* Core::dsr_of(const Pe& p, int32_t encoded) const {
+    if (operand_kind(encoded) != static_cast<int>(OperandKind::kDsr)) return nullptr;
+    const int dsr = encoded & 0xffffff;
+    return &p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(dsr / 32)] + dsr % 32)];
+}
+
+Settings Core::effective_settings(const Pe& p, const Instr& in) const {
+    if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
+    for (const int32_t encoded : {in.dst, in.a, in.b})
+        if (const Dsd* d = dsr_of(p, encoded); d && d->settings >= 0)
+            return program_.settings[static_cast<size_t>(d->settings)];
+    return {};
+}
+
+int64_t Core::operand_length(const Pe& p, const Dsd& d, bool is_source) const {
+    if (d.kind == DsdKind::kFifo) {
+        const FifoState& f = p.fifos[static_cast<size_t>(d.fifo)];
+        const int32_t set = is_source ? f.read_length : f.write_length;
+        return set > 0 ? set : d.ext[0];
+    }
+    if (d.kind != DsdKind::kMem) return d.ext[0];
+    int64_t n = 1;
+    for (int i = 0; i < d.ndim; ++i) n *= d.ext[static_cast<size_t>(i)];
+    return n;
+}
+
+int64_t Core::vector_length(const Pe& p, const Instr& in) const {
+    bool endless = false;
+    const int32_t operands[3] = {in.a, in.b, in.dst};
+    for (int i = 0; i < 3; ++i) {
+        const Dsd* d = dsr_of(p, operands[i]);
+        if (!d || d->kind == DsdKind::kNone) continue;
+        const int64_t n = operand_length(p, *d, i < 2);
+        if (d->kind != DsdKind::kMem && n == kEndless) {
+            endless = true;
+            continue;
+        }
+        return n;
+    }
+    return endless ? kEndless : 1;
+}
+
+int Core::microthread_of(const Pe& p, const Instr& in, const Settings& set) const {
+    if (set.ut >= 0) return set.ut < arch_.num_uts ? set.ut : 0;
+    auto queue = [&](int32_t encoded, DsdKind kind) {
+        const Dsd* d = dsr_of(p, encoded);
+        return d && d->kind == kind ? d->queue : -1;
+    };
+    int number = queue(in.dst, DsdKind::kFabout);
+    if (number < 0) number = queue(in.a, DsdKind::kFabin);
+    if (number < 0) number = queue(in.b, DsdKind::kFabin);
+    if (number < 0) number = queue(in.c, DsdKind::kFabin);
+    if (number >= 0) return number < arch_.num_uts ? number : 0;
+    for (int ut = 0; ut < arch_.num_uts; ++ut)
+        if (!(p.live_uts >> ut & 1)) return ut;
+    return 0;
+}
+
+// True while a live op holds a queue, FIFO end or microthread that this instruction needs.
+bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
+    if (!p.live_uts) return false;
+    uint32_t iq = 0, oq = 0;
+    uint64_t push = 0, pop = 0;
+    for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+        const LiveOp& op = *p.op(std::countr_zero(rest));
+        iq |= op.iq_claims;
+        oq |= op.oq_claims;
+        push |= op.fifo_push;
+        pop |= op.fifo_pop;
+    }
+    for (const int32_t encoded : {in.a, in.b, in.c}) {
+        const Dsd* d = dsr_of(p, encoded);
+        if (d && d->kind == DsdKind::kFabin && (iq >> d->queue & 1)) queue_clash = true;
+        if (d && d->kind == DsdKind::kFifo && (pop >> d->fifo & 1)) return true;
+    }
+    if (const Dsd* d = dsr_of(p, in.dst)) {
+        if (d->kind == DsdKind::kFabout && (oq >> d->queue & 1)) queue_clash = true;
+        if (d->kind == DsdKind::kFifo && (push >> d->fifo & 1)) return true;
+    }
+    if (queue_clash) return true;
+    const Settings set = effective_settings(p, in);
+    return set.async && (p.live_uts >> microthread_of(p, in, set) & 1);
+}
+
+namespace {
+
+// Lowest and highest byte that a memory descriptor touches over `length` elements.
+void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) {
+    int64_t inner = 1;
+    for (int i = 0; i + 1 < d.ndim; ++i) inner *= std::max(d.ext[static_cast<size_t>(i)], 1);
+    const int64_t outer = inner > 0 ? (length + inner - 1) / inner : length;
+    low = high = d.base;
+    for (int i = 0; i < d.ndim; ++i) {
+        const bool last = i + 1 == d.ndim;
+        const int64_t extent = last ? outer : std::min<int64_t>(d.ext[static_cast<size_t>(i)], length);
+        const int64_t reach = (extent - 1) * d.stride[static_cast<size_t>(i)] * d.elem_bytes;
+        (reach < 0 ? low : high) += reach;
+    }
+    high += d.elem_bytes;
+}
+
+}  // namespace
+
+Cycle Core::raw_until(const Pe& p, const Instr& in, Cycle t) const {
+    Cycle until = 0;
+    for (const auto& recent : p.recent) {
+        if (recent.start + arch_.vector_raw <= t) continue;
+        for (const int32_t encoded : {in.a, in.b, in.c}) {
+            const Dsd* d = dsr_of(p, encoded);
+            if (!d || d->kind != DsdKind::kMem) continue;
+            int64_t low, high;
+            const int64_t length = vector_length(p, in);
+            if (length == 0) continue;
+            memory_range(*d, length, low, high);
+            if (low < recent.high && recent.low < high) until = std::max(until, recent.start + arch_.vector_raw);
+        }
+    }
+    return until;
+}
+
+Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
+    Operand o;
+    switch (static_cast<OperandKind>(operand_kind(encoded))) {
+        case OperandKind::kReg:
+            o.kind = Source::kReg;
+            o.reg = encoded & 0xffffff;
+            return o;
+        case OperandKind::kPtr:
+            o.kind = Source::kPtr;
+            o.reg = encoded & 0xffffff;
+            o.addr = static_cast<uint16_t>(p.regs[static_cast<size_t>(o.reg)]);
+            return o;
+        case OperandKind::kImm:
+            o.kind = Source::kImm;
+            o.imm = static_cast<uint32_t>(in.imm2);
+            return o;
+        case OperandKind::kDsr:
+            break;
+        default:
+            return o;
+    }
+    const Dsd& d = *dsr_of(p, encoded);
+    o.dsr = static_cast<int16_t>(encoded & 0xffffff);
+    o.elem_bytes = static_cast<uint8_t>(d.elem_bytes);
+    o.queue = static_cast<int16_t>(d.queue);
+    o.color = static_cast<int16_t>(d.color);
+    o.fifo = static_cast<int16_t>(d.fifo);
+    o.control = d.control;
+    o.index_offset = d.index_offset;
+    o.advance_switch = d.advance_switch;
+    switch (d.kind) {
+        case DsdKind::kMem:
+            o.kind = Source::kMem;
+            o.ndim = static_cast<uint8_t>(d.ndim);
+            o.base = o.addr = d.base;
+            o.ext = d.ext;
+            for (size_t i = 0; i < 4; ++i) o.step[i] = d.stride[i] * d.elem_bytes;
+            break;
+        case DsdKind::kFabin:
+            o.kind = Source::kFabin;
+            break;
+        case DsdKind::kFabout:
+            o.kind = Source::kFabout;
+            break;
+        case DsdKind::kFifo:
+            o.kind = Source::kFifo;
+            break;
+        default:
+            break;
+    }
+    return o;
+}
+
+bool Core::settle_range(Pe& p, Operand& o, int64_t length, Cycle t, int line) {
+    if (o.kind != Source::kMem) return true;
+    const Dsd& d = p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o.dsr / 32)] + o.dsr % 32)];
+    int64_t low, high;
+    memory_range(d, o.index_offset ? 1 : length, low, high);
+    if (low < 0 || high > arch_.sram_bytes || d.base % 2) {
+        fail(p, t,
+             "a vector operand covers bytes " + std::to_string(low) + " to " + std::to_string(high) + "; SRAM has " +
+                 std::to_string(arch_.sram_bytes) + " bytes and addresses are even",
+             -1, line);
+        p.dead = true;
+        return false;
+    }
+    o.low = static_cast<int32_t>(low);
+    o.high = static_cast<int32_t>(high);
+    return true;
+}
+
+// Priority of the queue of the first fabric operand in the order DST, A, B, C.
+int Core::queue_priority(const Pe& p, const LiveOp& op) const {
+    auto of = [&](const auto& q) {
+        if (q.priority >= 0) return static_cast<int>(q.priority);
+        return static_cast<int>(q.initialised && arch_.generation == 2 ? Priority::kUtHigh : Priority::kUtLow);
+    };
+    if (op.dst.kind == Source::kFabout) return of(p.queues->oq[static_cast<size_t>(op.dst.queue)]);
+    for (const Operand* o : {&op.a, &op.b, &op.c})
+        if (o->kind == Source::kFabin) return of(p.queues->iq[static_cast<size_t>(o->queue)]);
+    return static_cast<int>(Priority::kUtLow);
+}
+
+bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
+    const Settings set = effective_settings(p, in);
+    const int64_t length = vector_length(p, in);
+    p.clash_counted = false;
+    ++p.count(Event::kVectorOps);
+    if (length == 0) {
+        if (set.activate >= 0 || set.unblock >= 0)
+            p.completions.push_back({t + arch_.completion, -1, set.activate, set.unblock});
+        p.next_issue = p.next_vector = t + 1;
+        mark(t + 1);
+        ++p.pc;
+        return false;
+    }
+    const bool async = set.async && in.op != Op::kMap;
+    if (p.main_op_live() && !async) {
+        fail(p, t, "a vector operation starts inside a MAP callback", -1, in.line);
+        p.dead = true;
+        return false;
+    }
+    for (const int32_t encoded : {in.dst, in.a, in.b, in.c}) {
+        if (operand_kind(encoded) != static_cast<int>(OperandKind::kPtr)) continue;
+        const int address = static_cast<uint16_t>(p.regs[static_cast<size_t>(encoded & 0xffffff)]);
+        if (address % 2 == 0 && address + 4 <= arch_.sram_bytes) continue;
+        fail(p, t, "a scalar operand at address " + std::to_string(address) + " is misaligned or outside SRAM", -1,
+             in.line);
+        p.dead = true;
+        return false;
+    }
+    const int thread = async ? microthread_of(p, in, set) : kMainThread;
+    auto& slot = p.ops[static_cast<size_t>(thread)];
+    if (!slot) slot = std::make_unique<LiveOp>();
+    LiveOp& op = *slot;
+    const Cycle last_issue = op.last_issue;
+    op = LiveOp{};
+    op.last_issue = last_issue;
+    op.op = in.op;
+    op.vop = in.op == Op::kVop ? static_cast<VOp>(in.type) : VOp::kMov32;
+    op.thread = thread;
+    op.synchronous = !async;
+    op.length = length;
+    op.endless = length == kEndless;
+    op.set = set;
+    op.line = in.line;
+    op.task = p.task;
+    op.function = p.launched_function();
+    op.ok_reg = in.op == Op::kVop ? in.aux : -1;
+    op.dst = make_operand(p, in, in.dst);
+    op.a = make_operand(p, in, in.a);
+    op.b = make_operand(p, in, in.b);
+    op.c = make_operand(p, in, in.c);
+    if (in.op == Op::kVop && kVopShape[in.type].num_sources == 1 && op.a.kind == Source::kNone) std::swap(op.a, op.b);
+    if (set.index_reg >= 0) op.index = static_cast<uint32_t>(p.regs[static_cast<size_t>(set.index_reg)] & 0xffff);
+    for (Operand* o : {&op.dst, &op.a, &op.b, &op.c})
+        if (!settle_range(p, *o, length, t, in.line)) return false;
+
+    if (in.op == Op::kMap) {
+        op.map_entry = in.imm;
+        op.map_arg = in.imm2;
+        op.map_result = in.aux;
+        op.map_depth = p.calls.size();
+        op.map_return = p.pc + 1;
+    }
+    // Claims, priority.
+    auto claim = [&](const Operand& o, bool source) {
+        if (o.kind == Source::kFabin && source) op.iq_claims |= static_cast<uint8_t>(1u << o.queue);
+        if (o.kind == Source::kFabout && !source) op.oq_claims |= static_cast<uint8_t>(1u << o.queue);
+        if (o.kind == Source::kFifo) (source ? op.fifo_pop : op.fifo_push) |= UINT64_C(1) << o.fifo;
+    };
+    claim(op.dst, false);
+    claim(op.a, true);
+    claim(op.b, true);
+    claim(op.c, true);
+    op.priority = set.priority >= 0 ? set.priority : queue_priority(p, op);
+
+    // Width of a beat by rules 1-4, 6 and 8; the others depend on the moment.
+    const VopCost& cost = arch_.vop[static_cast<int>(op.vop)];
+    const bool scalar_dest = op.dst.kind == Source::kReg || op.dst.kind == Source::kPtr;
+    int width = cost.simd;
+    int source_bytes = 0;
+    bool fabric16 = false, fabric32 = false;
+    op.simd = set.simd >= 0 ? set.simd : arch_.default_simd;
+    for (const Operand* o : {&op.a, &op.b, &op.c})
+        if (o->is_memory()) source_bytes += o->elem_bytes;
+    if (source_bytes) width = std::min(width, std::max(1, arch_.read_bytes / source_bytes));
+    for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c}) {
+        if (o->kind == Source::kMem) width = std::min(width, stride_cap(*o));
+        if (o->kind == Source::kFabin || o->kind == Source::kFabout) (o->elem_bytes == 2 ? fabric16 : fabric32) = true;
+    }
+    if (op.dst.kind == Source::kMem && op.dst.index_offset) {
+        op.simd = static_cast<int>(Simd::kOff);
+        width = 1;
+    }
+    if (fabric32 || in.op == Op::kMap || op.vop == VOp::kDfilt) width = 1;
+    if (fabric16) {
+        op.packed = op.simd != static_cast<int>(Simd::kOff) && !fabric32 && in.op != Op::kMap && op.vop != VOp::kDfilt;
+        if (!op.packed) width = 1;
+        if (op.packed)
+            width =
+                std::min(width, op.simd == static_cast<int>(Simd::kSimd32) || op.dst.kind == Source::kFabout ? 2 : 4);
+    }
+    if (scalar_dest) width = 1;
+    if (op.packed) width = std::max(2, width & ~1);
+    op.width = width;
+    op.cost = std::max(cost.beat_cycles, scalar_dest ? arch_.scalar_dest : 1);
+    const Operand* memory[3];
+    int n = 0;
+    for (const Operand* o : {&op.a, &op.b, &op.c})
+        if (o->kind == Source::kMem) memory[n++] = o;
+    op.conflict_pair = n >= 2;
+    if (n >= 2) op.first = memory[0], op.second = memory[1];
+
+    op.live = true;
+    if (async) {
+        p.live_uts |= 1u << thread;
+        op.next_beat = t + arch_.ut_start;
+        p.next_issue = p.next_vector = t + 1;
+        mark(t + 1);
+    } else {
+        op.next_beat = t;
+    }
+    ++p.pc;
+    return true;
+}
+
+}  // namespace wafersim

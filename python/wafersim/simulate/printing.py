@@ -1,0 +1,61 @@
+"""What PEs print: texts with their values filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wafersim.program.schema import CodeCol, Op, Type
+from wafersim.simulate import values
+
+
+class Printed(NamedTuple):
+    """One print: the cycle, the PE and the text."""
+
+    cycle: int
+    x: int
+    y: int
+    text: str
+
+
+def printed(prints: Iterable[Any], code: np.ndarray[Any, Any], strings: list[str]) -> list[Printed]:
+    """The core's prints as text.
+
+    The core tells the text's number and raw 64-bit values; their types stand in the instruction. If two
+    instructions print the same text with values of different types, the raw numbers are shown.
+    """
+    kinds = _kinds(code)
+    return [
+        Printed(int(cycle), int(x), int(y), _fill(strings[text], raw, kinds.get(text)))
+        for cycle, x, y, text, raw in prints
+    ]
+
+
+def _kinds(code: np.ndarray[Any, Any]) -> Mapping[int, int | None]:
+    """Text number -> packed types of its values, None if instructions differ."""
+    found: dict[int, int | None] = {}
+    for row in code[code[:, CodeCol.OP] == Op.PRINT]:
+        text, types = int(row[CodeCol.IMM]), int(row[CodeCol.IMM2])
+        found[text] = types if found.get(text, types) == types else None
+    return found
+
+
+def _fill(text: str, raw: list[int], types: int | None) -> str:
+    """Put the values in place of ``{}``, one after the other; a text is data, never a format."""
+    parts = text.split("{}")
+    words = [_word(value, None if types is None else types >> (8 * i) & 0xFF) for i, value in enumerate(raw)]
+    filled = parts[0]
+    for index, part in enumerate(parts[1:]):
+        filled += (words[index] if index < len(words) else "{}") + part
+    return filled
+
+
+def _word(raw: int, kind: int | None) -> str:
+    if kind is None or kind >= len(Type):
+        return str(raw)
+    name = Type(kind).name.lower()
+    dtype = values.sram_dtype(name)
+    word = np.frombuffer(int(raw).to_bytes(8, "little")[: dtype.itemsize], dtype)
+    return str(values.decode_bits(word, name)[0])

@@ -1,0 +1,244 @@
+"""The accuracy page: measured runs in, one Markdown page out.
+
+``python -m wafersim.validation.page --run --budget 900`` replays the rows and writes ``docs/accuracy.json``
+and ``docs/accuracy.md``; ``--check`` says whether the page still follows from the data, this text and the
+rows.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wafersim.validation.rows import load_rows
+from wafersim.validation.scoreboard import Result, replay, summarise
+
+SCHEMA = 1
+PAGE, DATA = Path("docs/accuracy.md"), Path("docs/accuracy.json")
+
+_INTRO = """# Accuracy: published numbers replayed
+
+Every row of this page is a number that somebody published, replayed by the program that was measured,
+rebuilt for this simulator, with real values that are checked against NumPy. `wafersim validate` does the same
+on your machine, `wafersim validate --row ID` one row. Times are compared in cycles, with each source's clock.
+
+- **error** = (simulated - published) / published; inside a published range it is 0.
+- **fit**: a constant was fitted on this row, so it is no evidence. All other rows stayed out of every fit.
+- A profile models one thing: `wse2`, `wse3` silicon, `wse2-sdk`, `wse3-sdk` the vendor's fabric simulator.
+- Programs are chosen per family, never per row. A miss is shown as a miss, with its cause if it is known.
+
+This page is generated (`python -m wafersim.validation.page`); its numbers are in `accuracy.json`.
+"""
+
+
+def measure(budget: float) -> dict[str, Any]:
+    """Replay all rows and the micro-benchmarks; plain data for the page."""
+    from wafersim import __version__
+    from wafersim.arch import Arch
+    from wafersim.cli.validate import run_spec
+    from wafersim.validation.microbench import bench_lines
+
+    archs = [Arch.load(name) for name in Arch.names()]
+    results = replay(load_rows(), run_spec, budget)
+    return {
+        "schema": SCHEMA,
+        "wafersim": __version__,
+        "fingerprints": {arch.name: arch.fingerprint() for arch in archs},
+        "fitted_on": fitted_rows(),
+        "rows": [_stable(result) for result in results],
+        "microbenchmarks": [line for arch in archs for line in bench_lines(arch.name, run_spec)],
+    }
+
+
+@cache
+def _remarks(kind: str) -> dict[str, str]:
+    """Remarks by family, or causes of misses by row."""
+    text = files("wafersim.validation").joinpath("remarks.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text)[kind]
+    return {
+        name: " ".join(remark.split()) + ("\n" if kind == "family" else "") for name, remark in table.items()
+    }
+
+
+def _stable(result: Result) -> dict[str, Any]:
+    """A result without what differs from run to run."""
+    data = result.as_json()
+    del data["wall_s"]
+    return data
+
+
+def fitted_rows() -> list[str]:
+    """Rows on which a constant of a preset or of a kernel was fitted."""
+    from wafersim.arch import Arch
+    from wafersim.kernels.collectives import FITTED_ON
+
+    rows = set(FITTED_ON)
+    for name in Arch.names():
+        for constant in Arch.load(name):
+            rows.update(constant.fitted_on)
+    return sorted(rows)
+
+
+# --- rendering ---------------------------------------------------------------------------------
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """The page."""
+    results = [Result(**row, wall_s=None) for row in data["rows"]]
+    fitted = set(data["fitted_on"])
+    parts = [_INTRO, _families(results, fitted)]
+    for family in dict.fromkeys(result.family for result in results):
+        group = [result for result in results if result.family == family]
+        compared = [result for result in group if result.error is not None]
+        if compared:
+            parts += [f"## {family}\n", _remarks("family").get(family, ""), _rows(compared, fitted)]
+    parts += ["## Misses and their causes\n", _misses(results)]
+    parts += ["## Rows that are not replayed\n", _left_out(results)]
+    parts += ["## Micro-benchmarks per profile\n", _benchmarks(data["microbenchmarks"])]
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _families(results: list[Result], fitted: set[str]) -> str:
+    fresh = [result for result in results if result.id not in fitted]
+    head = ("family", "rows", "compared", "within", "median error", "largest", "at", "sign")
+    lines = [
+        (
+            f.family, str(f.rows), str(f.compared), str(f.ok), _percent(f.median_abs_error),
+            _percent(f.max_abs_error), f.worst or "-", f.sign,
+        )
+        for f in summarise(fresh)
+    ]  # fmt: skip
+    return "## Summary, without the rows of fits\n\n" + _table([head, *lines])
+
+
+def _rows(results: Iterable[Result], fitted: set[str]) -> str:
+    head = ("row", "profile", "program", "grid", "published", "simulated", "error", "")
+    lines = [
+        (
+            r.id, r.arch or "-", f"{r.problem} ({r.metric})", r.grid or "-", _number(r.observed),
+            _number(r.predicted), _percent(r.error, sign=True),
+            "fit" if r.id in fitted else ("miss" if r.status == "miss" else ""),
+        )
+        for r in results
+    ]  # fmt: skip
+    return _table([head, *lines])
+
+
+def _misses(results: list[Result]) -> str:
+    missed = [result for result in results if result.status in ("miss", "failed")]
+    if not missed:
+        return "None.\n"
+    lines = [
+        f"- **{r.id}** ({r.kernel}, {r.problem}; {_percent(r.error, sign=True)}): "
+        + _remarks("cause").get(r.id, "cause not known yet.")
+        for r in missed
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _left_out(results: list[Result]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for r in results:
+        if r.status == "not_replayed":
+            reasons.setdefault(r.note, []).append(r.id)
+        elif r.status == "skipped":
+            reasons.setdefault("left out of this run for its length", []).append(r.id)
+    return "\n".join(f"- {', '.join(ids)}: {reason}." for reason, ids in reasons.items()) + "\n"
+
+
+def _benchmarks(lines: Iterable[Mapping[str, Any]]) -> str:
+    head = (
+        "profile",
+        "code",
+        "type",
+        "operands: address, stride in bytes",
+        "elements/cycle",
+        "set-up",
+        "support",
+    )
+    table = [
+        (
+            line["arch"], line["code"].split(",")[0], line["dtype"],
+            "; ".join(f"{o['name']} {o['address']}, {o['stride_bytes']}" for o in line["operands"]),
+            f"{line['elements_per_cycle']:.3g}", f"{line['setup_cycles']:.1f}", line["support"],
+        )
+        for line in lines
+    ]  # fmt: skip
+    return (
+        "Eight equal ops in a loop at two lengths; the slope is the rate, the rest the set-up per op "
+        "(descriptor loads and\nloop included). Addresses and strides in bytes; rates with two sources "
+        "depend on their distance modulo 16.\n\n" + _table([head, *table])
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    head, *body = rows
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in body]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(value: float | None, sign: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.1%}" if sign else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}"
+
+
+# --- freshness ---------------------------------------------------------------------------------
+
+
+def problems(data: Mapping[str, Any], page: str) -> list[str]:
+    """What makes the page stale; an empty list if it is fresh."""
+    found = []
+    if data.get("schema") != SCHEMA:
+        return [f"accuracy.json has schema {data.get('schema')!r}, {SCHEMA} is needed; run with --run"]
+    published = {row.id: row for row in load_rows()}
+    if [row["id"] for row in data["rows"]] != list(published):
+        found.append("the rows of the package are not those of accuracy.json; run with --run")
+    if page != render(data):
+        found.append("the page does not follow from accuracy.json and its text; run without --check")
+    return found
+
+
+def stale_profiles(data: Mapping[str, Any]) -> list[str]:
+    """Profiles whose constants have changed since the numbers were measured."""
+    from wafersim.arch import Arch
+
+    known = data["fingerprints"]
+    return [name for name in Arch.names() if Arch.load(name).fingerprint() != known.get(name)]
+
+
+@click.command()
+@click.option("--run", "measuring", is_flag=True, help="Replay the rows first and write accuracy.json.")
+@click.option("--budget", type=float, default=900.0, show_default=True, help="Host seconds for --run.")
+@click.option("--check", "checking", is_flag=True, help="Only say whether the page is fresh.")
+@click.option("--docs", type=click.Path(path_type=Path), default=PAGE.parent, show_default=True)
+def main(measuring: bool, budget: float, checking: bool, docs: Path) -> None:
+    """Write or check the accuracy page."""
+    page, store = docs / PAGE.name, docs / DATA.name
+    if measuring:
+        store.write_text(json.dumps(measure(budget), indent=1) + "\n", encoding="utf-8")
+    data = json.loads(store.read_text(encoding="utf-8"))
+    for name in stale_profiles(data):
+        click.echo(f"note: constants of {name} have changed since the numbers were measured", err=True)
+    if checking:
+        found = problems(data, page.read_text(encoding="utf-8"))
+        for line in found:
+            click.echo(line, err=True)
+        raise SystemExit(1 if found else 0)
+    page.write_text(render(data), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Every kernel gives NumPy's values on every profile, on grids that are not square where it allows them."""
+
+from __future__ import annotations
+
+import pytest
+
+from wafersim import kernels
+from wafersim.arch import Arch
+from wafersim.simulate import run
+
+RUNS = [
+    ("broadcast", "5x1", {"words": 3}),
+    ("broadcast", "3x5", {"words": 17}),
+    ("reduce", "5x3", {"words": 9}),
+    ("reduce", "6x2", {"words": 5, "algorithm": "star"}),
+    ("reduce", "9x1", {"words": 1, "algorithm": "star"}),
+    ("reduce", "2x1", {"words": 1}),
+    ("allreduce", "3x5", {"words": 6}),
+    ("allreduce", "4x3", {"words": 2, "algorithm": "star"}),
+    ("relay", "5x1", {"words": 20}),
+    ("relay", "4x1", {"words": 8, "hops": 2}),
+    ("relay", "4x1", {"words": 8, "hops": 3, "probe": "arrival"}),
+    ("gemm", "1x1", {"tile": 5}),
+    ("gemm", "2x2", {"tile": 6}),
+    ("gemm", "5x5", {"tile": 3}),
+    ("gemv", "3x5", {"rows": 7, "cols": 6}),
+    ("gemv", "1x1", {"rows": 8, "cols": 8}),
+    ("stencil", "3x5", {"iterations": 3}),
+    ("stencil", "8x7", {"iterations": 6}),
+    ("stencil", "5x4", {"tile": "3x2", "variant": "tiled", "iterations": 5}),
+    ("stencil", "4x3", {"tile": "2x3", "radius": 2, "iterations": 4}),
+    ("stencil", "3x3", {"tile": "4x5", "radius": 4, "iterations": 2}),
+    ("stencil", "4x4", {"tile": "6x5", "iterations": 5}),
+    ("stencil", "4x4", {"tile": "6x5", "iterations": 5, "halo": "wait"}),
+    ("microbench", "1x1", {"case": "fma", "dtype": "f32", "length": 64, "phase": 4}),
+    ("microbench", "1x1", {"case": "copy", "dtype": "i16", "length": 40, "stride": 3}),
+    ("microbench", "1x1", {"case": "dot", "dtype": "f16", "length": 32}),
+    ("microbench", "1x1", {"case": "reduce", "dtype": "f32", "length": 33}),
+    ("microbench", "1x1", {"case": "add", "dtype": "f16", "length": 50}),
+    ("microbench", "1x1", {"case": "mul", "dtype": "f32", "length": 16}),
+    ("microbench", "1x1", {"case": "dependent_fp"}),
+]
+
+
+@pytest.mark.parametrize("arch", Arch.names())
+@pytest.mark.parametrize(("kernel", "grid", "params"), RUNS, ids=str)
+def test_values(kernel, grid, params, arch):
+    record = run(kernel, arch, grid, params)
+    assert record.status == "finished"
+    assert record.verified, record.max_abs_error
+    assert all(value is not None for value in record.metrics.values())
+
+
+def test_every_kernel_is_run():
+    assert {kernel for kernel, _, _ in RUNS} == set(kernels.names())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_other_inputs_take_the_same_cycles(seed):
+    """Timing does not depend on values in these programs."""
+    first = run("gemm", "wse2", "3x3", {"tile": 4}, seed=0)
+    second = run("gemm", "wse2", "3x3", {"tile": 4}, seed=seed)
+    assert first.cycles == second.cycles
+    assert first.max_abs_error != second.max_abs_error
+
+
+def test_a_wrong_answer_is_found():
+    """The check fails when a value in SRAM is not the right one."""
+    import numpy as np
+
+    from wafersim.simulate import Simulator
+
+    built = kernels.get("gemm").build(Arch.load("wse2"), 2, 2, kernels.get("gemm").resolve({"tile": 2}))
+    sim = Simulator(built.program, "wse2")
+    built.setup(sim, np.random.default_rng(0))
+    for launch in built.launches:
+        sim.launch(launch.function, **launch.args)
+    sim.run()
+    assert built.check(sim)[1]
+    sim.view("C", 1, 0)[3] += 1e-2
+    assert not built.check(sim)[1]

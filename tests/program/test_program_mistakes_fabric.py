@@ -1,0 +1,541 @@
+"""What users get wrong with queues, descriptors, vector ops, placement and routes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mistakes import Mistakes, build_main, check, tile
+from program_helpers import one_tile, pair
+
+from wafersim.errors import ConfigError, ProgramError
+from wafersim.program import Layout, control_payload, hostmem
+
+mistake = Mistakes("test_program_mistakes_fabric.py")
+
+
+# --- queues, descriptors, vector ops ----------------------------------------------------------------
+
+
+@mistake("input queue 9", "0 .. 7")
+def queue_number_too_high():
+    tile()[1].input_queue(9)
+
+
+@mistake("output queue 6", "0 .. 5", "PE (0, 0)")
+def output_queue_that_the_generation_lacks():
+    lay, _, sender, receiver = pair()
+    sender.output_queue(6, "red")
+    with receiver.function("main"):
+        receiver.done()
+    build_main(lay, sender, lambda: None)
+
+
+@mistake("input queue 2 is initialised already")
+def one_queue_twice():
+    _, pe = tile()
+    pe.input_queue(2)
+    pe.input_queue(2)
+
+
+@mistake("expected an output queue, found input queue 2")
+def output_descriptor_on_an_input_queue():
+    lay, pe = tile()
+    pe.fabout_dsd(pe.input_queue(2, lay.color("c")), extent=1)
+
+
+@mistake("destination has 16-bit elements, the op needs 32-bit ones")
+def width_of_a_destination():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f16", 4))
+    build_main(lay, pe, lambda: pe.fmovs(d, 1.0))
+
+
+@mistake("fmach: source b has 32-bit elements")
+def width_of_a_source():
+    lay, pe = tile()
+    h, s = pe.mem_dsd(pe.array("h", "f16", 4)), pe.mem_dsd(pe.array("s", "f32", 4))
+    build_main(lay, pe, lambda: pe.fmach(h, h, s, 1.0))
+
+
+@mistake("source a has 32-bit elements, the op needs 16-bit ones")
+def one_fabric_descriptor_with_two_widths():
+    lay, red, _, receiver = pair()
+    fin = receiver.fabin_dsd(receiver.input_queue(2, red), extent=2)
+    s, h = receiver.mem_dsd(receiver.array("s", "f32", 4)), receiver.mem_dsd(receiver.array("h", "f16", 4))
+    build_main(lay, receiver, lambda: (receiver.fmovs(s, fin), receiver.fmovh(h, fin)))
+
+
+@mistake("fadds takes a destination and 2 source(s), found 2 operands")
+def missing_operand():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.fadds(d, d))
+
+
+@mistake("at most one operand can be a number")
+def two_numbers():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.fadds(d, 1.0, 2.0))
+
+
+@mistake("1.0 cannot be a destination")
+def number_as_destination():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: pe.fmovs(1.0, 2.0))
+
+
+@mistake("a fabout descriptor cannot be the source a")
+def output_descriptor_as_source():
+    lay, red, sender, _ = pair()
+    out = sender.fabout_dsd(sender.output_queue(2, red), extent=2)
+    d = sender.mem_dsd(sender.array("x", "f32", 4))
+    build_main(lay, sender, lambda: sender.fmovs(d, out))
+
+
+@mistake("a fabin descriptor cannot be the destination")
+def input_descriptor_as_destination():
+    lay, red, _, receiver = pair()
+    fin = receiver.fabin_dsd(receiver.input_queue(2, red), extent=2)
+    build_main(lay, receiver, lambda: receiver.fmovs(fin, 1.0))
+
+
+@mistake("a FIFO cannot be the first source", "swap")
+def fifo_as_first_source():
+    lay, pe = tile()
+    d, f = pe.mem_dsd(pe.array("x", "f32", 4)), pe.fifo("f", "f32", 4)
+    build_main(lay, pe, lambda: pe.fadds(d, f, d))
+
+
+@mistake("array 'x' of 4 elements", "pe.mem_dsd")
+def array_as_operand():
+    lay, pe = tile()
+    x = pe.array("x", "f32", 4)
+    build_main(lay, pe, lambda: pe.fmovs(x, 1.0))
+
+
+@mistake("reaches elements 0 .. 6", "the array has 4")
+def descriptor_behind_the_array():
+    _, pe = tile()
+    pe.mem_dsd(pe.array("x", "f32", 4), extent=4, stride=2)
+
+
+@mistake("2- or 4-byte elements, found 1")
+def descriptor_over_bytes():
+    _, pe = tile()
+    pe.mem_dsd(pe.array("x", "u8", 4))
+
+
+@mistake("1 to 4 dimensions")
+def descriptor_of_five_dimensions():
+    _, pe = tile()
+    pe.mem_dsd(pe.array("x", "f32", 32), extents=(2,) * 5, strides=(16, 8, 4, 2, 1))
+
+
+@mistake("one after the other", "slots [0, 2]")
+def choosing_among_scattered_descriptors():
+    lay, pe = tile()
+    d = [pe.mem_dsd(pe.array(f"x{k}", "f32", 4)) for k in range(3)]
+    build_main(lay, pe, lambda: pe.choose_dsd(d[::2], pe.let("i16", 0)))
+
+
+@mistake("unknown event 'misses'", "bank_conflicts")
+def unknown_event():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: pe.perf_counter("misses"))
+
+
+@mistake("DSR dest 3 is taken already")
+def one_dsr_twice():
+    _, pe = tile()
+    pe.dsr("dest", 3)
+    pe.dsr("dest", 3)
+
+
+@mistake("DSR dest 16", "0 .. 15")
+def dsr_number_too_high():
+    tile()[1].dsr("dest", 16)
+
+
+@mistake("DSR src0 2 is used but never loaded", "pe.load_to_dsr")
+def dsr_never_loaded():
+    lay, pe = tile()
+    d, dsr = pe.mem_dsd(pe.array("x", "f32", 4)), pe.dsr("src0", 2)
+    build_main(lay, pe, lambda: pe.fmovs(d, dsr))
+
+
+@mistake("source a needs a DSR of the file src0")
+def dsr_of_the_wrong_file():
+    lay, pe = tile()
+    d, dsr = pe.mem_dsd(pe.array("x", "f32", 4)), pe.dsr("src1", 2)
+    build_main(lay, pe, lambda: (pe.load_to_dsr(dsr, d), pe.fadds(d, dsr, 1.0)))
+
+
+@mistake("save_address needs explicit DSRs", "pe.dsr")
+def saved_address_of_a_scratch_dsr():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.fmovs(d, 1.0, save_address=True))
+
+
+@mistake("unknown setting 'asynch'", "async_")
+def unknown_setting():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.fmovs(d, 1.0, asynch=True))
+
+
+@mistake("microthread 8", "0 .. 7")
+def microthread_too_high():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.fmovs(d, 1.0, async_=True, ut=8))
+
+
+@mistake("microthread 3 cannot be chosen on generation 2", "runs on 2", "output queue")
+def chosen_microthread_on_generation_2():
+    lay, red, sender, _ = pair()
+    out = sender.fabout_dsd(sender.output_queue(2, red), extent=2)
+    build_main(lay, sender, lambda: sender.fmovs(out, 1.0, async_=True, ut=3))
+
+
+@mistake("SIMD mode simd_32", "off and max")
+def simd_mode_of_generation_2_on_3():
+    lay, red, sender, _ = pair("wse3")
+    out = sender.fabout_dsd(sender.output_queue(2, red), extent=2)
+    build_main(lay, sender, lambda: sender.fmovh(out, 1.0, simd="simd_32"))
+
+
+@mistake("2 fabric sources", "generation 3 allows 1")
+def two_fabric_sources_on_generation_3():
+    lay, red, _, receiver = pair("wse3")
+    blue = lay.color("blue")
+    lay.route(blue, 1, 0, rx="EAST", tx="RAMP")
+    a = receiver.fabin_dsd(receiver.input_queue(2, red), extent=2)
+    b = receiver.fabin_dsd(receiver.input_queue(3, blue), extent=2)
+    d = receiver.mem_dsd(receiver.array("x", "f32", 2))
+    build_main(lay, receiver, lambda: receiver.fadds(d, a, b))
+
+
+@mistake("both fabric sources read input queue 2")
+def one_queue_for_two_sources():
+    lay, red, _, receiver = pair()
+    iq = receiver.input_queue(2, red)
+    a, b = receiver.fabin_dsd(iq, extent=2), receiver.fabin_dsd(iq, extent=2)
+    d = receiver.mem_dsd(receiver.array("x", "f32", 2))
+    build_main(lay, receiver, lambda: receiver.fadds(d, a, b))
+
+
+@mistake("bound to color 'red' (1)", "sends color 'blue'", "one color per queue")
+def two_colors_on_an_output_queue_of_generation_3():
+    lay, red, sender, _ = pair("wse3")
+    blue = lay.color("blue")
+    sender.fabout_dsd(sender.output_queue(2, red), extent=1, color=blue)
+    build_main(lay, sender, lambda: None)
+
+
+@mistake("40000 elements", "32767 is endless")
+def fabric_length_too_large():
+    lay, red, _, receiver = pair()
+    receiver.fabin_dsd(receiver.input_queue(2, red), extent=40000)
+    build_main(lay, receiver, lambda: None)
+
+
+@mistake("address 60000", "0 .. 49148", "0xfe40")
+def store_outside_of_sram():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: pe.store_at("f32", 60000, 1.0))
+
+
+@mistake("an extent is an integer", "pe.set_dsd_length")
+def register_as_extent():
+    lay, pe = tile()
+    x = pe.array("x", "f32", 4)
+    build_main(lay, pe, lambda: pe.mem_dsd(x, extent=pe.let("i16", 2)))
+
+
+@mistake("'f' takes 1 arguments, found 2 sources")
+def map_with_too_many_sources():
+    lay, pe = tile()
+    f = pe.function("f", args=[("a", "f32")], returns="f32")
+    with f as (a,):
+        pe.return_(a)
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    build_main(lay, pe, lambda: pe.map(f, d, d, d))
+
+
+@mistake("'f' runs within a map and waits for a vector op")
+def vector_op_in_a_callback():
+    lay, pe = tile()
+    d = pe.mem_dsd(pe.array("x", "f32", 4))
+    g = pe.function("g", export=False)
+    with pe.function("f", args=[("a", "f32")], returns="f32") as (a,):
+        g()
+        pe.fadds(d, d, 1.0)
+        pe.return_(a)
+    with g:
+        pass
+    build_main(lay, pe, lambda: pe.map("f", d, d))
+
+
+@mistake("the text has 2 places {}, found 1 values")
+def print_with_a_missing_value():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: pe.print_("{} {}", 1))
+
+
+# --- layout, routes ----------------------------------------------------------------------------------
+
+
+@mistake("layout width 0", "positive", line=False)
+def empty_layout():
+    Layout(0, 3)
+
+
+@mistake("wse9", error=ConfigError, line=False)
+def unknown_arch():
+    Layout(1, 1, arch="wse9")
+
+
+@mistake("unknown color 'blue'", "there are: red")
+def unknown_color():
+    lay, *_ = pair()
+    lay.route("blue", rx="RAMP", tx="EAST")
+
+
+@mistake("id 1 is taken by 'red'", "fixed ids first")
+def one_color_id_twice():
+    pair()[0].color("blue", 1)
+
+
+@mistake("id 24 is outside 0 .. 23")
+def color_id_too_high():
+    pair()[0].color("blue", 24)
+
+
+@mistake("all 24 colors are in use")
+def too_many_colors():
+    lay = Layout(1, 1)
+    for k in range(25):
+        lay.color(f"c{k}")
+
+
+@mistake("unknown port 'UP'", "NORTH, EAST, SOUTH, WEST, RAMP", "'red' (1)")
+def unknown_port():
+    pair()[0].route("red", 0, 0, rx="UP", tx="EAST", replace=True)
+
+
+@mistake("x=1, y=0, width=2", "not inside the 2 x 1 layout")
+def route_outside_of_the_layout():
+    pair()[0].route("red", 1, 0, 2, 1, rx="WEST", tx="RAMP")
+
+
+@mistake("PE (1, 0) has a route already", "replace=True", "'red'")
+def one_pe_routed_twice():
+    pair()[0].route("red", 1, 0, rx="WEST", tx="RAMP")
+
+
+@mistake("PE (1, 0) already runs 'receiver'", "replace=True")
+def one_pe_placed_twice():
+    lay, _, sender, _ = pair()
+    lay.place(sender, 1, 0)
+
+
+@mistake("the mask is a boolean array [1, 2]", "int64 [2]")
+def mask_of_a_wrong_shape():
+    lay, _, sender, _ = pair()
+    lay.place(sender, 0, 0, 2, 1, mask=np.array([0, 1]), replace=True)
+
+
+@mistake("5 switch positions", "at most 4")
+def too_many_switch_positions():
+    pair()[0].route_class(rx="RAMP", tx="EAST", switches=[{"tx": "WEST"}] * 4)
+
+
+@mistake("overrides the input or the output, found both")
+def switch_of_both_sides_on_generation_2():
+    pair()[0].route_class(rx="RAMP", tx="EAST", switches=[{"rx": "WEST", "tx": "NORTH"}])
+
+
+@mistake("names one direction, tx has 2")
+def switch_with_two_directions_on_generation_2():
+    pair()[0].route_class(rx="RAMP", tx="EAST", switches=[{"tx": ("WEST", "NORTH")}])
+
+
+@mistake("pop mode 'often'", "on_advance")
+def unknown_pop_mode():
+    pair()[0].route_class(rx="RAMP", tx="EAST", pop="often")
+
+
+@mistake("filter kind 'odd'", "counter, sparse_counter, range")
+def unknown_filter():
+    pair()[0].route_class(rx="WEST", tx="RAMP", filter={"kind": "odd"})
+
+
+@mistake("a range filter has no field 'limit1'")
+def field_of_another_filter():
+    pair()[0].route_class(rx="WEST", tx="RAMP", filter={"kind": "range", "limit1": 3})
+
+
+@mistake("color 'c' (10)", "PE (0, 0)", "2 switch positions", "0-9, 12, 13, 16, 17, 20, 21", line=False)
+def switch_on_a_color_without_one():
+    lay, pe = tile("wse3")
+    lay.route(lay.color("c", 10), rx="RAMP", tx="RAMP", switches=[{"tx": ()}])
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("sets a route with 2 switch positions on color 'c' (10)", "0-9, 12")
+def switch_set_at_run_time_on_a_color_without_one():
+    lay, pe = tile("wse3")
+    switched = lay.route_class(rx="RAMP", tx="RAMP", switches=[{"tx": ()}])
+    build_main(lay, pe, lambda: pe.route_set(lay.color("c", 10), switched))
+
+
+@mistake("color 'c' (0)", "RAMP", "generation 3 allows one", line=False)
+def two_inputs_on_generation_3():
+    lay, pe = tile("wse3")
+    lay.route(lay.color("c"), rx=("WEST", "RAMP"), tx="RAMP")
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("color swap exists on generation 2 only", line=False)
+def color_swap_on_generation_3():
+    lay, pe = tile("wse3")
+    lay.route(lay.color("c"), rx="RAMP", tx="RAMP", color_swap_x=True)
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("7 filters at PE (0, 0)", "has 6", line=False)
+def too_many_filters():
+    lay, pe = tile()
+    for k in range(7):
+        lay.route(lay.color(f"c{k}"), rx="RAMP", tx="RAMP", filter={"kind": "range"})
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("sends color 'c' (0)", "no route there", "lay.route(0", "PE (0, 0)")
+def sending_on_a_color_without_a_route():
+    lay, pe = tile()
+    out = pe.fabout_dsd(pe.output_queue(2, lay.color("c")), extent=1)
+    build_main(lay, pe, lambda: pe.mov32(out, 1))
+
+
+@mistake("receives color 'c' (0)", "no route there")
+def receiving_on_a_color_without_a_route():
+    lay, pe = tile()
+    pe.input_queue(2, lay.color("c"))
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("parameter 'n'", "no value at PE (1, 0)", "default")
+def parameter_without_a_value():
+    lay, pe = one_tile(width=2)
+    pe.param("n", "i16")
+    lay.place(pe, 0, 0, params={"n": 1})
+    lay.place(pe, 1, 0)
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("no parameter 'm'", "it has: n")
+def unknown_parameter():
+    lay, pe = one_tile()
+    pe.param("n", "i16")
+    lay.place(pe, params={"m": 1})
+
+
+@mistake("values of shape (2,)", "a scalar, (1, 2)")
+def parameter_of_a_wrong_shape():
+    lay, pe = one_tile(width=2)
+    pe.param("n", "i16")
+    lay.place(pe, 0, 0, 2, 1, params={"n": [1, 2]})
+
+
+@mistake("40000 is outside i16")
+def parameter_out_of_range():
+    lay, pe = one_tile()
+    pe.param("n", "i16")
+    lay.place(pe, params={"n": 40000})
+
+
+@mistake("no tile", "lay.tile", line=False)
+def layout_without_a_tile():
+    Layout(1, 1).build()
+
+
+@mistake("no PE runs a tile", "lay.place", line=False)
+def tile_never_placed():
+    lay, pe = one_tile()
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("4000 x 2", "757 x 996", line=False)
+def program_larger_than_the_fabric():
+    lay, pe = one_tile(width=4000, height=2)
+    lay.place(pe, 0, 0, None, None)
+    build_main(lay, pe, lambda: None)
+
+
+@mistake("generation 2", "'wse3'", "generation 3", "arch='wse3'", line=False)
+def program_of_another_generation():
+    lay, pe = tile()
+    build_main(lay, pe, lambda: None).check("wse3")
+
+
+@mistake("unknown command 'flip'", "advance", line=False)
+def unknown_switch_command():
+    control_payload(3, "flip")
+
+
+@mistake("9 commands", "at most 8", line=False)
+def too_many_switch_commands():
+    control_payload(3, ["advance"] * 9)
+
+
+@mistake("data and the commands use the same bits", line=False)
+def data_over_commands():
+    control_payload(3, ["advance"] * 3, data=1)
+
+
+@mistake("task id 64", line=False)
+def task_id_in_a_payload():
+    control_payload(64)
+
+
+@mistake("100 x 100 PEs are too many", "rect=", line=False)
+def picture_of_a_large_layout():
+    lay = Layout(100, 100)
+    lay.picture(lay.color("c"))
+
+
+@pytest.mark.parametrize(("function", "fragments", "error"), mistake.cases)
+def test_mistake(function, fragments, error):
+    check(function, fragments, error)
+
+
+def test_errors_carry_pe_and_color():
+    lay, pe = one_tile(width=3, height=5)
+    red = lay.color("red", 7)
+    lay.place(pe, 1, 2, 2, 3)
+    out = pe.fabout_dsd(pe.output_queue(2, red), extent=1)
+    with pytest.raises(ProgramError) as caught:
+        build_main(lay, pe, lambda: pe.mov32(out, 1))
+    assert caught.value.pe == (1, 2, 2, 3)
+    assert caught.value.color == 7
+    assert "6 PEs in x 1..2, y 2..4" in str(caught.value)
+
+
+def test_host_memory_names_the_largest_contributors(monkeypatch):
+    lay, pe = one_tile(width=100, height=100)
+    pe.array("x", "f32", 10000)
+    lay.place(pe, 0, 0, None, None)
+    monkeypatch.setattr(hostmem, "available_bytes", lambda: 300_000_000)
+    with pytest.raises(
+        ProgramError, match=r"100 x 100 PEs.*0\.30 GB are free.*SRAM of the PEs 0\.4.*smaller"
+    ):
+        build_main(lay, pe, lambda: None)
+    monkeypatch.setattr(hostmem, "available_bytes", lambda: None)
+    lay.build()
+
+
+def test_there_are_enough_mistakes():
+    assert len(mistake.cases) >= 40

@@ -1,0 +1,94 @@
+"""Recipes: which run a row stands for.  They are tested without running anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from wafersim import kernels
+from wafersim.validation.plan import NoPlan, Plan
+from wafersim.validation.recipes import RECIPES, plan_for
+from wafersim.validation.rows import load_rows
+
+ROWS = {row.id: row for row in load_rows()}
+
+
+def spec(row_id, index=0):
+    plan = plan_for(ROWS[row_id])
+    assert isinstance(plan, Plan), plan
+    return plan.runs[index]
+
+
+def test_every_family_has_a_recipe():
+    assert {row.family for row in ROWS.values()} == set(RECIPES)
+
+
+def test_every_plan_has_allowed_parameters():
+    for row in ROWS.values():
+        plan = plan_for(row)
+        if isinstance(plan, NoPlan):
+            assert len(plan.reason) > 20
+            continue
+        assert plan.seconds() > 0
+        for run in plan.runs:
+            kernel = kernels.get(run.kernel)
+            assert kernel.resolve(dict(run.params))
+            assert run.text().startswith(f"wafersim run {run.kernel} --arch {run.arch} --grid ")
+
+
+def test_no_recipe_knows_an_answer():
+    """A plan depends on the row's program, not on its value: changing the value changes no run."""
+    from dataclasses import replace
+
+    for row in ROWS.values():
+        plan, other = plan_for(row), plan_for(replace(row, value="1"))
+        assert type(plan) is type(other)
+        if isinstance(plan, Plan):
+            assert plan.runs == other.runs
+            assert (plan.tolerance, plan.slack) == (other.tolerance, other.slack)
+
+
+@pytest.mark.parametrize(
+    ("row_id", "text"),
+    [
+        ("SUMMA-011", "wafersim run gemm --arch wse2 --grid 32x32 --set algorithm=summa --set tile=46"),
+        ("SUMMA-001", "wafersim run gemm --arch wse2 --grid 1x1 --set algorithm=summa --set tile=46"),
+        ("HPDCM-003", "wafersim run reduce --arch wse2 --grid 512x1 --set algorithm=chain --set words=1024"),
+        ("HPDCM-004", "wafersim run broadcast --arch wse2 --grid 512x1 --set words=1"),
+    ],
+)
+def test_command_lines(row_id, text):
+    assert spec(row_id).text() == text
+
+
+def test_stencils():
+    cell = spec("JST1-006")
+    assert (cell.kernel, cell.arch, cell.grid) == ("stencil", "wse3-sdk", (5, 5))
+    assert dict(cell.params)["variant"] == "cell"
+    tiled = spec("JSTT-221")
+    assert (tiled.arch, tiled.grid) == ("wse2-sdk", (10, 5))
+    assert dict(tiled.params) == {"variant": "tiled", "radius": 1, "tile": "1x1", "iterations": 8}
+
+
+def test_microbenchmarks():
+    assert dict(spec("FABM-001").params)["dtype"] == "f16"
+    assert spec("FABM-001").arch == "wse3"
+    assert spec("FABM-002").arch == "wse3-sdk"
+    assert dict(spec("FABM-016").params)["hops"] == 16
+    assert len(plan_for(ROWS["FABM-023"]).runs) == 8
+    assert isinstance(plan_for(ROWS["FABM-022"]), NoPlan)
+
+
+def test_unknown_family():
+    from dataclasses import replace
+
+    plan = plan_for(replace(ROWS["SUMMA-001"], id="SYST-001"))
+    assert isinstance(plan, NoPlan)
+    assert "no recipe for family SYST" in plan.reason
+
+
+def test_unreadable_problem_gives_a_reason():
+    from dataclasses import replace
+
+    plan = plan_for(replace(ROWS["SUMMA-001"], problem="something else"))
+    assert isinstance(plan, NoPlan)
+    assert "SUMMA-001" in plan.reason
