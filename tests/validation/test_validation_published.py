@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wafersim.cli.validate import run_spec
+from wafersim.validation.runs import run_spec
 from wafersim.validation.rows import load_rows
 from wafersim.validation.scoreboard import replay
 
