@@ -247,8 +247,11 @@ class Loop {
             }
             T = t + 1;
             if (leap(sv, n, t))
-                for (int i = 0; i < n; ++i)
-                    if (sv[i].in_period && sv[i].k >= sv[i].k_end) exhausted(sv[i], sv[i].last);
+                for (int i = 0; i < n; ++i) {
+                    if (!sv[i].in_period) continue;
+                    T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
+                    if (sv[i].k >= sv[i].k_end) exhausted(sv[i], sv[i].last);
+                }
         }
     }
 
@@ -316,7 +319,7 @@ class Loop {
                 continue;
             }
             s.ready = std::max(ready(s), t + 1);
-            if (s.ready <= t + P) return false;
+            if (s.last > t - P || s.ready <= t + P) return false;  // it shaped the last period, or will shape the next
             limit = std::min(limit, s.ready);
         }
         if (!active || times < 3) return false;
@@ -326,7 +329,7 @@ class Loop {
             if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
-        if (times < 2) return false;
+        if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
         ++leaps;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];

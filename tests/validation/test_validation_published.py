@@ -28,7 +28,7 @@ def check(results):
     assert {k: v for k, v in wrong.items() if k not in KNOWN_MISSES} == {}
 
 
-@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-002", "SUMMA-007", "SUMMA-008", "SUMMA-013"])
+@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-002", "SUMMA-007", "SUMMA-008"])
 def test_gemm_on_silicon(row_id):
     check(replay([ROWS[row_id]], run_spec))
 
