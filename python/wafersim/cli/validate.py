@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from wafersim.cli.common import json_option, print_json, print_rows
 
 if TYPE_CHECKING:
-    from wafersim.validation.plan import RunSpec
     from wafersim.validation.rows import Row
     from wafersim.validation.scoreboard import Family, Result
 
@@ -40,13 +39,14 @@ def validate(
     A miss is a finding, not a failure: the exit code is 1 only if a run failed or gave wrong values.
     """
     from wafersim.errors import ConfigError
+    from wafersim.validation import runner
     from wafersim.validation.rows import load_rows
     from wafersim.validation.scoreboard import replay, select, summarise
 
     if budget is not None and not 0 < budget < 1e9:
         raise ConfigError(f"--budget {budget}: a positive number of seconds wanted")
     rows = select(load_rows(data), family, row_id, arch)
-    results = replay(rows, run_spec, budget, _progress())
+    results = replay(rows, runner.run_spec, budget, _progress())
     families = summarise(results)
     if as_json:
         print_json(
@@ -55,17 +55,6 @@ def validate(
     else:
         _print(results, families)
     return 1 if any(result.status == "failed" for result in results) else 0
-
-
-def run_spec(spec: RunSpec) -> Mapping[str, Any]:
-    """The metrics of one run, whose values have to be right."""
-    from wafersim.errors import SimulationError
-    from wafersim.simulate import run
-
-    record = run(spec.kernel, spec.arch, spec.grid, dict(spec.params))
-    if record.status != "finished" or record.info["verified"] is not True:
-        raise SimulationError(f"{spec.text()}: status {record.status}, values verified: {record.verified}")
-    return record.metrics
 
 
 def _progress() -> Callable[[Row, Result], None] | None:
