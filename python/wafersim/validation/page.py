@@ -43,7 +43,7 @@ def measure(budget: float) -> dict[str, Any]:
     from wafersim._version import __version__
     from wafersim.arch import Arch
     from wafersim.validation.microbench import bench_lines
-    from wafersim.validation.runs import run_spec
+    from wafersim.validation.runner import run_spec
 
     archs = [Arch.load(name) for name in Arch.names()]
     results = replay(load_rows(), run_spec, budget)

@@ -1,17 +1,24 @@
-"""One run of a recipe on the simulator."""
+"""Carries out the runs that a plan asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wafersim.errors import SimulationError
+
 if TYPE_CHECKING:
     from wafersim.validation.plan import RunSpec
 
 
 def run_spec(spec: RunSpec) -> Mapping[str, Any]:
-    """The metrics of one run, whose values have to be right."""
-    from wafersim.errors import SimulationError
+    """The metrics of one run.
+
+    Raises
+    ------
+    SimulationError
+        The run did not finish, or its values are wrong.
+    """
     from wafersim.simulate import run
 
     record = run(spec.kernel, spec.arch, spec.grid, dict(spec.params))
