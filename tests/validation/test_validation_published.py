@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wafersim.cli.validate import run_spec
 from wafersim.validation.rows import load_rows
+from wafersim.validation.runner import run_spec
 from wafersim.validation.scoreboard import replay
 
 ROWS = {row.id: row for row in load_rows()}
