@@ -39,15 +39,14 @@ def validate(
     A miss is a finding, not a failure: the exit code is 1 only if a run failed or gave wrong values.
     """
     from wafersim.errors import ConfigError
-    from wafersim.validation import runner
     from wafersim.validation.rows import load_rows
-    from wafersim.validation.runs import run_spec
+    from wafersim.validation.runner import run_spec
     from wafersim.validation.scoreboard import replay, select, summarise
 
     if budget is not None and not 0 < budget < 1e9:
         raise ConfigError(f"--budget {budget}: a positive number of seconds wanted")
     rows = select(load_rows(data), family, row_id, arch)
-    results = replay(rows, runner.run_spec, budget, _progress())
+    results = replay(rows, run_spec, budget, _progress())
     families = summarise(results)
     if as_json:
         print_json(

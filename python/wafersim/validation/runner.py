@@ -1,23 +1,21 @@
-"""Carries out the runs that a plan asks for."""
+"""Running what a plan asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wafersim.errors import SimulationError
-
-if TYPE_CHECKING:
-    from wafersim.validation.plan import RunSpec
+from wafersim.validation.plan import RunSpec
 
 
 def run_spec(spec: RunSpec) -> Mapping[str, Any]:
-    """The metrics of one run.
+    """The metrics of one run, whose values have to be right.
 
     Raises
     ------
     SimulationError
-        The run did not finish, or its values are wrong.
+        The run did not finish, or its values are not NumPy's.
     """
     from wafersim.simulate import run
 
