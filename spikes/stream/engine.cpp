@@ -402,6 +402,8 @@ bool Engine::execute(Pe& p, Cycle T) {
         if (in.a >= 0 && (in.op == Op::kRouteSet || in.op == Op::kTeardownExit)) refuse(p.id, "fabric control of a color given in a register");
         Color* c = color(p.id, in.imm);
         if (!c) refuse(p.id, "fabric control of a color without a route");
+        const bool reads = in.op == Op::kSwitchGet || in.op == Op::kTeardownGet;
+        c->settle(reads ? T : T + 1);
         return *c;
     };
     switch (in.op) {

@@ -34,6 +34,15 @@ struct Color {
     int position = 0, iq = -1;
     bool teardown = false;
     Cycle changed = -1;  // last change of the route
+    SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
+    void settle(Cycle now) {
+        if (pending == SwitchCommand::kNop || changed >= now) return;
+        if (pending == SwitchCommand::kTeardown) teardown = true;
+        else if (pending == SwitchCommand::kReset) position = 0;
+        else if (position + 1 < route->num_positions) ++position;
+        else if (route->ring) position = 0;
+        pending = SwitchCommand::kNop;
+    }
     std::array<std::unique_ptr<Fifo>, 5> fifo;
 };
 

@@ -70,6 +70,7 @@ void Engine::router(uint32_t id, Cycle T) {
         changed.back().into->truncate(T, &changed.back().before);
         if (t.fifo) std::erase_if(t.fifo->specials, [&](const Special& s) { return s.k >= t.fifo->a.end(); });
     };
+    for (auto& c : colors_[id]) c->settle(T);
     // Outputs that any FIFO of the color may have predicted under an earlier route.
     for (auto& c : colors_[id]) {
         bool any = false;
@@ -211,15 +212,8 @@ void Engine::router(uint32_t id, Cycle T) {
             const auto command = sp.advance ? SwitchCommand::kAdvance : static_cast<SwitchCommand>(command_field(sp.payload) & 3);
             Color& c = *v.color;
             c.changed = T;
-            if (command == SwitchCommand::kAdvance) {
-                if (c.position + 1 < c.route->num_positions) ++c.position;
-                else if (c.route->ring) c.position = 0;
-            } else if (command == SwitchCommand::kReset) {
-                c.position = 0;
-            } else if (command == SwitchCommand::kTeardown) {
-                c.teardown = true;
-                if (pe) pe->completions.push_back({T + 1, -1, kTeardownTask, -1}), wake_ce(*pe, T + 1);
-            }
+            c.pending = command;
+            if (command == SwitchCommand::kTeardown && pe) pe->completions.push_back({T + 1, -1, kTeardownTask, -1}), wake_ce(*pe, T + 1);
             routers_.wake(id, T + 1);
         }
         // Upstream: only what it may see as credit.
