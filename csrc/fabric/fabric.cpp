@@ -19,6 +19,7 @@ void ColorState::load(const RouteClass& r) {
     in = r.in;
     out = r.out;
     num_positions = static_cast<uint8_t>(r.num_positions);
+    switch_word = -1;
     set_position(r.initial);
     has_route = true;
     ring_mode = r.ring;

@@ -34,6 +34,7 @@ struct alignas(64) ColorState {
     int64_t arbitration_losses = 0, backpressure = 0;
     std::array<uint8_t, 4> in{}, out{};
     uint32_t pe = 0;
+    int32_t switch_word = -1;  // positions 1 to 3 as a configuration word; -1: no such word was touched since load()
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
 

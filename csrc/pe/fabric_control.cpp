@@ -1,5 +1,6 @@
 // Fabric control by instructions and through configuration words (docs/semantics.md, sections 3 and 6).
 #include <algorithm>
+#include <bit>
 
 #include "pe/core.hpp"
 
@@ -23,14 +24,36 @@ uint32_t config_to_mask(uint32_t bits) {
     return out;
 }
 
+// Position k of a route class as the switch word says it: direction and select bit, 5 if it cannot.
 uint32_t switch_nibble(const ColorState& cs, int k) {
     if (k >= cs.num_positions) return 5;
     const auto at = static_cast<size_t>(k);
-    const bool input = cs.in[at] != cs.in[0];
-    const uint32_t mask = input ? cs.in[at] : cs.out[at];
-    for (int port = 0; port < 5; ++port)
-        if (mask == 1u << port) return static_cast<uint32_t>(kConfigBit[port]) | (input ? 8u : 0u);
+    auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
+    if (cs.out[at] == cs.out[0] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
+    if (cs.in[at] == cs.in[0] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
     return 5;
+}
+
+uint32_t switch_word(ColorState& cs) {
+    if (cs.switch_word < 0) {
+        cs.switch_word = 0;
+        for (int k = 1; k < 4; ++k) cs.switch_word |= static_cast<int32_t>(switch_nibble(cs, k) << 4 * (k - 1));
+    }
+    return static_cast<uint32_t>(cs.switch_word);
+}
+
+// Positions 1 to 3 follow from position 0 and the switch word; the first invalid one ends them.
+void derive_positions(ColorState& cs, uint32_t position) {
+    cs.num_positions = 1;
+    for (size_t k = 1; k < 4; ++k) {
+        const uint32_t nibble = static_cast<uint32_t>(cs.switch_word) >> 4 * (k - 1) & 15;
+        if ((nibble & 7) >= 5) break;
+        const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
+        cs.in[k] = nibble & 8 ? mask : cs.in[0];
+        cs.out[k] = nibble & 8 ? cs.out[0] : mask;
+        cs.num_positions = static_cast<uint8_t>(k + 1);
+    }
+    cs.set_position(static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u)));
 }
 
 }  // namespace
@@ -160,7 +183,7 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
                   switch_base = arch_.value(ArchInt::kSwitchConfigBase);
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
-    const ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
+    ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
     if (offset % 2 || arch_.generation != 2) {
         fail(p, t,
              "configuration address " + std::to_string(address) + " is not a word that this generation documents");
@@ -172,9 +195,7 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
         return mask_to_config(cs->in[0]) << 5 | mask_to_config(cs->out[0]) | static_cast<uint32_t>(cs->teardown) << 14 |
                static_cast<uint32_t>(cs->pop_mode) << 12 | static_cast<uint32_t>(cs->swap_x) << 11 |
                static_cast<uint32_t>(cs->swap_y) << 10;
-    uint32_t word = static_cast<uint32_t>(cs->ring_mode) << 12 | static_cast<uint32_t>(cs->position) << 13;
-    for (int k = 1; k < 4; ++k) word |= switch_nibble(*cs, k) << 4 * (k - 1);
-    return word;
+    return switch_word(*cs) | static_cast<uint32_t>(cs->ring_mode) << 12 | static_cast<uint32_t>(cs->position) << 13;
 }
 
 void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) {
@@ -201,28 +222,18 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
             p.dead = true;
             return;
         }
+        switch_word(*cs);  // read off before position 0 changes
         cs->settle();
         cs->in[0] = static_cast<uint8_t>(config_to_mask(value >> 5 & 31));
         cs->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
         cs->pop_mode = static_cast<PopMode>(value >> 12 & 3);
         cs->teardown = value >> 14 & 1;
-        cs->set_position(cs->position);
+        derive_positions(*cs, cs->position);
     } else {
         cs->settle();
-        cs->num_positions = 1;
-        for (int k = 1; k < 4; ++k) {
-            const uint32_t nibble = value >> 4 * (k - 1) & 15;
-            const uint32_t direction = nibble & 7;
-            if (direction >= 5) break;
-            const auto at = static_cast<size_t>(k);
-            const auto mask = static_cast<uint8_t>(config_to_mask(1u << direction));
-            cs->in[at] = nibble & 8 ? mask : cs->in[0];
-            cs->out[at] = nibble & 8 ? cs->out[0] : mask;
-            cs->num_positions = static_cast<uint8_t>(k + 1);
-        }
+        cs->switch_word = static_cast<int32_t>(value & 0xfff);
         cs->ring_mode = value >> 12 & 1;
-        cs->set_position(
-            static_cast<int>(std::min<uint32_t>(value >> 13 & 3, static_cast<uint32_t>(cs->num_positions - 1))));
+        derive_positions(*cs, value >> 13 & 3);
     }
     fabric_.route_changed(p.id, t);
 }

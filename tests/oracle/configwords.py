@@ -37,7 +37,9 @@ def write_color(route: Route, word: int) -> Callable[[], None]:
     """The act of writing the color word."""
 
     def act() -> None:
+        nibbles = _nibbles(route)
         route.positions[0] = (word_to_mask(word >> 5 & 31), word_to_mask(word & 31))
+        _derive(route, nibbles, route.position)
         route.pop_mode = word >> 12 & 3
         route.teardown = bool(word >> 14 & 1)
 
@@ -49,20 +51,42 @@ def _single(mask: int) -> int | None:
 
 
 def _field(route: Route, k: int) -> int:
+    """Position k of a route class in the word's terms."""
     if k >= route.num_positions:
         return INVALID
     (in0, out0), (in_k, out_k) = route.positions[0], route.positions[k]
     out, inp = _single(out_k), _single(in_k)
-    if in_k == in0 and out is not None:
-        return _DIRECTION_OF_PORT[out]
     if out_k == out0 and inp is not None:
         return 8 | _DIRECTION_OF_PORT[inp]
+    if in_k == in0 and out is not None:
+        return _DIRECTION_OF_PORT[out]
     return INVALID
+
+
+def _nibbles(route: Route) -> list[int]:
+    """What the word says of positions 1 to 3: as stored, or as the route class gives it."""
+    stored: list[int] | None = getattr(route, "nibbles", None)
+    return stored if stored is not None else [_field(route, k) for k in (1, 2, 3)]
+
+
+def _derive(route: Route, nibbles: list[int], position: int) -> None:
+    """Positions 1 to 3 follow from position 0 and the word; the first invalid one ends them."""
+    route.nibbles = nibbles  # type: ignore[attr-defined]
+    in0, out0 = route.positions[0]
+    del route.positions[1:]
+    for bits in nibbles:
+        port = _PORT_OF_DIRECTION.get(bits & 7)
+        if port is None:
+            break
+        route.positions.append((1 << port, out0) if bits & 8 else (in0, 1 << port))
+    route.num_positions = len(route.positions)
+    route.positions += [(0, 0)] * (4 - route.num_positions)
+    route.position = min(position, route.num_positions - 1)
 
 
 def read_switch(route: Route) -> int:
     """The switch word."""
-    word = sum(_field(route, k) << 4 * (k - 1) for k in (1, 2, 3))
+    word = sum(bits << 4 * k for k, bits in enumerate(_nibbles(route)))
     return word | route.ring << 12 | route.position << 13
 
 
@@ -70,18 +94,7 @@ def write_switch(route: Route, word: int) -> Callable[[], None]:
     """The act of writing the switch word."""
 
     def act() -> None:
-        in0, out0 = route.positions[0]
-        count = 1
-        for k in (1, 2, 3):
-            bits = word >> 4 * (k - 1) & 15
-            port = _PORT_OF_DIRECTION.get(bits & 7)
-            if port is None:
-                route.positions[k] = (0, 0)
-                continue
-            count = k + 1
-            route.positions[k] = (1 << port, out0) if bits & 8 else (in0, 1 << port)
-        route.num_positions = count
+        _derive(route, [word >> 4 * k & 15 for k in range(3)], word >> 13 & 3)
         route.ring = bool(word >> 12 & 1)
-        route.position = word >> 13 & 3
 
     return act

@@ -57,6 +57,10 @@ class Reg:
         """A new register with the value converted to another type."""
         return self.tile.convert(self, parse_type(type_))
 
+    def bitcast(self, type_: TypeName) -> Reg:
+        """A new register with the same bits as another type of the same size."""
+        return self.tile.bitcast(self, parse_type(type_))
+
     def _writable(self) -> None:
         if self.readonly:
             raise ProgramError(

@@ -17,7 +17,7 @@ from wafersim.program.scalars import (
     sign_extended,
     type_name,
 )
-from wafersim.program.schema import CodeFlag, Op, Type
+from wafersim.program.schema import TYPE_BYTES, CodeFlag, Op, Type
 from wafersim.program.source import caller
 
 if TYPE_CHECKING:
@@ -127,6 +127,18 @@ class TileBase:
             return reg
         out = self.temp(type_)
         self.emit(Op.CVT, type=int(type_), dst=out.v, a=reg.v, imm=int(reg.type))
+        return out
+
+    def bitcast(self, reg: Reg, type_: Type) -> Reg:
+        """MOV into a new register of another type of the same size."""
+        self._own(reg)
+        if TYPE_BYTES[reg.type] != TYPE_BYTES[type_]:
+            raise self.fail(
+                f"bitcast from {type_name(reg.type)} to {type_name(type_)}: "
+                f"{TYPE_BYTES[reg.type]} and {TYPE_BYTES[type_]} bytes"
+            )
+        out = self.temp(type_)
+        self.emit(Op.MOV, type=int(type_), dst=out.v, a=reg.v)
         return out
 
     def unary(self, op: Op, reg: Reg, imm: int = 0) -> Reg:

@@ -114,7 +114,7 @@ class VectorMixin(DsdMixin):
         emitter = _OperandEmitter(self, number)
         widths = (shape[0], *self._source_widths(shape))
         dst, sources = operands[0], list(operands[1:])
-        if len(sources) == 1 and _is_fifo(sources[0]):
+        if len(sources) == 1 and (_is_fifo(sources[0]) or _is_src1(sources[0])):
             sources = [None, sources[0]]  # a FIFO is never the first source
             widths = (widths[0], widths[1], widths[1])
         encoded = emitter.sources(sources, widths[1:])
@@ -304,6 +304,10 @@ class _OperandEmitter:
             raise self.tile.fail(
                 f"{self.name}: {what} has {8 * found}-bit elements, the op needs {8 * wanted}-bit ones"
             )
+
+
+def _is_src1(operand: Any) -> bool:
+    return isinstance(operand, Dsr) and operand.file is DsrFile.SRC1
 
 
 def _is_fifo(operand: Any) -> bool:
