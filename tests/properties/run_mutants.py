@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import os
+import pickle
 import shlex
 import signal
 import subprocess
@@ -40,7 +41,7 @@ class Outcome:
 
     name: str
     caught: bool
-    seed: int | None
+    seed: int | str | None
     how: str
     compile_s: float
     run_s: float
@@ -114,6 +115,17 @@ class Build:
         return core
 
 
+def directed_programs() -> list[Any]:
+    """The programs of `directed`, made in a process of their own: that loads the installed core."""
+    code = (
+        "import pickle, sys; from tests.properties.directed import DIRECTED, TOO_LONG; "
+        "pickle.dump([make() for name, make in DIRECTED.items() if name not in TOO_LONG], sys.stdout.buffer)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:2])}
+    out = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, check=True)
+    return pickle.loads(out.stdout)
+
+
 def load(core: Path) -> Any:
     """The Machine class of a shared object."""
     spec = importlib.util.spec_from_file_location("_core", core)
@@ -135,8 +147,9 @@ class Subset:
 
     @classmethod
     def make(cls, count: int, seconds: float) -> Subset:
-        """As many of the first ``count`` programs as fit in the time."""
-        cases, began = [], time.process_time()
+        """The programs written by hand, and as many of the first ``count`` random ones as fit in the time."""
+        began = time.process_time()
+        cases = [(program.name, program, *diff.run_oracle(program)) for program in directed_programs()]
         for seed in range(count):
             if time.process_time() - began > seconds:
                 break
@@ -144,7 +157,7 @@ class Subset:
             cases.append((seed, generated, *diff.run_oracle(generated)))
         return cls(cases, time.process_time() - began)
 
-    def first_difference(self, core: Path) -> tuple[int | None, str]:
+    def first_difference(self, core: Path) -> tuple[int | str | None, str]:
         """Seed and words of the first program that notices; ``(None, "")`` if none does."""
         machine = load(core)
         for seed, generated, oracle, status in self.cases:
@@ -158,7 +171,7 @@ class Subset:
         return None, ""
 
 
-def in_child(subset: Subset, core: Path) -> tuple[int | None, str]:
+def in_child(subset: Subset, core: Path) -> tuple[int | str | None, str]:
     """`Subset.first_difference` in a forked process; a crash or a hang is a difference."""
     reading, writing = os.pipe()
     child = os.fork()
