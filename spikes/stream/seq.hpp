@@ -199,7 +199,7 @@ class Loop {
   public:
     uint64_t words = 0, leaps = 0, late = 0;
     bool explain = false;
-    Cycle busy = kMinus;  // last use of the shared resources before the run, as far as the check needs it
+    Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
@@ -211,7 +211,7 @@ class Loop {
             Server check = sv[i];
             check.min_next = check.floor;
             const Cycle r = ready(check);
-            if (r >= T || busy >= r) continue;  // `busy`: the resource was somebody else's then
+            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
             if (explain) fprintf(stderr, "late: cycle %ld ready %ld last %ld word %ld tie %d phase %d n %d\n", T, r, sv[i].last, sv[i].k, sv[i].tie, sv[i].phase, n);
         }
