@@ -318,8 +318,18 @@ class Loop {
                 times = std::min(times, s.k_end - s.k);
                 continue;
             }
+        }
+        Cycle slot_use = 0;
+        int lowest = INT32_MAX;
+        for (int i = 0; i < n; ++i)
+            if (sv[i].in_period && sv[i].phase == 1) slot_use += sv[i].cost, lowest = std::min(lowest, sv[i].prio);
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            if (s.in_period || s.k >= s.k_end) continue;
+            if (s.last > t - P) return false;  // it shaped the last period and does not go on
+            if (s.phase == 1 && slot_use == P && s.prio < lowest) continue;  // outranked in every cycle
             s.ready = std::max(ready(s), t + 1);
-            if (s.last > t - P || s.ready <= t + P) return false;  // it shaped the last period, or will shape the next
+            if (s.ready <= t + P) return false;
             limit = std::min(limit, s.ready);
         }
         if (!active || times < 3) return false;
