@@ -539,6 +539,8 @@ Cycle Engine::predict(Pe& p, Cycle T, Cycle main_from) {
     }
     loop_.words = loop_.leaps = 0;
     loop_.busy = kMinus;
+    for (const auto& q : p.oq)
+        if (q && q->ramp) loop_.busy = std::max(loop_.busy, q->ramp->a.at(q->ramp->a.count_before(T) - 1).t);
     loop_.run(servers, n, T, p.slot_free, [&](Server& s, Cycle t) {
         if (s.id == main_server) main_at = t;
     });

@@ -1,13 +1,14 @@
 """Run a library kernel on the stream prototype and, where it is small enough, on the wavelet engine; compare.
 
-    python spikes/stream/run.py gemm --grid 8x8 --set tile=4
-    python spikes/stream/run.py gemm --grid 256x256 --set tile=4 --only-stream
+python spikes/stream/run.py gemm --grid 8x8 --set tile=4
+python spikes/stream/run.py gemm --grid 256x256 --set tile=4 --only-stream
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -28,10 +29,9 @@ _ZERO = np.zeros((0, 3), np.int32)
 
 def build(directory: Path) -> Path:
     """Configure and compile the prototype; returns the executable."""
-    subprocess.run(
-        ["cmake", "-S", str(ROOT / "spikes/stream"), "-B", str(directory)], check=True, stdout=subprocess.DEVNULL
-    )
-    subprocess.run(["cmake", "--build", str(directory)], check=True, stdout=subprocess.DEVNULL)
+    cmake = shutil.which("cmake") or "cmake"
+    for options in (["-S", str(ROOT / "spikes/stream"), "-B", str(directory)], ["--build", str(directory)]):
+        subprocess.run([cmake, *options], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     return directory / "stream_spike"
 
 
@@ -80,7 +80,7 @@ def run_stream(program: Path, run: KernelRun, arch: Arch, *options: str) -> dict
         tables, control = Path(directory) / "tables.bin", Path(directory) / "control.bin"
         export(run, arch, tables)
         number = run.program.meta["functions"][run.launches[0].function]["number"]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             [str(program), str(tables), str(number), str(control), *options], capture_output=True, text=True
         )
         if not done.stdout:
@@ -128,17 +128,20 @@ def run_wavelet(run: KernelRun, arch: Arch) -> dict[str, Any]:
     wall = time.perf_counter() - start
     events = sim._machine.events()
     totals = events.reshape(-1, events.shape[-1]).sum(axis=0)
+    whole = (0, 0, run.program.width, run.program.height)
     return {
         "cycles": int(record.cycles),
         "run_s": wall,
         "events": int(sim._machine.events_processed),
         "arbitration_losses": int(totals[11]),
         "backpressure": int(totals[12]),
-        "stamps": np.asarray(sim.read("stamps", rect=(0, 0, run.program.width, run.program.height))).astype(np.int64),
+        "stamps": np.asarray(sim.read("stamps", rect=whole)).astype(np.int64),
     }
 
 
-def compare(kernel: str, arch: Arch, width: int, height: int, params: dict[str, str], program: Path) -> dict[str, Any]:
+def compare(
+    kernel: str, arch: Arch, width: int, height: int, params: dict[str, str], program: Path
+) -> dict[str, Any]:
     """Both engines on one case: cycles, and the largest differences of any PE's stamps (stream - wavelet)."""
     chosen = get(kernel)
     run = chosen.build(arch, width, height, chosen.resolve(params))

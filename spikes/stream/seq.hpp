@@ -199,7 +199,7 @@ class Loop {
   public:
     uint64_t words = 0, leaps = 0, late = 0;
     bool explain = false;
-    Cycle busy = kMinus;  // last use of the shared resources before the run, as far as the check needs it
+    Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
@@ -211,7 +211,7 @@ class Loop {
             Server check = sv[i];
             check.min_next = check.floor;
             const Cycle r = ready(check);
-            if (r >= T || busy >= r) continue;  // `busy`: the resource was somebody else's then
+            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
             if (explain) fprintf(stderr, "late: cycle %ld ready %ld last %ld word %ld tie %d phase %d n %d\n", T, r, sv[i].last, sv[i].k, sv[i].tie, sv[i].phase, n);
         }
@@ -318,8 +318,18 @@ class Loop {
                 times = std::min(times, s.k_end - s.k);
                 continue;
             }
+        }
+        Cycle slot_use = 0;
+        int lowest = INT32_MAX;
+        for (int i = 0; i < n; ++i)
+            if (sv[i].in_period && sv[i].phase == 1) slot_use += sv[i].cost, lowest = std::min(lowest, sv[i].prio);
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            if (s.in_period || s.k >= s.k_end) continue;
+            if (s.last > t - P) return false;  // it shaped the last period and does not go on
+            if (s.phase == 1 && slot_use == P && s.prio < lowest) continue;  // outranked in every cycle
             s.ready = std::max(ready(s), t + 1);
-            if (s.last > t - P || s.ready <= t + P) return false;  // it shaped the last period, or will shape the next
+            if (s.ready <= t + P) return false;
             limit = std::min(limit, s.ready);
         }
         if (!active || times < 3) return false;
