@@ -130,7 +130,7 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
         const InputQueue& iq = p.queues->iq[static_cast<size_t>(q)];
         if (!iq.ring.visible(t)) continue;
         const LiveOp* claimer = nullptr;
-        for (uint32_t rest = p.live_uts | (p.main_op_live() ? 1u << kMainThread : 0u); rest; rest &= rest - 1) {
+        for (uint32_t rest = p.live_threads(); rest; rest &= rest - 1) {
             const LiveOp* op = p.op(std::countr_zero(rest));
             if (op->iq_claims >> q & 1) claimer = op;
         }

@@ -132,6 +132,7 @@ struct Pe {
     int launched_function() const { return task < 0 && next_launch ? launches[next_launch - 1].function->number : -1; }
     LiveOp* op(int thread) const { return ops[static_cast<size_t>(thread)].get(); }
     bool main_op_live() const { return ops[kMainThread] && ops[kMainThread]->live; }
+    uint32_t live_threads() const { return live_uts | (main_op_live() ? 1u << kMainThread : 0u); }
     int64_t& count(Event e) { return events[static_cast<size_t>(e)]; }
 };
 

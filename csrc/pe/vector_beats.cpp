@@ -350,7 +350,7 @@ void Core::finish_op(Pe& p, LiveOp& op, Cycle t, int cost) {
         p.reg_ready[static_cast<size_t>(op.ok_reg)] = t + cost;
     }
     if (op.set.save_address) {
-        for (const Operand* o : {&op.dst, &op.a, &op.b})
+        for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c})
             if (o->kind == Source::kMem && o->ndim == 1)
                 p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o->dsr / 32)] + o->dsr % 32)].base =
                     (o->base + static_cast<int32_t>(op.done) * o->step[0]) & 0xffff;

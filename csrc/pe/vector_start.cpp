@@ -122,10 +122,11 @@ int Core::microthread_of(const Pe& p, const Instr& in, const Settings& set) cons
 
 // True while a live op holds a queue, FIFO end or microthread that this instruction needs.
 bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
-    if (!p.live_uts) return false;
+    const uint32_t live = p.live_threads();  // the main thread's own: an op launched by a MAP's callback
+    if (!live) return false;
     uint32_t iq = 0, oq = 0;
     uint64_t push = 0, pop = 0;
-    for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+    for (uint32_t rest = live; rest; rest &= rest - 1) {
         const LiveOp& op = *p.op(std::countr_zero(rest));
         iq |= op.iq_claims;
         oq |= op.oq_claims;

@@ -74,7 +74,7 @@ Core::Wait Core::thread_wait(Pe& p, int thread, Cycle t) {
 
 Core::Claim Core::held_claim(Pe& p, const Instr& in) {
     auto holder = [&](auto&& holds, const char* what, int number) -> Claim {
-        for (uint32_t rest = p.live_uts; rest; rest &= rest - 1) {
+        for (uint32_t rest = p.live_threads(); rest; rest &= rest - 1) {
             const int thread = std::countr_zero(rest);
             if (holds(*p.op(thread))) return {what, number, thread, p.op(thread)->line};
         }
@@ -443,7 +443,7 @@ WaitReport Machine::describe_main(Pe& p) {
     const std::string progress = op.endless
                                      ? std::to_string(op.done) + " elements, without an end"
                                      : std::to_string(op.done) + " of " + std::to_string(op.length) + " elements";
-    r.places.push_back(held + " is held by microthread " + std::to_string(claim.thread) + ", after " + progress);
+    r.places.push_back(held + " is held by " + thread_name(claim.thread) + ", after " + progress);
     return r;
 }
 
@@ -472,6 +472,16 @@ WaitReport Machine::describe_open_launch(Pe& p) {
     r.kind = "no done";
     r.function = p.next_launch ? p.launches[p.next_launch - 1].function->number : -1;
     r.what = "the launched function has not signalled completion, and no task is active";
+    if (p.in_task) {  // an endless receive of the main thread: what should signal completion stands behind it
+        const LiveOp& op = *p.op(kMainThread);
+        r.reason = "endless";
+        r.task = task_id(p, op.task);
+        r.what = op_name(op);
+        r.line = op.line;
+        r.done = op.done;
+        r.length = -1;
+        return r;
+    }
     for (size_t i = 0; i < p.tile->tasks.size(); ++i) {
         const Task& task = p.tile->tasks[i];
         if (task.kind != TaskKind::kData) continue;
@@ -508,7 +518,7 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
                 p.main_op_live() && p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1;
             if (!p.main_op_live() || callback)
                 out.push_back(describe_main(p));
-            else if (p.open_launches > 0 || !core_->is_daemon(*p.op(kMainThread)))
+            else if (!core_->is_daemon(*p.op(kMainThread)))
                 out.push_back(describe_op(p, kMainThread));
         }
         if (p.open_launches > 0 || out.size() > before)

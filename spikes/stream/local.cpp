@@ -427,7 +427,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
             next = cost(ArchInt::kCostRet);
             break;
         case Op::kLoop: {
-            const uint64_t count = has(in, CodeFlag::kBImm) ? static_cast<uint32_t>(in.imm2) : read(m, in.b, known);
+            const uint64_t count = has(in, CodeFlag::kBImm) ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : read(m, in.b, known);
             if (!has(in, CodeFlag::kBImm)) fix(term_);
             if (!known) refuse(in, "a loop count that depends on array data");
             write(m, in.dst, 0, true, alu);

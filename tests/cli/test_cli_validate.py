@@ -50,13 +50,13 @@ def test_rows_of_a_user(tmp_path):
 
 
 def test_a_failed_run_is_exit_code_1(monkeypatch):
-    from wafersim.cli import validate
     from wafersim.errors import SimulationError
+    from wafersim.validation import runner
 
     def fail(spec):
         raise SimulationError("it broke")
 
-    monkeypatch.setattr(validate, "run_spec", fail)
+    monkeypatch.setattr(runner, "run_spec", fail)
     result = call("validate", "--row", "HPDCM-004", "--json")
     assert result.code == 1
     (row,) = json.loads(result.out)["rows"]

@@ -12,7 +12,7 @@ from source_tree import ROOT, needs_source_tree
 
 pytestmark = needs_source_tree
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
 
 
 def examples(page):

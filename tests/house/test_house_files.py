@@ -12,7 +12,15 @@ from source_tree import PACKAGE, ROOT, needs_source_tree
 
 pytestmark = needs_source_tree
 
-MOST_LINES = {"python": 400, "csrc": 800, "tests": 800, "tools": 400, "bench": 400, "examples": 300, "spikes": 800}
+MOST_LINES = {
+    "python": 400,
+    "csrc": 800,
+    "tests": 800,
+    "tools": 400,
+    "bench": 400,
+    "examples": 300,
+    "spikes": 1000,
+}
 
 #: generated files, and tables of data in code
 LONG_FILES_ALLOWED = {"csrc/program/opcodes.hpp", "python/wafersim/program/schema.py"}

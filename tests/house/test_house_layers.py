@@ -73,7 +73,8 @@ def imports(path):
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
         for name in names:
             if name.startswith("wafersim.") and name != PYTHON_WORDS:
-                yield name.split(".")[1], id(node) not in late
+                module = name.split(".")[1].replace("__version__", "_version")
+                yield module, id(node) not in late
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,8 @@ class VecOp:
         self.to_fabric = dst is not None and dst.kind == FABOUT
         self.color = -1
         if dst is not None and dst.kind == FABOUT:
-            bound = pe.oq[dst.queue].color
-            self.color = bound if bound >= 0 else dst.desc[DsdCol.COLOR]
+            named = dst.desc[DsdCol.COLOR]  # several colors may share a queue on generation 2
+            self.color = named if named >= 0 else pe.oq[dst.queue].color
         self.advance_switch = bool(s[SettingsCol.ADVANCE_SWITCH]) or (
             dst is not None and dst.kind == FABOUT and bool(dst.desc[DsdCol.ADVANCE_SWITCH])
         )

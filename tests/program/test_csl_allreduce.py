@@ -40,7 +40,10 @@ def test_every_pe_has_the_exact_result(example, width, height, words, op):
     sim = ws.Simulator(example.build(width, height), arch=ARCH)
     good, record = example.reduce_once(sim, vectors(width, height, words), getattr(example, op))
     assert good
-    assert record.status == "finished" and record.info["warnings"] == []
+    assert record.status == "finished"
+    # the initial route of all PEs points east, so the last column's leaves the program; it is never used
+    (warning,) = record.info["warnings"]
+    assert "the route to EAST" in warning and "leaves the program" in warning
 
 
 def test_a_second_call_finds_the_color_in_teardown_again_and_takes_as_long(example):

@@ -180,7 +180,7 @@ def test_loops_point_at_their_ends():
     code = program.tables["code"]
     starts = np.flatnonzero(code[:, CodeCol.OP] == Op.LOOP)
     for row in starts:
-        end = int(code[row, CodeCol.IMM])
+        end = int(code[row, CodeCol.IMM]) - 1
         assert code[end, CodeCol.OP] == Op.ENDLOOP
         assert code[end, CodeCol.IMM] == row + 1
         assert code[end, CodeCol.DST] == code[row, CodeCol.DST]

@@ -195,6 +195,30 @@ def test_two_unrelated_shortages_are_no_cycle():
     assert "form a cycle" not in str(error)
 
 
+def test_a_launch_whose_done_stands_behind_an_endless_receive():
+    lay = ws.Layout(2, 1, name="endless")
+    red = lay.color("red", 4)
+    lay.route(red, x=0, rx="RAMP", tx="EAST")
+    lay.route(red, x=1, rx="WEST", tx="RAMP")
+    left, right = lay.tile("left"), lay.tile("right")
+    lay.place(left)
+    lay.place(right, x=1)
+    data, last = left.array("data", "u32", 3), right.array("last", "u32", 1)
+    with left.function("main"):
+        left.mov32(left.fabout_dsd(left.output_queue(3, red), extent=3), left.mem_dsd(data))
+        left.done()
+    with right.function("main"):
+        right.mov32(right.ptr(last), right.fabin_dsd(right.input_queue(2, red)))
+        right.done()
+    (wait,) = run_stuck(lay.build()).waits
+    assert (wait["kind"], wait["what"], wait["done"]) == ("no done", "mov32", 3)
+    assert (
+        "(function 'main') never signalled completion, and its main thread is in an op without an end"
+        in wait["text"]
+    )
+    assert "mov32 after 3 elements, at test_stuck.py:" in wait["text"]
+
+
 def test_a_long_ring_is_named_without_end():
     n = 30
     lay = ws.Layout(n, 1, name="ring")

@@ -287,3 +287,55 @@ def test_a_full_fifo_makes_room_in_the_cycle_after_a_pop():
     elements = trace.events(Event.VECTOR_ELEMENTS)
     assert trace.cycles == max(elements) + 2  # and the completion of the last op
     assert trace.sim.read("y").ravel().tolist() == [0] * 6
+
+
+def test_save_address_moves_every_memory_operand():
+    """4.2, last beat: the DSR of every memory operand, the multiplier's included, gets its base advanced."""
+    lay, pe = one_pe(arch_with())
+    x = pe.array("x", "f32", 8, init=1.0)
+    dsrs = [pe.dsr(file, 0) for file in ("dest", "src0", "src1")]
+    for dsr in dsrs:
+        pe.preload_dsr(dsr, pe.mem_dsd(x, extent=3))
+    bases = pe.array("bases", "u16", 3, init=0)
+    with pe.function("main"):
+        pe.fmacs(dsrs[0], 1.0, dsrs[2], dsrs[1], save_address=True)
+        for k, dsr in enumerate(dsrs):
+            pe.store(bases, k, pe.get_dsd(dsr, "base"))
+    trace = Trace(lay)
+    assert trace.sim.read("bases").ravel().tolist() == [x.address + 12] * 3
+
+
+def test_a_callback_cannot_launch_an_op_on_the_queue_of_its_map():
+    """4.1: the MAP is a live op and has claimed the queue; the launch waits for it, and it for its callback."""
+    row = Row(2, arch_with())
+    row.sender(4)
+    pe = row.tiles[1]
+    queue = pe.input_queue(2, row.color)
+    sink, y = pe.array("sink", "u32", 1), pe.array("y", "u32", 4)
+    to, of = pe.dsr("dest", 0), pe.dsr("src0", 0)
+    pe.preload_dsr(to, pe.mem_dsd(sink))
+    pe.preload_dsr(of, pe.fabin_dsd(queue, extent=1, type="u32"))
+    take = pe.function("take", args=[("v", "u32")], returns="u32", export=False)
+    with take as (v,):
+        pe.mov32(to, of, async_=True)
+        pe.return_(v)
+    with pe.function("main"):
+        pe.map(take, pe.mem_dsd(y), pe.fabin_dsd(queue, extent=4))
+        pe.done()
+    trace = Trace(row.lay)
+    assert trace.sim.run(raise_on_stuck=False).status == "stuck"
+    (wait,) = trace.sim._machine.waits()
+    assert (wait["kind"], wait["reason"]) == ("queue clash", "resource")
+    assert wait["places"] == ["input queue 2 is held by main, after 0 of 4 elements"]
+    assert trace.events(Event.QUEUE_CLASHES, 1) != []
+
+
+@pytest.mark.parametrize("drain", [1, 3, 9])
+def test_an_op_that_sends_leaves_nothing_to_wait_for(drain):
+    """4.2, last beat: with a FABOUT destination any other instruction may issue from t + k on."""
+    row = Row(2, arch_with(vector_drain_cycles=drain))
+    row.sender(3)
+    row.data_task()
+    trace = Trace(row.lay)
+    assert trace.beats(0) == [1, 2, 3]
+    assert trace.issues(0)[0] == 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wafersim.cli.validate import run_spec
 from wafersim.validation.rows import load_rows
+from wafersim.validation.runner import run_spec
 from wafersim.validation.scoreboard import replay
 
 ROWS = {row.id: row for row in load_rows()}
@@ -28,7 +28,7 @@ def check(results):
     assert {k: v for k, v in wrong.items() if k not in KNOWN_MISSES} == {}
 
 
-@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-002", "SUMMA-007", "SUMMA-008", "SUMMA-013"])
+@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-002", "SUMMA-007", "SUMMA-008"])
 def test_gemm_on_silicon(row_id):
     check(replay([ROWS[row_id]], run_spec))
 

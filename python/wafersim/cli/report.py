@@ -27,7 +27,7 @@ def print_record(record: Record, as_json: bool) -> None:
     _print_list("waits", [wait["text"] for wait in _placed(summary.get("waits", []))])
     if "fault" in summary:
         _print_list("fault", [summary["fault"]["text"]])
-    _print_list("warnings", summary.get("warnings", []))
+    _print_list("warnings", [*summary.get("program_warnings", []), *summary.get("warnings", [])])
     _print_list("not modelled", summary["not_modelled"])
 
 

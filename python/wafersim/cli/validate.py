@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from wafersim.cli.common import json_option, print_json, print_rows
 
 if TYPE_CHECKING:
-    from wafersim.validation.plan import RunSpec
     from wafersim.validation.rows import Row
     from wafersim.validation.scoreboard import Family, Result
 
@@ -41,6 +40,7 @@ def validate(
     """
     from wafersim.errors import ConfigError
     from wafersim.validation.rows import load_rows
+    from wafersim.validation.runner import run_spec
     from wafersim.validation.scoreboard import replay, select, summarise
 
     if budget is not None and not 0 < budget < 1e9:
@@ -55,17 +55,6 @@ def validate(
     else:
         _print(results, families)
     return 1 if any(result.status == "failed" for result in results) else 0
-
-
-def run_spec(spec: RunSpec) -> Mapping[str, Any]:
-    """The metrics of one run, whose values have to be right."""
-    from wafersim.errors import SimulationError
-    from wafersim.simulate import run
-
-    record = run(spec.kernel, spec.arch, spec.grid, dict(spec.params))
-    if record.status != "finished" or record.info["verified"] is not True:
-        raise SimulationError(f"{spec.text()}: status {record.status}, values verified: {record.verified}")
-    return record.metrics
 
 
 def _progress() -> Callable[[Row, Result], None] | None:

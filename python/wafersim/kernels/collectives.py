@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Turns of an empty loop (9 cycles each) that stand for the unknown work of a library call: checks of
 #: arguments and descriptor arithmetic.  Fitted on SUMMA-007 and SUMMA-010 (tiles 4, 32; 32x32 PEs, CS-2).
-LIBRARY_TURNS = 8
+LIBRARY_TURNS = 9
 FITTED_ON = ("SUMMA-007", "SUMMA-010")
 
 

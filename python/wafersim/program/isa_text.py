@@ -42,7 +42,10 @@ MEANING: dict[Op, str] = {
     Op.BNZ: "continue at row IMM if A is not 0",
     Op.CALL: "call the function at row IMM; arguments and result pass through registers",
     Op.RET: "return; in a task's own body the task ends",
-    Op.LOOP: "DST <- 0, C <- count (B, or IMM2 with B_IMM); count 0 continues behind the ENDLOOP at IMM",
+    Op.LOOP: (
+        "DST <- 0, C <- count (B, or IMM2 with B_IMM); "
+        "count <= 0 continues at row IMM, the first behind the ENDLOOP"
+    ),
     Op.ENDLOOP: "DST <- DST + 1; if DST < C continue at row IMM",
     Op.DSD_SET: "field IMM (DsdField) of descriptor DST <- A (A = -1: IMM2)",
     Op.DSD_COPY: "descriptor slot DST <- slot A (SLOT_REG: slot in AUX)",

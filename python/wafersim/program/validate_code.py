@@ -144,7 +144,8 @@ class _CodeValidator:
             self._must(rows, CodeCol.B, immediate ^ (code[rows, CodeCol.B] >= 0), "a register or flag B_IMM")
         elif op is Op.LOOP:
             target = code[rows, CodeCol.IMM]
-            self._must(rows, CodeCol.IMM, code[target, CodeCol.OP] == Op.ENDLOOP, "the row of an ENDLOOP")
+            before = code[np.maximum(target - 1, 0), CodeCol.OP]
+            self._must(rows, CodeCol.IMM, before == Op.ENDLOOP, "the row behind an ENDLOOP")
             immediate = (code[rows, CodeCol.FLAGS] & CodeFlag.B_IMM) != 0
             self._must(rows, CodeCol.B, immediate ^ (code[rows, CodeCol.B] >= 0), "a register or flag B_IMM")
             self._must(rows, CodeCol.IMM2, ~immediate | (code[rows, CodeCol.IMM2] >= 0), "a count >= 0")

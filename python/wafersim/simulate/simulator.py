@@ -231,7 +231,8 @@ class Simulator:
             "validity": "unvalidated",
             "validity_rows": [],
             "not_modelled": list(NOT_MODELLED),
-            "warnings": [*self.program.warnings, *self._warnings(status)],
+            "warnings": self._warnings(status),
+            "program_warnings": list(self.program.warnings),
             "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":

@@ -28,6 +28,7 @@ _REASONS = {
     "blocked": "is activated and blocked, and nothing unblocks it",
     "blocked microthread": "is blocked, and nothing unblocks it",
     "done": "never signalled completion, and no task is active",
+    "endless": "never signalled completion, and its main thread is in an op without an end",
 }
 
 #: kinds that follow from other waits, or say least; they are named last

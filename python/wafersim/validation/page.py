@@ -40,10 +40,10 @@ This page is generated (`python -m wafersim.validation.page`); its numbers are i
 
 def measure(budget: float) -> dict[str, Any]:
     """Replay all rows and the micro-benchmarks; plain data for the page."""
-    from wafersim import __version__
+    from wafersim._version import __version__
     from wafersim.arch import Arch
-    from wafersim.cli.validate import run_spec
     from wafersim.validation.microbench import bench_lines
+    from wafersim.validation.runner import run_spec
 
     archs = [Arch.load(name) for name in Arch.names()]
     results = replay(load_rows(), run_spec, budget)
