@@ -29,15 +29,14 @@ Machine::Machine(const Tables& tables, std::span<const int64_t> arch, std::span<
     size_t count = 0;
     for (const int32_t tile : program_.tile_map) count += tile >= 0;
     pes_.resize(count);
-    const auto bytes = static_cast<size_t>(arch_.sram_bytes);
-    sram_.reserve(count * bytes);
+    sram_.reserve(count, static_cast<size_t>(arch_.sram_bytes));
     std::vector<int64_t> rank(program_.tiles.size(), 0);
     size_t next = 0;
     for (size_t id = 0; id < num_pes; ++id) {
         const int32_t t = program_.tile_map[id];
         if (t < 0) continue;
         const Tile& tile = program_.tiles[static_cast<size_t>(t)];
-        uint8_t* memory = sram_.at(next * bytes);
+        uint8_t* memory = sram_.at(next);
         if (tile.image_bytes)
             std::memcpy(memory, program_.image.data() + tile.image_offset, static_cast<size_t>(tile.image_bytes));
         const int64_t r = rank[static_cast<size_t>(t)]++;

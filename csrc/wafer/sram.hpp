@@ -1,10 +1,15 @@
-// The SRAM of all PEs in one reservation; pages are touched only where a program writes.
+// The SRAM of all PEs in one reservation; pages are touched only where a program writes. Under AddressSanitizer a
+// poisoned gap follows the SRAM of each PE, so that a PE cannot reach its neighbor's unseen.
 #pragma once
 #include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <new>
+
+#ifdef WAFERSIM_SANITIZED
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace wafersim {
 
@@ -14,20 +19,34 @@ class SramArena {
     SramArena(const SramArena&) = delete;
     SramArena& operator=(const SramArena&) = delete;
     ~SramArena() {
-        if (base_) munmap(base_, bytes_);
+        if (!base_) return;
+#ifdef WAFERSIM_SANITIZED
+        __asan_unpoison_memory_region(base_, bytes_);
+#endif
+        munmap(base_, bytes_);
     }
-    void reserve(size_t bytes) {
-        bytes_ = bytes;
-        if (!bytes) return;
-        void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void reserve(size_t num_pes, size_t sram_bytes) {
+        stride_ = (sram_bytes + kGap + 15) & ~size_t{15};
+        bytes_ = num_pes * stride_;
+        if (!bytes_) return;
+        void* at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (at == MAP_FAILED) throw std::bad_alloc();
         base_ = static_cast<uint8_t*>(at);
+#ifdef WAFERSIM_SANITIZED
+        for (size_t i = 0; i < num_pes; ++i)
+            __asan_poison_memory_region(this->at(i) + sram_bytes, stride_ - sram_bytes);
+#endif
     }
-    uint8_t* at(size_t offset) const { return base_ + offset; }
+    uint8_t* at(size_t pe) const { return base_ + pe * stride_; }
 
   private:
+#ifdef WAFERSIM_SANITIZED
+    static constexpr size_t kGap = 64;
+#else
+    static constexpr size_t kGap = 0;
+#endif
     uint8_t* base_ = nullptr;
-    size_t bytes_ = 0;
+    size_t bytes_ = 0, stride_ = 0;
 };
 
 }  // namespace wafersim
