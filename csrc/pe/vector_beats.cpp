@@ -280,8 +280,9 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     }
     uint32_t outgoing = 0;
     for (int k = 0; k < n; ++k) {
-        const uint32_t a = fetch(p, op.a, incoming[0][k]), b = fetch(p, op.b, incoming[1][k]),
-                       c = fetch(p, op.c, incoming[2][k]);
+        const int w = k & 3;  // a beat with a fabric source has 4 elements at most; others have nothing incoming
+        const uint32_t a = fetch(p, op.a, incoming[0][w]), b = fetch(p, op.b, incoming[1][w]),
+                       c = fetch(p, op.c, incoming[2][w]);
         const uint32_t value = vector_element(op.vop, a, b, c, op.carry);
         if (op.dst.kind == Source::kFabout) {
             outgoing |= k ? value << 16 : value;
