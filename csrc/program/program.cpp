@@ -258,7 +258,10 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         const int32_t dsr = at(r.row, C::kDsr);
         check_dsr(r, dsr);
         const int32_t dsd = r.get(C::kDsd, 0, static_cast<int64_t>(tile.dsds.size()) - 1, "descriptor");
-        tile.dsr_init.push_back({dsr, dsd, r.get(C::kSettings, -1, num_settings - 1, "settings")});
+        const int32_t set = r.get(C::kSettings, -1, num_settings - 1, "settings");
+        if (set >= 0 && settings[static_cast<size_t>(set)].index_reg >= tile.num_regs)
+            bad("dsr_init", i, "index register", settings[static_cast<size_t>(set)].index_reg, -1, tile.num_regs - 1);
+        tile.dsr_init.push_back({dsr, dsd, set});
     }
     for (int64_t i = 0; i < t.functions.rows; ++i) {
         using C = FunctionCol;
@@ -330,6 +333,12 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         check_reg(use.a, in.a, "register A");
         check_reg(use.b && !b_imm, in.b, "register B");
         check_reg(use.c, in.c, "register C");
+        if (op <= 31 || op >= 70) {  // what runs them looks at all columns: those without a use are empty
+            if (!use.dst) in.dst = -1;
+            if (!use.a) in.a = -1;
+            if (!use.b) in.b = -1;
+            if (!use.c) in.c = -1;
+        }
         if (!vector && op <= 30 && op >= 1 && in.dst < 0) bad("code", i, "register DST", in.dst, 0, regs - 1);
         if (in.op == Op::kLoop && !b_imm && in.b < 0) bad("code", i, "register B", in.b, 0, regs - 1);
         if (in.op == Op::kLoop || in.op == Op::kEndloop) {
@@ -365,6 +374,8 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
             n = std::max(n, dsr % 32 + 1);
         };
         const auto num_slots = static_cast<int64_t>(tile.dsds.size());
+        if (in.settings >= 0)  // of the op, or of the descriptor register that is loaded
+            check_reg(true, settings[static_cast<size_t>(in.settings)].index_reg, "index register");
         const bool slot_reg = in.flags & static_cast<int>(CodeFlag::kSlotReg);
         if (slot_reg && in.aux < 0) bad("code", i, "auxiliary register", in.aux, 0, regs - 1);
         if (in.op == Op::kLoadDsr || in.op == Op::kStoreDsr) {
@@ -410,8 +421,6 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
                 if (first + 1 >= regs) bad("code", i, "first argument register", first, 0, regs - 2);
                 if (in.aux < 0) bad("code", i, "result register", in.aux, 0, regs - 1);
             }
-            if (in.settings >= 0 && settings[static_cast<size_t>(in.settings)].index_reg >= regs)
-                bad("code", i, "index register", settings[static_cast<size_t>(in.settings)].index_reg, -1, regs - 1);
         } else if (in.op == Op::kRouteSet) {
             r.get(C::kImm2, 0, t.routes.rows - 1, "route class");
             if (in.a < 0) r.get(C::kImm, 0, kMaxColors - 1, "color");
