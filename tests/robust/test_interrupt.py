@@ -354,7 +354,8 @@ def test_ctrl_c_while_a_thread_runs():
 def test_ctrl_c_of_the_command_line_leaves_a_partial_answer():
     command = [sys.executable, "-m", "wafersim", "run", "stencil", "--grid", "12x12", "--json"]
     command += ["--set", "tile=16x16", "--set", "iterations=100000"]
-    for patience in (3.0, 9.0, 27.0):  # a busy machine may still be building the program when the signal comes
+    # a busy machine may still be building the program when the signal comes
+    for patience in (3.0, 9.0, 27.0):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
             time.sleep(patience)
             child.send_signal(signal.SIGINT)
