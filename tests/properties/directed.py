@@ -210,6 +210,42 @@ def armed_once():
     return lay.build()
 
 
+def whole_ops():
+    """32-bit ops on memory alone, one after the other: each reads what the last wrote, some rewrite their own source shifted."""
+    lay, (pe,), _ = _row(1, "whole_ops")
+    n = 24
+    rng = np.random.default_rng(11)
+    a, b, c = (
+        pe.array(name, "f32", n, align=16, init=rng.standard_normal(n, dtype=np.float32)) for name in "abc"
+    )
+    out = pe.array("out", "u64", 8, init=0)
+    numbers = {"dest": iter(range(12)), "src0": iter(range(12)), "src1": iter(range(12))}
+
+    def dsr(file, array, extent, stride=1, offset=0):
+        made = pe.dsr(file, next(numbers[file]))
+        pe.preload_dsr(made, pe.mem_dsd(array, extent=extent, stride=stride, offset=offset))
+        return made
+
+    with pe.function("main"):
+        scale = pe.let("f32", 0.75)
+        pe.store(out, 0, pe.timestamp())
+        pe.fmovs(dsr("dest", b, 9), dsr("src0", a, 9))
+        pe.fadds(dsr("dest", c, 9), dsr("src0", b, 9), dsr("src1", a, 9))  # needs b, conflicts
+        pe.fmovs(dsr("dest", a, 1), dsr("src0", c, 1))  # one beat, and the next needs it
+        pe.fmuls(dsr("dest", a, 2), dsr("src0", a, 2), scale)
+        pe.store(out, 1, pe.timestamp())
+        pe.fmovs(
+            dsr("dest", b, 11, offset=1), dsr("src0", b, 11)
+        )  # forward over its own source: one value spreads
+        pe.fmovs(dsr("dest", c, 11), dsr("src0", c, 11, offset=1))  # backward: a shift
+        pe.fsubs(dsr("dest", b, 7, stride=2), dsr("src0", a, 7, stride=2), dsr("src1", c, 7, stride=3))
+        pe.fmacs(dsr("dest", a, 12), dsr("src0", a, 12), dsr("src1", b, 12), scale)
+        pe.fmacs(dsr("dest", a, 6, stride=-1, offset=20), dsr("src0", c, 6), dsr("src1", b, 6), 2.0)
+        pe.store(out, 2, pe.timestamp())
+        pe.done()
+    return lay.build()
+
+
 def eight_commands():
     """A control wavelet with a command for each of 8 routers: those that get RESET deliver the words behind it."""
     width = 8
@@ -241,7 +277,7 @@ def eight_commands():
 
 _OWN: tuple[Callable[[], Any], ...] = (
     advance_in_mid_stream, advance_by_the_descriptor, data_task_behind_an_op, odd_room_in_a_fifo, terminated_and_gone_on,
-    armed_once, eight_commands,
+    armed_once, whole_ops, eight_commands,
 )  # fmt: skip
 
 

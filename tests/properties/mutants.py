@@ -1,4 +1,4 @@
-"""Seeded engine bugs: each changes one line of the core, and the random programs must notice.
+"""Forty-five seeded engine bugs: each changes one line of the core, and the random programs must notice.
 
 A mutant names a source below ``csrc/``, a fragment that occurs in it exactly once, and what stands there instead.  `run_mutants` compiles
 and runs them.
@@ -103,6 +103,13 @@ MUTANTS = (
            "(o->base + static_cast<int32_t>(op.length) * o->step[0]) & 0xffff;", "4.2"),
     Mutant("completion_forgets_the_cost", "pe/vector_beats.cpp",
            "{t + cost - 1 + arch_.completion, synchronous", "{t + arch_.completion, synchronous", "4.4"),
+    # the whole-op path and the ends of a run
+    Mutant("whole_ops_write_at_their_end", "pe/vector_whole.cpp", "p.note_write(at, ", "p.note_write(last, ", "4.1"),
+    Mutant("whole_ops_wait_for_no_conflict", "pe/vector_whole.cpp", "cost = rate.beat_cycles + conflict;",
+           "cost = rate.beat_cycles;", "4.3"),
+    Mutant("whole_ops_drain_from_the_last_beat", "pe/vector_whole.cpp",
+           "p.next_issue = last + cost - 1 + arch_.vector_drain;", "p.next_issue = last + arch_.vector_drain;", "4.2"),
+    Mutant("run_ends_with_its_last_grant", "wafer/machine.cpp", "fabric_->last_activity + 1", "fabric_->last_activity", "7"),
     # scalar instructions, configuration
     Mutant("loops_go_round_once_more", "pe/control.cpp", "static_cast<int64_t>(turn) < static_cast<int64_t>(reg(in.c));",
            "static_cast<int64_t>(turn) <= static_cast<int64_t>(reg(in.c));", "3"),
