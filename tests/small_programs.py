@@ -13,6 +13,14 @@ import wafersim as ws
 from wafersim.simulate.runner import prepare
 
 
+def _launched(sim: ws.Simulator, launches: list[tuple[str, dict[str, Any]]]) -> ws.Simulator:
+    """The simulator with these functions launched; the calls, as the core gets them, are its ``calls``."""
+    sim.calls = [sim._functions.call(function, (), args) for function, args in launches]  # type: ignore[attr-defined]
+    for function, args in launches:
+        sim.launch(function, **args)
+    return sim
+
+
 def _kernel(name: str, arch: str, grid: str, **params: Any) -> Callable[[], ws.Simulator]:
     @cache
     def prepared_once() -> Any:
@@ -22,9 +30,7 @@ def _kernel(name: str, arch: str, grid: str, **params: Any) -> Callable[[], ws.S
         prepared = prepared_once()
         sim = ws.Simulator(prepared.built.program, prepared.arch, 1)
         prepared.built.setup(sim, np.random.default_rng(1))
-        for launch in prepared.built.launches:
-            sim.launch(launch.function, **launch.args)
-        return sim
+        return _launched(sim, [(launch.function, launch.args) for launch in prepared.built.launches])
 
     return make
 
@@ -34,9 +40,7 @@ def _program(build: Callable[[], Any], arch: str = "wse2", seed: int = 1) -> Cal
 
     def make() -> ws.Simulator:
         sim = ws.Simulator(built(), arch, seed)
-        for name in sim.functions:
-            sim.launch(name)
-        return sim
+        return _launched(sim, [(name, {}) for name in sim.functions])
 
     return make
 
