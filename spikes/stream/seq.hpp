@@ -55,6 +55,7 @@ class Seq {
     }
     // Forgets the words that pass at T or later; returns them in `tail` (for a comparison).
     void truncate(Cycle T, Seq* tail) {
+        if (segs_.size() > 16) forget(T);
         int64_t first = end_;
         size_t i = segs_.size();
         while (i > 0 && segs_[i - 1].t + static_cast<Cycle>(segs_[i - 1].n - 1) * segs_[i - 1].gap >= T) first -= segs_[--i].n;
@@ -73,7 +74,6 @@ class Seq {
         end_ = first + keep;
         segs_.resize(i + (keep > 0));
         if (keep) segs_[i].n = keep;
-        if (segs_.size() > 8) segs_.erase(segs_.begin(), segs_.begin() + static_cast<ptrdiff_t>(forgettable()));
     }
     int64_t count_before(Cycle T) const {
         int64_t first = end_;
@@ -126,13 +126,14 @@ class Seq {
     size_t bytes() const { return segs_.capacity() * sizeof(Seg); }
 
   private:
-    size_t forgettable() const {  // keep the last 80 words: more than any buffer holds
+    void forget(Cycle T) {  // all but the last 80 words of the past: more than any buffer holds
         int64_t words = 0;
         for (size_t i = segs_.size(); i-- > 0;) {
-            words += segs_[i].n;
-            if (words >= 80) return i;
+            if (segs_[i].t < T) words += segs_[i].n;
+            if (words < 80) continue;
+            segs_.erase(segs_.begin(), segs_.begin() + static_cast<ptrdiff_t>(i));
+            return;
         }
-        return 0;
     }
     std::vector<Seg> segs_;
     int64_t end_ = 0;

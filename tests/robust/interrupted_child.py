@@ -75,11 +75,12 @@ def say(**answer) -> None:
 def in_main_thread(sim, before) -> None:
     print("running", flush=True)
     record = sim.run()
-    back_at = time.monotonic()
+    back_at, back_cpu = time.monotonic(), time.process_time()
     counters = sim._machine.counters()
     again = sim.run(max_cycles=50)
     say(
         back_at=back_at,
+        back_cpu=back_cpu,
         status=record.status,
         cycles=record.cycles,
         adds_up=bool((counters.sum(axis=2) == record.cycles).all()),
@@ -117,10 +118,11 @@ def in_other_thread(sim, before) -> None:
         got_it = True
         stop.set()
         over.wait()
-    back_at = time.monotonic()
+    back_at, back_cpu = time.monotonic(), time.process_time()
     counters = sim._machine.counters()
     say(
         back_at=back_at,
+        back_cpu=back_cpu,
         main_thread_got_it=got_it,
         adds_up=bool((counters.sum(axis=2) == sim.cycle).all()) and sim.cycle > 0,
         next_run_is_undisturbed=next_run_is_undisturbed(before),
