@@ -324,7 +324,11 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     }
     const int cost = op.cost + conflict;
     const VopCost& rate = arch_.vop[static_cast<int>(op.vop)];
-    op.next_beat = std::max(t + cost, op.start + op.beats * rate.pace_num / rate.pace_den);
+    bool fabric = false;  // the pace is one of memory: streams are paced at the ramp
+    for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c})
+        fabric |= o->kind == Source::kFabin || o->kind == Source::kFabout;
+    const Cycle paced = fabric ? 0 : op.start + op.beats * rate.pace_num / rate.pace_den;
+    op.next_beat = std::max(t + cost, paced);
     if (last) finish_op(p, op, t, cost);
     return cost;
 }

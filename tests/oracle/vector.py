@@ -570,9 +570,14 @@ def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
     op.beats += 1
     if op.first_beat < 0:
         op.first_beat = t
+    op.next_beat = t + cost
+    if op.fabin or (
+        op.dst is not None and op.dst.kind == FABOUT
+    ):  # the pace is one of memory; streams are paced at the ramp
+        return
     row = machine.arch.vop[op.vop]
     paced = op.first_beat + op.beats * row[VOpCost.PACE_NUM] // row[VOpCost.PACE_DEN]
-    op.next_beat = max(t + cost, paced)
+    op.next_beat = max(op.next_beat, paced)
 
 
 def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:

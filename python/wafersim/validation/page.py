@@ -30,7 +30,12 @@ rebuilt for this simulator, with real values that are checked against NumPy. `wa
 on your machine, `wafersim validate --row ID` one row. Times are compared in cycles, with each source's clock.
 
 - **error** = (simulated - published) / published; inside a published range it is 0.
-- **fit**: a constant was fitted on this row, so it is no evidence. All other rows stayed out of every fit.
+- **fit**: a constant's value was fitted on this row, so it is no evidence.
+- **Other rows are not blind.** Values were fitted on the marked rows only, but mechanisms were chosen
+  with more rows in view: the form of the GEMM's activity limiter (of three tried, the one that meets L =
+  46) and the offset of its operands with all SUMMA tiles and the +13 % from L = 45 to 46; task, branch
+  and drain costs after about a dozen variants on 17 JSTT rows and the JST1 grids. Errors of those
+  families say how well one mechanism fits many rows, not how well unseen rows are predicted.
 - A profile models one thing: `wse2`, `wse3` silicon, `wse2-sdk`, `wse3-sdk` the vendor's fabric simulator.
 - Programs are chosen per family, never per row. A miss is shown as a miss, with its cause if it is known.
 
