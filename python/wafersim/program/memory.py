@@ -34,6 +34,7 @@ class Array:
     is_param: bool
     where: Where
     placed: int = -1
+    addresses: dict[int, Address] = field(default_factory=dict)  # byte offset -> address stored there at start
 
     @property
     def size(self) -> int:
