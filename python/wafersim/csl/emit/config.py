@@ -1,4 +1,4 @@
-"""A color's configuration, ``.{ .routes = ..., .switches = ..., .filter = ... }``, as rows of the route table."""
+"""A color's configuration, ``.{ .routes = ..., .switches = ... }``, as rows of the route table."""
 
 from __future__ import annotations
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from wafersim.csl.ast import Span
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import SOURCES, CslError
 from wafersim.csl.emit.config import ConfigReader
 from wafersim.csl.instance import ColorConfig, ProgramInstance
 from wafersim.csl.values import Choice, Value
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
+from wafersim.program.routes import RouteClass
 from wafersim.program.schema import NUM_COLORS
+
+_PLACE = re.compile(r" ?\(?(?P<path>[^\s()]+\.csl>?):(?P<line>\d+)\)?")
 
 
 class RouteWriter:
@@ -131,8 +135,27 @@ class RouteWriter:
 
 
 def in_csl_terms(error: ProgramError, writer: RouteWriter) -> CslError:
-    """An error of the program's own checks, with the text that configured the color, if that is known."""
+    """An error of the program's own checks at its place in the text.
+
+    That is the line the message names (lowering gave the builder CSL lines), else the configuration of the
+    color that it is about.
+    """
     if isinstance(error, CslError):
         return error
-    span = writer.span_of(error.color, error.pe)
-    return CslError(span, str(error), pe=error.pe, color=error.color)
+    text = str(error)
+    span = None
+    named = _PLACE.search(text)
+    if named is not None:
+        span = SOURCES.line_span(named["path"], int(named["line"]))
+        if span is not None:
+            text = text.replace(named.group(), "", 1)
+            text = text.removeprefix(": ")
+    if span is None:
+        span = writer.span_of(error.color, error.pe)
+    return CslError(span, text, pe=error.pe, color=error.color)
+
+
+def route_class_at_run_time(layout: Layout, config: Value, span: Span, what: str) -> RouteClass:
+    """The route class of a configuration that code sets at run time; all PEs of the class have the same."""
+    rows = ConfigReader(span, what, layout.generation, 1, lambda lane: (0, 0)).read(config).classes()[1]
+    return layout.route_table.intern(rows[0])
