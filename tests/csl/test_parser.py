@@ -267,9 +267,9 @@ def test_files(tmp_path):
     path.write_bytes(b"const a = 1;\nconst \xff = 2;")
     with pytest.raises(CslError, match=r"short.csl:2:7: byte 0xFF is no UTF-8 text"):
         parse_file(str(path), "short.csl")
-    with pytest.raises(CslError, match="cannot read .*No such file"):
+    with pytest.raises(CslError, match=r"cannot read .*No such file"):
         parse_file(str(tmp_path / "none.csl"))
-    with pytest.raises(CslError, match="cannot read .*null"):
+    with pytest.raises(CslError, match=r"cannot read .*null"):
         parse_file("a\0b")
 
 

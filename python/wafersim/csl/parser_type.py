@@ -1,4 +1,4 @@
-"""Types as they are written: pointers, arrays, functions, enums, structs; any expression may be a type too."""
+"""Types as they are written: pointers, arrays, functions, enums, structs; an expression may be a type too."""
 
 from __future__ import annotations
 

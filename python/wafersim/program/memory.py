@@ -34,7 +34,9 @@ class Array:
     is_param: bool
     where: Where
     placed: int = -1
-    addresses: dict[int, Address] = field(default_factory=dict)  # byte offset -> address stored there at start
+    addresses: dict[int, Address] = field(
+        default_factory=dict
+    )  # byte offset -> address stored there at start
 
     @property
     def size(self) -> int:
