@@ -12,7 +12,7 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def cslc(arguments: tuple[str, ...]) -> int:
-    """Compile a CSL program to a folder that host scripts can run; `wafersim cslc --help` lists the options."""
+    """Compile a CSL program to a folder that host scripts can run; see `wafersim cslc --help`."""
     from wafersim.sdk.cslc import compile_command, parser
 
     if not arguments or {"-h", "--help"} & set(arguments):
@@ -22,13 +22,15 @@ def cslc(arguments: tuple[str, ...]) -> int:
     for warning in compiled.warnings:
         click.echo(f"warning: {warning}", err=True)
     if options.out_routes:
-        from wafersim.program.picture import picture
+        from wafersim.sdk.routes_text import routes_text
 
-        click.echo(picture(compiled.program))
+        click.echo(routes_text(compiled.program))
     if options.check:
         return _report(options, compiled)
     if options.verbose:
-        click.echo(f"{options.source}: {compiled.program!r} for {options.arch}, in {options.output}", err=True)
+        click.echo(
+            f"{options.source}: {compiled.program!r} for {options.arch}, in {options.output}", err=True
+        )
     return 0
 
 

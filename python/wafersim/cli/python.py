@@ -13,14 +13,24 @@ import click
     short_help="Run a host script.",
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path), help="Folder for a record of every launch and a table of commands."
+    "--record",
+    type=click.Path(path_type=Path),
+    help="Folder for a record of every launch and a table of commands.",
 )
-@click.option("--arch-wse2", metavar="PROFILE", help="Profile for programs compiled with --arch=wse2 (wse2-sdk).")
-@click.option("--arch-wse3", metavar="PROFILE", help="Profile for programs compiled with --arch=wse3 (wse3-sdk).")
+@click.option(
+    "--arch-wse2", metavar="PROFILE", help="Profile for programs compiled with --arch=wse2 (wse2-sdk)."
+)
+@click.option(
+    "--arch-wse3", metavar="PROFILE", help="Profile for programs compiled with --arch=wse3 (wse3-sdk)."
+)
 @click.option("--seed", type=int, help="Seed of the machine's random numbers (0).")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="SCRIPT [ARGS]...")
 def python(
-    record: Path | None, arch_wse2: str | None, arch_wse3: str | None, seed: int | None, arguments: tuple[str, ...]
+    record: Path | None,
+    arch_wse2: str | None,
+    arch_wse3: str | None,
+    seed: int | None,
+    arguments: tuple[str, ...],
 ) -> int:
     """Run SCRIPT (or -m MODULE) in this Python with the host modules that CSL programs' scripts import.
 

@@ -37,9 +37,13 @@ def host_words(array: Any, count: int, what: str) -> Array:
             f"{hint if array.dtype.itemsize == 2 else ''}"
         )
     if not array.flags.c_contiguous:
-        raise ConfigError(f"{what}: the array is not contiguous (a transposed or strided view?); copy it first")
+        raise ConfigError(
+            f"{what}: the array is not contiguous (a transposed or strided view?); copy it first"
+        )
     if array.size != count:
-        raise ConfigError(f"{what}: {array.size} elements given, {count} wanted (width x height x elements per PE)")
+        raise ConfigError(
+            f"{what}: {array.size} elements given, {count} wanted (width x height x elements per PE)"
+        )
     words: Array = array.reshape(-1).view(np.uint32)
     return words
 

@@ -11,8 +11,8 @@ from wafersim.errors import ConfigError
 
 #: options of the vendor's compiler that change nothing here: name -> whether a value follows
 _UNUSED = {
-    "--max-parallelism": True, "--comptime-func-depth-limit": True, "--link-section-start-address-bytes": True,
-    "--dump-dsr-alloc-graph": False, "--no-dsr-alloc": False, "-g0": False, "--debug-info": False,
+    "--max-parallelism": True, "--comptime-func-depth-limit": True,
+    "--link-section-start-address-bytes": True, "--dump-dsr-alloc-graph": False, "--no-dsr-alloc": False, "-g0": False, "--debug-info": False,
 }  # fmt: skip
 
 
@@ -25,11 +25,17 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    p = _Parser(prog="cslc", description="Compile a CSL program to a folder that host scripts can run.", allow_abbrev=False)
+    p = _Parser(
+        prog="cslc",
+        description="Compile a CSL program to a folder that host scripts can run.",
+        allow_abbrev=False,
+    )
     p.add_argument("source", metavar="FILE", help="top file of the program, with the layout block")
     out = p.add_argument_group("output")
     out.add_argument("-o", dest="output", metavar="DIR", default="out", help="output folder (default: out)")
-    out.add_argument("--output-json", nargs="?", const="", metavar="PATH", help="also write the parameters to this file")
+    out.add_argument(
+        "--output-json", nargs="?", const="", metavar="PATH", help="also write the parameters to this file"
+    )
     out.add_argument("--out-routes", action="store_true", help="print the routes of every color")
     out.add_argument("--verbose", action="store_true", help="say what is done")
     out.add_argument("--check", action="store_true", help="look for clashes of resources; write nothing")
@@ -37,19 +43,35 @@ def parser() -> argparse.ArgumentParser:
     target = p.add_argument_group("target")
     target.add_argument("--arch", choices=["wse2", "wse3"], default="wse2", help="generation (default: wse2)")
     target.add_argument("--fabric-dims", type=_pair, metavar="W,H", help="PEs of the fabric")
-    target.add_argument("--fabric-offsets", type=_pair, metavar="X,Y", default=(0, 0), help="place of the program on it")
+    target.add_argument(
+        "--fabric-offsets", type=_pair, metavar="X,Y", default=(0, 0), help="place of the program on it"
+    )
     target.add_argument("--fp16-format", choices=["f16", "cb16", "bf16"], default="f16")
-    target.add_argument("--sdk", metavar="VERSION", help="dialect; 0.x accepts colors as task ids and @bind_task")
+    target.add_argument(
+        "--sdk", metavar="VERSION", help="dialect; 0.x accepts colors as task ids and @bind_task"
+    )
     source = p.add_argument_group("source")
-    source.add_argument("--params", action="append", default=[], metavar="NAME:VALUE,...", help="values of params")
-    source.add_argument("--colors", action="append", default=[], metavar="NAME:VALUE,...", help="values of colors")
-    source.add_argument("--import-path", "-I", action="append", default=[], metavar="DIR", help="where imports are sought")
+    source.add_argument(
+        "--params", action="append", default=[], metavar="NAME:VALUE,...", help="values of params"
+    )
+    source.add_argument(
+        "--colors", action="append", default=[], metavar="NAME:VALUE,...", help="values of colors"
+    )
+    source.add_argument(
+        "--import-path", "-I", action="append", default=[], metavar="DIR", help="where imports are sought"
+    )
     source.add_argument("--max-inlined-iterations", type=int, metavar="N")
     host = p.add_argument_group("host")
     host.add_argument("--memcpy", action="store_true", help="the program uses host copies")
-    host.add_argument("--channels", type=int, default=1, metavar="N", help="channels of the host link (default: 1)")
-    host.add_argument("--width-west-buf", type=int, default=0, metavar="N", help="accepted; buffers are not modelled")
-    host.add_argument("--width-east-buf", type=int, default=0, metavar="N", help="accepted; buffers are not modelled")
+    host.add_argument(
+        "--channels", type=int, default=1, metavar="N", help="channels of the host link (default: 1)"
+    )
+    host.add_argument(
+        "--width-west-buf", type=int, default=0, metavar="N", help="accepted; buffers are not modelled"
+    )
+    host.add_argument(
+        "--width-east-buf", type=int, default=0, metavar="N", help="accepted; buffers are not modelled"
+    )
     for name, has_value in _UNUSED.items():
         if has_value:
             p.add_argument(name, help=argparse.SUPPRESS)

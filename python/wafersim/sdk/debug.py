@@ -34,7 +34,7 @@ def remember(device: Device) -> None:
     _sessions[device.folder.path.resolve()] = device
 
 
-class debug_util:  # noqa: N801 (the scripts' spelling)
+class debug_util:
     """Reads variables of a finished session.
 
     Parameters
@@ -60,7 +60,8 @@ class debug_util:  # noqa: N801 (the scripts' spelling)
                     self._sram = sram
                     return
         raise ConfigError(
-            f"debug_util({str(bindir)!r}): no session of this program was stopped in this process, and there is no "
+            f"debug_util({str(bindir)!r}): no session of this program was stopped in this process, "
+            "and there is no "
             f"core file of it here ({' or '.join(_CORE_NAMES)})"
         )
 
@@ -78,14 +79,14 @@ class debug_util:  # noqa: N801 (the scripts' spelling)
         return values
 
     def get_symbol_rect(self, rectangle: Rectangle, symbol: str, dtype: npt.DTypeLike) -> Array:
-        """Values ``[column, row, ...]`` of a variable over ``((column, row), (width, height))`` of the fabric."""
+        """Values ``[column, row, ...]`` over a rectangle ``((column, row), (width, height))`` of the fabric."""
         (col, row), (width, height) = rectangle
         return np.array(
             [[self.get_symbol(col + i, row + j, symbol, dtype) for j in range(height)] for i in range(width)]
         )
 
     def read_trace(self, px: int, py: int, name: str) -> list[Any]:
-        """What the PE recorded with the ``<debug>`` library under the key ``name``: numbers, texts, time stamps."""
+        """What the PE recorded with ``<debug>`` under the key ``name``: numbers, texts, time stamps."""
         used = int(self.get_symbol(px, py, f"csl_debug.{name}.buffer_index", np.uint16)[0])
         words = self.get_symbol(px, py, f"csl_debug.{name}.buffer", np.uint16)
         return list(_entries(words[:used].astype("<u2").tobytes(), name))

@@ -1,4 +1,4 @@
-"""The simulated machine behind a host script: runs it between commands, keeps the log, the records, the link's clock."""
+"""The simulated machine behind a host script: runs between commands, log, records, the link's clock."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Device:
     def _log_header(self) -> None:
         program = self.folder.program
         self.log.note(
-            f"{self.folder.path}: {program.width}x{program.height} PEs, profile {self.arch.name}; lines with @ "
+            f"{self.folder.path}: {program.width}x{program.height} PEs, profile {self.arch.name}; "
+            "lines with @ "
             "are prints of the program, with the cycle"
         )
 
@@ -90,14 +91,23 @@ class Device:
     def note_command(self, kind: str, name: str, begin: int, link_seconds: float, words: int = 0) -> None:
         """Keep one finished host command for the log and the session's table."""
         end = self.sim.cycle
-        entry = {"kind": kind, "name": name, "words": words, "begin": begin, "end": end, "link_s": link_seconds}
+        entry = {
+            "kind": kind,
+            "name": name,
+            "words": words,
+            "begin": begin,
+            "end": end,
+            "link_s": link_seconds,
+        }
         self.commands.append(entry)
         self.log.note(f"{kind} {name}: cycles {begin} .. {end}" + (f", {words} words" if words else ""))
 
     def close(self) -> None:
         """End of the session: the table of commands is written, the log closed."""
         link = sum(entry["link_s"] for entry in self.commands)
-        self.log.note(f"stop at cycle {self.sim.cycle}; host link {link:.6f} s (modelled, not part of the cycles)")
+        self.log.note(
+            f"stop at cycle {self.sim.cycle}; host link {link:.6f} s (modelled, not part of the cycles)"
+        )
         self.log.close()
         if self._record_dir is not None:
             self._record_dir.mkdir(parents=True, exist_ok=True)

@@ -129,7 +129,8 @@ class Folder:
                 "kind": "Func" if export.is_function else "Var",
                 "type": export.type,
                 "inputs": [
-                    {"name": name, "type": kind} for name, kind in functions.get(export.name, {}).get("args", [])
+                    {"name": name, "type": kind}
+                    for name, kind in functions.get(export.name, {}).get("args", [])
                 ],
             }
             for export in self.exports
@@ -162,13 +163,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(name.read_text())
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no compiled program there ({JSON_NAME} is missing); run cslc first") from None
+        raise ConfigError(
+            f"{path}: no compiled program there ({JSON_NAME} is missing); run cslc first"
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{name}: cannot be read ({error})") from None
     ours = isinstance(document, dict) and isinstance(document.get("wafersim"), dict)
     if not ours or document["wafersim"].get("format") != FOLDER_FORMAT:
         raise ConfigError(
-            f"{name}: not written by this version's cslc; compile the program again with `wafersim cslc` (or the "
+            f"{name}: not written by this version's cslc; compile the program again with `wafersim "
+            "cslc` (or the "
             "cslc of `wafersim sdk-shims`)"
         )
-    return document
+    loaded: dict[str, Any] = document
+    return loaded

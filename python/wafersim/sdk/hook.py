@@ -24,7 +24,8 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
         (
             _TYPES,
             [
-                "FP16TYPE", "MemcpyDataType", "MemcpyOrder", "SdkCompileArtifacts", "SdkExecutionPlatform", "SdkTarget",
+                "FP16TYPE", "MemcpyDataType", "MemcpyOrder", "SdkCompileArtifacts", "
+                ""SdkExecutionPlatform", "SdkTarget",
                 "SimfabConfig", "Task", "get_platform", "get_simulator", "get_system",
             ],
         ),
@@ -32,7 +33,8 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
         (
             _LAYOUT,
             [
-                "CodeRegion", "Color", "Edge", "EdgeRouteInfo", "PortHandle", "Route", "RoutingPosition", "SdkLayout",
+                "CodeRegion", "Color", "Edge", "EdgeRouteInfo", "PortHandle", "Route", "
+                ""RoutingPosition", "SdkLayout",
                 "get_edge_routing",
             ],
         ),

@@ -50,6 +50,7 @@ def write_start_values(device: Device) -> None:
                 addresses[row, col], num_bytes = find_array(folder, x + col, y + row, name)
                 if num_bytes != raw.shape[2]:
                     raise ConfigError(
-                        f"set_symbol_all({name!r}): {raw.shape[2]} bytes per PE given, the variable has {num_bytes}"
+                        f"set_symbol_all({name!r}): {raw.shape[2]} bytes per PE given, the variable "
+                        f"has {num_bytes}"
                     )
         write_region(device.sim, x, y, addresses, raw)

@@ -51,7 +51,7 @@ class Inbox:
         return sum(part.size for part in self.arrived.get(key, ()))
 
     def serve(self) -> None:
-        """Complete the waiting commands, in order; one behind an incomplete command of the same place waits."""
+        """Complete the waiting commands, in order; none overtakes another one of the same place."""
         taken: set[Key] = set()
         for pending in self.waiting:
             free = not taken.intersection(pending.keys)

@@ -37,7 +37,9 @@ def copy_options(what: str, kwargs: Mapping[str, Any]) -> CopyOptions:
         if not isinstance(value, kind):
             allowed = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
             raise ConfigError(f"{what}: {name}={value!r} given, one of {allowed} wanted")
-    return CopyOptions(bool(kwargs.get("streaming", False)), data_type, order, bool(kwargs.get("nonblock", False)))
+    return CopyOptions(
+        bool(kwargs.get("streaming", False)), data_type, order, bool(kwargs.get("nonblock", False))
+    )
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class Region:
         """Raise if the region is empty or leaves the program's rectangle."""
         if self.width < 1 or self.height < 1 or self.elements < 1:
             raise ConfigError(
-                f"{what}: {self.width}x{self.height} PEs of {self.elements} elements given, at least 1 of each wanted"
+                f"{what}: {self.width}x{self.height} PEs of {self.elements} elements given, at least "
+                "1 of each wanted"
             )
         right, bottom = self.x + self.width, self.y + self.height
         if self.x < 0 or self.y < 0 or right > grid_width or bottom > grid_height:
             raise ConfigError(
-                f"{what}: x {self.x}..{right - 1}, y {self.y}..{bottom - 1} leaves the program's rectangle of "
+                f"{what}: x {self.x}..{right - 1}, y {self.y}..{bottom - 1} leaves the program's "
+                "rectangle of "
                 f"{grid_width}x{grid_height} PEs"
             )
 

@@ -1,7 +1,7 @@
 """``SdkRuntime``: what a host script does with a compiled program.
 
-Every command is carried out when it is called, in the order of the calls: a copy changes SRAM at once, a launch
-runs the machine until nothing can happen any more. That is what the device's command stream promises: a
+Every command is carried out when it is called, in the order of the calls: a copy changes SRAM at once, a
+launch runs the machine until nothing can happen any more. That is what the device's command stream promises: a
 command begins when the one before it is complete on the PE, and a launched function is complete when it
 unblocks the stream. Only a stream towards the host may be asked for before its words can exist.
 """
@@ -29,7 +29,8 @@ from wafersim.sdk.types import PathLike, SdkCompileArtifacts, SdkExecutionPlatfo
 Array = npt.NDArray[Any]
 
 _KNOWN_OPTIONS = {
-    "cmaddr", "suppress_simfab_trace", "simfab_numthreads", "msg_level", "memcpy_required", "setup_phase_only",
+    "cmaddr", "suppress_simfab_trace", "simfab_numthreads", "msg_level", "memcpy_required", "
+    ""setup_phase_only",
     "run_phase_only", "wio_flows", "worker",
 }  # fmt: skip
 LOG_NAME = "sim.log"
@@ -69,7 +70,8 @@ class SdkRuntime:
         self._folder = Folder.load(path)
         if platform is not None and platform.target.arch != self._folder.arch:
             raise ConfigError(
-                f"{path}: compiled for {self._folder.arch}, the platform is {platform.target.arch}; compile with "
+                f"{path}: compiled for {self._folder.arch}, the platform is {platform.target.arch}; "
+                "compile with "
                 f"--arch={platform.target.arch}"
             )
         self._platform = platform
@@ -178,13 +180,15 @@ class SdkRuntime:
         col_stride: int,
         **kwargs: Any,
     ) -> Task:
-        """Copy ``A[rows][columns][elem_per_pe]`` to every ``row_stride``-th PE of every ``col_stride``-th row."""
+        """Copy ``A[rows][columns][elem_per_pe]`` to each ``row_stride``-th PE of each ``col_stride``-th row."""
         if row_stride < 1 or col_stride < 1:
             raise ConfigError(
                 f"memcpy_h2d_stride: strides {row_stride} and {col_stride} given, at least 1 wanted"
             )
         region = Region(px, py, w, h, int(elem_per_pe), int(row_stride), int(col_stride))
-        return self._host_to_device("memcpy_h2d_stride", dest, src, (region.rows, region.columns), region, kwargs)
+        return self._host_to_device(
+            "memcpy_h2d_stride", dest, src, (region.rows, region.columns), region, kwargs
+        )
 
     def _host_to_device(
         self, what: str, dest: Any, src: Array, given: tuple[int, int], region: Region, kwargs: dict[str, Any]
@@ -238,7 +242,9 @@ class SdkRuntime:
         def deliver(words: Array) -> None:
             target[...] = words.reshape(shape)
 
-        pending = Pending(places(int(src), px, py, w, h), region.elements, f"{what} of color {int(src)}", deliver)
+        pending = Pending(
+            places(int(src), px, py, w, h), region.elements, f"{what} of color {int(src)}", deliver
+        )
         task = self._receive(pending, options.nonblock)
         device.note_command(what, f"color {int(src)}", begin, seconds, count)
         return task
@@ -370,7 +376,9 @@ class SdkRuntime:
     def _expect_state(self, what: str, wanted: str) -> None:
         if self._state != wanted:
             order = "load(), run(), commands, stop()"
-            raise SimulationError(f"SdkRuntime: {what} while the runtime is {self._state}; the order is {order}")
+            raise SimulationError(
+                f"SdkRuntime: {what} while the runtime is {self._state}; the order is {order}"
+            )
 
     def _require_unblocked(self, what: str) -> None:
         """Raise if an earlier function still holds the command stream: nothing will ever end it."""
@@ -382,6 +390,7 @@ class SdkRuntime:
 
     def _blocked(self, what: str, blocked: int) -> DeadlockError:
         return self._device.stuck_error(
-            f"{what}: the launched function never called unblock_cmd_stream() on {blocked} PEs, and nothing more "
+            f"{what}: the launched function never called unblock_cmd_stream() on {blocked} PEs, and "
+            "nothing more "
             "can happen"
         )

@@ -70,6 +70,10 @@ def _place(error: BaseException) -> str:
 def _without_ours(error: BaseException):  # type: ignore[no-untyped-def]
     """The traceback from the script on."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, runpy.__file__, "<frozen runpy>"):
+    while trace is not None and trace.tb_frame.f_code.co_filename in (
+        __file__,
+        runpy.__file__,
+        "<frozen runpy>",
+    ):
         trace = trace.tb_next
     return trace

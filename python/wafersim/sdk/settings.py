@@ -9,7 +9,8 @@ from pathlib import Path
 from wafersim.errors import ConfigError
 
 #: generation of the compiler's ``--arch`` -> environment variable that names the profile, and the default.
-#: A script without an address of a system runs on the vendor's simulator; so the profiles of that are the default.
+#: A script without an address of a system runs on the vendor's simulator; so the profiles of that are the
+#: default.
 PROFILES = {"wse2": ("WAFERSIM_ARCH_WSE2", "wse2-sdk"), "wse3": ("WAFERSIM_ARCH_WSE3", "wse3-sdk")}
 RECORD_VARIABLE = "WAFERSIM_RECORD"
 SEED_VARIABLE = "WAFERSIM_SEED"

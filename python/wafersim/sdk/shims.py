@@ -25,7 +25,9 @@ def write_shims(folder: Path, force: bool = False) -> list[Path]:
     for name, arguments in COMMANDS.items():
         path = folder / name
         if path.exists() and not force and "wafersim" not in path.read_text(errors="replace"):
-            raise ConfigError(f"{path}: there already, and not a wafersim command; choose another folder or --force")
+            raise ConfigError(
+                f"{path}: there already, and not a wafersim command; choose another folder or --force"
+            )
         command = shlex.join([sys.executable, "-m", "wafersim", *arguments])
         path.write_text(f'#!/bin/sh\n# {name} of wafersim\nexec {command} "$@"\n')
         path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Where exported variables lie on every PE, through pointers if the export is one; all variables for debugging."""
+"""Where exported variables lie on every PE, also through pointers; all variables for debugging."""
 
 from __future__ import annotations
 
@@ -46,12 +46,15 @@ class Symbols:
             No number, or that of a function or of nothing.
         """
         if number is None:
-            raise ConfigError(f"{what}: None is no symbol; get_id returns None for a name that is not exported")
+            raise ConfigError(
+                f"{what}: None is no symbol; get_id returns None for a name that is not exported"
+            )
         export = self._by_id.get(int(number))
         if export is None or export.is_function:
             found = f"the function {export.name!r}" if export else "nothing"
             raise ConfigError(
-                f"{what}: symbol {int(number)} is {found}; a number from get_id of an exported variable is wanted"
+                f"{what}: symbol {int(number)} is {found}; a number from get_id of an exported "
+                "variable is wanted"
                 " (and streaming=True for a color)"
             )
         return export
@@ -108,7 +111,8 @@ def find_array(folder: Folder, x: int, y: int, name: str) -> tuple[int, int]:
     if not (0 <= x < width and 0 <= y < height) or tile_map[y, x] < 0:
         dx, dy = folder.offsets
         raise ConfigError(
-            f"symbol {name!r}: PE ({x + dx}, {y + dy}) of the fabric runs no code; the program lies at x {dx}.."
+            f"symbol {name!r}: PE ({x + dx}, {y + dy}) of the fabric runs no code; the program lies "
+            f"at x {dx}.."
             f"{dx + width - 1}, y {dy}..{dy + height - 1}"
         )
     found = dict(_arrays(folder, int(tile_map[y, x])))
@@ -116,7 +120,8 @@ def find_array(folder: Folder, x: int, y: int, name: str) -> tuple[int, int]:
         near = difflib.get_close_matches(name, found, 3)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(found)) or 'none'}"
         raise ConfigError(
-            f"symbol {name!r}: the program of this PE keeps no variable of that name in SRAM (constants and what is "
+            f"symbol {name!r}: the program of this PE keeps no variable of that name in SRAM "
+            "(constants and what is "
             f"never used take no place); {hint}"
         )
     return found[name]

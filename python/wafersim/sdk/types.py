@@ -105,7 +105,8 @@ def refuse_system(cmaddr: object) -> None:
     """Raise if the script asks for a real system."""
     if cmaddr:
         raise ConfigError(
-            f"cmaddr={cmaddr!r}: there is no system here, programs run on a simulated machine; leave the address "
+            f"cmaddr={cmaddr!r}: there is no system here, programs run on a simulated machine; leave "
+            "the address "
             "out (WAFERSIM_ARCH_WSE2 / WAFERSIM_ARCH_WSE3 choose the profile, e.g. wse3 for silicon)"
         )
 

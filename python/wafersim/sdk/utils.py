@@ -50,9 +50,7 @@ def input_array_to_u32(np_arr: Array, sentinel: int | None, fast_dim_sz: int) ->
     if np_arr.dtype.itemsize == 4:
         return np_arr.view(np.uint32)
     if np_arr.dtype.itemsize != 2:
-        raise ConfigError(
-            f"input_array_to_u32: {np_arr.dtype} given; elements of 2 or 4 bytes are possible"
-        )
+        raise ConfigError(f"input_array_to_u32: {np_arr.dtype} given; elements of 2 or 4 bytes are possible")
     words = np_arr.view(np.uint16).astype(np.uint32)
     if sentinel is not None:
         words |= ((np.arange(words.size) % fast_dim_sz) & 0xFFFF).astype(np.uint32) << 16
@@ -129,14 +127,16 @@ def get_api_info_dict(app_path: str | Path) -> Signatures:
 def check_rpc_api(name: str, arg_list: Sequence[Any], api_info_dict: Signatures) -> bool:
     """True if the arguments fit the function; raises otherwise."""
     if name not in api_info_dict:
-        raise ConfigError(f"function {name!r} is not exported; there are: {', '.join(api_info_dict) or 'none'}")
-    names, types = api_info_dict[name]
+        raise ConfigError(
+            f"function {name!r} is not exported; there are: {', '.join(api_info_dict) or 'none'}"
+        )
+    names, _ = api_info_dict[name]
     if len(names) != len(arg_list):
         raise ConfigError(f"{name}: {len(arg_list)} arguments given, {len(names)} wanted")
     return True
 
 
-def getOutputNameFromCompileOptions(option_list: Sequence[str]) -> str:  # noqa: N802 (the scripts' spelling)
+def getOutputNameFromCompileOptions(option_list: Sequence[str]) -> str:
     """The value of ``-o`` in a command line of the compiler; ``out`` if there is none."""
     options = list(option_list)
     for number, option in enumerate(options):

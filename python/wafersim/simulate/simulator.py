@@ -127,7 +127,7 @@ class Simulator:
         return raw
 
     def write_bytes(self, rect: Rect, address: int, raw: Array) -> None:
-        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs from a byte address on."""
+        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs, from an address on."""
         self._machine.write(*rect, address, np.ascontiguousarray(raw))
 
     @property
