@@ -12,7 +12,8 @@ from wafersim.errors import ConfigError
 #: options of the vendor's compiler that change nothing here: name -> whether a value follows
 _UNUSED = {
     "--max-parallelism": True, "--comptime-func-depth-limit": True,
-    "--link-section-start-address-bytes": True, "--dump-dsr-alloc-graph": False, "--no-dsr-alloc": False, "-g0": False, "--debug-info": False,
+    "--link-section-start-address-bytes": True, "--dump-dsr-alloc-graph": False, "--no-dsr-alloc": False,
+    "-g0": False, "--debug-info": False,
 }  # fmt: skip
 
 

@@ -24,18 +24,16 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
         (
             _TYPES,
             [
-                "FP16TYPE", "MemcpyDataType", "MemcpyOrder", "SdkCompileArtifacts", "
-                ""SdkExecutionPlatform", "SdkTarget",
-                "SimfabConfig", "Task", "get_platform", "get_simulator", "get_system",
+                "FP16TYPE", "MemcpyDataType", "MemcpyOrder", "SdkCompileArtifacts",
+                "SdkExecutionPlatform", "SdkTarget", "SimfabConfig", "Task", "get_platform", "get_simulator", "get_system",
             ],
         ),
         ("wafersim.sdk.geometry", ["IntRectangle", "IntVector"]),
         (
             _LAYOUT,
             [
-                "CodeRegion", "Color", "Edge", "EdgeRouteInfo", "PortHandle", "Route", "
-                ""RoutingPosition", "SdkLayout",
-                "get_edge_routing",
+                "CodeRegion", "Color", "Edge", "EdgeRouteInfo", "PortHandle", "Route",
+                "RoutingPosition", "SdkLayout", "get_edge_routing",
             ],
         ),
     ],

@@ -29,9 +29,8 @@ from wafersim.sdk.types import PathLike, SdkCompileArtifacts, SdkExecutionPlatfo
 Array = npt.NDArray[Any]
 
 _KNOWN_OPTIONS = {
-    "cmaddr", "suppress_simfab_trace", "simfab_numthreads", "msg_level", "memcpy_required", "
-    ""setup_phase_only",
-    "run_phase_only", "wio_flows", "worker",
+    "cmaddr", "suppress_simfab_trace", "simfab_numthreads", "msg_level", "memcpy_required",
+    "setup_phase_only", "run_phase_only", "wio_flows", "worker",
 }  # fmt: skip
 LOG_NAME = "sim.log"
 
