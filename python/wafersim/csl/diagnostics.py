@@ -28,8 +28,9 @@ class Source:
         self.text = text
         self._line_starts: list[int] | None = None
 
-    def place(self, offset: int) -> tuple[int, int]:
-        """Line and column, both counted from 1, of an offset."""
+    @property
+    def line_starts(self) -> list[int]:
+        """Offset of the first character of each line."""
         if self._line_starts is None:
             starts = [0]
             find = self.text.find
@@ -38,12 +39,16 @@ class Source:
                 starts.append(at + 1)
                 at = find("\n", at + 1)
             self._line_starts = starts
-        line = bisect_right(self._line_starts, offset)
-        return line, offset - self._line_starts[line - 1] + 1
+        return self._line_starts
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column, both counted from 1, of an offset."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
 
     def line_text(self, line: int) -> str:
         """The text of a line, without its end."""
-        starts = self._line_starts or [0]
+        starts = self.line_starts
         end = starts[line] - 1 if line < len(starts) else len(self.text)
         return self.text[starts[line - 1] : end].rstrip("\r")
 
@@ -79,6 +84,17 @@ class Sources:
     def get(self, index: int) -> Source | None:
         """The source of an index, if it is still kept."""
         return self._by_index.get(index)
+
+    def line_span(self, path: str, line: int) -> Span | None:
+        """A line, without the spaces around it, of the newest source of that path."""
+        for source in reversed(self._by_index.values()):
+            if source.path == path or source.path.rsplit("/", 1)[-1] == path:
+                if not 1 <= line <= len(source.line_starts):
+                    continue
+                text = source.line_text(line)
+                start = source.line_starts[line - 1] + len(text) - len(text.lstrip())
+                return Span(source.index, start, start + len(text.strip()))
+        return None
 
     def __len__(self) -> int:
         return len(self._by_index)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from wafersim.csl.ast import Span
 from wafersim.csl.diagnostics import CslError, Source
 
-#: Reserved words; others (``color``, ``layout``, ``struct``, ``align`` ...) mean something in their place only.
-KEYWORDS = frozenset(
-    ("const", "var", "param", "fn", "task", "export", "extern", "inline", "comptime", "if", "else", "switch")
-    + ("while", "for", "return", "break", "continue", "and", "or", "true", "false", "undefined", "null")
-    + ("enum", "anytype")
+_KEYWORDS = (
+    "const var param fn task export extern inline comptime if else switch while for return break continue "
+    "and or true false undefined null enum anytype"
 )
+#: Reserved words; others (``color``, ``layout``, ``struct``, ``align`` ...) mean something in places only.
+KEYWORDS = frozenset(_KEYWORDS.split())
 
 _MAX_DIGITS = 300
 

@@ -106,6 +106,14 @@ class Cursor:
         self.i = i + 1
         return text
 
+    def unclosed(self, opened: int, opening: str, allowed: str) -> NoReturn:
+        raise CslError(
+            self.span_at(self.i),
+            f"{allowed} expected",
+            found=self.found(),
+            notes=[(self.span_at(opened), f"the '{opening}' to close is here")],
+        )
+
     def enter(self) -> None:
         """One level deeper."""
         self.depth += 1

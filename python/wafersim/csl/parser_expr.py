@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
 
 from wafersim.csl import ast
 from wafersim.csl.ast import Expr, Span
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.parser_base import Cursor
+from wafersim.csl.parser_type import Types
 
 _LEVELS = (
     ("or",),
@@ -26,11 +25,8 @@ _FOREIGN = {"&&": "and", "||": "or"}
 _POSTFIX = frozenset(("(", "[", ".", ".*", "{"))
 
 
-class Expressions(Cursor):
+class Expressions(Types):
     """Everything that has a value; blocks come from the statements."""
-
-    def block(self) -> ast.Block:
-        raise NotImplementedError
 
     def control_body(self) -> Expr | ast.Stmt:
         raise NotImplementedError
@@ -122,14 +118,6 @@ class Expressions(Cursor):
         self.depth -= 1
         return tuple(items)
 
-    def unclosed(self, opened: int, opening: str, allowed: str) -> NoReturn:
-        raise CslError(
-            self.span_at(self.i),
-            f"{allowed} expected",
-            found=self.found(),
-            notes=[(self.span_at(opened), f"the '{opening}' to close is here")],
-        )
-
     # --- literals
 
     def _begins_literal(self, node: Expr) -> bool:
@@ -195,10 +183,10 @@ class Expressions(Cursor):
         text = self.texts[first]
         following = self.kinds[first + 1]
         if following == "{" and text in ("struct", "union"):
-            return self._struct_type(first, text)
+            return self.struct_type(first, text)
         if following == "name" and text == "packed" and self.texts[first + 1] in ("struct", "union"):
             self.i += 1
-            return self._struct_type(first, f"packed {self.texts[first + 1]}")
+            return self.struct_type(first, f"packed {self.texts[first + 1]}")
         self.i = first + 1
         if following == ":" and braces and self.kinds[first + 2] == "{":
             self.i += 1
@@ -344,111 +332,6 @@ class Expressions(Cursor):
         self.expect("|", "after the names")
         return tuple(names)
 
-    # --- types
-
-    def type_expr(self) -> Expr:
-        """A type, without the braces that could follow it."""
-        if self.kinds[self.i] in _PREFIX:
-            self.fail("a type")
-        self.enter()
-        node = self.postfix(False)
-        self.depth -= 1
-        return node
-
-    def _pointer(self, first: int, braces: bool) -> Expr:
-        stars = 2 if self.kinds[first] == "**" else 1
-        self.i = first + 1
-        const = self.take("const")
-        pointee = self.type_expr()
-        node = ast.PointerType(self.span_from(first), pointee, False, const)
-        return ast.PointerType(self.span_from(first), node, False, False) if stars == 2 else node
-
-    def _bracket(self, first: int, braces: bool) -> Expr:
-        """``[N]T``, ``[*]T`` and, where braces may follow, ``[N]T{ ... }``."""
-        self.i = first + 1
-        if self.take("*"):
-            self.expect("]", "after '[*'")
-            const = self.take("const")
-            return self._pointer_to(first, const)
-        self.i = first
-        extents = self.arguments("[", "]")
-        if not extents:
-            raise CslError(
-                self.span_from(first), "an array type needs its extent", hint="as in [4]f32 or [_]f32"
-            )
-        element = self.type_expr()
-        node = ast.ArrayType(self.span_from(first), extents, element)
-        if braces and self.kinds[self.i] == "{":
-            values = self.arguments("{", "}")
-            return ast.ArrayLit(self.span_from(first), node, values)
-        return node
-
-    def _pointer_to(self, first: int, const: bool) -> Expr:
-        pointee = self.type_expr()
-        return ast.PointerType(self.span_from(first), pointee, True, const)
-
-    def _fn_type(self, first: int, braces: bool) -> Expr:
-        self.i = first + 1
-        kind = self.kinds[first]
-        opened = self.expect("(", f"after '{kind}'", f"such a type is written {kind}(T, U) R")
-        params: list[Expr] = []
-        self.enter()
-        while self.kinds[self.i] != ")":
-            if self.kinds[self.i] == "name" and self.kinds[self.i + 1] == ":":
-                self.i += 2
-            params.append(self.type_expr())
-            if self.kinds[self.i] == ",":
-                self.i += 1
-            elif self.kinds[self.i] != ")":
-                self.unclosed(opened, "(", "',' or ')'")
-        self.i += 1
-        self.depth -= 1
-        result = self.type_expr()
-        return ast.FnType(self.span_from(first), tuple(params), result, kind)
-
-    def _enum_type(self, first: int, braces: bool) -> Expr:
-        self.i = first + 1
-        tag = None
-        if self.take("("):
-            tag = self.type_expr()
-            self.expect(")", "after the type of the enum")
-        opened = self.expect("{", "after 'enum'")
-        names: list[str] = []
-        values: list[Expr | None] = []
-        while self.kinds[self.i] != "}":
-            at = self.i
-            name = self.take_word("the name of an enum member")
-            if name in names:
-                raise CslError(self.span_at(at), f"enum member '{name}' is given twice")
-            names.append(name)
-            values.append(self.expr() if self.take("=") else None)
-            if not self.take(",") and self.kinds[self.i] != "}":
-                self.unclosed(opened, "{", "',' or '}'")
-        self.i += 1
-        return ast.EnumType(self.span_from(first), tag, tuple(names), tuple(values))
-
-    def _struct_type(self, first: int, kind: str) -> Expr:
-        self.i += 1
-        opened = self.expect("{", f"after '{kind}'")
-        self.enter()
-        names: list[str] = []
-        types: list[Expr] = []
-        defaults: list[Expr | None] = []
-        while self.kinds[self.i] != "}":
-            at = self.i
-            name = self.take_word("the name of a field")
-            if name in names:
-                raise CslError(self.span_at(at), f"field '{name}' is declared twice")
-            self.expect(":", f"and a type after field '{name}'")
-            names.append(name)
-            types.append(self.type_expr())
-            defaults.append(self.expr() if self.take("=") else None)
-            if not self.take(",") and self.kinds[self.i] != "}":
-                self.unclosed(opened, "{", "',' or '}'")
-        self.i += 1
-        self.depth -= 1
-        return ast.StructType(self.span_from(first), kind, tuple(names), tuple(types), tuple(defaults))
-
 
 _PRIMARIES: dict[str, Callable[[Expressions, int, bool], Expr]] = {
     "name": Expressions._name,
@@ -468,12 +351,12 @@ _PRIMARIES: dict[str, Callable[[Expressions, int, bool], Expr]] = {
     "if": Expressions._if,
     "switch": Expressions.switch,
     "|": Expressions._tensor_access,
-    "*": Expressions._pointer,
-    "**": Expressions._pointer,
-    "[": Expressions._bracket,
-    "fn": Expressions._fn_type,
-    "task": Expressions._fn_type,
-    "enum": Expressions._enum_type,
+    "*": Types.pointer,
+    "**": Types.pointer,
+    "[": Types.bracket,
+    "fn": Types.fn_type,
+    "task": Types.fn_type,
+    "enum": Types.enum_type,
 }
 
 

@@ -21,7 +21,9 @@ class Lanes:
 
     __slots__ = ("index", "memo", "parent", "paths", "size", "spread")
 
-    def __init__(self, parent: Lanes | None, index: np.ndarray | None, size: int, spread: bool = False) -> None:
+    def __init__(
+        self, parent: Lanes | None, index: np.ndarray | None, size: int, spread: bool = False
+    ) -> None:
         self.parent = parent
         self.index = index
         self.size = size
@@ -119,7 +121,11 @@ def gather(value: Value, index: np.ndarray) -> Value:
     if va.is_column(value):
         return Value(value.type, data[index])
     if isinstance(data, Ptr):
-        return Value(value.type, Ptr(data.root, _pick(data.offset, index), data.path)) if va.has_columns(value) else value
+        return (
+            Value(value.type, Ptr(data.root, _pick(data.offset, index), data.path))
+            if va.has_columns(value)
+            else value
+        )
     if isinstance(data, DsdData | FifoData):
         if not va.has_columns(value):
             return value
@@ -154,7 +160,9 @@ def same(a: Value, b: Value) -> bool:
     x, y = a.data, b.data
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         both = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
-        return both and x.dtype == y.dtype and x.shape == y.shape and x.dtype != object and bool((x == y).all())
+        return (
+            both and x.dtype == y.dtype and x.shape == y.shape and x.dtype != object and bool((x == y).all())
+        )
     if isinstance(x, dict) and isinstance(y, dict):
         return list(x) == list(y) and all(same(x[k], y[k]) for k in x)
     if isinstance(x, Ptr) and isinstance(y, Ptr):
@@ -242,7 +250,9 @@ def _choice(count: int, parts: list[Part]) -> Value:
     for place, value in parts:
         if isinstance(value.data, Choice):
             subs = [(place[value.data.index == k], alt) for k, alt in enumerate(value.data.alternatives)]
-            inner = [(np.flatnonzero(value.data.index == k), alt) for k, alt in enumerate(value.data.alternatives)]
+            inner = [
+                (np.flatnonzero(value.data.index == k), alt) for k, alt in enumerate(value.data.alternatives)
+            ]
             flat = [
                 (sub, gather(alt, at)) for (sub, _), (at, alt) in zip(subs, inner, strict=True) if len(sub)
             ]
