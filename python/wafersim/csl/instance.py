@@ -92,6 +92,8 @@ class ProgramInstance:
     empty_queue: dict[tuple[str, int], FnRef] = field(default_factory=dict)
     control_table: Value | None = None
     fifos: list[FifoData] = field(default_factory=list)
+    streams: dict[str, list[int]] = field(default_factory=dict)
+    priorities: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def num_pes(self) -> int:
