@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from wafersim.csl import ast
 from wafersim.csl.diagnostics import SOURCES, CslError, Source
-from wafersim.csl.parser_base import Abandoned
+from wafersim.csl.parser_base import MAX_ERRORS, Abandoned
 from wafersim.csl.parser_stmt import ATTRIBUTES, Statements
 
 #: Trees kept by path and text: a file imported by many PE classes is parsed once.
@@ -84,6 +84,10 @@ class _Parser(Statements):
         except Abandoned:
             pass
         if self.errors:
+            # where the lexer left something out, the parser stumbles over the gap
+            gaps = {error.line for error in self.errors[: self.lexer_errors]}
+            kept = [e for k, e in enumerate(self.errors) if k < self.lexer_errors or e.line not in gaps]
+            self.errors = kept[:MAX_ERRORS]
             self.errors.sort(key=lambda error: (error.line, error.column))
             raise CslError.of(self.errors)
         used = {text for kind, text in zip(self.kinds, self.texts, strict=True) if kind == "name"}

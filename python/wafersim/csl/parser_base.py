@@ -13,7 +13,7 @@ MAX_NESTING = 100
 #: Operators, calls or fields in one chain (``a + b + c ...``): each adds a level to the tree too.
 MAX_CHAIN = 400
 
-_MAX_ERRORS = 20
+MAX_ERRORS = 20
 
 _DECLARATION_STARTS = frozenset(
     ("const", "var", "param", "fn", "task", "export", "extern", "inline", "comptime")
@@ -32,6 +32,7 @@ class Cursor:
         self.ends = tokens.ends
         self.values = tokens.values
         self.errors: list[CslError] = tokens.errors
+        self.lexer_errors = len(self.errors)
         self.file_index = source.index
         self.i = 0
         self.depth = 0
@@ -135,7 +136,7 @@ class Cursor:
     def recover(self, error: CslError, first: int, top: bool) -> None:
         """Note an error and skip the rest of its statement or declaration, which began at token ``first``."""
         self.errors.append(error)
-        if isinstance(error, _TooDeep) or len(self.errors) >= _MAX_ERRORS:
+        if isinstance(error, _TooDeep) or len(self.errors) - self.lexer_errors >= MAX_ERRORS:
             raise Abandoned
         kinds = self.kinds
         level = 0

@@ -52,7 +52,11 @@ class Expressions(Types):
             self.i += 1
             if kinds[self.i] == op and op in "&|" and self.starts[self.i] == self.ends[self.i - 1]:
                 word = _FOREIGN[op * 2]
-                raise CslError(self.span_from(self.i), f"no operator '{op}{op}'", hint=f"write '{word}'")
+                self.i += 1
+                raise CslError(self.span_from(self.i - 2), f"no operator '{op}{op}'", hint=f"write '{word}'")
+            if op == "++" and kinds[self.i] in (";", ")"):
+                self.i -= 1
+                self.fail("an assignment", "CSL has no '++'; write x += 1")
             links += 1
             self.check_chain(links)
             self.enter()

@@ -9,7 +9,7 @@ from wafersim.csl.ast import Expr
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.parser_base import Cursor
 
-_OPERATORS = frozenset("-!~&")
+_NO_TYPE = frozenset("-!~&=;,){}") | {"eof"}
 
 
 class Types(Cursor):
@@ -38,7 +38,7 @@ class Types(Cursor):
 
     def type_expr(self) -> Expr:
         """A type, without the braces that could follow it."""
-        if self.kinds[self.i] in _OPERATORS:
+        if self.kinds[self.i] in _NO_TYPE:
             self.fail("a type")
         self.enter()
         node = self.postfix(False)

@@ -13,6 +13,7 @@ from wafersim.csl.ast import Span
 from wafersim.csl.coerce import coerce
 from wafersim.csl.comptime.errors import NoVector, RunTime
 from wafersim.csl.comptime.lanes import Lanes
+from wafersim.csl.comptime.plan import walk
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.scope import GlobalVar, Module, Scope
 from wafersim.csl.types import Type
@@ -101,12 +102,30 @@ class Modules:
                 )
         for name, decl in decls.items():
             if isinstance(decl, ast.VarDecl):
-                module.lookup(name)
+                self.evaluate_early(module, name, decl)
         for decl in tree.decls:
             if isinstance(decl, ast.ComptimeBlock):
                 self.run_block(decl.body, module.scope)
         self.lanes = entry
         return module
+
+    def evaluate_early(self: Interp, module: Module, name: str, decl: ast.VarDecl) -> None:
+        """Evaluate a declaration whether or not it is used.
+
+        Left for later, when it is used: a parameter without value, and what makes no sense because a parameter
+        is ``{}``, which is how programs say that they do without something.
+        """
+        if decl.kind == "param" and decl.init is None and name not in module.params:
+            return
+        entry = self.lanes
+        try:
+            module.lookup(name)
+        except CslError:
+            mentioned = {n.name for n in walk(decl) if isinstance(n, ast.Name)} - {name}
+            found = [module.entities.get(other) for other in mentioned]
+            if not any(isinstance(value, Value) and value.type == ty.VOID for value in found):
+                raise
+            self.lanes = entry
 
     def evaluate_name(self: Interp, module: Module, name: str) -> Any:
         """Evaluate a top-level declaration: called by `Module.lookup` once per name."""
