@@ -201,9 +201,9 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return 0;
     }
@@ -221,9 +221,9 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     const int color = static_cast<int>(offset / 2);
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return;
     }

@@ -128,6 +128,9 @@ def _image(tile: TileProgram) -> bytes:
                 array.type, array.init, array.shape, f"array {array.name!r} (at {array.where})"
             )
             image[array.placed : array.placed + len(data)] = data
+        for offset, target in array.addresses.items():
+            at = array.placed + offset
+            image[at : at + 2] = (target.array.placed + target.offset).to_bytes(2, "little")
     return bytes(image)
 
 
