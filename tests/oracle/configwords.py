@@ -1,4 +1,4 @@
-"""Configuration words of generation 2: color and switch registers above SRAM."""
+"""Configuration words as generation 2 has them: color and switch registers above SRAM."""
 
 from __future__ import annotations
 

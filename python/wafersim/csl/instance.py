@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wafersim.csl import ast
     from wafersim.csl.comptime.interp import Interp
     from wafersim.csl.scope import GlobalVar, Module
+    from wafersim.csl.types import Type
     from wafersim.csl.values import FifoData, FnRef, Value
 
 
@@ -91,6 +92,8 @@ class ProgramInstance:
     empty_queue: dict[tuple[str, int], FnRef] = field(default_factory=dict)
     control_table: Value | None = None
     fifos: list[FifoData] = field(default_factory=list)
+    streams: dict[str, list[int]] = field(default_factory=dict)
+    priorities: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def num_pes(self) -> int:
@@ -100,3 +103,45 @@ class ProgramInstance:
     def variables(self) -> list[GlobalVar]:
         """All global variables of all module instances."""
         return [var for module in self.modules for var in module.variables]
+
+
+@dataclass(slots=True, eq=False)
+class TileCode:
+    """``@set_tile_code`` over n PEs: places ``[n]`` in the rectangle, the file and its parameters (columns ``[n]``)."""
+
+    xs: np.ndarray
+    ys: np.ndarray
+    path: str
+    params: Value
+    span: ast.Span
+
+
+@dataclass(slots=True, eq=False)
+class ColorConfig:
+    """``@set_color_config`` over n PEs: places ``[n]``, color (an int or a column), configuration (columns ``[n]``)."""
+
+    xs: np.ndarray
+    ys: np.ndarray
+    color: int | np.ndarray
+    config: Value
+    span: ast.Span
+
+
+@dataclass(slots=True, eq=False)
+class NamedExport:
+    """``@export_name(name, type, mutable)``: a name the host may use; ``type`` is a pointer or function type."""
+
+    name: str
+    type: Type
+    mutable: bool
+    span: ast.Span
+
+
+@dataclass(slots=True, eq=False)
+class LayoutResult:
+    """What a layout block said, in the order in which it said it."""
+
+    rectangle: tuple[int, int] | None = None
+    tiles: list[TileCode] = field(default_factory=list)
+    colors: list[ColorConfig] = field(default_factory=list)
+    exports: list[NamedExport] = field(default_factory=list)

@@ -106,6 +106,8 @@ class Module:
     variables: list[GlobalVar] = field(default_factory=list)
     used_params: set[str] = field(default_factory=set)
     number: int = 0
+    lanes: Any = None
+    pending: set[str] = field(default_factory=set)
 
     @property
     def scope(self) -> Scope:
