@@ -12,6 +12,7 @@ from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
+from wafersim.csl.emit.symbols import export_rows
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
@@ -75,6 +76,7 @@ def emit(
         for one in classes:
             names.add(one.instance, one.lowered)
         _describe(program.meta, layout, result, names, csl)
+        export_rows(program, names.symbols)
         if check:
             program.check(layout.arch)
     except CslError:
