@@ -124,6 +124,8 @@ def run_all(
     """Run the scripts, so many at a time; outcomes in the order of the scripts."""
     from wafersim.sdk.shims import write_shims
 
+    package = str(Path(sys.modules["wafersim"].__file__).resolve().parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryDirectory(prefix="csl-shims-") as folder:
         write_shims(Path(folder))
         with ThreadPoolExecutor(jobs) as pool:

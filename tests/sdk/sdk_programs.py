@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -61,11 +63,22 @@ def _doubling_program(pointers):
     return lay.build()
 
 
+def environment():
+    """Variables for another process that finds this package, wherever it runs."""
+    package = str(Path(ws.__file__).resolve().parent.parent)
+    return os.environ | {"PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
+
+
+def wafersim(*arguments, cwd):
+    """The finished process of a command line of ours."""
+    command = [sys.executable, "-m", "wafersim", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120)
+
+
 def run_script(path, source, *options, cwd):
     """Run a host script in a process of its own; the finished process."""
     path.write_text(source)
-    command = [sys.executable, "-m", "wafersim", "python", *options, str(path)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return wafersim("python", *options, path, cwd=cwd)
 
 
 def document(path):

@@ -20,9 +20,8 @@ from wafersim.errors import ConfigError, DeadlockError, SimulationError
 from wafersim.sdk import copies, cores, debug, launching
 from wafersim.sdk.device import Device
 from wafersim.sdk.folder import Folder
-from wafersim.sdk.pending import Pending
 from wafersim.sdk.regions import Region, copy_options
-from wafersim.sdk.streams import Streams, places
+from wafersim.sdk.streams import Pending, Streams
 from wafersim.sdk.symbols import Symbols, find_array
 from wafersim.sdk.types import PathLike, SdkCompileArtifacts, SdkExecutionPlatform, Task, refuse_system
 
@@ -241,9 +240,7 @@ class SdkRuntime:
         def deliver(words: Array) -> None:
             target[...] = words.reshape(shape)
 
-        pending = Pending(
-            places(int(src), px, py, w, h), region.elements, f"{what} of color {int(src)}", deliver
-        )
+        pending = Pending(int(src), (px, py, w, h), region.elements, f"{what} of color {int(src)}", deliver)
         task = self._receive(pending, options.nonblock)
         device.note_command(what, f"color {int(src)}", begin, seconds, count)
         return task
@@ -298,9 +295,10 @@ class SdkRuntime:
         def deliver(words: Array) -> None:
             target[:] = words.reshape(-1)
 
-        key = (int(entry["color"]), int(entry["x"]), int(entry["y"]))
+        rect = (int(entry["x"]), int(entry["y"]), 1, 1)
         begin = self._device.sim.cycle
-        task = self._receive(Pending([key], count, f"receive from {name}", deliver), nonblock)
+        pending = Pending(int(entry["color"]), rect, count, f"receive from {name}", deliver)
+        task = self._receive(pending, nonblock)
         seconds = self._device.link.copy_seconds(count, not nonblock)
         self._device.note_command("receive", name, begin, seconds, count)
         return task

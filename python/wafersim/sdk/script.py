@@ -6,6 +6,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 from wafersim.errors import ConfigError, WafersimError
 from wafersim.sdk import hook
@@ -43,7 +44,8 @@ def run_script(arguments: Sequence[str]) -> int:
         return 1
     except BaseException as error:
         sys.stdout.flush()
-        sys.excepthook(type(error), error, _without_ours(error))
+        shown = error.with_traceback(_without_ours(error))
+        sys.excepthook(type(shown), shown, shown.__traceback__)
         return 1
     return 0
 
@@ -67,7 +69,7 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}\n" if frames else ""
 
 
-def _without_ours(error: BaseException):  # type: ignore[no-untyped-def]
+def _without_ours(error: BaseException) -> TracebackType | None:
     """The traceback from the script on."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename in (

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wafersim.sdk.pending import Inbox, Key, Pending
+from wafersim.errors import ConfigError
+from wafersim.program.schema import Port, RouteCol
 
 if TYPE_CHECKING:
     from wafersim.sdk.device import Device
 
 Array = npt.NDArray[Any]
+Rect = tuple[int, int, int, int]
+
+
+@dataclass
+class Pending:
+    """A command that wants ``count`` words from every PE of a rectangle; complete once all have come.
+
+    Attributes
+    ----------
+    deliver : callable
+        Gets the words ``[h, w, count]``.
+    missing : str
+        What was missing at the last look.
+    """
+
+    color: int
+    rect: Rect
+    count: int
+    what: str
+    deliver: Callable[[Array], None]
+    is_done: bool = False
+    missing: str = ""
 
 
 class Streams:
@@ -20,29 +45,27 @@ class Streams:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._inbox = Inbox()
+        self._waiting: list[Pending] = []
+        tables = device.folder.program.tables
+        self._layers = {int(color): number for number, color in enumerate(tables["colors"])}
+        self._sinks = np.append(tables["routes"][:, RouteCol.SINK], 0)
+        self._route_map = tables["route_map"]
 
     def feed(self, color: int, x: int, y: int, words: Array) -> None:
         """Queue words ``[h, w, n]`` for the PEs from (x, y) on; each PE takes its own as it has room."""
         height, width, _ = words.shape
-        for row in range(height):
-            for col in range(width):
-                self._device.sim.feed(color, x + col, y + row, np.ascontiguousarray(words[row, col]))
+        self._device.sim.feed(words, color=color, port=Port.RAMP, rect=(x, y, width, height))
 
     def expect(self, pending: Pending) -> None:
         """Let a command wait for its words; it may be complete at once."""
-        self._inbox.waiting.append(pending)
-        self._inbox.serve()
+        self._check_leaves(pending)
+        self._waiting.append(pending)
+        self._serve()
 
     def advance(self, label: str) -> None:
         """Run the device until it is quiet; what it sent completes the commands that wait for it."""
         self._device.run(label)
-        self._collect()
-        self._inbox.serve()
-
-    def _collect(self) -> None:
-        for color, x, y, words in getattr(self._device.sim, "collect_all", list)():
-            self._inbox.put((int(color), int(x), int(y)), np.asarray(words, np.uint32))
+        self._serve()
 
     def require(self, pending: Pending) -> None:
         """Raise if the command is not complete.
@@ -53,14 +76,50 @@ class Streams:
             With what is missing and who waits for what.
         """
         if not pending.is_done:
-            raise self._device.stuck_error(self._inbox.shortfall(pending))
+            raise self._device.stuck_error(f"{pending.what}: {pending.missing}")
 
     def require_all(self) -> None:
         """Raise if any command still waits for words."""
-        for pending in self._inbox.waiting:
+        for pending in self._waiting:
             self.require(pending)
 
+    def _serve(self) -> None:
+        """Complete the waiting commands, in order; none overtakes another one of the same color."""
+        held: set[int] = set()
+        for pending in self._waiting:
+            if pending.color in held:
+                pending.missing = "waits behind an earlier command of the same color"
+                continue
+            try:
+                words, _ = self._device.sim.collect(
+                    pending.count, color=pending.color, port=self._port(pending), rect=pending.rect
+                )
+            except ConfigError as error:
+                pending.missing = str(error).removeprefix("collect: ")
+                held.add(pending.color)
+            else:
+                pending.deliver(words)
+                pending.is_done = True
+        self._waiting = [pending for pending in self._waiting if not pending.is_done]
 
-def places(color: int, x: int, y: int, width: int, height: int) -> list[Key]:
-    """The PEs of a rectangle, row by row."""
-    return [(color, x + col, y + row) for row in range(height) for col in range(width)]
+    def _leaving(self, pending: Pending) -> Array:
+        """Sink masks of the color's routes over the rectangle."""
+        x, y, w, h = pending.rect
+        layer = self._layers.get(pending.color)
+        if layer is None:
+            return np.zeros((h, w), np.int32)
+        masks: Array = self._sinks[self._route_map[layer, y : y + h, x : x + w]]
+        return masks
+
+    def _port(self, pending: Pending) -> Port:
+        """The router port by which the color's words go to the host."""
+        mask = int(np.bitwise_and.reduce(self._leaving(pending), axis=None))
+        return next((port for port in Port if mask >> port & 1), Port.RAMP)
+
+    def _check_leaves(self, pending: Pending) -> None:
+        masks = self._leaving(pending)
+        if not masks.any():
+            raise ConfigError(
+                f"{pending.what}: no PE of the region sends this color to the host; is it one of the colors given to "
+                "<memcpy/get_params> as MEMCPYD2H_...?"
+            )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wafersim.errors import ConfigError, ProgramError
+from wafersim.program.schema import ArrayCol
 from wafersim.sdk.copies import read_region
 from wafersim.sdk.folder import Export, Folder
+from wafersim.simulate.values import type_bytes
 
 if TYPE_CHECKING:
     from wafersim.simulate.simulator import Simulator
@@ -128,6 +131,17 @@ def find_array(folder: Folder, x: int, y: int, name: str) -> tuple[int, int]:
 
 
 def _arrays(folder: Folder, tile: int) -> list[tuple[str, tuple[int, int]]]:
-    meta = folder.program.meta
-    listed = meta["arrays"][tile] if tile < len(meta.get("arrays", [])) else []
-    return [(str(entry["name"]), (int(entry["address"]), int(entry["bytes"]))) for entry in listed]
+    """Name, address and bytes of the variables of a tile; names of exports go before others."""
+    tables, strings = folder.program.tables, folder.program.meta["strings"]
+    rows = tables["arrays"][tables["arrays"][:, ArrayCol.TILE] == tile]
+    named = [
+        (str(strings[row[ArrayCol.NAME]]), (int(row[ArrayCol.ADDRESS]), int(row[ArrayCol.BYTES])))
+        for row in rows
+    ]
+    exported = []
+    for name, tiles in folder.program.meta.get("symbols", {}).items():
+        entry = tiles.get(f"tile:{tile}")
+        if entry is not None:
+            size = type_bytes(str(entry["type"])) * math.prod(entry["shape"])
+            exported.append((str(name), (int(entry["address"]), size)))
+    return [*exported, *named]

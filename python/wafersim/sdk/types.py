@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wafersim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wafersim.sdk.pending import Pending
+    from wafersim.sdk.streams import Pending
 
 PathLike = str | os.PathLike[str]
 

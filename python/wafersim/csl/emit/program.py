@@ -12,6 +12,8 @@ from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
+from wafersim.csl.emit.streams import add_streams
+from wafersim.csl.emit.symbols import export_rows
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
@@ -69,12 +71,15 @@ def emit(
     for one in classes:
         writer.add_local(one.instance)
         place_tile(layout, one.lowered.tile, one.instance.xs, one.instance.ys, one.lowered.params)
+    writer.check_filters()
+    streams = add_streams(layout, [one.instance for one in classes])
     try:
         program = layout.build(check=False)
         names = NameTables()
         for one in classes:
             names.add(one.instance, one.lowered)
-        _describe(program.meta, layout, result, names, csl)
+        _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams})
+        export_rows(program, names.symbols)
         if check:
             program.check(layout.arch)
     except CslError:
@@ -94,7 +99,7 @@ def _describe(
     layout: Layout,
     result: LayoutResult,
     names: NameTables,
-    csl: Mapping[str, Any] | None,
+    csl: Mapping[str, Any],
 ) -> None:
     """Symbols, and the entry ``csl``, of the metadata."""
     meta["symbols"] = names.symbols
@@ -102,7 +107,7 @@ def _describe(
     meta["csl"] = {
         "width": layout.width,
         "height": layout.height,
-        **(csl or {}),
+        **csl,
         "exports": export_list(result.exports, symbols, meta["functions"]),
         "pointers": names.pointers,
     }

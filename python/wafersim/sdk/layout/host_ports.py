@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,17 +11,26 @@ from wafersim.program import MachineProgram
 from wafersim.program.schema import Port, RouteCol
 
 
-def open_outputs(program: MachineProgram, places: Sequence[tuple[int, int, int]]) -> MachineProgram:
-    """The program with the ramp outputs of (color, x, y) leading to the host."""
-    if not places:
+def open_outputs(program: MachineProgram, ports: Mapping[str, Mapping[str, Any]]) -> MachineProgram:
+    """The program with its streams declared, and the ramp outputs of those towards the host leading there."""
+    if not ports:
         return program
     tables = {name: array.copy() for name, array in program.tables.items()}
     layers = {int(color): number for number, color in enumerate(tables["colors"])}
     rows = tables["routes"]
-    for color, x, y in places:
-        row = rows[tables["route_map"][layers[color], y, x]].copy()
-        row[RouteCol.SINK] |= 1 << Port.RAMP
-        tables["route_map"][layers[color], y, x] = len(rows)
-        rows = np.concatenate([rows, row[None]])
+    streams = []
+    for name, port in ports.items():
+        color, x, y = int(port["color"]), int(port["x"]), int(port["y"])
+        direction = "to_host" if port["to_host"] else "to_device"
+        place = [x, y, 1, 1]
+        streams.append(
+            {"name": name, "color": color, "port": "RAMP", "places": place, "direction": direction}
+        )
+        if port["to_host"]:
+            row = rows[tables["route_map"][layers[color], y, x]].copy()
+            row[RouteCol.SINK] |= 1 << Port.RAMP
+            tables["route_map"][layers[color], y, x] = len(rows)
+            rows = np.concatenate([rows, row[None]])
     tables["routes"] = rows
-    return MachineProgram(tables, program.meta)
+    meta = {**program.meta, "host": {"streams": streams}}
+    return MachineProgram(tables, meta)

@@ -151,8 +151,7 @@ class SdkLayout:
             fp16=f16_type.name.lower(),
         )
         ports = self._ports(numbers, class_of)
-        outputs = [(p["color"], p["x"], p["y"]) for p in ports.values() if p["to_host"]]
-        program = host_ports.open_outputs(compiled.program, outputs)
+        program = host_ports.open_outputs(compiled.program, ports)
         folder = Folder(folder_path, program, start_values=self._start_values(), ports=ports)
         folder.save()
         if save_port_map:
