@@ -14,8 +14,8 @@ from wafersim.program.schema import Port
 
 Lanes = npt.NDArray[np.int64]
 
-#: Port bit of each value of type ``direction``: RAMP 0, WEST 1, EAST 2, NORTH 3, SOUTH 4.
-PORT_OF_DIRECTION = np.array([Port.RAMP, Port.WEST, Port.EAST, Port.NORTH, Port.SOUTH], np.int64)
+#: Port of each value of type ``direction``: their numbers are those of `Port`.
+PORT_OF_DIRECTION = np.array(list(Port), np.int64)
 
 
 def cases(value: Value | None, lanes: Lanes) -> Iterator[tuple[Lanes, Value | None]]:
