@@ -28,7 +28,7 @@ from wafersim.errors import ProgramError
 from wafersim.program import Layout
 from wafersim.program.schema import RouteCol
 
-RAMP, WEST, EAST, NORTH, SOUTH = (Value(ty.DIRECTION, number) for number in range(5))
+NORTH, EAST, SOUTH, WEST, RAMP = (Value(ty.DIRECTION, number) for number in range(5))
 BITS = {"N": 1, "E": 2, "S": 4, "W": 8, "R": 16}
 
 
@@ -68,7 +68,7 @@ def test_plain_routes():
 
 def test_alternatives_and_columns_in_every_place():
     xs, ys = places(5, 3)
-    out = Value(ty.DIRECTION, np.where(ys % 2 == 0, 3, 4))  # NORTH, SOUTH
+    out = Value(ty.DIRECTION, np.where(ys % 2 == 0, 0, 2))  # NORTH, SOUTH
     rx = Value(ty.COMPTIME_STRUCT, Choice((xs == 0).astype(int), (of_tuple([WEST]), of_tuple([RAMP]))))
     second = Value(ty.DIRECTION, Choice((xs == 4).astype(int), (EAST, NORTH)))
     switches = Value(
