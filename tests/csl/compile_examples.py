@@ -32,7 +32,15 @@ def options(words: list[str]) -> dict:
     flat = [w for word in words for w in (word.split("=", 1) if word.startswith("--") else [word])]
     it = iter(flat)
     for word in it:
-        if word in ("--arch", "--fabric-dims", "--fabric-offsets", "--import-path", "-o", "--channels", "--sdk"):
+        if word in (
+            "--arch",
+            "--fabric-dims",
+            "--fabric-offsets",
+            "--import-path",
+            "-o",
+            "--channels",
+            "--sdk",
+        ):
             value = next(it)
             if word == "--arch":
                 found["arch"] = value
@@ -90,7 +98,9 @@ def main() -> int:
             except Exception as error:
                 trace = traceback.format_exc() if args.traces else ""
                 last = traceback.extract_tb(error.__traceback__)[-1]
-                failures[f"{trace}{type(error).__name__}: {error} ({last.filename}:{last.lineno})"].append(label)
+                failures[f"{trace}{type(error).__name__}: {error} ({last.filename}:{last.lineno})"].append(
+                    label
+                )
             took = time.process_time() - start
             if took > 2:
                 print(f"slow: {label} {took:.1f} s")

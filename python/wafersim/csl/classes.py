@@ -69,7 +69,9 @@ def _check_unique(layout: LayoutResult) -> None:
         if len(taken):
             x, y = int(tile.xs[taken[0]]), int(tile.ys[taken[0]])
             first = layout.tiles[int(owner[y, x])].span
-            raise CslError(tile.span, f"PE ({x}, {y}) gets code twice", notes=[(first, "the first time here")])
+            raise CslError(
+                tile.span, f"PE ({x}, {y}) gets code twice", notes=[(first, "the first time here")]
+            )
         owner[tile.ys, tile.xs] = number
 
 
@@ -103,11 +105,9 @@ def instantiate(
     candidate: Candidate, options: Options, loader: Loader, rectangle: tuple[int, int]
 ) -> ProgramInstance:
     """Evaluate the file of a class; `Split` if it is no class."""
-    program = ProgramInstance(
-        None, candidate.xs, candidate.ys, rectangle, options.arch  # type: ignore[arg-type]
-    )
-    interp = Interp(options, loader, len(candidate.xs), program=program)
-    program.interp = interp
+    interp = Interp(options, loader, len(candidate.xs))
+    program = ProgramInstance(interp, candidate.xs, candidate.ys, rectangle, options.arch)
+    interp.program = program
     tree = loader.load(candidate.path, candidate.span)
     root: Module | None = None
     try:
@@ -121,7 +121,8 @@ def instantiate(
 
 
 def at_root(split: Split, interp: Interp) -> np.ndarray:
-    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own."""
+    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own.
+    """
     lanes = interp.lanes
     if lanes is interp.root or len(split.column) == interp.root.size:
         return split.column
@@ -137,7 +138,8 @@ Finish = Callable[[ProgramInstance], Any]
 def resolve(
     layout: LayoutResult, options: Options, loader: Loader, finish: Finish
 ) -> Iterator[tuple[ProgramInstance, Any]]:
-    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again."""
+    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again.
+    """
     assert layout.rectangle is not None
     work = list(reversed(candidates(layout)))
     count = 0
@@ -157,7 +159,9 @@ def resolve(
         except Split as split:
             groups = list(parts(split.column))
             if len(groups) < 2:
-                raise CslError(split.span, f"{split.why} differs among PEs in a way that cannot be told") from None
+                raise CslError(
+                    split.span, f"{split.why} differs among PEs in a way that cannot be told"
+                ) from None
             count += len(groups)
             if count > MAX_CLASSES:
                 raise CslError(

@@ -39,8 +39,8 @@ def mismatch(value: Value, target: Type, span: Span | None, what: str = "", hint
 def coerce(value: Value, target: Type, span: Span | None, what: str = "") -> Value:
     """The value as ``target`` where the language converts by itself; else an error that says both types.
 
-    Numbers known at compile time convert wherever the target represents them; ``undefined`` becomes anything; arrays'
-    addresses become ``[*]T``; anonymous structs become struct types and arrays.
+    Numbers known at compile time convert wherever the target represents them; ``undefined`` becomes
+    anything; arrays' addresses become ``[*]T``; anonymous structs become struct types and arrays.
     """
     if value.type == target or target == ty.ANYTYPE or value.type == ty.UNDEFINED_TYPE:
         return value
@@ -281,7 +281,9 @@ def _coerce_fn(value: Value, target: ty.Fn, span: Span | None, what: str) -> Val
 
 
 def cast(value: Value, target: Type, span: Span | None) -> Value:
-    """``@as(target, value)``: between numbers and bool also where bits are lost (float to int rounds towards zero)."""
+    """``@as(target, value)``: between numbers and bool also where bits are lost (float to int rounds towards
+    zero).
+    """
     found = value.type
     if isinstance(value.data, Choice):
         from wafersim.csl.comptime.lanes import settle

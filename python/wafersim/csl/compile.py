@@ -161,7 +161,9 @@ def prepare(
 
 def _numbers(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Command-line values: text becomes a number or bool where it is one."""
-    return {name: _number(value) if isinstance(value, str) else value for name, value in (given or {}).items()}
+    return {
+        name: _number(value) if isinstance(value, str) else value for name, value in (given or {}).items()
+    }
 
 
 def _number(text: str) -> Any:
@@ -204,7 +206,9 @@ def evaluate_layout(ready: Source) -> LayoutResult:
     blocks = [decl for decl in tree.decls if isinstance(decl, ast.LayoutBlock)]
     if not blocks:
         raise CslError(
-            None, f"{ready.path}: no layout block", hint="compile the file that has 'layout { ... }', not a PE program"
+            None,
+            f"{ready.path}: no layout block",
+            hint="compile the file that has 'layout { ... }', not a PE program",
         )
     if len(blocks) > 1:
         raise CslError(blocks[1].span, "a second layout block", notes=[(blocks[0].span, "the first one")])
@@ -218,7 +222,9 @@ def evaluate_layout(ready: Source) -> LayoutResult:
     except Split as split:
         raise CslError(split.span, f"{split.why} differs among PEs; it must be one value") from None
     if result.rectangle is None:
-        raise CslError(blocks[0].span, "the layout sets no rectangle", hint="call @set_rectangle(width, height)")
+        raise CslError(
+            blocks[0].span, "the layout sets no rectangle", hint="call @set_rectangle(width, height)"
+        )
     _check_fabric(ready, result, blocks[0].span)
     return result
 
@@ -234,7 +240,10 @@ def _check_fabric(ready: Source, result: LayoutResult, span: ast.Span) -> None:
     ):
         if offset + side > size:
             raise CslError(
-                span, f"the rectangle does not fit on the fabric: {what}", found=f"{offset} + {side}", allowed=f"at most {size}"
+                span,
+                f"the rectangle does not fit on the fabric: {what}",
+                found=f"{offset} + {side}",
+                allowed=f"at most {size}",
             )
 
 
@@ -255,7 +264,11 @@ def _finish(ready: Source, result: LayoutResult, name: str, strict: bool, check:
     def finish(program: ProgramInstance) -> Any:
         assert program.root is not None
         stem = program.root.stem
-        label = stem if stem not in names else next(t for k in range(2, 1 << 20) if (t := f"{stem}#{k}") not in names)
+        label = (
+            stem
+            if stem not in names
+            else next(t for k in range(2, 1 << 20) if (t := f"{stem}#{k}") not in names)
+        )
         before = len(layout.tiles)
         try:
             lowered = lower(program, layout, label)
@@ -279,5 +292,11 @@ def _finish(ready: Source, result: LayoutResult, name: str, strict: bool, check:
     if strict and warnings:
         raise CslError(None, warnings[0])
     return Compiled(
-        emitted.program, ready.params, ready.colors, result, [p.instance for p in placed], warnings, options.printed
+        emitted.program,
+        ready.params,
+        ready.colors,
+        result,
+        [p.instance for p in placed],
+        warnings,
+        options.printed,
     )

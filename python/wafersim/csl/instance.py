@@ -41,7 +41,9 @@ class QueueInit:
 
 @dataclass(slots=True, eq=False)
 class Export:
-    """``@export_symbol(x, "name")``: a variable (pointers: the variable that holds or is the address) or a function."""
+    """``@export_symbol(x, "name")``: a variable (pointers: the variable that holds or is the address) or a
+    function.
+    """
 
     name: str
     entity: GlobalVar | FnRef | Value
@@ -71,8 +73,9 @@ class InitialState:
 class ProgramInstance:
     """One class of PEs after compile time.
 
-    ``xs`` and ``ys`` are the PEs' places in the program's rectangle (columns run over them in this order), ``modules``
-    the instances in the order of their creation; ``interp`` evaluates what run-time code needs at compile time.
+    ``xs`` and ``ys`` are the PEs' places in the program's rectangle (columns run over them in this order),
+    ``modules`` the instances in the order of their creation; ``interp`` evaluates what run-time code needs
+    at compile time.
     """
 
     interp: Interp
@@ -107,7 +110,9 @@ class ProgramInstance:
 
 @dataclass(slots=True, eq=False)
 class TileCode:
-    """``@set_tile_code`` over n PEs: places ``[n]`` in the rectangle, the file and its parameters (columns ``[n]``)."""
+    """``@set_tile_code`` over n PEs: places ``[n]`` in the rectangle, the file and its parameters (columns
+    ``[n]``).
+    """
 
     xs: np.ndarray
     ys: np.ndarray
@@ -118,7 +123,9 @@ class TileCode:
 
 @dataclass(slots=True, eq=False)
 class ColorConfig:
-    """``@set_color_config`` over n PEs: places ``[n]``, color (an int or a column), configuration (columns ``[n]``)."""
+    """``@set_color_config`` over n PEs: places ``[n]``, color (an int or a column), configuration (columns
+    ``[n]``).
+    """
 
     xs: np.ndarray
     ys: np.ndarray
@@ -129,7 +136,9 @@ class ColorConfig:
 
 @dataclass(slots=True, eq=False)
 class NamedExport:
-    """``@export_name(name, type, mutable)``: a name the host may use; ``type`` is a pointer or function type."""
+    """``@export_name(name, type, mutable)``: a name the host may use; ``type`` is a pointer or function
+    type.
+    """
 
     name: str
     type: Type

@@ -1,4 +1,4 @@
-"""Rounding to the machine's float types, for scalars and columns: nearest, ties to even, gradual underflow."""
+"""Rounding to the machine's float types, scalars and columns: nearest, ties to even, gradual underflow."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def _short_bits(x: np.ndarray, exponent_bits: int, mantissa_bits: int) -> np.nda
     top = ((1 << exponent_bits) - 1) << mantissa_bits
     bits = np.where(np.isinf(magnitude), top, bits)
     bits = np.where(np.isnan(magnitude), top | (1 << (mantissa_bits - 1)), bits)
-    return bits | (np.signbit(x).astype(np.int64) << (exponent_bits + mantissa_bits))
+    sign = np.signbit(x).astype(np.int64) << (exponent_bits + mantissa_bits)
+    return np.asarray(bits | sign)
 
 
 def from_bits(bits: Any, fmt: str) -> Any:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class GlobalVar:
     """A global ``var`` or ``const`` of a module: one object per module instance.
 
-    ``initial`` may hold columns.  A ``const`` (``mutable`` False) reads as its value; it gets storage only when its
-    address is taken or it is indexed at run time.  ``storage`` is "", "export" or "extern"; ``link_name`` the name it
-    is to have outside.
+    ``initial`` may hold columns.  A ``const`` (``mutable`` False) reads as its value; it gets storage only
+    when its address is taken or it is indexed at run time.  ``storage`` is "", "export" or "extern";
+    ``link_name`` the name it is to have outside.
     """
 
     name: str
@@ -44,7 +44,8 @@ class GlobalVar:
 
 @dataclass(slots=True, eq=False)
 class ComptimeVar:
-    """A variable that lives in the compiler: locals of functions run at compile time, ``comptime var``, loop names.
+    """A variable that lives in the compiler: locals of functions run at compile time, ``comptime var``,
+    loop names.
 
     ``lanes`` is the set of lanes its value's columns are over (the interpreter's business).
     """
@@ -71,7 +72,8 @@ class Scope:
         self.names[name] = entity
 
     def lookup(self, name: str) -> Any | None:
-        """The entity a name stands for, None if there is none; a module's names are evaluated on first use."""
+        """The entity a name stands for, None if there is none; a module's names are evaluated on first use.
+        """
         scope: Scope | None = self
         while scope is not None:
             found = scope.names.get(name)
@@ -94,7 +96,8 @@ class Scope:
 class Module:
     """One instance of a source file: the file with its parameters bound.
 
-    ``entities`` fills as names are evaluated; ``variables`` lists the instance's `GlobalVar` in the order of the text.
+    ``entities`` fills as names are evaluated; ``variables`` lists the instance's `GlobalVar` in the order
+    of the text.
     """
 
     file: ast.File
@@ -120,7 +123,9 @@ class Module:
         return self.path.strip("<>").rsplit("/", 1)[-1].removesuffix(".csl")
 
     def lookup(self, name: str) -> Any | None:
-        """The entity of a top-level name: `Value` for const, param, fn and types, `GlobalVar` for var; None: unknown."""
+        """The entity of a top-level name: `Value` for const, param, fn and types, `GlobalVar` for var; None:
+        unknown.
+        """
         found = self.entities.get(name)
         if found is None and name in self.decls:
             found = self.evaluate(self, name)

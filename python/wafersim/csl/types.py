@@ -1,8 +1,8 @@
 """The types of CSL.
 
-Types are immutable and compared with ``==``; struct and enum types are nominal (each declaration is a new type).
-``size_bytes`` and ``align`` describe storage in SRAM; types that live only at compile time have size 0 and
-``comptime_only`` True.
+Types are immutable and compared with ``==``; struct and enum types are nominal (each declaration is a new
+type). ``size_bytes`` and ``align`` describe storage in SRAM; types that live only at compile time have size
+0 and ``comptime_only`` True.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Float(Type):
 
 @dataclass(frozen=True, slots=True)
 class Simple(Type):
-    """A type without parameters: ``bool``, ``void``, ``color``, task ids, queues, ``direction`` and the like."""
+    """A type without parameters: ``bool``, ``void``, ``color``, task ids, queues, ``direction`` and the
+    like.
+    """
 
     word: str
     stored_bytes: int = 0

@@ -2,18 +2,22 @@
 
 Data by type (``value.data``):
 
-- integers, ids (color, queue, task, ut), ``direction``, enums (the tag), DSRs (the index): ``int``, or an int64 (object
-  beyond 64 bits) array ``[n]``
-- floats: ``float`` already rounded to the type, or a float64 array ``[n]``; ``bool``: ``bool`` or a bool array ``[n]``
-- arrays: a NumPy array of shape ``type.shape``, or ``[n, *type.shape]``; elements that are no numbers are `Value`
-  objects in an array of dtype object; ``None`` if the whole array is undefined
+- integers, ids (color, queue, task, ut), ``direction``, enums (the tag), DSRs (the index): ``int``, or an
+  int64 (object beyond 64 bits) array ``[n]``
+- floats: ``float`` already rounded to the type, or a float64 array ``[n]``; ``bool``: ``bool`` or a bool
+  array ``[n]``
+- arrays: a NumPy array of shape ``type.shape``, or ``[n, *type.shape]``; elements that are no numbers are
+  `Value` objects in an array of dtype object; ``None`` if the whole array is undefined
 - structs (typed, anonymous, tuples with the keys "0", "1", ...): ``dict[str, Value]``
-- a type is ``Value(TYPE, Type)``, a string ``Value(COMPTIME_STRING, str)``, an enum literal ``Value(ENUM_LITERAL, str)``
-- functions `FnRef`, modules `Module` (scope.py), pointers `Ptr`, descriptors `DsdData`, `FifoData`, ranges `RangeData`
+- a type is ``Value(TYPE, Type)``, a string ``Value(COMPTIME_STRING, str)``, an enum literal
+  ``Value(ENUM_LITERAL, str)``
+- functions `FnRef`, modules `Module` (scope.py), pointers `Ptr`, descriptors `DsdData`, `FifoData`, ranges
+  `RangeData`
 - whatever differs among PEs and is none of the columns above: `Choice` (an index column into alternatives)
 
-``n`` is the number of *lanes* in force: all PEs of the class when a program of a class is evaluated, the iterations of
-a vectorised loop or the PEs on one side of a branch inside.  Values are never changed in place.
+``n`` is the number of *lanes* in force: all PEs of the class when a program of a class is evaluated, the
+iterations of a vectorised loop or the PEs on one side of a branch inside.  Values are never changed in
+place.
 """
 
 from __future__ import annotations
@@ -64,7 +68,8 @@ class FnRef:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ptr:
-    """An address: ``offset`` bytes (int or column) behind the start of ``root``; root None: an absolute address.
+    """An address: ``offset`` bytes (int or column) behind the start of ``root``; root None: an absolute
+    address.
 
     ``span_count`` is the number of elements from there on that belong to the object pointed to, for checks.
     """
@@ -78,10 +83,11 @@ class Ptr:
 class DsdData:
     """What ``@get_dsd`` was given, kind by kind; every number may be a column.
 
-    Memory: ``base`` (pointer Value), ``elem`` (type), ``extents`` and ``strides`` in elements, outermost first, and
-    ``offset``, the elements from base to the first one.  Fabric: ``extent`` in ``extents``, ``queue`` (Value) and
-    ``color`` (Value or None).  ``options`` holds the other fields given (``control``, ``advance_switch``,
-    ``wavelet_index_offset``, ``simd_mode``, ``priority`` ...), as Values; actions (``activate``...) too.
+    Memory: ``base`` (pointer Value), ``elem`` (type), ``extents`` and ``strides`` in elements, outermost
+    first, and ``offset``, the elements from base to the first one.  Fabric: ``extent`` in ``extents``,
+    ``queue`` (Value) and ``color`` (Value or None).  ``options`` holds the other fields given (``control``,
+    ``advance_switch``, ``wavelet_index_offset``, ``simd_mode``, ``priority`` ...), as Values; actions
+    (``activate``...) too.
     """
 
     kind: str
@@ -115,7 +121,9 @@ class RangeData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClosureData:
-    """A tensor access ``|i, j|{N, M} -> e`` with the scope it was written in (before a descriptor is made of it)."""
+    """A tensor access ``|i, j|{N, M} -> e`` with the scope it was written in (before a descriptor is made of
+    it).
+    """
 
     node: ast.TensorAccess
     scope: Scope

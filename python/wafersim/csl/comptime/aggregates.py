@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,11 @@ from wafersim.csl import values as va
 from wafersim.csl.coerce import array_of, coerce, describe, dtype_of, is_array_data, struct_of
 from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.errors import RunTime
+from wafersim.csl.comptime.parts import Parts
 from wafersim.csl.diagnostics import CslError, closest
-from wafersim.csl.scope import ComptimeVar, GlobalVar, Module, Scope
+from wafersim.csl.scope import Module, Scope
 from wafersim.csl.types import Type
 from wafersim.csl.values import Value
-
-if TYPE_CHECKING:
-    from wafersim.csl.comptime.interp import Interp
 
 #: Elements an array known at compile time may have; a PE's memory holds far fewer.
 MAX_ELEMENTS = 1 << 22
@@ -29,7 +27,7 @@ class Aggregates:
 
     # --- structs -------------------------------------------------------------------------------------------
 
-    def eval_struct(self: Interp, node: ast.StructLit, scope: Scope) -> Value:
+    def eval_struct(self: Parts, node: ast.StructLit, scope: Scope) -> Value:
         fields: dict[str, Value] = {}
         for name, item in zip(node.names, node.values, strict=True):
             if name in fields:
@@ -42,21 +40,21 @@ class Aggregates:
             raise CslError(node.type.span, "a struct type is expected", found=f"'{kind}'")
         return struct_of(fields, kind, node.span)
 
-    def eval_tuple(self: Interp, node: ast.TupleLit, scope: Scope) -> Value:
+    def eval_tuple(self: Parts, node: ast.TupleLit, scope: Scope) -> Value:
         return va.of_tuple([self.eval(item, scope) for item in node.values])
 
-    def eval_field(self: Interp, node: ast.Field, scope: Scope) -> Value:
+    def eval_field(self: Parts, node: ast.Field, scope: Scope) -> Value:
         base = self.eval_base(node.base, scope)
         if isinstance(base.data, va.Choice):
             return self.on_choices([base], lambda b: self.field_of(b, node))
         return self.field_of(base, node)
 
-    def eval_base(self: Interp, node: ast.Expr, scope: Scope) -> Value:
+    def eval_base(self: Parts, node: ast.Expr, scope: Scope) -> Value:
         """The base of a field access; a pointer stands for what it points to."""
         base = self.eval(node, scope)
         return self.load(base, node) if isinstance(base.data, va.Ptr) else base
 
-    def field_of(self: Interp, base: Value, node: ast.Field) -> Value:
+    def field_of(self: Parts, base: Value, node: ast.Field) -> Value:
         """``base.name`` of a struct, module or enum type."""
         data, name = base.data, node.name
         if isinstance(data, dict):
@@ -64,7 +62,9 @@ class Aggregates:
                 return data[name]  # type: ignore[no-any-return]
             if isinstance(base.type, ty.Struct) and base.type.union and name in base.type.fields:
                 return self.union_field(base, name, node)
-            raise CslError(node.span, f"no field '{name}'", found=_fields(data), hint=closest(name, data, "."))
+            raise CslError(
+                node.span, f"no field '{name}'", found=_fields(data), hint=closest(name, data, ".")
+            )
         if isinstance(data, Module):
             found = data.lookup(name)
             if found is None:
@@ -74,29 +74,33 @@ class Aggregates:
             return self.read_entity(found, node, data)
         if isinstance(data, ty.Enum):
             if name not in data.members:
-                raise CslError(node.span, f"no member '{name}' in '{data}'", hint=closest(name, data.members, "."))
+                raise CslError(
+                    node.span, f"no member '{name}' in '{data}'", hint=closest(name, data.members, ".")
+                )
             return Value(data, data.members[name])
         if base.type == ty.UNDEFINED_TYPE:
             raise CslError(node.span, f"field '{name}' of an undefined value")
         raise CslError(node.span, f"field '{name}' of something that has no fields", found=describe(base))
 
-    def union_field(self: Interp, base: Value, name: str, node: ast.Field) -> Value:
+    def union_field(self: Parts, base: Value, name: str, node: ast.Field) -> Value:
         """Another field of a union: the same bits read as its type."""
         from wafersim.csl.comptime.bits import from_bits, to_bits
 
         assert isinstance(base.type, ty.Struct)
-        return from_bits(to_bits(next(iter(base.data.values())), node.span), base.type.fields[name], node.span)
+        return from_bits(
+            to_bits(next(iter(base.data.values())), node.span), base.type.fields[name], node.span
+        )
 
     # --- arrays --------------------------------------------------------------------------------------------
 
-    def eval_array(self: Interp, node: ast.ArrayLit, scope: Scope) -> Value:
+    def eval_array(self: Parts, node: ast.ArrayLit, scope: Scope) -> Value:
         assert isinstance(node.type, ast.ArrayType)
         items = [self.eval(item, scope) for item in node.values]
         elem = self.type_expr(node.type.element, scope)
         extents = self.array_extents(node.type, scope, len(items))
         return array_of(items, self.array_type(extents, elem, node), node.span)
 
-    def array_extents(self: Interp, node: ast.ArrayType, scope: Scope, count: int | None) -> tuple[int, ...]:
+    def array_extents(self: Parts, node: ast.ArrayType, scope: Scope, count: int | None) -> tuple[int, ...]:
         """The extents of an array type; ``_`` is found from the number of elements."""
         extents: list[int | None] = []
         for item in node.extents:
@@ -111,13 +115,13 @@ class Aggregates:
             extents.append(extent)
         if None in extents:
             rest = 1
-            for extent in extents:
-                rest *= extent if extent is not None else 1
+            for known in extents:
+                rest *= known if known is not None else 1
             open_extent = (count or 0) // rest if rest else 0
             return tuple(open_extent if extent is None else extent for extent in extents)
         return tuple(extent for extent in extents if extent is not None)
 
-    def array_type(self: Interp, extents: tuple[int, ...], elem: Type, node: ast.Node) -> ty.Array:
+    def array_type(self: Parts, extents: tuple[int, ...], elem: Type, node: ast.Node) -> ty.Array:
         """An array type of a size that can be."""
         made = ty.Array(extents, elem)
         total = 1
@@ -127,16 +131,16 @@ class Aggregates:
             raise CslError(node.span, f"an array of {total} elements", allowed=f"at most {MAX_ELEMENTS}")
         return made
 
-    def eval_array_type(self: Interp, node: ast.ArrayType, scope: Scope) -> Value:
+    def eval_array_type(self: Parts, node: ast.ArrayType, scope: Scope) -> Value:
         elem = self.type_expr(node.element, scope)
         return va.of_type(self.array_type(self.array_extents(node, scope, None), elem, node))
 
-    def eval_index(self: Interp, node: ast.Index, scope: Scope) -> Value:
+    def eval_index(self: Parts, node: ast.Index, scope: Scope) -> Value:
         base = self.eval(node.base, scope)
         indices = [self.eval(item, scope) for item in node.indices]
         return self.on_choices([base, *indices], lambda b, *at: self.index_value(b, list(at), node))
 
-    def index_value(self: Interp, base: Value, indices: list[Value], node: ast.Index) -> Value:
+    def index_value(self: Parts, base: Value, indices: list[Value], node: ast.Index) -> Value:
         """An element of an array, a tuple or a string, or of what a pointer to an array points to."""
         for value, item in zip(indices, node.indices, strict=True):
             if not ty.is_integer(value.type):
@@ -159,7 +163,7 @@ class Aggregates:
             raise CslError(node.span, "the array is undefined")
         return self.element(base, [value.data for value in indices], node)
 
-    def pointed_array(self: Interp, pointer: Value, node: ast.Index) -> Value:
+    def pointed_array(self: Parts, pointer: Value, node: ast.Index) -> Value:
         """The array behind a pointer, from its address on."""
         assert isinstance(pointer.type, ty.Pointer)
         target = self.load_root(pointer, node)
@@ -168,14 +172,16 @@ class Aggregates:
         offset = pointer.data.offset
         if isinstance(offset, np.ndarray) or offset:
             size = max(target.type.scalar.size_bytes, 1)
-            flat = target.data.reshape((*target.data.shape[: va.is_column(target)], -1))[..., offset // size :]
+            flat = target.data.reshape((*target.data.shape[: va.is_column(target)], -1))[
+                ..., offset // size :
+            ]
             return Value(ty.Array((flat.shape[-1],), target.type.scalar), flat)
         if pointer.type.many and len(target.type.extents) > 1:
             flat = target.data.reshape((*target.data.shape[: va.is_column(target)], -1))
             return Value(ty.Array((flat.shape[-1],), target.type.scalar), flat)
         return target
 
-    def element(self: Interp, base: Value, at: list[Any], node: ast.Index) -> Value:
+    def element(self: Parts, base: Value, at: list[Any], node: ast.Index) -> Value:
         """``base[at...]`` of an array that is known."""
         kind = base.type
         assert isinstance(kind, ty.Array)
@@ -202,7 +208,7 @@ class Aggregates:
             raise CslError(node.span, "the element is undefined")
         return out
 
-    def join_arrays(self: Interp, node: ast.Binary, a: Value, b: Value) -> Value:
+    def join_arrays(self: Parts, node: ast.Binary, a: Value, b: Value) -> Value:
         """``++`` of arrays, tuples and strings; ``**`` repeats."""
         if node.op == "**":
             count = va.require_scalar(b, "the count of '**'", node.span)
@@ -221,134 +227,33 @@ class Aggregates:
             return va.of_tuple([item for p in parts for item in p.data.values()])
         kinds = {p.type.elem if isinstance(p.type, ty.Array) else None for p in parts}
         if len(kinds) != 1 or None in kinds:
-            raise CslError(node.span, f"'{node.op}' joins arrays of one type", found=f"{describe(a)} and {describe(b)}")
+            raise CslError(
+                node.span, f"'{node.op}' joins arrays of one type", found=f"{describe(a)} and {describe(b)}"
+            )
         axis = 1 if any(va.is_column(p) for p in parts) else 0
-        shape = parts[0].type.shape[1:]  # type: ignore[union-attr]
+        first = parts[0].type
+        assert isinstance(first, ty.Array)
+        shape = first.shape[1:]
         datas = [p.data for p in parts]
         if axis:
             size = self.lanes.size
-            datas = [d if va.is_column(p) else np.broadcast_to(d, (size, *d.shape)) for p, d in zip(parts, datas, strict=True)]
+            datas = [
+                d if va.is_column(p) else np.broadcast_to(d, (size, *d.shape))
+                for p, d in zip(parts, datas, strict=True)
+            ]
         data = np.concatenate(datas, axis=axis)
         return Value(self.array_type((data.shape[axis], *shape), next(iter(kinds)), node), data)  # type: ignore[arg-type]
 
-    # --- pointers ------------------------------------------------------------------------------------------
-
-    def address_of(self: Interp, node: ast.Unary, scope: Scope) -> Value:
-        """``&x``, ``&x[i]``, ``&x.field`` of a variable or constant."""
-        root, kind, offset, path = self.place_of(node.operand, scope)
-        const = isinstance(root, GlobalVar) and not root.mutable
-        return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
-
-    def place_of(self: Interp, node: ast.Expr, scope: Scope) -> tuple[Any, Type, Any, tuple[str, ...]]:
-        """The variable, type, byte offset and (compile-time variables) path that an expression names."""
-        found = self.entity(node, scope)
-        if isinstance(found, GlobalVar):
-            return found, found.type, 0, ()
-        if isinstance(found, ComptimeVar):
-            value = found.value
-            if isinstance(value.data, va.FnRef):
-                return found, value.type, 0, ()
-            return found, found.type or value.type, 0, ()
-        if isinstance(found, Value):
-            holder = ComptimeVar("constant", found.type, found, False, self.lanes_of(scope.module))
-            return holder, found.type, 0, ()
-        if found is not None:
-            raise RunTime(node, "the address of a local variable is known at run time")
-        if isinstance(node, ast.Index):
-            return self.element_place(node, scope)
-        if isinstance(node, ast.Field):
-            root, kind, offset, path = self.place_of(node.base, scope)
-            if isinstance(kind, ty.Struct) and not kind.packed and node.name in kind.fields:
-                return root, kind.fields[node.name], offset + kind.offset_of(node.name), (*path, node.name)
-        if isinstance(node, ast.Deref):
-            pointer = self.eval(node.base, scope)
-            if isinstance(pointer.data, va.Ptr) and isinstance(pointer.type, ty.Pointer):
-                return pointer.data.root, pointer.type.elem, pointer.data.offset, pointer.data.path
-        raise CslError(node.span, "this has no address", hint="& takes the address of a variable or an element")
-
-    def element_place(self: Interp, node: ast.Index, scope: Scope) -> tuple[Any, Type, Any, tuple[str, ...]]:
-        """The place of an array's element."""
-        found = self.entity(node.base, scope)
-        kind: Type | None = found.type if isinstance(found, GlobalVar) else None
-        if kind is None or isinstance(kind, ty.Pointer):
-            base = self.try_eval(node.base, scope)
-            if base is not None and isinstance(base.data, va.Ptr) and isinstance(base.type, ty.Pointer):
-                elem = base.type.elem
-                inner = elem if isinstance(elem, ty.Array) else ty.Array((MAX_ELEMENTS,), elem)
-                step = self.flat_index(node, scope, inner)
-                return base.data.root, inner.elem, base.data.offset + step * inner.elem.size_bytes, base.data.path
-        root, kind, offset, path = self.place_of(node.base, scope)
-        if not isinstance(kind, ty.Array):
-            raise CslError(node.span, "an array is expected", found=f"'{kind}'")
-        step = self.flat_index(node, scope, kind)
-        return root, kind.elem, offset + step * kind.elem.size_bytes, path
-
-    def array_address(self: Interp, node: ast.Expr, scope: Scope) -> Value:
-        """The address of an array named, or the pointer to one."""
-        value = self.try_eval(node, scope)
-        if value is not None and isinstance(value.data, va.Ptr):
-            return value
-        root, kind, offset, path = self.place_of(node, scope)
-        if isinstance(kind, ty.Pointer):
-            raise RunTime(node, "the pointer has its value at run time")
-        const = isinstance(root, GlobalVar) and not root.mutable
-        return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
-
-    def flat_index(self: Interp, node: ast.Index, scope: Scope, kind: ty.Array) -> Any:
-        """The number of an element in row-major order."""
-        if len(node.indices) != len(kind.extents):
-            raise CslError(node.span, f"'{kind}' takes {len(kind.extents)} indices", found=str(len(node.indices)))
-        flat: Any = 0
-        for item, extent in zip(node.indices, kind.extents, strict=True):
-            value = self.eval(item, scope)
-            if not ty.is_integer(value.type):
-                raise CslError(item.span, "an index is an integer", found=describe(value))
-            flat = flat * extent + value.data
-        return flat
-
-    def eval_deref(self: Interp, node: ast.Deref, scope: Scope) -> Value:
-        value = self.eval(node.base, scope)
-        if not isinstance(value.type, ty.Pointer):
-            raise CslError(node.span, "a pointer is expected before '.*'", found=describe(value))
-        return self.on_choices([value], lambda v: self.load(v, node))
-
-    def load(self: Interp, pointer: Value, node: ast.Node) -> Value:
-        """What a pointer points to, if that is known."""
-        if isinstance(pointer.type, ty.Pointer) and isinstance(pointer.type.elem, ty.Fn):
-            return self.load_root(pointer, node)
-        target = self.load_root(pointer, node)
-        assert isinstance(pointer.type, ty.Pointer)
-        want, offset = pointer.type.elem, pointer.data.offset
-        for name in pointer.data.path:
-            target = target.data[name]
-            offset = 0
-        if not isinstance(offset, np.ndarray) and not offset and target.type == want:
-            return target
-        if isinstance(target.type, ty.Array) and target.data is not None and is_array_data(target.type.scalar):
-            size = max(want.size_bytes, 1)
-            flat = target.data.reshape((*target.data.shape[: va.is_column(target)], -1))
-            if target.type.scalar == want:
-                out = flat[..., offset // size] if not isinstance(offset, np.ndarray) else flat[np.arange(self.lanes.size), offset // size]
-                return Value(want, out.item() if isinstance(out, np.generic) else out)
-        raise RunTime(node, "memory is read at run time")
-
-    def load_root(self: Interp, pointer: Value, node: ast.Node) -> Value:
-        """The whole value of the variable a pointer points into."""
-        root = pointer.data.root
-        if root is None:
-            raise RunTime(node, "memory at an absolute address is read at run time")
-        return self.read_entity(root, node, None)
-
     # --- types ---------------------------------------------------------------------------------------------
 
-    def eval_pointer_type(self: Interp, node: ast.PointerType, scope: Scope) -> Value:
+    def eval_pointer_type(self: Parts, node: ast.PointerType, scope: Scope) -> Value:
         return va.of_type(ty.Pointer(self.type_expr(node.pointee, scope), node.many, node.const))
 
-    def eval_fn_type(self: Interp, node: ast.FnType, scope: Scope) -> Value:
+    def eval_fn_type(self: Parts, node: ast.FnType, scope: Scope) -> Value:
         params = tuple(self.type_expr(param, scope) for param in node.params)
         return va.of_type(ty.Fn(params, self.type_expr(node.result, scope), node.kind == "task"))
 
-    def eval_enum_type(self: Interp, node: ast.EnumType, scope: Scope) -> Value:
+    def eval_enum_type(self: Parts, node: ast.EnumType, scope: Scope) -> Value:
         tag = self.type_expr(node.tag, scope) if node.tag is not None else ty.U16
         if not isinstance(tag, ty.Int):
             raise CslError(node.span, "the tag of an enum is an integer type", found=f"'{tag}'")
@@ -366,7 +271,7 @@ class Aggregates:
             following += 1
         return va.of_type(ty.Enum(tag, members))
 
-    def eval_struct_type(self: Interp, node: ast.StructType, scope: Scope) -> Value:
+    def eval_struct_type(self: Parts, node: ast.StructType, scope: Scope) -> Value:
         fields: dict[str, Type] = {}
         defaults: dict[str, Value] = {}
         for name, kind, default in zip(node.names, node.types, node.defaults, strict=True):
@@ -378,7 +283,7 @@ class Aggregates:
                 defaults[name] = coerce(value, fields[name], default.span, f"field '{name}'")
         return va.of_type(ty.Struct(fields, defaults, node.kind))
 
-    def zeros(self: Interp, kind: Type, span: ast.Span) -> Value:
+    def zeros(self: Parts, kind: Type, span: ast.Span) -> Value:
         """A value of the type with all bits zero."""
         if isinstance(kind, ty.Array):
             if is_array_data(kind.scalar):

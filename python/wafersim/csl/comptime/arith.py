@@ -1,7 +1,7 @@
 """Operators on compile-time values, scalars and columns alike.
 
-Integers are exact; a result that does not fit its type is an error.  Division truncates, the remainder has the sign of
-the dividend.  Floats are rounded to their type after every operation.
+Integers are exact; a result that does not fit its type is an error.  Division truncates, the remainder has
+the sign of the dividend.  Floats are rounded to their type after every operation.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def common_number_type(a: Value, b: Value, span: Span, op: str) -> Type:
 
 
 def _by_value(a: Value, b: Value) -> Type:
-    """Two integer types of which neither holds the other: the left one if both values fit, else the right one."""
+    """Two integer types of which neither holds the other: the left one if both values fit, else the right
+    one.
+    """
     for target, other in ((a.type, b), (b.type, a)):
         assert isinstance(target, ty.Int)
         low, high = bounds(other.data)
@@ -60,7 +62,9 @@ def _by_value(a: Value, b: Value) -> Type:
 
 def operand_error(op: str, a: Value, b: Value, span: Span, hint: str = "") -> CslError:
     """The error for operands that an operator does not take."""
-    return CslError(span, f"'{op}' does not take these operands", found=f"{describe(a)} and {describe(b)}", hint=hint)
+    return CslError(
+        span, f"'{op}' does not take these operands", found=f"{describe(a)} and {describe(b)}", hint=hint
+    )
 
 
 def binary(op: str, a: Value, b: Value, span: Span) -> Value:
@@ -80,7 +84,12 @@ def binary(op: str, a: Value, b: Value, span: Span) -> Value:
         return _compare(op, a, b, span)
     if a.type == ty.BOOL and b.type == ty.BOOL and op in ("&", "|", "^"):
         return va.of_bool(_BITS[op](a.data, b.data))
-    if isinstance(a.type, ty.Pointer) and isinstance(a.data, va.Ptr) and op in ("+", "-") and ty.is_integer(b.type):
+    if (
+        isinstance(a.type, ty.Pointer)
+        and isinstance(a.data, va.Ptr)
+        and op in ("+", "-")
+        and ty.is_integer(b.type)
+    ):
         step = b.data * max(a.type.elem.size_bytes, 1)
         return Value(a.type, va.Ptr(a.data.root, a.data.offset + step if op == "+" else a.data.offset - step))
     raise operand_error(op, a, b, span)
@@ -108,7 +117,9 @@ def _compare(op: str, a: Value, b: Value, span: Span) -> Value:
         a = coerce(a, b.type, span)
     if op not in ("==", "!="):
         raise operand_error(op, a, b, span)
-    if a.type != b.type and not (isinstance(a.type, ty.Pointer) and isinstance(b.type, ty.Pointer | ty.ComptimeType)):
+    if a.type != b.type and not (
+        isinstance(a.type, ty.Pointer) and isinstance(b.type, ty.Pointer | ty.ComptimeType)
+    ):
         raise operand_error(op, a, b, span, _compare_hint(a.type, b.type))
     x, y = a.data, b.data
     if isinstance(x, va.Ptr) or isinstance(y, va.Ptr):
@@ -142,7 +153,9 @@ def _wide(x: Any, y: Any, product: bool = False) -> tuple[Any, Any]:
     """Integer operands such that the result cannot wrap: as they are, or as objects of unlimited size."""
     if not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
         return x, y
-    sizes = [max(abs(int(v)) for v in bounds(z)) if not isinstance(z, np.ndarray) or z.size else 0 for z in (x, y)]
+    sizes = [
+        max(abs(int(v)) for v in bounds(z)) if not isinstance(z, np.ndarray) or z.size else 0 for z in (x, y)
+    ]
     reach = sizes[0] * sizes[1] if product else sizes[0] + sizes[1]
     if reach < _SAFE and all(s < _SAFE for s in sizes):
         return x, y
@@ -166,7 +179,7 @@ def fit(data: Any, kind: Type, span: Span, op: str) -> Value:
         raise CslError(span, f"the result of '{op}' has more than {_MAX_BITS} bits")
     if isinstance(data, np.ndarray) and data.dtype == object and dtype_of(kind) is not object:
         low, high = bounds(data)
-        if -_SAFE < low and high < _SAFE:
+        if low > -_SAFE and high < _SAFE:
             data = data.astype(np.int64)
     return Value(kind, data)
 
@@ -206,7 +219,9 @@ def _shift(op: str, a: Value, b: Value, span: Span) -> Value:
         raise CslError(span, f"'{op}' by {low if low < 0 else high}", allowed=f"0..{limit}")
     x, y = a.data, b.data
     if op == ">>":
-        return Value(a.type, x >> (np.minimum(y, 63) if isinstance(x, np.ndarray) or isinstance(y, np.ndarray) else y))
+        return Value(
+            a.type, x >> (np.minimum(y, 63) if isinstance(x, np.ndarray) or isinstance(y, np.ndarray) else y)
+        )
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         x = x.astype(object) if isinstance(x, np.ndarray) else x
         y = y.astype(object) if isinstance(y, np.ndarray) else y

@@ -21,14 +21,24 @@ from wafersim.csl.values import ClosureData, DsdData, FifoData, Value
 if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
-_OPTIONS = ("wavelet_index_offset", "control", "advance_switch", "simd_mode", "priority", "on_control", "ut_id")
+_OPTIONS = (
+    "wavelet_index_offset",
+    "control",
+    "advance_switch",
+    "simd_mode",
+    "priority",
+    "on_control",
+    "ut_id",
+)
 _MEMORY = ("tensor_access", "base_address", "extent", "stride", "offset", *_OPTIONS)
 _FABRIC = ("extent", "fabric_color", "input_queue", "output_queue", *_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessMap:
-    """A tensor access: the array expression, and extents, strides and first element in elements of type ``elem``."""
+    """A tensor access: the array expression, and extents, strides and first element in elements of type
+    ``elem``.
+    """
 
     base: ast.Expr
     elem: Type
@@ -44,9 +54,13 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
     node = closure.node
     if len(node.names) != len(node.extents) or not 1 <= len(node.names) <= 4:
         raise CslError(node.span, "a tensor access has 1 to 4 variables and as many extents")
-    extents = tuple(interp.integer(item, closure.scope, "the extent of a tensor access") for item in node.extents)
+    extents = tuple(
+        interp.integer(item, closure.scope, "the extent of a tensor access") for item in node.extents
+    )
     if any(extent < 0 for extent in extents):
-        raise CslError(node.span, "the extent of a tensor access", found=str(min(extents)), allowed="0 or more")
+        raise CslError(
+            node.span, "the extent of a tensor access", found=str(min(extents)), allowed="0 or more"
+        )
     access = node.access
     if not isinstance(access, ast.Index):
         raise CslError(access.span, "a tensor access reads an element of an array", allowed="A[i]")
@@ -89,7 +103,10 @@ def _get_dsd(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     kind = interp.type_expr(node.args[0], scope)
     if not isinstance(kind, ty.Dsd) or kind == ty.FIFO:
         raise CslError(
-            node.args[0].span, "@get_dsd", found=f"'{kind}'", allowed="mem1d_dsd, mem4d_dsd, fabin_dsd, fabout_dsd"
+            node.args[0].span,
+            "@get_dsd",
+            found=f"'{kind}'",
+            allowed="mem1d_dsd, mem4d_dsd, fabin_dsd, fabout_dsd",
         )
     fields = interp.eval(node.args[1], scope)
     return interp.on_choices([fields], lambda f: make_dsd(interp, kind, f, node))
@@ -98,7 +115,9 @@ def _get_dsd(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
 def make_dsd(interp: Interp, kind: ty.Dsd, properties: Value, node: ast.BuiltinCall) -> Value:
     """A descriptor from its properties."""
     if not isinstance(properties.data, dict):
-        raise CslError(node.args[1].span, "@get_dsd: a struct of properties is expected", found=describe(properties))
+        raise CslError(
+            node.args[1].span, "@get_dsd: a struct of properties is expected", found=describe(properties)
+        )
     fields: dict[str, Value] = properties.data
     memory = kind in (ty.MEM1D, ty.MEM4D)
     known = _MEMORY if memory else _FABRIC
@@ -129,9 +148,9 @@ def _memory(
             raise CslError(access.data.node.span, "mem1d_dsd takes one variable", hint="use mem4d_dsd")
         base = interp.array_address(made.base, access.data.scope)
         return DsdData(kind.kind, base, made.elem, made.offset, made.extents, made.strides, options=options)
-    base = fields.get("base_address")
-    if base is None:
+    if "base_address" not in fields:
         raise CslError(node.span, f"'{kind}' needs tensor_access or base_address")
+    base = fields["base_address"]
     if not isinstance(base.type, ty.Pointer):
         raise CslError(node.span, "base_address is a pointer", found=describe(base))
     elem = base.type.elem.scalar if isinstance(base.type.elem, ty.Array) else base.type.elem
@@ -177,7 +196,7 @@ def _fabric(
     return DsdData(kind.kind, extents=(extent,), queue=queue, color=color, options=options)
 
 
-# --- changing descriptors ----------------------------------------------------------------------------------------
+# --- changing descriptors ------------------------------------------------------------------------------
 
 
 def _known(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> tuple[Type, DsdData]:
@@ -223,7 +242,9 @@ def _set_stride(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     _needs_memory(kind, node)
     if len(data.strides) != 1:
         raise CslError(node.args[0].span, "@set_dsd_stride takes a descriptor of one dimension")
-    return Value(kind, replace(data, strides=(interp.eval_as(node.args[1], scope, ty.I8, "@set_dsd_stride").data,)))
+    return Value(
+        kind, replace(data, strides=(interp.eval_as(node.args[1], scope, ty.I8, "@set_dsd_stride").data,))
+    )
 
 
 @builtin("increment_dsd_offset", 3)
@@ -246,7 +267,9 @@ def _allocate_fifo(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     buffer = interp.array_address(node.args[0], scope)
     options = interp.eval(node.args[1], scope) if len(node.args) > 1 else va.of_struct({})
     if not isinstance(options.data, dict):
-        raise CslError(node.args[1].span, "@allocate_fifo: a struct of options is expected", found=describe(options))
+        raise CslError(
+            node.args[1].span, "@allocate_fifo: a struct of options is expected", found=describe(options)
+        )
     program = interp.program
     if program is None:
         raise CslError(node.span, "@allocate_fifo belongs into the code of a PE")

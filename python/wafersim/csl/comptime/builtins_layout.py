@@ -1,4 +1,6 @@
-"""Builtins of layout blocks: the rectangle, the code and color configuration of PEs, exported names; imports."""
+"""Builtins of layout blocks: the rectangle, the code and color configuration of PEs, exported names;
+imports.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def _set_rectangle(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     layout = _layout(interp, node)
     if layout.rectangle is not None:
         raise CslError(node.span, "@set_rectangle is called twice")
-    sides = [interp.integer(arg, scope, f"the {what}") for arg, what in zip(node.args, ("width", "height"), strict=True)]
+    sides = [
+        interp.integer(arg, scope, f"the {what}")
+        for arg, what in zip(node.args, ("width", "height"), strict=True)
+    ]
     for side, arg in zip(sides, node.args, strict=True):
         if not 1 <= side <= MAX_SIDE:
             raise CslError(arg.span, "@set_rectangle", found=str(side), allowed=f"1..{MAX_SIDE}")
@@ -55,7 +60,10 @@ def _coordinates(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> tuple[n
         bad = column[(column < 0) | (column >= side)]
         if len(bad):
             raise CslError(
-                arg.span, f"@{node.name}: {name} is outside the rectangle", found=str(bad[0]), allowed=f"0..{side - 1}"
+                arg.span,
+                f"@{node.name}: {name} is outside the rectangle",
+                found=str(bad[0]),
+                allowed=f"0..{side - 1}",
             )
         places.append(column)
     return places[0], places[1]
@@ -73,9 +81,13 @@ def _set_tile_code(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     if isinstance(params.data, Choice):
         va.require_scalar(params, "the parameters of a PE", node.args[3].span)
     if not isinstance(params.data, dict):
-        raise CslError(node.args[3].span, "@set_tile_code: the parameters are a struct", found=describe(params))
+        raise CslError(
+            node.args[3].span, "@set_tile_code: the parameters are a struct", found=describe(params)
+        )
     importer = scope.module.path if scope.module is not None else ""
-    layout.tiles.append(TileCode(xs, ys, interp.loader.find(text, importer, node.args[2].span), params, node.span))
+    layout.tiles.append(
+        TileCode(xs, ys, interp.loader.find(text, importer, node.args[2].span), params, node.span)
+    )
     return va.VOID
 
 
@@ -108,7 +120,10 @@ def _export_name(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     kind = interp.type_expr(node.args[1], scope)
     if not isinstance(kind, ty.Pointer | ty.Fn):
         raise CslError(
-            node.args[1].span, "@export_name: the type", found=f"'{kind}'", allowed="a pointer or a function type"
+            node.args[1].span,
+            "@export_name: the type",
+            found=f"'{kind}'",
+            allowed="a pointer or a function type",
         )
     mutable = False
     if len(node.args) > 2:
@@ -116,7 +131,9 @@ def _export_name(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
         mutable = bool(va.require_scalar(given, "@export_name", node.span))
     for other in layout.exports:
         if other.name == name:
-            raise CslError(node.span, f"@export_name: '{name}' is exported twice", notes=[(other.span, "first here")])
+            raise CslError(
+                node.span, f"@export_name: '{name}' is exported twice", notes=[(other.span, "first here")]
+            )
     layout.exports.append(NamedExport(name, kind, mutable, node.span))
     return va.VOID
 
@@ -134,13 +151,19 @@ def _import_module(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     from wafersim.csl.comptime.builtins_values import text_of
 
     path = text_of(interp, node.args[0], scope, "@import_module: the file")
-    params = interp.eval_comptime(node.args[1], scope, "the parameters of a module") if len(node.args) > 1 else None
+    params = (
+        interp.eval_comptime(node.args[1], scope, "the parameters of a module")
+        if len(node.args) > 1
+        else None
+    )
     if params is None or (params.data is None and params.type == ty.VOID):
         params = va.of_struct({})
 
     def load(given: Value) -> Value:
         if not isinstance(given.data, dict):
-            raise CslError(node.args[1].span, "@import_module: the parameters are a struct", found=describe(given))
+            raise CslError(
+                node.args[1].span, "@import_module: the parameters are a struct", found=describe(given)
+            )
         return Value(ty.IMPORTED_MODULE, interp.import_module(path, given.data, scope.module, node.span))
 
     if isinstance(params.data, Choice):

@@ -1,4 +1,6 @@
-"""Builtins of a PE's comptime blocks: tasks, queues, symbols, local color configurations, the state at the start."""
+"""Builtins of a PE's comptime blocks: tasks, queues, symbols, local color configurations, the state at the
+start.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Ac
     return register
 
 
-def _id(interp: Interp, node: ast.Expr, scope: Scope, kinds: tuple[ty.Type, ...], what: str) -> tuple[str, int]:
+def _id(
+    interp: Interp, node: ast.Expr, scope: Scope, kinds: tuple[ty.Type, ...], what: str
+) -> tuple[str, int]:
     """An id of one of the types: its kind (``local``, ``data``, ``input`` ...) and number."""
     value = interp.eval(node, scope)
     if value.type not in kinds:
@@ -80,7 +84,9 @@ def _bind(name: str, kind: ty.Type) -> None:
         for other in program.tasks:
             if other.kind == word and other.id == number and other.fn.decl is not fn.decl:
                 raise CslError(
-                    node.span, f"{word} task id {number} is bound twice", notes=[(other.span, f"to '{other.fn.name}' here")]
+                    node.span,
+                    f"{word} task id {number} is bound twice",
+                    notes=[(other.span, f"to '{other.fn.name}' here")],
                 )
         program.tasks.append(TaskBinding(word, number, fn, node.span))
 
@@ -91,7 +97,11 @@ _bind("bind_control_task", ty.CONTROL_TASK_ID)
 
 
 def _state(name: str) -> None:
-    kinds = (ty.LOCAL_TASK_ID,) if name == "activate" else (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+    kinds = (
+        (ty.LOCAL_TASK_ID,)
+        if name == "activate"
+        else (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+    )
 
     @_acts(name, 1)
     def act(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
@@ -118,7 +128,10 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
         value = coerce(fields.pop("color"), ty.COLOR, node.args[1].span, f"{what}: color")
         color = int(va.require_scalar(value, "the color of a queue", node.span))
     for other in program.queues:
-        if (other.kind, other.id) == (word, number) and (other.color, bool(other.options)) != (color, bool(fields)):
+        if (other.kind, other.id) == (word, number) and (other.color, bool(other.options)) != (
+            color,
+            bool(fields),
+        ):
             raise CslError(
                 node.span, f"{word} queue {number} is initialized twice", notes=[(other.span, "first here")]
             )
@@ -150,12 +163,20 @@ def _export_symbol(interp: Interp, program: ProgramInstance, node: ast.BuiltinCa
     elif isinstance(entity, GlobalVar | FnRef):
         name = entity.name
     else:
-        raise CslError(node.span, "@export_symbol: this has no name of its own", hint='give one: @export_symbol(x, "x")')
+        raise CslError(
+            node.span, "@export_symbol: this has no name of its own", hint='give one: @export_symbol(x, "x")'
+        )
     if isinstance(entity, Value) and not isinstance(entity.type, ty.Pointer):
-        raise CslError(node.args[0].span, "@export_symbol: a variable, pointer or function is expected", found=describe(entity))
+        raise CslError(
+            node.args[0].span,
+            "@export_symbol: a variable, pointer or function is expected",
+            found=describe(entity),
+        )
     for other in program.exports:
         if other.name == name and other.entity is not entity:
-            raise CslError(node.span, f"symbol '{name}' is exported twice", notes=[(other.span, "first here")])
+            raise CslError(
+                node.span, f"symbol '{name}' is exported twice", notes=[(other.span, "first here")]
+            )
     program.exports.append(Export(name, entity, node.span))
 
 
@@ -187,7 +208,9 @@ def _control_table(interp: Interp, program: ProgramInstance, node: ast.BuiltinCa
 
 @builtin("rpc", 0, 1, effect=True)
 def _rpc(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
-    return va.VOID  # the old way to start functions from the host: the symbols exported say all that is needed
+    return (
+        va.VOID
+    )  # the old way to start functions from the host: the symbols exported say all that is needed
 
 
 def _stream(direction: str) -> None:

@@ -25,6 +25,8 @@ def static_type(interp: Interp, node: ast.Expr, scope: Scope) -> Type:
     value = interp.try_eval(node, scope)
     if value is not None:
         return value.type
+    if interp.run_time_type is not None:
+        return interp.run_time_type(node, scope)
     found = interp.entity(node, scope)
     if found is not None:
         kind = found.value.type if isinstance(found, ComptimeVar) else found.type

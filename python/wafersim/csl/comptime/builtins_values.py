@@ -181,13 +181,16 @@ def _get_array(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     return array_of(items, ty.Array((len(items),), ty.U8), node.span)
 
 
-# --- assertions and messages ---------------------------------------------------------------------------------
+# --- assertions and messages ---------------------------------------------------------------------------
 
 
 @builtin("comptime_assert", 1, 2)
 def _comptime_assert(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     value = coerce(
-        interp.eval_comptime(node.args[0], scope, "@comptime_assert"), ty.BOOL, node.args[0].span, "@comptime_assert"
+        interp.eval_comptime(node.args[0], scope, "@comptime_assert"),
+        ty.BOOL,
+        node.args[0].span,
+        "@comptime_assert",
     )
     if not np.all(value.data):
         text = text_of(interp, node.args[1], scope, "the message") if len(node.args) > 1 else ""
@@ -229,7 +232,7 @@ def show(value: Value) -> str:
     return f"({value.type})"
 
 
-# --- arithmetic of the libraries -------------------------------------------------------------------------------
+# --- arithmetic of the libraries -----------------------------------------------------------------------
 
 
 def _safe(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -241,21 +244,19 @@ def _safe(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return run
 
 
-MATH: dict[str, Callable[[Any], Any]] = {
-    name: _safe(function)
-    for name, function in {
-        "sqrt": np.sqrt,
-        "exp": np.exp,
-        "log": np.log,
-        "sin": np.sin,
-        "cos": np.cos,
-        "tanh": np.tanh,
-        "rsqrt": lambda x: 1.0 / np.sqrt(x),
-        "floor": np.floor,
-        "ceil": np.ceil,
-        "trunc": np.trunc,
-    }.items()
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "rsqrt": lambda x: 1.0 / np.sqrt(x),
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
 }
+MATH = {name: _safe(function) for name, function in _PLAIN.items()}
 
 
 @builtin("__math", 2)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +13,19 @@ from wafersim.csl.coerce import coerce, describe
 from wafersim.csl.comptime import arith
 from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.errors import RunTime
+from wafersim.csl.comptime.parts import Evaluator, Parts
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.scope import ComptimeVar, GlobalVar, Module, Scope
 from wafersim.csl.values import ClosureData, FnRef, Value
 from wafersim.program.schema import Port
 
-if TYPE_CHECKING:
-    from wafersim.csl.comptime.interp import Interp
-
 DIRECTIONS = {port.name: Value(ty.DIRECTION, int(port)) for port in Port}
-
-Evaluator = Callable[[Any, Scope], Value]
 
 
 class Expressions:
     """The part of the interpreter that evaluates expressions without aggregates."""
 
-    def expression_table(self: Interp) -> dict[type, Evaluator]:
+    def expression_table(self: Parts) -> dict[type, Evaluator]:
         """Which method evaluates which kind of node."""
         return {
             ast.IntLit: lambda node, _: Value(ty.COMPTIME_INT, node.value),
@@ -64,7 +59,7 @@ class Expressions:
             ast.Block: self.eval_block,
         }
 
-    def entity(self: Interp, node: ast.Node, scope: Scope) -> Any | None:
+    def entity(self: Parts, node: ast.Node, scope: Scope) -> Any | None:
         """What a name, or a name in a module, stands for (see scope.py); None for other expressions."""
         if isinstance(node, ast.Name):
             return scope.lookup(node.name)
@@ -76,7 +71,7 @@ class Expressions:
                 return base.data.lookup(node.name)
         return None
 
-    def eval_name(self: Interp, node: ast.Name, scope: Scope) -> Value:
+    def eval_name(self: Parts, node: ast.Name, scope: Scope) -> Value:
         found = scope.lookup(node.name)
         if found is None:
             named = ty.named_type(node.name)
@@ -87,7 +82,7 @@ class Expressions:
             raise self.unknown_name(node, scope)
         return self.read_entity(found, node, scope.module)
 
-    def unknown_name(self: Interp, node: ast.Name, scope: Scope) -> CslError:
+    def unknown_name(self: Parts, node: ast.Name, scope: Scope) -> CslError:
         """The error for a name nobody declares."""
         near: set[str] = set(ty.NAMED) | set(DIRECTIONS)
         inner: Scope | None = scope
@@ -98,7 +93,7 @@ class Expressions:
             near |= set(scope.module.decls)
         return CslError(node.span, f"unknown name '{node.name}'", hint=closest(node.name, near, ""))
 
-    def read_entity(self: Interp, found: Any, node: ast.Node, module: Module | None) -> Value:
+    def read_entity(self: Parts, found: Any, node: ast.Node, module: Module | None) -> Value:
         """The value a name stands for, in the lanes in force."""
         if isinstance(found, ComptimeVar):
             return ln.read(found.value, found.lanes or self.root, self.lanes)
@@ -110,7 +105,7 @@ class Expressions:
             return ln.read(found.initial, self.lanes_of(found.module), self.lanes)
         raise RunTime(node, f"'{getattr(found, 'name', 'this')}' has its value at run time")
 
-    def eval_unary(self: Interp, node: ast.Unary, scope: Scope) -> Value:
+    def eval_unary(self: Parts, node: ast.Unary, scope: Scope) -> Value:
         if node.op == "&":
             return self.address_of(node, scope)
         value = self.eval(node.operand, scope)
@@ -118,7 +113,7 @@ class Expressions:
             raise CslError(node.span, "'!' takes a bool", found=describe(value))
         return self.on_choices([value], lambda v: arith.unary(node.op, v, node.span))
 
-    def eval_binary(self: Interp, node: ast.Binary, scope: Scope) -> Value:
+    def eval_binary(self: Parts, node: ast.Binary, scope: Scope) -> Value:
         if node.op in ("and", "or"):
             return self.eval_logic(node, scope)
         left = self.eval(node.left, scope)
@@ -127,7 +122,7 @@ class Expressions:
             return self.on_choices([left, right], lambda a, b: self.join_arrays(node, a, b))
         return self.on_choices([left, right], lambda a, b: arith.binary(node.op, a, b, node.span))
 
-    def eval_logic(self: Interp, node: ast.Binary, scope: Scope) -> Value:
+    def eval_logic(self: Parts, node: ast.Binary, scope: Scope) -> Value:
         """``and`` and ``or``: the right side only for the lanes that need it."""
         left = coerce(self.eval(node.left, scope), ty.BOOL, node.left.span, f"'{node.op}'")
         yes, no = self.split_on(left, node.left.span)
@@ -142,7 +137,7 @@ class Expressions:
             return right
         return self.join_values(entry, [(done, decided), (open_lanes, right)])
 
-    def eval_call(self: Interp, node: ast.Call, scope: Scope) -> Value:
+    def eval_call(self: Parts, node: ast.Call, scope: Scope) -> Value:
         callee = self.eval(node.callee, scope)
         if isinstance(callee.data, va.Ptr):
             callee = self.load(callee, node)
@@ -156,13 +151,13 @@ class Expressions:
         args = [self.eval(arg, scope) for arg in node.args]
         return self.call_value(callee, args, node)
 
-    def call_value(self: Interp, callee: Value, args: list[Value], node: ast.Call) -> Value:
+    def call_value(self: Parts, callee: Value, args: list[Value], node: ast.Call) -> Value:
         """Call what a function value names."""
         if not isinstance(callee.data, FnRef):
             raise CslError(node.callee.span, "a function is expected", found=describe(callee))
         return self.call(callee.data, args, node.span)
 
-    def is_comptime_fn(self: Interp, fn: FnRef) -> bool:
+    def is_comptime_fn(self: Parts, fn: FnRef) -> bool:
         """Whether a function's result can only exist at compile time, so that a call of it happens there."""
         result = fn.decl.result
         if isinstance(result, ast.Name):
@@ -178,11 +173,11 @@ class Expressions:
 
     # --- branches ------------------------------------------------------------------------------------------
 
-    def eval_if(self: Interp, node: ast.If, scope: Scope) -> Value:
+    def eval_if(self: Parts, node: ast.If, scope: Scope) -> Value:
         yes, no = self.split_on(self.eval(node.condition, scope), node.condition.span)
         return self.eval_arms([(yes, node.then), (no, node.otherwise)], scope)
 
-    def eval_arms(self: Interp, arms: list[tuple[ln.Lanes | None, Any]], scope: Scope) -> Value:
+    def eval_arms(self: Parts, arms: list[tuple[ln.Lanes | None, Any]], scope: Scope) -> Value:
         """The value of branches, each in its lanes."""
         entry = self.lanes
         taken = [(lanes, body) for lanes, body in arms if lanes is not None]
@@ -193,7 +188,7 @@ class Expressions:
         self.lanes = entry
         return self.join_values(entry, parts)
 
-    def eval_body(self: Interp, node: ast.Node, scope: Scope) -> Value:
+    def eval_body(self: Parts, node: ast.Node, scope: Scope) -> Value:
         """A branch as an expression; a statement's value is void."""
         if type(node) in self._evaluators:
             return self.eval(node, scope)
@@ -201,10 +196,10 @@ class Expressions:
             raise CslError(node.span, "a branch of an expression cannot leave it")
         return va.VOID
 
-    def eval_switch(self: Interp, node: ast.Switch, scope: Scope) -> Value:
+    def eval_switch(self: Parts, node: ast.Switch, scope: Scope) -> Value:
         return self.eval_arms(self.switch_arms(node, scope), scope)
 
-    def switch_arms(self: Interp, node: ast.Switch, scope: Scope) -> list[tuple[ln.Lanes | None, Any]]:
+    def switch_arms(self: Parts, node: ast.Switch, scope: Scope) -> list[tuple[ln.Lanes | None, Any]]:
         """The lanes that take each prong; lanes that take none are an error."""
         subject = self.eval(node.subject, scope)
         entry = self.lanes
@@ -229,7 +224,7 @@ class Expressions:
             arms.append((left, fallback.body))
         return arms
 
-    def matches(self: Interp, subject: Value, prong: ast.Prong, scope: Scope) -> Value:
+    def matches(self: Parts, subject: Value, prong: ast.Prong, scope: Scope) -> Value:
         """Whether a prong's items hold the subject."""
         hit: Any = False
         for item in prong.items:
@@ -246,7 +241,7 @@ class Expressions:
             hit = hit | equal
         return va.of_bool(hit if isinstance(hit, np.ndarray) else bool(hit))
 
-    def eval_block(self: Interp, node: ast.BlockExpr | ast.Block, scope: Scope) -> Value:
+    def eval_block(self: Parts, node: ast.BlockExpr | ast.Block, scope: Scope) -> Value:
         """A block as an expression: what ``break :label value`` gives, else void."""
         from wafersim.csl.comptime.interp import Frame, Target
 

@@ -22,6 +22,7 @@ from wafersim.csl.comptime.lanes import Lanes
 from wafersim.csl.comptime.loader import Loader
 from wafersim.csl.comptime.loops import Loops
 from wafersim.csl.comptime.modules import Modules
+from wafersim.csl.comptime.pointers import Pointers
 from wafersim.csl.comptime.statements import Statements
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.instance import LayoutResult, ProgramInstance
@@ -44,6 +45,7 @@ class Options:
     channels: int = 0
     memcpy: bool = False
     fp16: str = "f16"
+    vectorize: bool = True
     warnings: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
@@ -69,7 +71,7 @@ class Frame:
     targets: list[Target] = field(default_factory=list)
 
 
-class Interp(Expressions, Aggregates, Statements, Loops, Modules):
+class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
     """Evaluates CSL at compile time.
 
     Parameters
@@ -109,6 +111,8 @@ class Interp(Expressions, Aggregates, Statements, Loops, Modules):
         self.all_modules: list[Any] = []
         self.command_line: list[Value] = []
         self.places: dict[str, Value] = {}
+        #: Lowering's answer to the type of an expression known only at run time.
+        self.run_time_type: Callable[[ast.Node, Scope], Type] | None = None
         self._evaluators = self.expression_table()
         self._executors = self.statement_table()
 
@@ -137,9 +141,7 @@ class Interp(Expressions, Aggregates, Statements, Loops, Modules):
         try:
             return self.eval(node, scope)
         except RunTime as need:
-            raise CslError(
-                need.node.span, f"{what} must be known at compile time", found=need.why
-            ) from None
+            raise CslError(need.node.span, f"{what} must be known at compile time", found=need.why) from None
         finally:
             self.running -= 1
 
@@ -288,13 +290,11 @@ class Interp(Expressions, Aggregates, Statements, Loops, Modules):
         return self.lanes.split(data)
 
     def on_choices(self, args: Sequence[Value], compute: Callable[..., Value]) -> Value:
-        """``compute(*args)`` done separately for each alternative of the first `Choice` among the arguments."""
-        for number, arg in enumerate(args):
-            if isinstance(arg.data, Choice):
-                break
-        else:
+        """``compute(*args)``, separately for each alternative of a `Choice` among the arguments."""
+        number = next((i for i, arg in enumerate(args) if isinstance(arg.data, Choice)), -1)
+        if number < 0:
             return compute(*args)
-        entry = self.lanes
+        arg, entry = args[number], self.lanes
         parts = []
         for k in np.unique(arg.data.index).tolist():
             at = np.flatnonzero(arg.data.index == k)
@@ -339,7 +339,9 @@ class Interp(Expressions, Aggregates, Statements, Loops, Modules):
         if entry is None:
             return self.unknown_builtin(node)
         if len(node.args) < entry.low or len(node.args) > entry.high:
-            raise CslError(node.span, f"@{node.name} takes {entry.counts} arguments", found=str(len(node.args)))
+            raise CslError(
+                node.span, f"@{node.name} takes {entry.counts} arguments", found=str(len(node.args))
+            )
         if entry.effect and not self.running:
             raise RunTime(node, f"@{node.name} acts at run time")
         return entry.function(self, node, scope)

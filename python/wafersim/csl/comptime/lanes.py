@@ -1,8 +1,8 @@
 """Lanes: which PEs (or loop iterations) a computation is for, and moving columns between sets of lanes.
 
-A `Lanes` object is a set of lanes inside a parent set: a branch (a subset) or a vectorised loop (each parent lane
-becomes several).  A column belongs to one set; read from a set further inside it is gathered by the path between the
-two.  Where branches meet again, `merge` puts their values side by side.
+A `Lanes` object is a set of lanes inside a parent set: a branch (a subset) or a vectorised loop (each
+parent lane becomes several).  A column belongs to one set; read from a set further inside it is gathered by
+the path between the two.  Where branches meet again, `merge` puts their values side by side.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Value
 
 
 class Lanes:
-    """A set of lanes; ``index`` gives each lane's place in the parent, ``spread`` says that the parent's repeat."""
+    """A set of lanes; ``index`` gives each lane's place in the parent, ``spread`` says that the parent's
+    repeat.
+    """
 
     __slots__ = ("index", "memo", "parent", "paths", "size", "spread")
 
@@ -40,7 +42,7 @@ class Lanes:
         return self.sub(np.flatnonzero(mask)), self.sub(np.flatnonzero(~mask))
 
     def path(self, outer: Lanes) -> tuple[np.ndarray, bool]:
-        """For each of these lanes its place in ``outer``, and whether lanes of ``outer`` repeat on the way."""
+        """The place of each lane in ``outer``, and whether lanes of ``outer`` repeat on the way."""
         known = self.paths.get(id(outer))
         if known is not None:
             return known

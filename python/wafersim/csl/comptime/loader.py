@@ -1,4 +1,4 @@
-"""Finding and parsing source files: relative to the importer, in the import paths, or a library ``<name>``."""
+"""Finding and parsing source files: beside the importer, in the import paths, or a library ``<name>``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Loader:
         Sources that are no files.
     """
 
-    def __init__(self, import_paths: tuple[str | Path, ...] = (), texts: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, import_paths: tuple[str | Path, ...] = (), texts: dict[str, str] | None = None
+    ) -> None:
         self.import_paths = [Path(p) for p in import_paths]
         self.texts = texts or {}
         self.trees: dict[str, ast.File] = {}
@@ -39,7 +41,9 @@ class Loader:
         for candidate in tried:
             if candidate.is_file():
                 return str(candidate)
-        near = sorted({p.name for folder in {t.parent for t in tried} if folder.is_dir() for p in folder.glob("*.csl")})
+        near = sorted(
+            {p.name for folder in {t.parent for t in tried} if folder.is_dir() for p in folder.glob("*.csl")}
+        )
         raise CslError(
             span,
             f"file '{path}' not found",

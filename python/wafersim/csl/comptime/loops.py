@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from wafersim.csl.coerce import coerce, describe
 from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.errors import NoVector
 from wafersim.csl.comptime.lanes import Lanes
+from wafersim.csl.comptime.parts import Parts
 from wafersim.csl.comptime.plan import Plan, plan_of
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.scope import ComptimeVar, Scope
 from wafersim.csl.values import Split, Value
-
-if TYPE_CHECKING:
-    from wafersim.csl.comptime.interp import Interp
 
 MAX_LANES = 1 << 24
 MAX_GROUPS = 4096
@@ -30,12 +28,20 @@ class Loops:
 
     # --- all at once ---------------------------------------------------------------------------------------
 
-    def vector_plan(self: Interp, node: ast.While | ast.For) -> Plan | None:
+    def vector_plan(self: Parts, node: ast.While | ast.For) -> Plan | None:
         """The plan of a loop if this is where it may run all at once."""
-        return plan_of(node) if self.layout is not None else None
+        return plan_of(node) if self.layout is not None and self.options.vectorize else None
 
     def at_once(
-        self: Interp, node: ast.While | ast.For, plan: Plan, name: str, kind: ty.Type, start: Any, step: Any, counts: Any, scope: Scope
+        self: Parts,
+        node: ast.While | ast.For,
+        plan: Plan,
+        name: str,
+        kind: ty.Type,
+        start: Any,
+        step: Any,
+        counts: Any,
+        scope: Scope,
     ) -> None:
         """Run the body with one lane per iteration; the loop variable is a column."""
         entry = self.lanes
@@ -45,7 +51,9 @@ class Loops:
             turn = np.arange(len(index)) - np.repeat(firsts, counts)
         else:
             if counts * entry.size > MAX_LANES:
-                raise CslError(node.span, f"a loop of {counts * entry.size} turns", allowed=f"at most {MAX_LANES}")
+                raise CslError(
+                    node.span, f"a loop of {counts * entry.size} turns", allowed=f"at most {MAX_LANES}"
+                )
             index = np.repeat(np.arange(entry.size), counts)
             turn = np.tile(np.arange(counts), entry.size)
         if not len(index):
@@ -68,7 +76,12 @@ class Loops:
         self.keep_last(scope, shadows, entry, index, node)
 
     def keep_last(
-        self: Interp, scope: Scope, shadows: dict[str, ComptimeVar], entry: Lanes, index: np.ndarray, node: ast.Node
+        self: Parts,
+        scope: Scope,
+        shadows: dict[str, ComptimeVar],
+        entry: Lanes,
+        index: np.ndarray,
+        node: ast.Node,
     ) -> None:
         """What the last iteration left in variables declared outside."""
         for name, shadow in shadows.items():
@@ -77,9 +90,11 @@ class Loops:
             if len(ran) != entry.size:
                 raise NoVector
             assign = ast.Assign(node.span, ast.Name(node.span, name), "", ast.Name(node.span, name))
-            self.store(scope.lookup(name), [], ln.gather(shadow.value, last), assign)
+            home = scope.lookup(name)
+            assert isinstance(home, ComptimeVar)
+            self.store(home, [], ln.gather(shadow.value, last), assign)
 
-    def run_lanes(self: Interp, body: ast.Block, scope: Scope, lanes: Lanes) -> None:
+    def run_lanes(self: Parts, body: ast.Block, scope: Scope, lanes: Lanes) -> None:
         """Run a body; where a decision differs among lanes, once per group of lanes that agree."""
         mark, frames = self.mark(), len(self.frames)
         targets = [len(frame.targets) for frame in self.frames]
@@ -98,7 +113,7 @@ class Loops:
                 self.run_lanes(body, scope, lanes.sub(group))
         self.lanes = lanes
 
-    def groups(self: Interp, split: Split, lanes: Lanes) -> list[np.ndarray]:
+    def groups(self: Parts, split: Split, lanes: Lanes) -> list[np.ndarray]:
         """The lanes grouped by the values on which a decision depends."""
         inner = self.lanes
         if len(split.column) != inner.size:
@@ -114,13 +129,13 @@ class Loops:
             raise NoVector
         return [np.flatnonzero(keys == key) for key in distinct]
 
-    def mark(self: Interp) -> tuple[int, ...]:
+    def mark(self: Parts) -> tuple[int, ...]:
         """Where the records of effects end now."""
         records = self.layout
         sizes = (len(records.tiles), len(records.colors), len(records.exports)) if records is not None else ()
         return (*sizes, len(self.options.printed))
 
-    def back_to(self: Interp, mark: tuple[int, ...]) -> None:
+    def back_to(self: Parts, mark: tuple[int, ...]) -> None:
         """Forget effects recorded since `mark`."""
         records = self.layout
         if records is not None:
@@ -130,17 +145,22 @@ class Loops:
 
     # --- while ---------------------------------------------------------------------------------------------
 
-    def exec_while(self: Interp, node: ast.While, scope: Scope) -> Lanes | None:
+    def exec_while(self: Parts, node: ast.While, scope: Scope) -> Lanes | None:
         plan = self.vector_plan(node)
         if plan is not None and self.while_at_once(node, plan, scope):
             return self.lanes
         return self.while_in_turn(node, scope)
 
-    def while_at_once(self: Interp, node: ast.While, plan: Plan, scope: Scope) -> bool:
+    def while_at_once(self: Parts, node: ast.While, plan: Plan, scope: Scope) -> bool:
         """Run a counting loop at once; False if it must run turn by turn."""
         var = scope.lookup(plan.counter)
         assert plan.limit is not None and plan.step is not None
-        if not isinstance(var, ComptimeVar) or not var.mutable or var.type is None or not ty.is_integer(var.type):
+        if (
+            not isinstance(var, ComptimeVar)
+            or not var.mutable
+            or var.type is None
+            or not ty.is_integer(var.type)
+        ):
             return False
         start = ln.read(var.value, var.lanes or self.root, self.lanes)
         limit, step = self.eval(plan.limit, scope), self.eval(plan.step, scope)
@@ -161,10 +181,15 @@ class Loops:
             return False
         end = Value(ty.COMPTIME_INT, start.data + counts * stride)
         name = ast.Name(node.span, plan.counter)
-        self.store(var, [], coerce(end, var.type, node.span, f"'{plan.counter}'"), ast.Assign(node.span, name, "", name))
+        self.store(
+            var,
+            [],
+            coerce(end, var.type, node.span, f"'{plan.counter}'"),
+            ast.Assign(node.span, name, "", name),
+        )
         return True
 
-    def undo(self: Interp, mark: tuple[int, ...], entry: Lanes, targets: list[int]) -> None:
+    def undo(self: Parts, mark: tuple[int, ...], entry: Lanes, targets: list[int]) -> None:
         """Back to the state before a loop that could not run at once."""
         self.back_to(mark)
         self.lanes = entry
@@ -172,9 +197,9 @@ class Loops:
         for frame, count in zip(self.frames, targets, strict=True):
             del frame.targets[count:]
 
-    def while_in_turn(self: Interp, node: ast.While, scope: Scope) -> Lanes | None:
+    def while_in_turn(self: Parts, node: ast.While, scope: Scope) -> Lanes | None:
         entry = self.lanes
-        target = self.enter(node.label, True)
+        self.enter(node.label, True)
         active: Lanes | None = entry
         done: list[Lanes] = []
         while active is not None:
@@ -191,7 +216,7 @@ class Loops:
                 self.exec(node.next, scope)
         return self.after_loop(entry, done)
 
-    def count_step(self: Interp, node: ast.Node) -> None:
+    def count_step(self: Parts, node: ast.Node) -> None:
         """One more step of compile time."""
         from wafersim.csl.comptime.interp import MAX_STEPS
 
@@ -199,7 +224,7 @@ class Loops:
         if self.steps > MAX_STEPS:
             raise CslError(node.span, f"compile time takes more than {MAX_STEPS} steps", hint="endless loop?")
 
-    def one_turn(self: Interp, body: ast.Stmt, scope: Scope, lanes: Lanes, entry: Lanes) -> Lanes | None:
+    def one_turn(self: Parts, body: ast.Stmt, scope: Scope, lanes: Lanes, entry: Lanes) -> Lanes | None:
         """Run a loop's body; the lanes that come to the next turn."""
         target = self.frames[-1].targets[-1]
         target.continues.clear()
@@ -210,7 +235,7 @@ class Loops:
         parts = [*target.continues, *([left] if left is not None else [])]
         return self.join_lanes(entry, parts)
 
-    def after_loop(self: Interp, entry: Lanes, done: list[Lanes]) -> Lanes | None:
+    def after_loop(self: Parts, entry: Lanes, done: list[Lanes]) -> Lanes | None:
         """The lanes that go on behind a loop."""
         target = self.frames[-1].targets.pop()
         self.lanes = entry
@@ -218,7 +243,7 @@ class Loops:
 
     # --- for -----------------------------------------------------------------------------------------------
 
-    def exec_for(self: Interp, node: ast.For, scope: Scope) -> Lanes | None:
+    def exec_for(self: Parts, node: ast.For, scope: Scope) -> Lanes | None:
         subject = self.eval(node.subject, scope)
         data = subject.data
         if isinstance(data, va.Ptr):
@@ -234,7 +259,7 @@ class Loops:
             return self.in_turn(node, scope, len(items), lambda i: items[i])
         raise CslError(node.subject.span, "for takes a range or an array", found=describe(subject))
 
-    def row(self: Interp, array: Value, i: int) -> Value:
+    def row(self: Parts, array: Value, i: int) -> Value:
         """Element (or row) ``i`` of an array."""
         kind = array.type
         assert isinstance(kind, ty.Array)
@@ -244,7 +269,9 @@ class Loops:
             return data
         return Value(inner, data.item() if isinstance(data, np.generic) else data)
 
-    def for_range(self: Interp, node: ast.For, kind: ty.Type, data: va.RangeData, scope: Scope) -> Lanes | None:
+    def for_range(
+        self: Parts, node: ast.For, kind: ty.Type, data: va.RangeData, scope: Scope
+    ) -> Lanes | None:
         counts = _turns("<" if data.step > 0 else ">", data.start, data.stop, data.step)
         assert counts is not None
         plan = self.vector_plan(node)
@@ -261,7 +288,7 @@ class Loops:
         return self.in_turn(node, scope, counts, lambda i: Value(kind, data.start + i * data.step))
 
     def range_of_lanes(
-        self: Interp, node: ast.For, kind: ty.Type, data: va.RangeData, counts: np.ndarray, scope: Scope
+        self: Parts, node: ast.For, kind: ty.Type, data: va.RangeData, counts: np.ndarray, scope: Scope
     ) -> Lanes | None:
         """Turn by turn where lanes differ in the number of turns."""
         entry = self.lanes
@@ -271,6 +298,7 @@ class Loops:
         done: list[Lanes] = []
         for i in range(int(counts.max())):
             self.count_step(node)
+            assert active is not None
             place = active.path(entry)[0]
             self.lanes = active
             yes, no = self.split_on(va.of_bool(counts[place] > i), node.span)
@@ -287,7 +315,7 @@ class Loops:
             done.append(active)
         return self.after_loop(entry, done)
 
-    def in_turn(self: Interp, node: ast.For, scope: Scope, count: int, item: Any) -> Lanes | None:
+    def in_turn(self: Parts, node: ast.For, scope: Scope, count: int, item: Any) -> Lanes | None:
         """Turn by turn: ``item(i)`` is the value of turn ``i``."""
         entry = self.lanes
         self.enter(node.label, True)
@@ -303,7 +331,7 @@ class Loops:
         return self.after_loop(entry, [active] if active is not None else [])
 
     def named_turn(
-        self: Interp, node: ast.For, scope: Scope, lanes: Lanes, entry: Lanes, item: Value, i: int
+        self: Parts, node: ast.For, scope: Scope, lanes: Lanes, entry: Lanes, item: Value, i: int
     ) -> Lanes | None:
         """One turn of a ``for`` with its names defined."""
         inner = scope.child()
@@ -315,7 +343,9 @@ class Loops:
 
 
 def _turns(op: str, start: Any, limit: Any, step: int) -> Any | None:
-    """How often a counting loop runs (a column where start or limit are); None if it does not count to its end."""
+    """How often a counting loop runs (a column where start or limit are); None if it does not count to its
+    end.
+    """
     distance = limit - start
     if op == "!=":
         if not step or np.any(distance % step != 0) or np.any(distance // step < 0):

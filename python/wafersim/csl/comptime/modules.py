@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,12 @@ from wafersim.csl.ast import Span
 from wafersim.csl.coerce import coerce
 from wafersim.csl.comptime.errors import NoVector, RunTime
 from wafersim.csl.comptime.lanes import Lanes
+from wafersim.csl.comptime.parts import Parts
 from wafersim.csl.comptime.plan import walk
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.scope import GlobalVar, Module, Scope
 from wafersim.csl.types import Type
 from wafersim.csl.values import FnRef, Value
-
-if TYPE_CHECKING:
-    from wafersim.csl.comptime.interp import Interp
 
 _PENDING = object()
 MAX_IMPORT_DEPTH = 64
@@ -29,12 +27,12 @@ MAX_IMPORT_DEPTH = 64
 class Modules:
     """The part of the interpreter that makes module instances."""
 
-    def lanes_of(self: Interp, module: Module | None) -> Lanes:
+    def lanes_of(self: Parts, module: Module | None) -> Lanes:
         """The lanes over which a module's values are columns."""
         found = module.lanes if module is not None else None
         return found if isinstance(found, Lanes) else self.root
 
-    def key_of(self: Interp, value: Value) -> Any:
+    def key_of(self: Parts, value: Value) -> Any:
         """Something equal for equal values, for caches; the objects it names by address are kept alive."""
         data = value.data
         if isinstance(data, dict):
@@ -48,10 +46,16 @@ class Modules:
         self.kept.append(data)
         return (value.type, id(data))
 
-    def import_module(self: Interp, path: str, params: dict[str, Value], importer: Module | None, span: Span) -> Module:
+    def import_module(
+        self: Parts, path: str, params: dict[str, Value], importer: Module | None, span: Span
+    ) -> Module:
         """The instance of a file for these parameters; equal parameters give the same instance."""
         found = self.loader.find(path, importer.path if importer is not None else "", span)
-        if self.layout is not None and self.lanes is not self.root and any(va.has_columns(v) for v in params.values()):
+        if (
+            self.layout is not None
+            and self.lanes is not self.root
+            and any(va.has_columns(v) for v in params.values())
+        ):
             raise NoVector
         if self.program is not None:
             self.require_all_lanes("@import_module", span)
@@ -72,10 +76,11 @@ class Modules:
             finally:
                 self.instances.pop(key, None)
             self.instances[key] = module
-        return module  # type: ignore[no-any-return]
+        assert isinstance(module, Module)
+        return module
 
     def instantiate(
-        self: Interp, tree: ast.File, path: str, params: dict[str, Value], span: Span | None
+        self: Parts, tree: ast.File, path: str, params: dict[str, Value], span: Span | None
     ) -> Module:
         """A new instance: parameters bound, all declarations evaluated, comptime blocks run."""
         decls: dict[str, ast.VarDecl | ast.FnDecl] = {}
@@ -92,7 +97,9 @@ class Modules:
         entry, self.lanes = self.lanes, self.root
         module.lanes = self.root
         self.all_modules.append(module)
-        names = [d.name for d in decls.values() if isinstance(d, ast.VarDecl) and d.kind in ("param", "color")]
+        names = [
+            d.name for d in decls.values() if isinstance(d, ast.VarDecl) and d.kind in ("param", "color")
+        ]
         for name in params:
             if name not in names:
                 raise CslError(
@@ -109,11 +116,11 @@ class Modules:
         self.lanes = entry
         return module
 
-    def evaluate_early(self: Interp, module: Module, name: str, decl: ast.VarDecl) -> None:
+    def evaluate_early(self: Parts, module: Module, name: str, decl: ast.VarDecl) -> None:
         """Evaluate a declaration whether or not it is used.
 
-        Left for later, when it is used: a parameter without value, and what makes no sense because a parameter
-        is ``{}``, which is how programs say that they do without something.
+        Left for later, when it is used: a parameter without value, and what makes no sense because a
+        parameter is ``{}``, which is how programs say that they do without something.
         """
         if decl.kind == "param" and decl.init is None and name not in module.params:
             return
@@ -127,7 +134,7 @@ class Modules:
                 raise
             self.lanes = entry
 
-    def evaluate_name(self: Interp, module: Module, name: str) -> Any:
+    def evaluate_name(self: Parts, module: Module, name: str) -> Any:
         """Evaluate a top-level declaration: called by `Module.lookup` once per name."""
         decl = module.decls[name]
         if isinstance(decl, ast.FnDecl):
@@ -155,7 +162,7 @@ class Modules:
         module.entities[name] = entity
         return entity
 
-    def fn_type(self: Interp, decl: ast.FnDecl, module: Module) -> Type:
+    def fn_type(self: Parts, decl: ast.FnDecl, module: Module) -> Type:
         """The type of a function; generic parameters show as ``anytype``."""
         params: list[Type] = []
         scope = module.scope
@@ -175,7 +182,7 @@ class Modules:
             result = ty.ANYTYPE
         return ty.Fn(tuple(params), result, decl.kind == "task")
 
-    def global_entity(self: Interp, decl: ast.VarDecl, module: Module) -> Any:
+    def global_entity(self: Parts, decl: ast.VarDecl, module: Module) -> Any:
         """What a top-level ``param``, ``const`` or ``var`` stands for."""
         scope = module.scope
         kind = self.type_expr(decl.type, scope) if decl.type is not None else None
@@ -188,14 +195,18 @@ class Modules:
         if decl.kind == "const" and not decl.storage and ty.is_comptime_only(kind):
             return value
         if decl.kind == "var" and kind in (ty.COMPTIME_INT, ty.COMPTIME_FLOAT):
-            raise CslError(decl.span, f"variable '{decl.name}' needs a type", found=f"'{kind}'", hint="var x: i16 = ...")
+            raise CslError(
+                decl.span, f"variable '{decl.name}' needs a type", found=f"'{kind}'", hint="var x: i16 = ..."
+            )
         if decl.kind == "const" and isinstance(value.data, FnRef | Module | Type | va.Choice):
             return value
         var = GlobalVar(decl.name, kind, value, module, decl.kind == "var", decl.span, storage=decl.storage)
         if decl.align is not None:
             var.align = self.integer(decl.align, scope, "the alignment")
             if var.align <= 0 or var.align & (var.align - 1):
-                raise CslError(decl.align.span, "the alignment", found=str(var.align), allowed="a power of two")
+                raise CslError(
+                    decl.align.span, "the alignment", found=str(var.align), allowed="a power of two"
+                )
         for name, node in decl.attributes:
             text = self.eval_comptime(node, scope, name).data
             if name == "linkname":
@@ -205,7 +216,7 @@ class Modules:
         module.variables.append(var)
         return var
 
-    def initial_value(self: Interp, decl: ast.VarDecl, kind: Type | None, scope: Scope) -> Value:
+    def initial_value(self: Parts, decl: ast.VarDecl, kind: Type | None, scope: Scope) -> Value:
         """The value a ``const`` or ``var`` starts with."""
         if decl.init is None:
             if decl.kind == "const" and decl.storage != "extern":
@@ -220,7 +231,7 @@ class Modules:
             raise CslError(decl.span, f"'{decl.name}' is undefined and has no type")
         return value
 
-    def param_value(self: Interp, decl: ast.VarDecl, kind: Type | None, module: Module, scope: Scope) -> Value:
+    def param_value(self: Parts, decl: ast.VarDecl, kind: Type | None, module: Module, scope: Scope) -> Value:
         """The value of a ``param``: what the importer gives, else its default."""
         given = module.params.get(decl.name)
         if given is not None:
@@ -235,6 +246,6 @@ class Modules:
         value = self.eval(decl.init, scope)
         return coerce(value, kind, decl.init.span, f"parameter '{decl.name}'") if kind is not None else value
 
-    def is_command_line(self: Interp, value: Value) -> bool:
+    def is_command_line(self: Parts, value: Value) -> bool:
         """Whether a value was given as a bare number on the command line."""
         return any(value is known for known in self.command_line)

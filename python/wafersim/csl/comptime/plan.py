@@ -12,8 +12,9 @@ from wafersim.csl import ast
 class Plan:
     """How to run a loop for all its iterations at once.
 
-    ``counter`` is the variable of a counting ``while`` with ``step`` (an expression) and ``down``; ``body`` the
-    statements without the counting one; ``private`` the outer variables every iteration sets before it reads them.
+    ``counter`` is the variable of a counting ``while`` with ``step`` (an expression) and ``down``; ``body``
+    the statements without the counting one; ``private`` the outer variables every iteration sets before it
+    reads them.
     """
 
     body: tuple[ast.Stmt, ...]
@@ -83,7 +84,9 @@ def _breaks(node: object) -> bool:
 
 
 def _carried(body: tuple[ast.Stmt, ...], own: set[str]) -> tuple[str, ...] | None:
-    """Outer variables the body sets before it reads them; None if it carries a value from one turn to the next."""
+    """Outer variables the body sets before it reads them; None if it carries a value from one turn to the
+    next.
+    """
     declared = set(own)
     assigned: list[str] = []
     for statement in body:
@@ -157,14 +160,19 @@ def _plan_while(node: ast.While) -> Plan | None:
 
 def _counting(node: ast.Stmt, counter: str) -> tuple[ast.Expr, bool] | None:
     """The step of ``i += step``, ``i -= step``, ``i = i + step`` and whether it counts down."""
-    if not isinstance(node, ast.Assign) or not isinstance(node.target, ast.Name) or node.target.name != counter:
+    if (
+        not isinstance(node, ast.Assign)
+        or not isinstance(node.target, ast.Name)
+        or node.target.name != counter
+    ):
         return None
     if node.op in ("+", "-"):
         return node.value, node.op == "-"
     value = node.value
-    if not node.op and isinstance(value, ast.Binary) and value.op in ("+", "-"):
-        if isinstance(value.left, ast.Name) and value.left.name == counter:
-            return value.right, value.op == "-"
+    if node.op or not isinstance(value, ast.Binary) or value.op not in ("+", "-"):
+        return None
+    if isinstance(value.left, ast.Name) and value.left.name == counter:
+        return value.right, value.op == "-"
     return None
 
 

@@ -18,7 +18,9 @@ Function = Callable[["Interp", ast.BuiltinCall, Scope], Value]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One builtin: its function, how many arguments it takes, whether it acts (then not while code is lowered)."""
+    """One builtin: its function, how many arguments it takes, whether it acts (then not while code is
+    lowered).
+    """
 
     function: Function
     low: int
@@ -46,9 +48,9 @@ def builtin(
 
 
 _VECTOR = """
-add16 add16c addc16 and16 and32? clz ctz dfilt fabsh fabss faddh faddhs fadds fh2s fh2xp16 fmach fmachs fmacs fmaxh fmaxs
-fmovh fmovhs fmovs fmulh fmuls fnegh fnegs fnormh fnorms fs2h fs2xp16 fscaleh fscales fsubh fsubs mov16 mov32 or16 or32? popcnt
-sar16 sll16 slr16 sub16 xor16 xp162fh xp162fs
+add16 add16c addc16 and16 and32? clz ctz dfilt fabsh fabss faddh faddhs fadds fh2s fh2xp16 fmach fmachs
+fmacs fmaxh fmaxs fmovh fmovhs fmovs fmulh fmuls fnegh fnegs fnormh fnorms fs2h fs2xp16 fscaleh fscales
+fsubh fsubs mov16 mov32 or16 or32? popcnt sar16 sll16 slr16 sub16 xor16 xp162fh xp162fs
 """
 
 #: Builtins that act at run time only.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,21 +14,20 @@ from wafersim.csl.comptime import arith
 from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.errors import NoVector, RunTime
 from wafersim.csl.comptime.lanes import Lanes
+from wafersim.csl.comptime.parts import Executor, Parts
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.scope import ComptimeVar, GlobalVar, Scope
 from wafersim.csl.types import Type
 from wafersim.csl.values import Value
 
 if TYPE_CHECKING:
-    from wafersim.csl.comptime.interp import Interp, Target
-
-Executor = Callable[[Any, Scope], Lanes | None]
+    from wafersim.csl.comptime.interp import Target
 
 
 class Statements:
     """The part of the interpreter that runs statements; each gives the lanes that go on behind it."""
 
-    def statement_table(self: Interp) -> dict[type, Executor]:
+    def statement_table(self: Parts) -> dict[type, Executor]:
         """Which method runs which kind of node."""
         return {
             ast.VarDecl: self.exec_var,
@@ -45,11 +43,11 @@ class Statements:
             ast.Continue: self.exec_continue,
         }
 
-    def new_var(self: Interp, name: str, kind: Type | None, value: Value, mutable: bool) -> ComptimeVar:
+    def new_var(self: Parts, name: str, kind: Type | None, value: Value, mutable: bool) -> ComptimeVar:
         """A variable of the lanes in force."""
         return ComptimeVar(name, kind, value, mutable, self.lanes)
 
-    def exec_expr(self: Interp, node: ast.ExprStmt, scope: Scope) -> Lanes | None:
+    def exec_expr(self: Parts, node: ast.ExprStmt, scope: Scope) -> Lanes | None:
         inner = node.expr
         if isinstance(inner, ast.If | ast.Switch | ast.Block):
             return self.exec(inner, scope)
@@ -58,7 +56,7 @@ class Statements:
         self.eval(inner, scope)
         return self.lanes
 
-    def exec_var(self: Interp, node: ast.VarDecl, scope: Scope) -> Lanes | None:
+    def exec_var(self: Parts, node: ast.VarDecl, scope: Scope) -> Lanes | None:
         kind = self.type_expr(node.type, scope) if node.type is not None else None
         value = self.eval(node.init, scope) if node.init is not None else va.UNDEFINED
         if kind is not None:
@@ -70,7 +68,7 @@ class Statements:
         scope.define(node.name, self.new_var(node.name, kind, value, node.kind == "var"))
         return self.lanes
 
-    def exec_block(self: Interp, node: ast.Block, scope: Scope) -> Lanes | None:
+    def exec_block(self: Parts, node: ast.Block, scope: Scope) -> Lanes | None:
         if node.label:
             target = self.enter(node.label, False)
             left = self.exec_statements(node, scope.child())
@@ -80,7 +78,7 @@ class Statements:
             return self.join_lanes(entry, parts + ([left] if left is not None else []))
         return self.exec_statements(node, scope.child())
 
-    def exec_statements(self: Interp, node: ast.Block, scope: Scope) -> Lanes | None:
+    def exec_statements(self: Parts, node: ast.Block, scope: Scope) -> Lanes | None:
         """Run a block's statements in a scope of its own; the lanes in force are restored."""
         entry = self.lanes
         for statement in node.body:
@@ -92,7 +90,7 @@ class Statements:
         left, self.lanes = self.lanes, entry
         return left
 
-    def enter(self: Interp, label: str, loop: bool) -> Target:
+    def enter(self: Parts, label: str, loop: bool) -> Target:
         """A loop or block that statements inside may leave."""
         from wafersim.csl.comptime.interp import Target
 
@@ -102,14 +100,14 @@ class Statements:
 
     # --- branches ------------------------------------------------------------------------------------------
 
-    def exec_if(self: Interp, node: ast.If, scope: Scope) -> Lanes | None:
+    def exec_if(self: Parts, node: ast.If, scope: Scope) -> Lanes | None:
         yes, no = self.split_on(self.eval(node.condition, scope), node.condition.span)
         return self.exec_arms([(yes, node.then), (no, node.otherwise)], scope)
 
-    def exec_switch(self: Interp, node: ast.Switch, scope: Scope) -> Lanes | None:
+    def exec_switch(self: Parts, node: ast.Switch, scope: Scope) -> Lanes | None:
         return self.exec_arms(self.switch_arms(node, scope), scope)
 
-    def exec_arms(self: Interp, arms: list[tuple[Lanes | None, Any]], scope: Scope) -> Lanes | None:
+    def exec_arms(self: Parts, arms: list[tuple[Lanes | None, Any]], scope: Scope) -> Lanes | None:
         """Run branches, each in its lanes."""
         entry = self.lanes
         left = []
@@ -126,7 +124,7 @@ class Statements:
 
     # --- leaving -------------------------------------------------------------------------------------------
 
-    def exec_return(self: Interp, node: ast.Return, scope: Scope) -> Lanes | None:
+    def exec_return(self: Parts, node: ast.Return, scope: Scope) -> Lanes | None:
         if not self.frames:
             raise RunTime(node, "the function returns at run time")
         frame = self.frames[-1]
@@ -136,20 +134,20 @@ class Statements:
         frame.returns.append((self.lanes, value))
         return None
 
-    def exec_break(self: Interp, node: ast.Break, scope: Scope) -> Lanes | None:
+    def exec_break(self: Parts, node: ast.Break, scope: Scope) -> Lanes | None:
         target = self.find_target(node.label, node)
         value = va.VOID if node.value is None else self.eval(node.value, scope)
         target.breaks.append((self.lanes, value))
         return None
 
-    def exec_continue(self: Interp, node: ast.Continue, scope: Scope) -> Lanes | None:
+    def exec_continue(self: Parts, node: ast.Continue, scope: Scope) -> Lanes | None:
         target = self.find_target(node.label, node)
         if not target.loop:
             raise CslError(node.span, "continue leads to no loop")
         target.continues.append(self.lanes)
         return None
 
-    def find_target(self: Interp, label: str, node: ast.Node) -> Target:
+    def find_target(self: Parts, label: str, node: ast.Node) -> Target:
         """The loop or block that a ``break`` or ``continue`` means."""
         targets = self.frames[-1].targets if self.frames else []
         for target in reversed(targets):
@@ -160,7 +158,7 @@ class Statements:
 
     # --- assignment ----------------------------------------------------------------------------------------
 
-    def exec_assign(self: Interp, node: ast.Assign, scope: Scope) -> Lanes | None:
+    def exec_assign(self: Parts, node: ast.Assign, scope: Scope) -> Lanes | None:
         value = self.eval(node.value, scope)
         if isinstance(node.target, ast.Name) and node.target.name == "_":
             return self.lanes
@@ -171,9 +169,7 @@ class Statements:
         self.store(var, path, value, node)
         return self.lanes
 
-    def target(
-        self: Interp, node: ast.Expr, scope: Scope, path: list[Any]
-    ) -> tuple[ComptimeVar, list[Any]]:
+    def target(self: Parts, node: ast.Expr, scope: Scope, path: list[Any]) -> tuple[ComptimeVar, list[Any]]:
         """The variable an assignment changes, and the way into it."""
         if isinstance(node, ast.Name):
             found = scope.lookup(node.name)
@@ -202,7 +198,7 @@ class Statements:
             raise RunTime(node, "memory is written at run time")
         raise CslError(node.span, "this cannot be assigned to")
 
-    def pointer_path(self: Interp, pointer: Value, node: ast.Node) -> list[Any]:
+    def pointer_path(self: Parts, pointer: Value, node: ast.Node) -> list[Any]:
         """The way into a compile-time variable that a pointer takes."""
         if pointer.data.path or (isinstance(pointer.data.offset, int) and not pointer.data.offset):
             return [ast.Field(node.span, ast.Name(node.span, ""), name) for name in pointer.data.path]
@@ -213,7 +209,7 @@ class Statements:
             return [(index, [Value(ty.COMPTIME_INT, at)])]
         raise RunTime(node, "memory is written at run time")
 
-    def store(self: Interp, var: ComptimeVar, path: list[Any], value: Value, node: ast.Assign) -> None:
+    def store(self: Parts, var: ComptimeVar, path: list[Any], value: Value, node: ast.Assign) -> None:
         """Put a value into a variable, for the lanes in force."""
         home = var.lanes or self.root
         old = ln.read(var.value, home, self.lanes)
@@ -236,7 +232,7 @@ class Statements:
         var.value = ln.merge(home.size, parts)
 
     def replaced(
-        self: Interp, old: Value, kind: Type | None, path: list[Any], value: Value, node: ast.Assign
+        self: Parts, old: Value, kind: Type | None, path: list[Any], value: Value, node: ast.Assign
     ) -> Value:
         """``old`` with the part that ``path`` leads to replaced."""
         if not path:
@@ -247,7 +243,9 @@ class Statements:
                 old = Value(kind, dict.fromkeys(kind.fields, va.UNDEFINED))
             if not isinstance(old.data, dict) or step.name not in old.data:
                 raise CslError(step.span, f"no field '{step.name}' to assign to", found=describe(old))
-            inner = old.type.fields[step.name] if isinstance(old.type, ty.Struct) else old.data[step.name].type
+            inner = (
+                old.type.fields[step.name] if isinstance(old.type, ty.Struct) else old.data[step.name].type
+            )
             made = self.replaced(old.data[step.name], inner, rest, value, node)
             return Value(old.type, {**old.data, step.name: made})
         index, at = step
@@ -260,7 +258,7 @@ class Statements:
         made = self.replaced(current, old.type.elem, rest, value, node)
         return self.with_element(old, places, made)
 
-    def with_element(self: Interp, old: Value, at: list[Any], item: Value) -> Value:
+    def with_element(self: Parts, old: Value, at: list[Any], item: Value) -> Value:
         """An array with one element (per lane) replaced."""
         count = self.lanes.size
         varied = any(isinstance(x, np.ndarray) for x in at) or va.is_column(item) or va.is_column(old)
@@ -268,7 +266,11 @@ class Statements:
             data = old.data.copy()
             data[tuple(at)] = item.data if data.dtype != object or not _holds_values(old.type) else item
             return Value(old.type, data)
-        data = old.data.copy() if va.is_column(old) else np.broadcast_to(old.data, (count, *old.data.shape)).copy()
+        data = (
+            old.data.copy()
+            if va.is_column(old)
+            else np.broadcast_to(old.data, (count, *old.data.shape)).copy()
+        )
         data[(np.arange(count), *at)] = item.data
         return Value(old.type, data)
 

@@ -13,6 +13,7 @@ from wafersim.csl.emit.array_rows import with_symbols
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
+from wafersim.csl.emit.symbols import export_rows
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
@@ -78,6 +79,7 @@ def emit(
         constant = {export.name for export in result.exports if not export.mutable}
         program = with_symbols(program, names.symbols, constant)
         _describe(program.meta, layout, result, names, csl)
+        export_rows(program, names.symbols)
         if check:
             program.check(layout.arch)
     except CslError:

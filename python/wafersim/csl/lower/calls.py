@@ -119,7 +119,7 @@ class Functions:
         cx = self.cx
         type_ = cx.interp.type_expr(param.type, scope) if param.type is not None else ty.ANYTYPE
         what = f"argument {param.name!r}"
-        if param.comptime or ty.is_comptime_only(type_):
+        if param.comptime or (type_ != ty.ANYTYPE and ty.is_comptime_only(type_)):
             given = exprs.lower(cx, node, None if type_ == ty.ANYTYPE else type_)
             if not isinstance(given, Value):
                 if type_ == ty.COMPTIME_STRUCT:

@@ -102,6 +102,10 @@ class Code:
     def load(self, type_: MType, place: Place, into: VReg | None = None) -> VReg:
         """Read a scalar from a place."""
         base, offset = self._target(place)
+        if place.array is not None:
+            place.array.is_loaded = True
+        else:
+            self.tile.loads_by_address = True
         out = self._out(into, type_)
         self.emit(Op.LOAD, type=int(type_), dst=out, a=base, imm=offset)
         return out
@@ -114,6 +118,8 @@ class Code:
     def address(self, place: Place, into: VReg | None = None) -> VReg:
         """The byte address of a place in a register."""
         base, offset = self._target(place)
+        if place.array is not None:
+            place.array.is_pointed = True
         if isinstance(base, VReg):
             if isinstance(offset, int) and offset == 0:
                 return base

@@ -33,7 +33,7 @@ def block(cx: Context, node: ast.Block) -> bool:
     """The statements of a block in a scope of its own; what cannot be reached is left out."""
     if node.comptime:
         with cx.block():
-            cx.interp.exec_block(node, cx.scope)
+            cx.interp.run_block(node, cx.scope)
         return True
     assert cx.frame is not None
     exit_ = Exit(node.label, Label()) if node.label else None
@@ -66,8 +66,8 @@ def body(cx: Context, node: ast.Node) -> bool:
 
 
 def _declare(cx: Context, node: ast.VarDecl) -> bool:
-    if node.kind == "comptime_var" or (node.kind == "var" and getattr(node, "comptime", False)):
-        cx.interp.exec_stmt(node, cx.scope)
+    if node.comptime:
+        cx.interp.exec(node, cx.scope)
         return True
     type_ = cx.type_of(node.type) if node.type is not None else None
     align = int(cx.scalar(node.align, "an alignment")) if node.align is not None else 0
@@ -151,7 +151,7 @@ def _assign(cx: Context, node: ast.Assign) -> bool:
         return True
     entity = cx.entity(node.target) if isinstance(node.target, ast.Name) else None
     if isinstance(entity, ComptimeVar):
-        cx.interp.exec_stmt(node, cx.scope)
+        cx.interp.exec(node, cx.scope)
         return True
     _check_mutable(node, entity)
     target = places.place_of(cx, node.target)

@@ -165,6 +165,7 @@ class Storage:
                     continue
                 place = self.pointee(ptr, ty.U16, var.span)  # type: ignore[union-attr]
                 assert place.array is not None
+                place.array.is_pointed = True
                 array.addresses[offset] = Address(place.array, place.offset)
         order = self._order
         known = {id(a): i for i, a in enumerate(self.cx.tile.arrays)}
