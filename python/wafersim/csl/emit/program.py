@@ -13,7 +13,7 @@ from wafersim.csl.emit.array_rows import with_symbols
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
-from wafersim.csl.emit.symbols import export_rows
+from wafersim.csl.emit.streams import add_streams
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
@@ -71,6 +71,8 @@ def emit(
     for one in classes:
         writer.add_local(one.instance)
         place_tile(layout, one.lowered.tile, one.instance.xs, one.instance.ys, one.lowered.params)
+    writer.check_filters()
+    streams = add_streams(layout, [one.instance for one in classes])
     try:
         program = layout.build(check=False)
         names = NameTables()
@@ -78,8 +80,7 @@ def emit(
             names.add(one.instance, one.lowered)
         constant = {export.name for export in result.exports if not export.mutable}
         program = with_symbols(program, names.symbols, constant)
-        _describe(program.meta, layout, result, names, csl)
-        export_rows(program, names.symbols)
+        _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams})
         if check:
             program.check(layout.arch)
     except CslError:
@@ -99,14 +100,14 @@ def _describe(
     layout: Layout,
     result: LayoutResult,
     names: NameTables,
-    csl: Mapping[str, Any] | None,
+    csl: Mapping[str, Any],
 ) -> None:
     """Symbols, and the entry ``csl``, of the metadata."""
     symbols = {**names.symbols, **names.pointers}
     meta["csl"] = {
         "width": layout.width,
         "height": layout.height,
-        **(csl or {}),
+        **csl,
         "exports": export_list(result.exports, symbols, meta["functions"]),
         "pointers": names.pointers,
     }
