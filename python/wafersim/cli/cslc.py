@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import Namespace
+from typing import Any
 
 import click
 
@@ -34,13 +35,15 @@ def cslc(arguments: tuple[str, ...]) -> int:
     return 0
 
 
-def _report(options: object, compiled: object) -> int:
-    from wafersim.sdk.check import findings
+def _report(options: Namespace, compiled: Any) -> int:
+    """Print SRAM by symbol, then the findings; exit code 1 if there are any."""
+    from wafersim.sdk.check import findings, memory
 
-    found = findings(compiled)
-    for line in found:
+    found = findings(compiled.program, options.arch, options.memcpy)
+    for line in memory(compiled.program, options.arch):
         click.echo(line)
+    for line in found:
+        click.echo(f"clash: {line}")
     if not found:
         click.echo("no clash of resources found")
-    sys.stdout.flush()
     return 1 if found else 0

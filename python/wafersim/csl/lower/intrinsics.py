@@ -119,15 +119,10 @@ def _teardown_get(cx: Context, node: ast.BuiltinCall) -> Operand:
 
 
 def _teardown_pending(cx: Context, node: ast.BuiltinCall) -> Operand:
-    """A bit per color that has a teardown handler."""
-    total: VReg | None = None
-    for color in sorted(cx.instance.teardown):
-        bit = cx.code.temp(MType.U32)
-        cx.code.emit(Op.TEARDOWN_GET, dst=bit, imm=cx.layout.color_id(color))
-        if color:
-            bit = cx.code.binary(Op.SHL, MType.U32, bit, color)
-        total = bit if total is None else cx.code.binary(Op.OR, MType.U32, total, bit)
-    return Scalar(ty.U32, total) if total is not None else Value(ty.U32, 0)
+    """A bit per color torn down since the last read."""
+    out = cx.code.temp(MType.U32)
+    cx.code.emit(Op.TEARDOWN_PENDING, dst=out)
+    return Scalar(ty.U32, out)
 
 
 def _switch_get(cx: Context, node: ast.BuiltinCall) -> Operand:

@@ -143,13 +143,18 @@ class Tasks:
                 self._dispatch()
 
     def _dispatch(self) -> None:
-        """Task 29: the handlers of the colors in teardown and of the queues that ran empty."""
+        """Task 29: the handlers of the colors torn down since it last ran and of the queues that ran empty.
+
+        A color that stays in teardown after its handler (it is left when the next operation begins) is not
+        handled again when another one is torn down.
+        """
         cx = self.cx
+        pending = cx.code.temp(MType.U32)
+        if cx.instance.teardown:
+            cx.code.emit(Op.TEARDOWN_PENDING, dst=pending)
         for color, fn in cx.instance.teardown.items():
-            test = cx.code.temp(MType.U16)
             cx.code.at(fn.decl.span)
-            cx.code.emit(Op.TEARDOWN_GET, dst=test, imm=cx.layout.color_id(color))
-            self._handler(fn, test)
+            self._handler(fn, cx.code.binary(Op.AND, MType.U32, pending, 1 << cx.layout.color_id(color)))
         for (kind, number), fn in cx.instance.empty_queue.items():
             test = cx.code.temp(MType.U16)
             cx.code.at(fn.decl.span)
