@@ -19,7 +19,6 @@ from wafersim.program.routes import RouteClass
 from wafersim.program.schema import NUM_COLORS, RouteCol
 
 
-
 class RouteWriter:
     """Writes configurations into a layout and remembers which text configured which PE."""
 
