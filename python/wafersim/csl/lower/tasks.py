@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.builtins_ids import require_wse3
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.instance import QueueInit, TaskBinding
 from wafersim.csl.lower import convert, exprs, settings
@@ -115,7 +116,10 @@ class Tasks:
                 continue
             if item.action == "activate":
                 if binding.kind != "local":
-                    raise CslError(item.span, f"only local tasks can be activated, {task.name!r} is a {binding.kind} task")
+                    raise CslError(
+                        item.span,
+                        f"only local tasks can be activated, {task.name!r} is a {binding.kind} task",
+                    )
                 task.active = True
             else:
                 task.blocked = item.action == "block"
@@ -239,6 +243,7 @@ def _is_control(cx: Context, operand: Operand) -> bool:
 
 def queue_flush(cx: Context, node: ast.BuiltinCall) -> Operand:
     """``@queue_flush(queue)``."""
+    require_wse3(cx.interp, node)
     kind, number = queue_of(cx, node.args[0])
     cx.code.at(node.span)
     cx.code.emit(Op.QUEUE_FLUSH, type=kind, imm=number)
@@ -249,7 +254,9 @@ def queue_of(cx: Context, node: ast.Node) -> tuple[int, int]:
     """Direction (0 input, 1 output) and number of a queue."""
     value = cx.eval(node)
     if value.type not in (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE):
-        raise CslError(node.span, "a queue is needed", found=str(value.type), allowed="input_queue, output_queue")
+        raise CslError(
+            node.span, "a queue is needed", found=str(value.type), allowed="input_queue, output_queue"
+        )
     number = int(require_scalar(value, "a queue", node.span))
     return int(value.type == ty.OUTPUT_QUEUE), number
 

@@ -36,6 +36,7 @@ class Operands:
         self.immediate = 0
         self.immediates = 0
         self.fifo = False
+        self.waits = False  # an operand that may have to wait for data or room
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
 
@@ -66,9 +67,16 @@ class Operands:
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
+            if what == "destination" and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+                raise CslError(
+                    self.span,
+                    f"@{self.name}: the destination is the constant {dsd.array.name!r}",
+                    hint="declare it var",
+                )
             if dsd.kind is wrong:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
+            self.waits = self.waits or dsd.kind is not DsdKind.MEM
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
         if file is None:
             raise CslError(
@@ -81,7 +89,9 @@ class Operands:
             self.cx.widths.loaded(instr, models, width)
         return Encoded(OperandKind.DSR, dsr)
 
-    def encode(self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None) -> Encoded:
+    def encode(
+        self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None
+    ) -> Encoded:
         """Any operand; ``type_`` is the type of scalars, None: any of the width."""
         found = self.descriptor(operand, width, file, what)
         if found is not None:
@@ -134,15 +144,21 @@ class Operands:
         signed = not is_column(operand) and operand.data < 0
         return convert.coerce(operand, ty.Int(8 * width, signed), self.span)
 
-    def sources(self, operands: list[Operand], widths: list[int], types: list[ty.Type | None]) -> list[Encoded]:
+    def sources(
+        self, operands: list[Operand], widths: list[int], types: list[ty.Type | None]
+    ) -> list[Encoded]:
         """Sources A and B take the files src0 and src1, C the one that is left."""
         files: list[DsrFile | None] = [DsrFile.SRC0, DsrFile.SRC1, None]
         used: list[DsrFile] = []
         out = []
         for i, operand in enumerate(operands):
-            file = files[i] if i < 2 else next((f for f in (DsrFile.SRC0, DsrFile.SRC1) if f not in used), None)
+            file = (
+                files[i] if i < 2 else next((f for f in (DsrFile.SRC0, DsrFile.SRC1) if f not in used), None)
+            )
             if i == 0 and len(operands) > 1 and _is_fifo(operand):
-                raise CslError(self.span, f"@{self.name}: a FIFO cannot be the first source", hint="swap the sources")
+                raise CslError(
+                    self.span, f"@{self.name}: a FIFO cannot be the first source", hint="swap the sources"
+                )
             encoded = self.encode(operand, widths[i], file, f"source {i + 1}", types[i])
             if encoded.kind is OperandKind.DSR:
                 value = encoded.value
@@ -219,7 +235,12 @@ def _operand(cx: Context, node: ast.Node) -> Operand:
 
 
 def emit(
-    cx: Context, op: VOp, target: Operand | None, sources: list[Operand], fields: dict[str, Operand], span: Span
+    cx: Context,
+    op: VOp,
+    target: Operand | None,
+    sources: list[Operand],
+    fields: dict[str, Operand],
+    span: Span,
 ) -> Operand:
     """One vector op."""
     shape = VOP_SHAPE[op]
@@ -233,6 +254,11 @@ def emit(
     dst = encoder.encode(target, shape[0], DsrFile.DEST, "destination", None) if target is not None else NONE
     spec, deferred = _settings(cx, encoder, fields, span)
     asynchronous = spec is not None and bool(spec.values[0])
+    if asynchronous and not (encoder.waits or encoder.dsrs) and spec is not None and spec.values[1] < 0:
+        raise CslError(
+            span, f"@{op.name}: an asynchronous operation on memory alone has no microthread",
+            hint="leave out .async" + (", or give .ut_id" if cx.instance.arch == "wse3" else ""),
+        )  # fmt: skip
     if asynchronous or encoder.dsrs:
         pin((dst, *encoded))
     ok = cx.code.temp(MType.U16) if encoder.fifo and not asynchronous else None
@@ -283,4 +309,3 @@ def copy(cx: Context, target: Place, source: Place, words: int, width: int, span
             dsds.set_field(cx, ref, DsdField.BASE, address, span)
         refs.append(ref)
     emit(cx, op, refs[0], [refs[1]], {}, span)
-
