@@ -114,7 +114,7 @@ class Tasks:
         kind = item.kind.removesuffix("_task_id")
         if item.action == "unblock" and kind in ("color", "data") and self.cx.generation == 2:
             self.unblocked.setdefault(item.id, item.span)
-        kind = {"color": "data", "input_queue": "data"}.get(kind, kind)
+        kind = {"color": "data", "input": "data"}.get(kind, kind)
         for binding, task, _ in self._made:
             if binding.id != item.id or (kind in _KINDS and binding.kind != kind):
                 continue
