@@ -285,6 +285,9 @@ def cast(value: Value, target: Type, span: Span | None) -> Value:
     zero).
     """
     found = value.type
+    if isinstance(found, ty.Enum) and not isinstance(target, ty.Enum):
+        found = found.tag
+        value = Value(found, value.data)
     if isinstance(value.data, Choice):
         from wafersim.csl.comptime.lanes import settle
 

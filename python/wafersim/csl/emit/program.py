@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from wafersim.csl.diagnostics import CslError, compose
-from wafersim.csl.emit.array_rows import with_symbols
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
+from wafersim.csl.emit.streams import add_streams
 from wafersim.csl.emit.symbols import export_rows
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
@@ -71,14 +71,14 @@ def emit(
     for one in classes:
         writer.add_local(one.instance)
         place_tile(layout, one.lowered.tile, one.instance.xs, one.instance.ys, one.lowered.params)
+    writer.check_filters()
+    streams = add_streams(layout, [one.instance for one in classes])
     try:
         program = layout.build(check=False)
         names = NameTables()
         for one in classes:
             names.add(one.instance, one.lowered)
-        constant = {export.name for export in result.exports if not export.mutable}
-        program = with_symbols(program, names.symbols, constant)
-        _describe(program.meta, layout, result, names, csl)
+        _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams})
         export_rows(program, names.symbols)
         if check:
             program.check(layout.arch)
@@ -99,14 +99,15 @@ def _describe(
     layout: Layout,
     result: LayoutResult,
     names: NameTables,
-    csl: Mapping[str, Any] | None,
+    csl: Mapping[str, Any],
 ) -> None:
     """Symbols, and the entry ``csl``, of the metadata."""
+    meta["symbols"] = names.symbols
     symbols = {**names.symbols, **names.pointers}
     meta["csl"] = {
         "width": layout.width,
         "height": layout.height,
-        **(csl or {}),
+        **csl,
         "exports": export_list(result.exports, symbols, meta["functions"]),
         "pointers": names.pointers,
     }

@@ -14,9 +14,10 @@ from wafersim.csl.emit.config import ConfigReader
 from wafersim.csl.instance import ColorConfig, ProgramInstance
 from wafersim.csl.values import Choice, Value
 from wafersim.errors import ProgramError
+from wafersim.program.check_routes import MAX_FILTERS
 from wafersim.program.layout import Layout
 from wafersim.program.routes import RouteClass
-from wafersim.program.schema import NUM_COLORS
+from wafersim.program.schema import NUM_COLORS, RouteCol
 
 _PLACE = re.compile(r" ?\(?(?P<path>[^\s()]+\.csl>?):(?P<line>\d+)\)?")
 
@@ -41,6 +42,26 @@ class RouteWriter:
                 data = np.array([int(item.data) for item in data.alternatives])[data.index]
             xs, ys = instance.xs, instance.ys
             self._add("@set_local_color_config", xs, ys, data, config.config, config.span)
+
+    def check_filters(self) -> None:
+        """The filters of a PE are limited; the place is the last configuration that has one there."""
+        limit = MAX_FILTERS.get(self.layout.generation)
+        filtered = np.array([row[RouteCol.FILTER] != 0 for row in self.layout.route_table.rows()] + [False])
+        if limit is None or not filtered.any():
+            return
+        by_color = {color: filtered[grid] for color, grid in self.layout.route_maps.items()}
+        counts = np.sum(list(by_color.values()), axis=0)
+        if (counts <= limit).all():
+            return
+        y, x = (int(v[0]) for v in np.nonzero(counts > limit))
+        color = [c for c, has in by_color.items() if has[y, x]][-1]
+        raise CslError(
+            self.span_of(color, (x, y)),
+            f"PE ({x}, {y}) has {int(counts[y, x])} filters",
+            allowed=f"{limit} on wse{self.layout.generation}",
+            pe=(x, y),
+            color=color,
+        )
 
     def span_of(self, color: int | None, pe: Sequence[int] | None) -> Span | None:
         """Where the color of a PE was configured (without a PE: anywhere)."""

@@ -120,12 +120,15 @@ class Functions:
         type_ = cx.interp.type_expr(param.type, scope) if param.type is not None else ty.ANYTYPE
         what = f"argument {param.name!r}"
         if param.comptime or (type_ != ty.ANYTYPE and ty.is_comptime_only(type_)):
-            given = exprs.lower(cx, node, None if type_ == ty.ANYTYPE else type_)
-            if not isinstance(given, Value):
-                if type_ == ty.COMPTIME_STRUCT:
+            value = cx.try_eval(node)
+            if value is None and type_ == ty.COMPTIME_STRUCT:
+                given = exprs.lower(cx, node)
+                if not isinstance(given, Value):
                     return Argument(param.name, type_, given, node, False)
-                raise CslError(node.span, f"{what} must be known at compile time")
-            value = given if type_ == ty.ANYTYPE else convert.coerce(given, type_, node.span, what)
+                value = given
+            if value is None:
+                value = cx.interp.eval_comptime(node, cx.scope, what)
+            value = value if type_ == ty.ANYTYPE else convert.coerce(value, type_, node.span, what)
             return Argument(param.name, value.type, value, node, True)
         operand = exprs.rvalue(cx, node, None if type_ == ty.ANYTYPE else type_, what=what)
         if type_ == ty.ANYTYPE:

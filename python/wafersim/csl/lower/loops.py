@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
@@ -90,42 +91,31 @@ def _inline_while(cx: Context, node: ast.While) -> bool:
 def for_(cx: Context, node: ast.For) -> bool:
     """``for (range or array) |x, i| body``."""
     subject = node.subject
-    value = None
-    if isinstance(subject, ast.BuiltinCall) and subject.name in ("range", "range_start"):
-        value = cx.try_eval(subject)
-        if value is None:
-            return _for_range(cx, node, *_range_parts(cx, subject))
-    operand: Operand = value if value is not None else exprs.lower(cx, subject)
+    if isinstance(subject, ast.BuiltinCall) and subject.name == "range":
+        parts = _range_parts(cx, subject)
+        return _unrolled(cx, node, *parts) if node.inline else _for_range(cx, node, *parts)
+    operand = exprs.lower(cx, subject)
     if isinstance(operand, Value) and isinstance(operand.data, RangeData):
-        if node.inline:
-            return _unrolled(cx, node, operand)
-        return _for_range(cx, node, *_known_range(operand, subject.span))
+        parts = _known_range(operand, subject.span)
+        return _unrolled(cx, node, *parts) if node.inline else _for_range(cx, node, *parts)
     return _for_array(cx, node, operand)
 
 
 def _known_range(value: Value, span: ast.Span) -> tuple[ty.Type, Operand, Operand, int]:
+    """The parts of a range that a constant holds."""
     data = value.data
-    type_ = data_type(data)
-    parts = []
-    for end in (data.start, data.stop):
-        item = end if isinstance(end, Value) else Value(type_, end)
-        parts.append(item)
+    type_ = getattr(data, "type", ty.I32)
     step = require_scalar(Value(ty.COMPTIME_INT, data.step), "the step of a range", span)
-    return type_, parts[0], parts[1], int(step)
-
-
-def data_type(data: RangeData) -> ty.Type:
-    """The type of the values of a range."""
-    return getattr(data, "type", ty.I32)
+    return type_, Value(type_, data.start), Value(type_, data.stop), int(step)
 
 
 def _range_parts(cx: Context, node: ast.BuiltinCall) -> tuple[ty.Type, Operand, Operand, int]:
     """Type, start, stop and step of a range with run-time ends."""
-    if node.name == "range_start" or len(node.args) not in (2, 4):
+    if len(node.args) not in (2, 4):
         raise CslError(node.span, "@range takes a type and a stop, or a type, start, stop and step")
     type_ = cx.type_of(node.args[0])
-    if not isinstance(type_, ty.Int):
-        raise CslError(node.args[0].span, "a run-time range needs an integer type", found=str(type_))
+    if not ty.is_integer(type_):
+        raise CslError(node.args[0].span, "a range needs an integer type", found=str(type_))
     if len(node.args) == 2:
         return type_, Value(type_, 0), _settled(cx, node.args[1], type_), 1
     step = int(cx.scalar(node.args[3], "the step of a range"))
@@ -142,8 +132,11 @@ def _for_range(
     cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int
 ) -> bool:
     """A counted loop; the loop's value is the counter itself, or goes along with it."""
-    if node.inline:
-        raise CslError(node.subject.span, "an inline for needs a range known at compile time")
+    if type_ == ty.COMPTIME_INT:
+        type_ = ty.I32 if any(isinstance(e, Value) and e.data < 0 for e in (start, stop)) else ty.U16
+        start, stop = (
+            convert.coerce(e, type_, node.span) if isinstance(e, Value) else e for e in (start, stop)
+        )
     machine = convert.mtype(type_, node.span)
     count = _count(cx, node, type_, start, stop, step)
     if count == 0:
@@ -202,31 +195,40 @@ def _count(
     return cx.code.binary(Op.DIV, wide, up, size)
 
 
-def _counted(
-    cx: Context, node: ast.For, machine: MType, count: int | VReg, bind: Any, advance: Any
-) -> bool:
-    """LOOP ... ENDLOOP around the body."""
-    assert cx.frame is not None
+def counted(
+    cx: Context, span: ast.Span, machine: MType, count: int | VReg, turn: Callable[[VReg, Label], None]
+) -> None:
+    """LOOP ... ENDLOOP around a turn, which gets the counter and the label behind the loop."""
     counter, limit = cx.code.temp(machine, variable=True), cx.code.temp(machine, variable=True)
-    exit_ = Exit(node.label, Label(), Label())
     end = Label()
-    cx.code.at(node.subject.span)
+    cx.code.at(span)
     if isinstance(count, VReg):
         cx.code.emit(Op.LOOP, dst=counter, c=limit, b=count, imm=end)
     else:
         cx.code.emit(Op.LOOP, dst=counter, c=limit, imm2=count, imm=end, flags=int(CodeFlag.B_IMM))
     top = cx.code.here()
-    cx.frame.exits.append(exit_)
-    with cx.block():
-        bind(counter)
-        _body(cx, node.body)
-    cx.frame.exits.pop()
-    cx.code.bind(exit_.again)  # type: ignore[arg-type]
-    cx.code.at(node.span)
-    advance()
+    turn(counter, end)
     cx.code.emit(Op.ENDLOOP, dst=counter, c=limit, imm=top)
     cx.code.bind(end)
-    cx.code.bind(exit_.out)
+
+
+def _counted(cx: Context, node: ast.For, machine: MType, count: int | VReg, bind: Any, advance: Any) -> bool:
+    """The loop of a ``for`` statement."""
+    assert cx.frame is not None
+    frame = cx.frame
+
+    def turn(counter: VReg, end: Label) -> None:
+        exit_ = Exit(node.label, end, Label())
+        frame.exits.append(exit_)
+        with cx.block():
+            bind(counter)
+            _body(cx, node.body)
+        frame.exits.pop()
+        cx.code.bind(exit_.again)  # type: ignore[arg-type]
+        cx.code.at(node.span)
+        advance()
+
+    counted(cx, node.subject.span, machine, count, turn)
     return True
 
 
@@ -264,10 +266,15 @@ def _for_array(cx: Context, node: ast.For, operand: Operand) -> bool:
 # --- unrolled -------------------------------------------------------------------------------------------
 
 
-def _unrolled(cx: Context, node: ast.For, value: Value) -> bool:
-    type_, start, stop, step = _known_range(value, node.subject.span)
-    low = int(require_scalar(start, "the start of an inline range", node.span))  # type: ignore[arg-type]
-    high = int(require_scalar(stop, "the end of an inline range", node.span))  # type: ignore[arg-type]
+def _unrolled(
+    cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int
+) -> bool:
+    ends = []
+    for end in (start, stop):
+        if not isinstance(end, Value):
+            raise CslError(node.subject.span, "an inline for needs a range known at compile time")
+        ends.append(int(require_scalar(end, "an end of an inline range", node.span)))
+    low, high = ends
     numbers = range(low, high, step)
     if len(numbers) > MAX_UNROLLED:
         raise CslError(node.span, f"an inline for of {len(numbers)} turns", allowed=str(MAX_UNROLLED))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, exprs, settings, vector
+from wafersim.csl.lower import convert, exprs, settings, vector, walk
 from wafersim.csl.lower.calls import Argument
 from wafersim.csl.lower.operands import Address, DsdRef, LocalVar, Nothing, Operand, Place, Scalar, is_scalar
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import FnRef, Value
 from wafersim.program.flow import Function
 from wafersim.program.instr import Entry, FirstArg, pin
-from wafersim.program.schema import TYPE_BYTES, DsrFile, Op
+from wafersim.program.schema import TYPE_BYTES, DsrFile, Op, VOp
 
 if TYPE_CHECKING:
     from wafersim.csl.lower.context import Context
@@ -38,11 +38,24 @@ def lower(cx: Context, node: ast.BuiltinCall) -> Operand:
     fields = settings.read(cx, given[wanted]) if len(given) > wanted else {}
     if "async" in fields:
         raise CslError(node.span, "@map cannot be asynchronous")
+    if _has_vector_op(fn):
+        from wafersim.csl.lower import map_loops
+
+        map_loops.lower(cx, node, fn, given[:count], given[count] if result != ty.VOID else None, result)
+        return Nothing()
     elements = _arguments(cx, fn, given[:count], scope)
     target = exprs.rvalue(cx, given[count]) if result != ty.VOID else None
     function = _callback(cx, fn, scope, elements, result, node)
     _emit(cx, node, function, elements, target, result, fields)
     return Nothing()
+
+
+def _has_vector_op(fn: FnRef) -> bool:
+    """Whether the callback itself does a vector op, which the machine's MAP cannot wait for."""
+    body = fn.decl.body
+    return body is not None and any(
+        isinstance(n, ast.BuiltinCall) and (n.name in VOp.__members__ or n.name == "map") for n in walk.walk(body)
+    )
 
 
 def _result(cx: Context, fn: FnRef, scope: Scope) -> ty.Type:

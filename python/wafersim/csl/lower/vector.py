@@ -8,8 +8,8 @@ from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, settings
-from wafersim.csl.lower.operands import DsdRef, Nothing, Operand, Place, Scalar, is_scalar
-from wafersim.csl.values import Value, is_column, require_scalar
+from wafersim.csl.lower.operands import DsdRef, Operand, Place, Scalar, is_scalar
+from wafersim.csl.values import TRUE, Value, is_column, require_scalar
 from wafersim.program.descriptors import DsdChoice
 from wafersim.program.instr import DsrNumber, ScratchDsr, SettingsSpec, pin
 from wafersim.program.instr import Operand as Encoded
@@ -245,7 +245,7 @@ def emit(
         cx.widths.op(instr, encoder.dsrs)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
-    return Scalar(ty.BOOL, ok) if ok is not None else Nothing()
+    return Scalar(ty.BOOL, ok) if ok is not None else TRUE
 
 
 def _takes_second_file(operand: Operand) -> bool:
