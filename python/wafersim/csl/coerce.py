@@ -293,6 +293,10 @@ def cast(value: Value, target: Type, span: Span | None) -> Value:
 
         alts = tuple(cast(alt, target, span) for alt in value.data.alternatives)
         return settle(Value(target, Choice(value.data.index, alts)))
+    if isinstance(target, ty.Enum) and ty.is_integer(found):
+        if not np.all(np.isin(value.data, list(target.members.values()))):
+            raise CslError(span, f"no member of '{target}' has this value", found=describe(value))
+        return Value(target, value.data)
     numbers = (ty.is_numeric(found) or found == ty.BOOL) and (ty.is_numeric(target) or target == ty.BOOL)
     if not numbers or found == target:
         return coerce(value, target, span, "@as")

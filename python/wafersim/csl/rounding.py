@@ -62,12 +62,13 @@ def _short_bits(x: np.ndarray, exponent_bits: int, mantissa_bits: int) -> np.nda
 def from_bits(bits: Any, fmt: str) -> Any:
     """Inverse of `to_bits`: a float or a float64 array."""
     a = np.asarray(bits, np.int64)
-    if fmt == "f32":
-        out = a.astype(np.uint32).view(np.float32).astype(np.float64)
-    elif fmt == "f16":
-        out = a.astype(np.uint16).view(np.float16).astype(np.float64)
-    else:
-        out = _short_values(a, *_SHORT[fmt])
+    with np.errstate(all="ignore"):  # signaling NaNs
+        if fmt == "f32":
+            out = a.astype(np.uint32).view(np.float32).astype(np.float64)
+        elif fmt == "f16":
+            out = a.astype(np.uint16).view(np.float16).astype(np.float64)
+        else:
+            out = _short_values(a, *_SHORT[fmt])
     return out if isinstance(bits, np.ndarray) else float(out)
 
 

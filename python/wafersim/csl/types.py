@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wafersim.csl.values import Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Type:
     """Base of all types: ``name`` as CSL prints it, storage, and whether it lives only at compile time."""
 

@@ -12,8 +12,9 @@ from wafersim.program.schema import CodeCol, Op, Type
 from wafersim.simulate import values
 
 
-#: A place for a value; without a base it is shown in decimal.
-PLACE = re.compile(r"\{(?::0(?P<width>\d{1,2})(?P<base>[Xb]))?\}")
+#: A place for a value; without a base it is shown in decimal. ``{:f}`` and ``{:h}`` are ``{}`` under other names:
+#: a text has one type for each place, so a compiler that prints several types takes several texts.
+PLACE = re.compile(r"\{(?::0(?P<width>\d{1,2})(?P<base>[Xb])|:[fh])?\}")
 
 
 class Printed(NamedTuple):

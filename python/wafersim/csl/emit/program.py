@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from wafersim.csl.diagnostics import CslError, compose
+from wafersim.csl.emit.array_rows import with_symbols
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
 from wafersim.csl.emit.streams import add_streams
-from wafersim.csl.emit.symbols import export_rows
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
@@ -78,8 +78,9 @@ def emit(
         names = NameTables()
         for one in classes:
             names.add(one.instance, one.lowered)
+        constant = {export.name for export in result.exports if not export.mutable}
+        program = with_symbols(program, names.symbols, constant)
         _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams})
-        export_rows(program, names.symbols)
         if check:
             program.check(layout.arch)
     except CslError:
@@ -102,7 +103,6 @@ def _describe(
     csl: Mapping[str, Any],
 ) -> None:
     """Symbols, and the entry ``csl``, of the metadata."""
-    meta["symbols"] = names.symbols
     symbols = {**names.symbols, **names.pointers}
     meta["csl"] = {
         "width": layout.width,
