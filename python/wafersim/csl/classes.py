@@ -115,6 +115,12 @@ def instantiate(
     except Split as split:
         split.column = at_root(split, interp)
         raise
+    except CslError as error:
+        # where the layout gave the parameter that does not fit
+        if error.text.startswith("param"):
+            notes = [(error.span, "the parameter")] if error.span is not None else ()
+            raise CslError(candidate.span, error.text, notes=notes) from error
+        raise
     program.root = root
     program.modules = interp.all_modules
     return program

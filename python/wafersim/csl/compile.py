@@ -14,10 +14,10 @@ from wafersim.csl import types as ty
 from wafersim.csl.classes import resolve
 from wafersim.csl.comptime.interp import Interp, Options
 from wafersim.csl.comptime.loader import Loader
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import CslError, of_builder
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.csl.values import Split, Value
-from wafersim.errors import ConfigError
+from wafersim.errors import ConfigError, ProgramError
 from wafersim.program.layout import Layout
 from wafersim.program.model import MachineProgram
 
@@ -225,6 +225,10 @@ def evaluate_layout(ready: Source) -> LayoutResult:
         raise CslError(
             blocks[0].span, "the layout sets no rectangle", hint="call @set_rectangle(width, height)"
         )
+    if not result.tiles and not result.colors:
+        raise CslError(
+            blocks[0].span, "the layout gives no PE a program", hint='call @set_tile_code(x, y, "file.csl", .{ ... })'
+        )
     _check_fabric(ready, result, blocks[0].span)
     return result
 
@@ -275,6 +279,10 @@ def _finish(ready: Source, result: LayoutResult, name: str, strict: bool, check:
         except Split:
             del layout.tiles[before:]
             raise
+        except CslError:
+            raise
+        except ProgramError as error:
+            raise of_builder(error) from error
         names.add(label)
         return lowered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -206,6 +207,23 @@ class CslError(ProgramError):
             error.args = (f"{self.args[0]}\n{compose(span, 'note', text)}",)
             error.faults = self.faults
         return error
+
+
+_PLACE = re.compile(r",? ?\(?(?P<path>[^\s()]+\.csl>?):(?P<line>\d+)\)?")
+
+
+def of_builder(error: ProgramError) -> CslError:
+    """An error of the program builder, which names its line in the text, at that line."""
+    if isinstance(error, CslError):
+        return error
+    text = str(error)
+    span = None
+    named = _PLACE.search(text)
+    if named is not None:
+        span = SOURCES.line_span(named["path"], int(named["line"]))
+        if span is not None:
+            text = text.replace(named.group(), "", 1).removeprefix(": ")
+    return CslError(span, text, pe=error.pe, color=error.color)
 
 
 def closest(name: str, names: Iterable[str], sign: str = "") -> str:

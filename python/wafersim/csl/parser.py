@@ -142,6 +142,8 @@ class _Parser(Statements):
         if self.kinds[self.i] in ("{", ";"):
             self.fail(f"the type of the result of '{name}'", "a function without one has the type void")
         result = self.type_expr()
+        if kind == "task" and not (isinstance(result, ast.Name) and result.name == "void"):
+            raise CslError(result.span, f"task '{name}' has a result", allowed="void")
         attributes += self._attributes()
         body: ast.Block | None = None
         if self.kinds[self.i] == "{":

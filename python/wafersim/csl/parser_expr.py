@@ -289,11 +289,13 @@ class Expressions(Types):
         opened = self.expect("{", "after 'switch (...)'")
         self.enter()
         prongs: list[ast.Prong] = []
+        seen: dict[int | str, ast.Span] = {}
         while self.kinds[self.i] != "}":
             at = self.i
             items: tuple[Expr, ...] = ()
             if not self.take("else"):
                 items = self._prong_items()
+                self._check_prongs(seen, items)
             self.expect("=>", "after the values of a switch prong")
             body = self.control_body()
             prongs.append(ast.Prong(self.span_from(at), items, body))
@@ -304,6 +306,17 @@ class Expressions(Types):
         self.i += 1
         self.depth -= 1
         return ast.Switch(self.span_from(first), subject, tuple(prongs))
+
+    def _check_prongs(self, seen: dict[int | str, ast.Span], items: tuple[Expr, ...]) -> None:
+        """Literals of a switch stand in one prong."""
+        for item in items:
+            if isinstance(item, ast.IntLit | ast.EnumLit):
+                value = item.value if isinstance(item, ast.IntLit) else item.name
+                if value in seen:
+                    raise CslError(
+                        item.span, f"{value} stands twice in the switch", notes=[(seen[value], "the first one")]
+                    )
+                seen[value] = item.span
 
     def _prong_items(self) -> tuple[Expr, ...]:
         items: list[Expr] = []

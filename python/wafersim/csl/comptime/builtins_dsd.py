@@ -270,6 +270,9 @@ def _allocate_fifo(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
         raise CslError(
             node.args[1].span, "@allocate_fifo: a struct of options is expected", found=describe(options)
         )
+    if not isinstance(buffer.type, ty.Pointer) or not isinstance(buffer.type.elem, ty.Array):
+        found = describe(buffer)
+        raise CslError(node.args[0].span, "@allocate_fifo: the buffer is an array variable", found=found)
     program = interp.program
     if program is None:
         raise CslError(node.span, "@allocate_fifo belongs into the code of a PE")

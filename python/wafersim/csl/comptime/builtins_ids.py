@@ -43,7 +43,18 @@ _maker("get_local_task_id", ty.LOCAL_TASK_ID, 31)
 _maker("get_control_task_id", ty.CONTROL_TASK_ID, 63)
 _maker("get_input_queue", ty.INPUT_QUEUE, 7)
 _maker("get_output_queue", ty.OUTPUT_QUEUE, 7)
-_maker("get_ut_id", ty.UT_ID, 7)
+
+
+@builtin("get_ut_id", 1)
+def _ut_id(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    require_wse3(interp, node)
+    return Value(ty.UT_ID, _number(interp, node, 0, scope, 7))
+
+
+def require_wse3(interp: Interp, node: ast.BuiltinCall) -> None:
+    """A builtin that only the newer generation has."""
+    if interp.options.arch != "wse3":
+        raise CslError(node.span, f"@{node.name} exists on wse3 only", found=f"--arch={interp.options.arch}")
 
 
 @builtin("get_data_task_id", 1)

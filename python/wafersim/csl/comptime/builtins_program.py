@@ -11,8 +11,9 @@ from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl import values as va
 from wafersim.csl.coerce import coerce, describe
+from wafersim.csl.comptime.builtins_ids import require_wse3
 from wafersim.csl.comptime.registry import builtin
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.instance import (
     Export,
     InitialState,
@@ -113,6 +114,10 @@ for _name in ("activate", "block", "unblock"):
     _state(_name)
 
 
+#: What `@initialize_queue` takes.
+QUEUE_OPTIONS = ("color", "priority", "ctrl_table_id", "filter")
+
+
 @_acts("initialize_queue", 1, 2)
 def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     what = "@initialize_queue"
@@ -123,6 +128,11 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
         if not isinstance(given.data, dict):
             raise CslError(node.args[1].span, f"{what}: a struct is expected", found=describe(given))
         fields = dict(given.data)
+    for name in fields:
+        if name not in QUEUE_OPTIONS:
+            allowed = ", ".join(f".{option}" for option in QUEUE_OPTIONS)
+            hint = closest(name, QUEUE_OPTIONS, ".")
+            raise CslError(node.args[1].span, f"{what}: unknown option '.{name}'", allowed=allowed, hint=hint)
     color = None
     if "color" in fields:
         value = coerce(fields.pop("color"), ty.COLOR, node.args[1].span, f"{what}: color")
@@ -195,12 +205,14 @@ def _teardown(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, s
 @_acts("set_empty_queue_handler", 2)
 def _empty_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     what = "@set_empty_queue_handler"
+    require_wse3(interp, node)
     fn = _fn(interp, node.args[0], scope, what, None)
     program.empty_queue[_id(interp, node.args[1], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)] = fn
 
 
 @_acts("set_control_task_table", 0, 1)
 def _control_table(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    require_wse3(interp, node)
     if program.control_table is not None:
         raise CslError(node.span, "@set_control_task_table is called twice")
     program.control_table = interp.eval(node.args[0], scope) if node.args else va.of_struct({})

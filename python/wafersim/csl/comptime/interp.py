@@ -31,7 +31,9 @@ from wafersim.csl.types import Type
 from wafersim.csl.values import Choice, FnRef, Value
 
 #: Statements that one compilation step may execute before it counts as endless.
-MAX_STEPS = 20_000_000
+MAX_STEPS = 3_000_000
+#: Builtins of the old dialect only.
+OLD_BUILTINS = ("bind_task",)
 MAX_CALL_DEPTH = 200
 
 
@@ -330,6 +332,10 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         """A builtin of run time, or none at all."""
         if node.name in RUN_TIME or node.name.startswith("__"):
             raise RunTime(node, f"@{node.name} acts at run time")
+        if node.name in OLD_BUILTINS:
+            raise CslError(
+                node.span, f"@{node.name} belongs to the language of releases 0.x", hint="compile with --sdk=0.x"
+            )
         hint = closest(node.name, [n for n in {*BUILTINS, *RUN_TIME} if not n.startswith("_")], "@")
         raise CslError(node.span, f"unknown builtin @{node.name}", hint=hint)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.emit.array_rows import with_symbols
+from wafersim.csl.emit.memory import check_memory
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
 from wafersim.csl.emit.place import place_tile
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms
@@ -18,6 +19,7 @@ from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.errors import ProgramError
 from wafersim.program.layout import Layout
 from wafersim.program.model import MachineProgram
+from wafersim.program.schema import TileCol
 
 
 @dataclass
@@ -68,7 +70,9 @@ def emit(
     warnings: list[str] = []
     for config in result.colors:
         writer.add_layout(config)
+    sram = int(layout.arch.sram_bytes)
     for one in classes:
+        check_memory(one.instance, one.lowered, sram)
         writer.add_local(one.instance)
         place_tile(layout, one.lowered.tile, one.instance.xs, one.instance.ys, one.lowered.params)
     writer.check_filters()
@@ -77,6 +81,8 @@ def emit(
         program = layout.build(check=False)
         names = NameTables()
         for one in classes:
+            end = int(program.tables["tiles"][one.lowered.tile.index, TileCol.DATA_BYTES])
+            check_memory(one.instance, one.lowered, sram, end)
             names.add(one.instance, one.lowered)
         constant = {export.name for export in result.exports if not export.mutable}
         program = with_symbols(program, names.symbols, constant)

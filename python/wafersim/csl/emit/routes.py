@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from wafersim.csl.ast import Span
-from wafersim.csl.diagnostics import SOURCES, CslError
+from wafersim.csl.diagnostics import CslError, of_builder
 from wafersim.csl.emit.config import ConfigReader
 from wafersim.csl.instance import ColorConfig, ProgramInstance
 from wafersim.csl.values import Choice, Value
@@ -18,8 +17,6 @@ from wafersim.program.check_routes import MAX_FILTERS
 from wafersim.program.layout import Layout
 from wafersim.program.routes import RouteClass
 from wafersim.program.schema import NUM_COLORS, RouteCol
-
-_PLACE = re.compile(r" ?\(?(?P<path>[^\s()]+\.csl>?):(?P<line>\d+)\)?")
 
 
 class RouteWriter:
@@ -161,19 +158,10 @@ def in_csl_terms(error: ProgramError, writer: RouteWriter) -> CslError:
     That is the line the message names (lowering gave the builder CSL lines), else the configuration of the
     color that it is about.
     """
-    if isinstance(error, CslError):
-        return error
-    text = str(error)
-    span = None
-    named = _PLACE.search(text)
-    if named is not None:
-        span = SOURCES.line_span(named["path"], int(named["line"]))
-        if span is not None:
-            text = text.replace(named.group(), "", 1)
-            text = text.removeprefix(": ")
-    if span is None:
-        span = writer.span_of(error.color, error.pe)
-    return CslError(span, text, pe=error.pe, color=error.color)
+    placed = of_builder(error)
+    if placed.span is not None or isinstance(error, CslError):
+        return placed
+    return CslError(writer.span_of(error.color, error.pe), placed.text, pe=error.pe, color=error.color)
 
 
 def route_class_at_run_time(layout: Layout, config: Value, span: Span, what: str) -> RouteClass:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.builtins import BUILTINS
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsd_builtins, exprs, intrinsics, maps, places, tasks, vector
 from wafersim.csl.lower.operands import Nothing, Operand, Place, Scalar, Struct
@@ -35,6 +36,9 @@ def lower(cx: Context, node: ast.BuiltinCall, want: ty.Type | None, into: VReg |
     both = BOTH.get(name)
     if both is not None:
         return both(cx, node, into)
+    entry = BUILTINS.get(name)
+    if entry is not None and entry.effect:
+        raise CslError(node.span, f"@{name} acts at compile time only", hint="move it into a comptime block")
     return cx.eval(node)  # raises the error of a compile-time builtin
 
 

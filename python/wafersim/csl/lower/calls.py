@@ -87,12 +87,20 @@ class Functions:
         if value is None:
             operand = exprs.lower(self.cx, node)
             value = operand if isinstance(operand, Value) else None
+        if value is None and not isinstance(operand.type, ty.Fn | ty.Pointer):
+            raise CslError(node.span, "what is called is no function", found=f"a value of type {operand.type}")
         if value is None:
             raise CslError(
                 node.span, "a function that is chosen at run time", hint="functions must be known at compile time"
             )
         if not isinstance(value.data, FnRef):
             raise CslError(node.span, f"a value of type {value.type} cannot be called", allowed="functions")
+        if value.data.decl.kind == "task":
+            raise CslError(
+                node.span, f"'{value.data.name}' is a task and cannot be called",
+                hint="@activate its id, or move what it does into a function",
+                notes=[(value.data.decl.span, "declared here")],
+            )  # fmt: skip
         return value.data
 
     def bind(self, fn: FnRef, nodes: list[ast.Node], span: ast.Span) -> tuple[list[Argument], Scope]:

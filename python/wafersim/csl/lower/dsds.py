@@ -131,9 +131,16 @@ class Slots:
     def queue(self, direction: int, number: int | None, color: int | None, span: Span) -> Queue:
         """The queue of a fabric descriptor; one that the program does not initialize gets the color."""
         cx = self.cx
+        explicit = number is not None
         if number is None:
             number = self._default(direction, color, span)
         found = self._queues.get((direction, number))
+        if found is None and explicit and cx.generation == 3:
+            kind = "output" if direction else "input"
+            raise CslError(
+                span, f"{kind} queue {number} is not initialized",
+                hint=f"call @initialize_queue(@get_{kind}_queue({number}), .{{ .color = ... }}) in a comptime block",
+            )  # fmt: skip
         if found is None:
             cx.code.at(span)
             if direction == 0:
@@ -190,8 +197,7 @@ class Slots:
         cx.code.at(span)
         fifo = Fifo(
             cx.tile, len(cx.tile.fifos), place.array.name, machine, target.count, place.array,
-            tasks["activate_push"], tasks["activate_pop"], cx.tile.body.where or place.array.where
-            if cx.tile._body is not None else place.array.where,
+            tasks["activate_push"], tasks["activate_pop"], place.array.where,
         )  # fmt: skip
         cx.tile.fifos.append(fifo)
         fifo.dsd = cx.tile.fifo_dsd(fifo)

@@ -113,6 +113,12 @@ class Storage:
             self._order[id(array)] = (1, 0, len(self._constants))
         return Place(value.type, None, array, 0, True)
 
+    def is_constant(self, array: Array) -> bool:
+        """Whether an array holds a constant."""
+        if array in self._constants.values():
+            return True
+        return any(found is array and not var.mutable for var, found in self.arrays.items())
+
     def column(self, value: Value, span: Span) -> Place:
         """The word that holds a scalar column."""
         if isinstance(value.data, Choice):

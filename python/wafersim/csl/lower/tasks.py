@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.builtins_ids import require_wse3
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.instance import QueueInit, TaskBinding
 from wafersim.csl.lower import convert, exprs, settings
@@ -239,6 +240,7 @@ def _is_control(cx: Context, operand: Operand) -> bool:
 
 def queue_flush(cx: Context, node: ast.BuiltinCall) -> Operand:
     """``@queue_flush(queue)``."""
+    require_wse3(cx.interp, node)
     kind, number = queue_of(cx, node.args[0])
     cx.code.at(node.span)
     cx.code.emit(Op.QUEUE_FLUSH, type=kind, imm=number)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import CslError, of_builder
 from wafersim.csl.lower import builtins
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
@@ -54,7 +54,7 @@ def lower(instance: ProgramInstance, layout: Layout, name: str) -> LoweredTile:
     except Exception as error:
         layout.tiles.remove(tile)
         if isinstance(error, ProgramError) and not isinstance(error, CslError):
-            raise CslError(None, str(error)) from error
+            raise of_builder(error) from error
         raise
     finally:
         set_place(None)

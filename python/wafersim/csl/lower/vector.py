@@ -36,6 +36,7 @@ class Operands:
         self.immediate = 0
         self.immediates = 0
         self.fifo = False
+        self.waits = False  # an operand that may have to wait for data or room
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
 
@@ -66,9 +67,14 @@ class Operands:
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
+            if what == "destination" and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+                raise CslError(
+                    self.span, f"@{self.name}: the destination is the constant {dsd.array.name!r}", hint="declare it var"
+                )
             if dsd.kind is wrong:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
+            self.waits = self.waits or dsd.kind is not DsdKind.MEM
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
         if file is None:
             raise CslError(
@@ -233,6 +239,11 @@ def emit(
     dst = encoder.encode(target, shape[0], DsrFile.DEST, "destination", None) if target is not None else NONE
     spec, deferred = _settings(cx, encoder, fields, span)
     asynchronous = spec is not None and bool(spec.values[0])
+    if asynchronous and not (encoder.waits or encoder.dsrs) and spec is not None and spec.values[1] < 0:
+        raise CslError(
+            span, f"@{op.name}: an asynchronous operation on memory alone has no microthread",
+            hint="leave out .async" + (", or give .ut_id" if cx.instance.arch == "wse3" else ""),
+        )  # fmt: skip
     if asynchronous or encoder.dsrs:
         pin((dst, *encoded))
     ok = cx.code.temp(MType.U16) if encoder.fifo and not asynchronous else None
