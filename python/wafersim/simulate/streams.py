@@ -22,7 +22,7 @@ Rect = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Arrival:
-    """``count`` wavelets, not yet collected, from every PE of ``rect``: what a run can stop for (`Simulator.arrival`)."""
+    """``count`` uncollected wavelets from every PE of ``rect``: what a run can stop for."""
 
     color: int
     port: Port
@@ -54,7 +54,8 @@ class HostPorts:
             given = np.asarray(control)
             if given.dtype != np.bool_ or given.shape not in (words.shape, words.shape[2:], ()):
                 raise ConfigError(
-                    f"feed: control is a boolean array of the values' shape, found {given.dtype} {list(given.shape)}"
+                    f"feed: control is a boolean array of the values' shape, found {given.dtype} "
+                    f"{list(given.shape)}"
                 )
             flags = np.ascontiguousarray(np.broadcast_to(given, words.shape)).astype(np.uint8)
         self._machine.feed(*rect, color, int(port), words, flags)
@@ -70,8 +71,8 @@ class HostPorts:
                 "" if count is not None else "; the PEs have given different numbers: name a count, or one PE"
             )
             raise ConfigError(
-                f"collect: {int(arrived[y, x])} wavelets of color {color} have arrived from port {port.name} of PE "
-                f"({rect[0] + x}, {rect[1] + y}), {wanted} wanted{hint}"
+                f"collect: {int(arrived[y, x])} wavelets of color {color} have arrived from port "
+                f"{port.name} of PE ({rect[0] + x}, {rect[1] + y}), {wanted} wanted{hint}"
             )
         words, cycles, control = self._machine.collect(*rect, color, int(port), wanted)
         out = (words, cycles, control.astype(bool)) if with_control else (words, cycles)
@@ -84,8 +85,9 @@ class HostPorts:
 
     def watch(self, until: Arrival | Iterable[Arrival]) -> None:
         """The next run stops when all this has arrived."""
-        wanted = list(until) if isinstance(until, list | tuple) else [until]
-        if not wanted or not all(isinstance(a, Arrival) for a in wanted):
+        given: list[Any] = list(until) if isinstance(until, list | tuple) else [until]
+        wanted = [a for a in given if isinstance(a, Arrival)]
+        if not wanted or len(wanted) < len(given):
             raise ConfigError(f"run: until is sim.arrival(...) or a list of such, found {until!r}")
         seen: dict[tuple[int, int, int, int], int] = {}
         for a in wanted:
@@ -108,7 +110,8 @@ class HostPorts:
             if entry is None or entry["direction"] != direction:
                 names = [n for n, s in self._streams.items() if s["direction"] == direction]
                 raise ConfigError(
-                    f"{what}: no stream {stream!r} of direction {direction}; there are: {', '.join(names) or 'none'}"
+                    f"{what}: no stream {stream!r} of direction {direction}; there are: "
+                    f"{', '.join(names) or 'none'}"
                 )
             color, port = entry["color"], entry["port"]
             if pe is None and rect is None:
@@ -152,8 +155,8 @@ class HostPorts:
             j, i = (int(v) for v in np.argwhere(~part)[0])
             why = "runs no tile" if port is Port.RAMP else f"has a neighbor to the {port.name}"
             raise ConfigError(
-                f"feed: PE ({x + i}, {y + j}) {why}; the host feeds ports at the fabric's edge and the RAMP of PEs "
-                "with a tile"
+                f"feed: PE ({x + i}, {y + j}) {why}; the host feeds ports at the fabric's edge and the RAMP "
+                "of PEs with a tile"
             )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from wafersim.program.schema import Op, TaskKind, Type
 
-from . import flows, mishaps, scalar_blocks, task_blocks, vector_blocks
+from . import flows, hosts, mishaps, scalar_blocks, task_blocks, vector_blocks
 from .context import Feed, PeGen, ProgramGen
 from .machine import random_arch
 
@@ -65,7 +65,7 @@ def generate(seed: int, keep: Callable[[str, int], bool] | None = None) -> Gener
     width, height = rng.choices(SIZES, SIZE_WEIGHTS)[0]
     program = ProgramGen(rng, width, height, ints, costs)
     program.features.add(f"generation {program.generation}")
-    kinds, weights = zip(*flows.KINDS, strict=True)
+    kinds, weights = zip(*flows.KINDS, (hosts.fed, 8), strict=True)
     for number in range(rng.choice((1, 2, 2, 3, 3, 4, 5))):
         part = Random(rng.getrandbits(64))
         kind = rng.choices(kinds, weights)[0]
