@@ -8,7 +8,7 @@ import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.lower import convert
 from wafersim.csl.lower.operands import DsdArray, DsdRef, LocalVar, Operand, Place, Struct
 from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Split, Value, require_scalar
@@ -48,6 +48,10 @@ class Slots:
         if found is None:
             found = self._constants[key] = self.new(data, span)
         return found
+
+    def is_constant(self, dsd: Dsd) -> bool:
+        """Whether a slot is never changed."""
+        return any(dsd is known for known in self._constants.values())
 
     def data(self, value: Value, span: Span) -> DsdData:
         """What a compile-time descriptor holds."""
@@ -137,10 +141,8 @@ class Slots:
         found = self._queues.get((direction, number))
         if found is None and explicit and cx.generation == 3:
             kind = "output" if direction else "input"
-            raise CslError(
-                span, f"{kind} queue {number} is not initialized",
-                hint=f"call @initialize_queue(@get_{kind}_queue({number}), .{{ .color = ... }}) in a comptime block",
-            )  # fmt: skip
+            text = f"{kind} queue {number} is not initialized; call @initialize_queue in a comptime block"
+            cx.interp.options.warnings.append(compose(span, "warning", text))
         if found is None:
             cx.code.at(span)
             if direction == 0:

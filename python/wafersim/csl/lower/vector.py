@@ -67,7 +67,8 @@ class Operands:
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
-            if what == "destination" and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+            fixed = what == "destination" and self.cx.slots.is_constant(dsd)
+            if fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
                 raise CslError(
                     self.span, f"@{self.name}: the destination is the constant {dsd.array.name!r}", hint="declare it var"
                 )
