@@ -28,7 +28,14 @@ class Built:
     """A compiled program: its machine program, lowered tiles, and a simulator once it runs."""
 
     def __init__(
-        self, text: str, *, arch: str = "wse2", width: int = 1, height: int = 1, params: str = "", more: str = ""
+        self,
+        text: str,
+        *,
+        arch: str = "wse2",
+        width: int = 1,
+        height: int = 1,
+        params: str = "",
+        more: str = "",
     ) -> None:
         source = LAYOUT.format(width=width, height=height, params=params, more=more)
         ready = prepare("layout.csl", arch, source_text=source)
@@ -38,7 +45,9 @@ class Built:
             result = evaluate_layout(ready)
             number = iter(range(1000))
             found = list(
-                resolve(result, ready.options, ready.loader, lambda p: lower(p, self.layout, f"pe{next(number)}"))
+                resolve(
+                    result, ready.options, ready.loader, lambda p: lower(p, self.layout, f"pe{next(number)}")
+                )
             )
         writer = RouteWriter(self.layout)
         for config in result.colors:

@@ -38,7 +38,10 @@ def test_integers_wrap(type_: str) -> None:
     info = np.iinfo(_NP[type_])
     built = build(_program(type_, OPS))
     samples = [(info.max, 1), (info.min, 3), (7, info.max), (info.min // 2 + 1, 5)]
-    samples += [tuple(int(v) for v in rng.integers(info.min, info.max, 2, _NP[type_], endpoint=True)) for _ in range(4)]
+    samples += [
+        tuple(int(v) for v in rng.integers(info.min, info.max, 2, _NP[type_], endpoint=True))
+        for _ in range(4)
+    ]
     for a, b in samples:
         b = b or 1
         if (a, b) == (info.min, -1):

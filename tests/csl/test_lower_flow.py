@@ -196,7 +196,9 @@ fn main() void {
 }
 comptime { @export_symbol(main); }
 """,
-        width=3, height=2, params=".x = x, .w = @as(i16, y) * 7",
+        width=3,
+        height=2,
+        params=".x = x, .w = @as(i16, y) * 7",
     ).run()
     assert len(built.tiles) == 1
     found = built.read("r")
@@ -213,7 +215,8 @@ var r: i32 = 0;
 fn main() void { if (first) { r = 1; } else { r = 2; } @__launch_done(); }
 comptime { @export_symbol(main); }
 """,
-        width=4, params=".first = x == 0",
+        width=4,
+        params=".first = x == 0",
     ).run()
     assert len(built.tiles) == 2
     assert list(built.read("r").reshape(-1)) == [1, 2, 2, 2]

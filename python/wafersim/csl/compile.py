@@ -227,7 +227,9 @@ def evaluate_layout(ready: Source) -> LayoutResult:
         )
     if not result.tiles and not result.colors:
         raise CslError(
-            blocks[0].span, "the layout gives no PE a program", hint='call @set_tile_code(x, y, "file.csl", .{ ... })'
+            blocks[0].span,
+            "the layout gives no PE a program",
+            hint='call @set_tile_code(x, y, "file.csl", .{ ... })',
         )
     _check_fabric(ready, result, blocks[0].span)
     return result

@@ -314,7 +314,9 @@ class Expressions(Types):
                 value = item.value if isinstance(item, ast.IntLit) else item.name
                 if value in seen:
                     raise CslError(
-                        item.span, f"{value} stands twice in the switch", notes=[(seen[value], "the first one")]
+                        item.span,
+                        f"{value} stands twice in the switch",
+                        notes=[(seen[value], "the first one")],
                     )
                 seen[value] = item.span
 

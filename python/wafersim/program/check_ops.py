@@ -131,11 +131,12 @@ class _Walk:
             )
         bound = self.queues.get((direction, queue))
         if bound is None and (direction == 0 or self.check.generation == 3):
-            raise self.check.error(
+            self.check.unreached(
                 "dsds", row, self.tile,
                 f"{name} queue {queue} of a fabric descriptor is not initialised (pe.{name}_queue); "
                 "the op would wait for ever",
             )  # fmt: skip
+            return
         rebinds = self.check.has_op(self.tile, Op.QUEUE_BIND)
         if direction == 1 and self.check.generation == 3 and bound != color and not rebinds:
             raise self.check.error(

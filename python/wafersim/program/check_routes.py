@@ -177,10 +177,10 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
     verb, port = ("sends", "RAMP as input") if sends else ("receives", "RAMP as output")
     name = check.locator.color(color)
     if missing[here].all():
-        raise check.error(
+        check.unreached(
             table, row, tile, f"{verb} {name}, which has no route there; add lay.route({color}, ...)", color
         )
-    if missing.any():
+    elif missing.any():
         region, _ = check.locator.region(missing)
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, which has no route at {region}")
     if useless.any() and useless.sum() + missing.sum() == here.sum():

@@ -334,7 +334,9 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
             raise RunTime(node, f"@{node.name} acts at run time")
         if node.name in OLD_BUILTINS:
             raise CslError(
-                node.span, f"@{node.name} belongs to the language of releases 0.x", hint="compile with --sdk=0.x"
+                node.span,
+                f"@{node.name} belongs to the language of releases 0.x",
+                hint="compile with --sdk=0.x",
             )
         hint = closest(node.name, [n for n in {*BUILTINS, *RUN_TIME} if not n.startswith("_")], "@")
         raise CslError(node.span, f"unknown builtin @{node.name}", hint=hint)

@@ -37,8 +37,10 @@ def with_symbols(
             mine = by_tile.setdefault(tile, [])
             wanted = _row(tile, strings.number(name), entry)
             same = [n for n in mine if rows[n][ArrayCol.NAME] == wanted[ArrayCol.NAME]]
-            if same and rows[same[0]][: ArrayCol.FLAGS] == wanted[: ArrayCol.FLAGS] and (
-                shapes[same[0]] == list(entry["shape"])
+            if (
+                same
+                and rows[same[0]][: ArrayCol.FLAGS] == wanted[: ArrayCol.FLAGS]
+                and (shapes[same[0]] == list(entry["shape"]))
             ):
                 rows[same[0]][ArrayCol.FLAGS] |= flags
                 continue

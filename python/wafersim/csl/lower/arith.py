@@ -65,9 +65,7 @@ def binary(
     )  # fmt: skip
 
 
-def _shift(
-    cx: Context, op: Op, left: Operand, right: Operand, span: ast.Span, into: VReg | None
-) -> Operand:
+def _shift(cx: Context, op: Op, left: Operand, right: Operand, span: ast.Span, into: VReg | None) -> Operand:
     if isinstance(left, Value) and left.type == ty.COMPTIME_INT and isinstance(right.type, ty.Int):
         left = convert.coerce(left, right.type, span)
     if not isinstance(left.type, ty.Int) or not ty.is_integer(right.type):
@@ -179,4 +177,3 @@ def beyond(op: Op, machine: MType, number: Any) -> tuple[Op, int] | None:
     below = number < low  # every value is above the number
     true = op is Op.NE or (op in (Op.GT, Op.GE) if below else op in (Op.LT, Op.LE))
     return (Op.GE, low) if true else (Op.LT, low)
-

@@ -34,7 +34,9 @@ def known(cx: Context, node: ast.Node, why: str = "a condition") -> bool | None:
     if value is None:
         return None
     if value.type != ty.BOOL:
-        raise CslError(node.span, "a condition must be a bool", found=str(value.type), hint="compare it: x != 0")
+        raise CslError(
+            node.span, "a condition must be a bool", found=str(value.type), hint="compare it: x != 0"
+        )
     return bool(require_scalar(value, why, node.span))
 
 
@@ -61,7 +63,9 @@ def condition(cx: Context, node: ast.Node) -> VReg:
     """A bool in a register."""
     operand = exprs.rvalue(cx, node)
     if operand.type != ty.BOOL:
-        raise CslError(node.span, "a condition must be a bool", found=str(operand.type), hint="compare it: x != 0")
+        raise CslError(
+            node.span, "a condition must be a bool", found=str(operand.type), hint="compare it: x != 0"
+        )
     return convert.canonical(cx, operand, node.span)
 
 
@@ -210,9 +214,7 @@ def _select(cx: Context, node: ast.If, want: ty.Type | None) -> Operand | None:
     if type_ is not None and is_scalar(type_) and _cheap(code[arms:]):
         if _is_one_zero(yes, no) and type_ != ty.BOOL and isinstance(type_, ty.Int):
             return Scalar(type_, test)
-        a, b = (
-            convert.register(cx, convert.to_type(cx, o, type_, node.span), node.span) for o in (yes, no)
-        )
+        a, b = (convert.register(cx, convert.to_type(cx, o, type_, node.span), node.span) for o in (yes, no))
         if _cheap(code[arms:]):
             machine = convert.mtype(type_, node.span)
             out = cx.code.temp(machine)
@@ -310,13 +312,17 @@ def _test(cx: Context, subject: Scalar, prong: ast.Prong, following: Label) -> N
         if isinstance(item, ast.Range):
             other = Label()
             for end, op in ((item.low, Op.GE), (item.high, Op.LE)):
-                test = cx.code.binary(op, machine, subject.reg, _item(cx, end, subject.type, machine), out=MType.U16)
+                test = cx.code.binary(
+                    op, machine, subject.reg, _item(cx, end, subject.type, machine), out=MType.U16
+                )
                 cx.code.branch(test, following if last else other, False)
             if not last:
                 cx.code.jump(body)
             cx.code.bind(other)
             continue
-        test = cx.code.binary(Op.EQ, machine, subject.reg, _item(cx, item, subject.type, machine), out=MType.U16)
+        test = cx.code.binary(
+            Op.EQ, machine, subject.reg, _item(cx, item, subject.type, machine), out=MType.U16
+        )
         cx.code.branch(test, following if last else body, not last)
     cx.code.bind(body)
 

@@ -44,7 +44,9 @@ def lower(cx: Context, node: ast.BuiltinCall, want: ty.Type | None, into: VReg |
 
 def _two(node: ast.BuiltinCall) -> None:
     if len(node.args) != 2:
-        raise CslError(node.span, f"@{node.name} takes a type and a value", found=f"{len(node.args)} arguments")
+        raise CslError(
+            node.span, f"@{node.name} takes a type and a value", found=f"{len(node.args)} arguments"
+        )
 
 
 def _as(cx: Context, node: ast.BuiltinCall, into: VReg | None) -> Operand:

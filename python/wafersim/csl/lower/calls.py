@@ -88,10 +88,14 @@ class Functions:
             operand = exprs.lower(self.cx, node)
             value = operand if isinstance(operand, Value) else None
         if value is None and not isinstance(operand.type, ty.Fn | ty.Pointer):
-            raise CslError(node.span, "what is called is no function", found=f"a value of type {operand.type}")
+            raise CslError(
+                node.span, "what is called is no function", found=f"a value of type {operand.type}"
+            )
         if value is None:
             raise CslError(
-                node.span, "a function that is chosen at run time", hint="functions must be known at compile time"
+                node.span,
+                "a function that is chosen at run time",
+                hint="functions must be known at compile time",
             )
         if not isinstance(value.data, FnRef):
             raise CslError(node.span, f"a value of type {value.type} cannot be called", allowed="functions")
@@ -388,7 +392,9 @@ class Functions:
                 self._define(item.scope, given, frame)
             falls = self._body(item.fn.decl)
             if falls and item.result != ty.VOID:
-                raise CslError(item.fn.decl.span, f"{item.fn.name!r} can end without returning a {item.result}")
+                raise CslError(
+                    item.fn.decl.span, f"{item.fn.name!r} can end without returning a {item.result}"
+                )
             cx.code.at(ast.Span(item.fn.decl.span.file, item.fn.decl.span.end - 1, item.fn.decl.span.end))
 
     def task_body(self, fn: FnRef, args: list[tuple[str, ty.Type, VReg]], extra: Any = None) -> None:
@@ -423,6 +429,3 @@ def _key(operand: Operand) -> Any:
     if isinstance(data, int | float | str | bool | ty.Type | None):
         return (operand.type, data)
     return id(data)
-
-
-

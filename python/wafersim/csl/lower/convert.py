@@ -243,7 +243,9 @@ def cast(cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg | 
     if ty.is_numeric(source) and want == ty.BOOL:
         machine = mtype(source, span)
         reg = register(cx, operand, span)
-        return Scalar(ty.BOOL, cx.code.binary(Op.NE, machine, reg, zero(cx, machine), into=into, out=MType.U16))
+        return Scalar(
+            ty.BOOL, cx.code.binary(Op.NE, machine, reg, zero(cx, machine), into=into, out=MType.U16)
+        )
     if want in ty.IDS and isinstance(source, ty.Int):
         return retype(scalar(cx, operand, span), want)
     if source in (*ty.IDS, ty.DIRECTION) and isinstance(want, ty.Int):

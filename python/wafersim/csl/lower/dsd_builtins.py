@@ -64,7 +64,11 @@ def _sixteen(cx: Context, node: ast.Node, type_: ty.Type, what: str) -> Operand:
     if isinstance(operand.type, ty.Int) and operand.type.bits <= 16:
         if isinstance(operand, Value):
             return operand
-        return convert.retype(operand, type_) if operand.type.bits == 16 else convert.cast(cx, operand, type_, node.span)
+        return (
+            convert.retype(operand, type_)
+            if operand.type.bits == 16
+            else convert.cast(cx, operand, type_, node.span)
+        )
     return convert.to_type(cx, operand, type_, node.span, what)
 
 
@@ -225,5 +229,3 @@ def set_fifo(cx: Context, node: ast.BuiltinCall) -> Operand:
     else:
         cx.code.emit(Op.FIFO_SET, a=fifo.id, b=convert.canonical(cx, length, node.span), imm=int(field))
     return Nothing()
-
-

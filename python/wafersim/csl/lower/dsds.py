@@ -8,7 +8,7 @@ import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
-from wafersim.csl.diagnostics import CslError, compose
+from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert
 from wafersim.csl.lower.operands import DsdArray, DsdRef, LocalVar, Operand, Place, Struct
 from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Split, Value, require_scalar
@@ -17,12 +17,18 @@ from wafersim.program.instr import Instr, VReg
 from wafersim.program.queues import Queue
 from wafersim.program.schema import ENDLESS, CodeFlag, DescSpace, DsdField, DsdKind, Op
 from wafersim.program.schema import Type as MType
+from wafersim.program.source import caller
 
 if TYPE_CHECKING:
     from wafersim.csl.ast import Span
     from wafersim.csl.lower.context import Context
 
-_KINDS = {"mem1d_dsd": DsdKind.MEM, "mem4d_dsd": DsdKind.MEM, "fabin_dsd": DsdKind.FABIN, "fabout_dsd": DsdKind.FABOUT}
+_KINDS = {
+    "mem1d_dsd": DsdKind.MEM,
+    "mem4d_dsd": DsdKind.MEM,
+    "fabin_dsd": DsdKind.FABIN,
+    "fabout_dsd": DsdKind.FABOUT,
+}
 #: Options of a descriptor that are settings of the ops that use it.
 SETTINGS = ("simd_mode", "priority", "ut_id", "activate", "unblock", "on_control", "async", "save_address")
 
@@ -93,7 +99,10 @@ class Slots:
         elem = data.elem.size_bytes if data.elem is not None else 0
         if elem not in (2, 4):
             raise CslError(
-                span, "a descriptor of this element type", found=str(data.elem), allowed="elements of 2 or 4 bytes"
+                span,
+                "a descriptor of this element type",
+                found=str(data.elem),
+                allowed="elements of 2 or 4 bytes",
             )
         base = data.base.data if data.base is not None else None
         if not isinstance(base, Ptr):
@@ -140,9 +149,12 @@ class Slots:
             number = self._default(direction, color, span)
         found = self._queues.get((direction, number))
         if found is None and explicit and cx.generation == 3:
-            kind = "output" if direction else "input"
-            text = f"{kind} queue {number} is not initialized; call @initialize_queue in a comptime block"
-            cx.interp.options.warnings.append(compose(span, "warning", text))
+            # the program forgot it, or never comes here: the queue stays uninitialized (the checks warn)
+            cx.code.at(span)
+            known = cx.layout.color_id(color) if color is not None else -1
+            found = self._queues[direction, number] = Queue(
+                cx.tile, direction, number, known, -1, -1, caller()
+            )
         if found is None:
             cx.code.at(span)
             if direction == 0:
@@ -211,13 +223,16 @@ class Slots:
             kind=dsd.kind, elem_bytes=0, extents=dsd.extents, strides=dsd.strides, array=dsd.array,
             byte_offset=dsd.byte_offset, queue=dsd.queue, color=dsd.color, name=dsd.name,
         )  # fmt: skip
-        twin.control, twin.advance_switch, twin.index_offset = dsd.control, dsd.advance_switch, dsd.index_offset
+        twin.control, twin.advance_switch, twin.index_offset = (
+            dsd.control,
+            dsd.advance_switch,
+            dsd.index_offset,
+        )
         twin.fifo = dsd.fifo
         if dsd.slot in self.options:
             self.options[twin.slot] = self.options[dsd.slot]
         self.cx.widths.like(twin, dsd)
         return twin
-
 
 
 def _hashable(x: Any) -> Any:
@@ -273,7 +288,10 @@ def variable(cx: Context, type_: ty.Type, initial: Value, name: str, span: Span)
         return DsdRef(type_, cx.slots.new(cx.slots.data(initial, span), span, name))
     if isinstance(type_, ty.Array):
         items = initial.data.reshape(-1) if initial.data is not None else [None] * type_.count
-        made = [variable(cx, type_.scalar, i if i is not None else Value(type_.scalar, None), name, span) for i in items]
+        made = [
+            variable(cx, type_.scalar, i if i is not None else Value(type_.scalar, None), name, span)
+            for i in items
+        ]
         return DsdArray(type_, tuple(m.dsd for m in made if isinstance(m, DsdRef) and isinstance(m.dsd, Dsd)))
     assert isinstance(type_, ty.Struct)
     fields: dict[str, Operand] = {}
@@ -282,7 +300,9 @@ def variable(cx: Context, type_: ty.Type, initial: Value, name: str, span: Span)
         if isinstance(part, ty.Dsd | ty.Array) and not _plain_type(part):
             fields[key] = variable(cx, part, given, f"{name}.{key}", span)
         else:
-            fields[key] = Place(part, None, cx.storage.array(cx.storage.unique(f"{name}.{key}"), part, given, span))
+            fields[key] = Place(
+                part, None, cx.storage.array(cx.storage.unique(f"{name}.{key}"), part, given, span)
+            )
     return Struct(type_, fields)
 
 
@@ -308,7 +328,10 @@ def _blank(cx: Context, type_: ty.Dsd, name: str, span: Span) -> Dsd:
 def new_store(cx: Context, type_: ty.Type, name: str, span: Span) -> Operand:
     """The store of a local variable that holds descriptors."""
     if isinstance(type_, ty.Dsd):
-        return DsdRef(type_, _blank(cx, type_, name, span) if type_.kind.startswith("mem") else _any(cx, type_, name, span))
+        return DsdRef(
+            type_,
+            _blank(cx, type_, name, span) if type_.kind.startswith("mem") else _any(cx, type_, name, span),
+        )
     if isinstance(type_, ty.Array):
         made = [new_store(cx, type_.scalar, name, span) for _ in range(type_.count)]
         return DsdArray(type_, tuple(m.dsd for m in made if isinstance(m, DsdRef) and isinstance(m.dsd, Dsd)))
@@ -408,7 +431,9 @@ def adopt(cx: Context, into: Dsd, model: Dsd, span: Span) -> None:
     if into is model:
         return
     if into.kind is not model.kind:
-        raise CslError(span, f"a {model.kind.name.lower()} descriptor where a {into.kind.name.lower()} one is needed")
+        raise CslError(
+            span, f"a {model.kind.name.lower()} descriptor where a {into.kind.name.lower()} one is needed"
+        )
     if into.queue is None:
         into.queue, into.color = model.queue, model.color
         into.control, into.advance_switch = model.control, model.advance_switch
@@ -460,7 +485,11 @@ def assign_expression(cx: Context, target: DsdRef, node: ast.Node) -> None:
     """``x = e`` of descriptors: changes of x itself happen in place."""
     from wafersim.csl.lower import dsd_builtins, exprs
 
-    if isinstance(target.dsd, Dsd) and isinstance(node, ast.BuiltinCall) and node.name in dsd_builtins.CHANGES:
+    if (
+        isinstance(target.dsd, Dsd)
+        and isinstance(node, ast.BuiltinCall)
+        and node.name in dsd_builtins.CHANGES
+    ):
         result = dsd_builtins.change(cx, node, target)
         copy_into(cx, target, result, node.span)
         return

@@ -63,7 +63,9 @@ def _unary(
     operand = exprs.rvalue(cx, arg)
     machine = convert.mtype(operand.type, arg.span)
     if floats is not None and is_float(machine) != floats:
-        raise CslError(arg.span, f"@{node.name} of a {operand.type}", allowed="floats" if floats else "integers")
+        raise CslError(
+            arg.span, f"@{node.name} of a {operand.type}", allowed="floats" if floats else "integers"
+        )
     reg = convert.register(cx, operand, arg.span)
     cx.code.at(node.span)
     return Scalar(operand.type, cx.code.unary(op, machine, reg, into=into, imm=imm))
@@ -208,7 +210,9 @@ def _print(cx: Context, node: ast.BuiltinCall) -> Operand:
     """``@__print(text, values...)``: ``{}`` stands for a value."""
     text = str(cx.eval(node.args[0]).data)
     if len(node.args) > 4:
-        raise CslError(node.span, "at most three values can be printed at once", found=str(len(node.args) - 1))
+        raise CslError(
+            node.span, "at most three values can be printed at once", found=str(len(node.args) - 1)
+        )
     regs: list[VReg] = []
     types = 0
     for i, arg in enumerate(node.args[1:]):

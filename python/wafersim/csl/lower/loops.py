@@ -128,9 +128,7 @@ def _settled(cx: Context, node: ast.Node, type_: ty.Type) -> Operand:
     return exprs.settle(cx, exprs.rvalue(cx, node, type_), node.span)
 
 
-def _for_range(
-    cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int
-) -> bool:
+def _for_range(cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int) -> bool:
     """A counted loop; the loop's value is the counter itself, or goes along with it."""
     if type_ == ty.COMPTIME_INT:
         type_ = ty.I32 if any(isinstance(e, Value) and e.data < 0 for e in (start, stop)) else ty.U16
@@ -266,9 +264,7 @@ def _for_array(cx: Context, node: ast.For, operand: Operand) -> bool:
 # --- unrolled -------------------------------------------------------------------------------------------
 
 
-def _unrolled(
-    cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int
-) -> bool:
+def _unrolled(cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: Operand, step: int) -> bool:
     ends = []
     for end in (start, stop):
         if not isinstance(end, Value):
@@ -325,5 +321,3 @@ def _turns(cx: Context, node: ast.For, turns: list[tuple[Any, Value]]) -> bool:
         falls = True
     cx.code.bind(out)
     return falls or used
-
-

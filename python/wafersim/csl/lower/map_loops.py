@@ -36,7 +36,12 @@ class _Walker:
 
 
 def lower(
-    cx: Context, node: ast.BuiltinCall, fn: FnRef, nodes: list[ast.Node], target: ast.Node | None, result: ty.Type
+    cx: Context,
+    node: ast.BuiltinCall,
+    fn: FnRef,
+    nodes: list[ast.Node],
+    target: ast.Node | None,
+    result: ty.Type,
 ) -> None:
     """The loop over the elements of the first descriptor among the arguments."""
     scope = fn.module.scope.child()
@@ -75,7 +80,11 @@ def _walker(cx: Context, operand: Operand, type_: ty.Type, span: Span) -> tuple[
     cx.code.at(span)
     where = int(DescSpace.SLOT) << 16 | ref.dsd.slot
     regs = []
-    for field, machine in ((DsdField.BASE, MType.U16), (DsdField.STRIDE, MType.I16), (DsdField.LENGTH, MType.U16)):
+    for field, machine in (
+        (DsdField.BASE, MType.U16),
+        (DsdField.STRIDE, MType.I16),
+        (DsdField.LENGTH, MType.U16),
+    ):
         reg = cx.code.temp(machine, variable=field is DsdField.BASE)
         cx.code.emit(Op.DSD_GET, dst=reg, a=where, imm=int(field))
         regs.append(reg)

@@ -54,7 +54,8 @@ def _has_vector_op(fn: FnRef) -> bool:
     """Whether the callback itself does a vector op, which the machine's MAP cannot wait for."""
     body = fn.decl.body
     return body is not None and any(
-        isinstance(n, ast.BuiltinCall) and (n.name in VOp.__members__ or n.name == "map") for n in walk.walk(body)
+        isinstance(n, ast.BuiltinCall) and (n.name in VOp.__members__ or n.name == "map")
+        for n in walk.walk(body)
     )
 
 
@@ -136,7 +137,9 @@ def _emit(
         encoded.append(found)
     dst = vector.NONE
     if target is not None:
-        dst = encoder.encode(target, convert.mtype_bytes(result, node.span), DsrFile.DEST, "destination", None)
+        dst = encoder.encode(
+            target, convert.mtype_bytes(result, node.span), DsrFile.DEST, "destination", None
+        )
     a, b = (*encoded, vector.NONE, vector.NONE)[:2]
     pin((dst,))
     body = function.body

@@ -240,7 +240,10 @@ def _member(fields: dict[str, Operand], node: ast.Field) -> Operand:
 def _no_field(node: ast.Field, fields: object) -> CslError:
     names = list(fields)  # type: ignore[call-overload]
     return CslError(
-        node.span, f"no field {node.name!r}", allowed=", ".join(names) or "none", hint=closest(node.name, names)
+        node.span,
+        f"no field {node.name!r}",
+        allowed=", ".join(names) or "none",
+        hint=closest(node.name, names),
     )
 
 
@@ -389,11 +392,11 @@ def _new_store(
     if is_scalar(type_) and not in_memory:
         return Scalar(type_, cx.code.temp(convert.mtype(type_, span), variable=True), steady=False)
     if isinstance(type_, ty.Struct) and not in_memory and not type_.packed and not type_.union:
-        return Struct(type_, {n: _new_store(cx, f"{name}.{n}", t, span, False) for n, t in type_.fields.items()})
+        return Struct(
+            type_, {n: _new_store(cx, f"{name}.{n}", t, span, False) for n, t in type_.fields.items()}
+        )
     if type_.comptime_only or type_.size_bytes == 0:
         raise CslError(
             span, f"a variable of type {type_} cannot exist at run time", hint="give it a type such as i16"
         )
     return cx.storage.local(name, type_, span, align)
-
-

@@ -40,7 +40,10 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
     for name in fields:
         if name not in _NAMES:
             raise CslError(
-                node.span, f"unknown option .{name}", allowed=", ".join(_NAMES), hint=closest(name, _NAMES, ".")
+                node.span,
+                f"unknown option .{name}",
+                allowed=", ".join(_NAMES),
+                hint=closest(name, _NAMES, "."),
             )
     return fields
 
@@ -134,7 +137,9 @@ def _simd(cx: Context, value: Value, span: Span) -> str:
 def _on_control(cx: Context, options: dict[str, Any], value: Value, span: Span) -> None:
     if not isinstance(value.data, dict) or len(value.data) != 1:
         raise CslError(
-            span, "the option .on_control has one field", allowed=".terminate = true, .activate = ID, .unblock = ID"
+            span,
+            "the option .on_control has one field",
+            allowed=".terminate = true, .activate = ID, .unblock = ID",
         )
     name, item = next(iter(value.data.items()))
     if name == "terminate":

@@ -292,4 +292,3 @@ _HANDLERS: dict[type, Callable[[Any, Any], bool]] = {
     ast.Break: _break,
     ast.Continue: _continue,
 }
-

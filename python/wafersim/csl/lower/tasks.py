@@ -121,7 +121,10 @@ class Tasks:
                 continue
             if item.action == "activate":
                 if binding.kind != "local":
-                    raise CslError(item.span, f"only local tasks can be activated, {task.name!r} is a {binding.kind} task")
+                    raise CslError(
+                        item.span,
+                        f"only local tasks can be activated, {task.name!r} is a {binding.kind} task",
+                    )
                 task.active = True
             else:
                 task.blocked = item.action == "block"
@@ -260,7 +263,9 @@ def queue_of(cx: Context, node: ast.Node) -> tuple[int, int]:
     """Direction (0 input, 1 output) and number of a queue."""
     value = cx.eval(node)
     if value.type not in (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE):
-        raise CslError(node.span, "a queue is needed", found=str(value.type), allowed="input_queue, output_queue")
+        raise CslError(
+            node.span, "a queue is needed", found=str(value.type), allowed="input_queue, output_queue"
+        )
     number = int(require_scalar(value, "a queue", node.span))
     return int(value.type == ty.OUTPUT_QUEUE), number
 

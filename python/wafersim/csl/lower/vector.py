@@ -70,7 +70,9 @@ class Operands:
             fixed = what == "destination" and self.cx.slots.is_constant(dsd)
             if fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
                 raise CslError(
-                    self.span, f"@{self.name}: the destination is the constant {dsd.array.name!r}", hint="declare it var"
+                    self.span,
+                    f"@{self.name}: the destination is the constant {dsd.array.name!r}",
+                    hint="declare it var",
                 )
             if dsd.kind is wrong:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
@@ -88,7 +90,9 @@ class Operands:
             self.cx.widths.loaded(instr, models, width)
         return Encoded(OperandKind.DSR, dsr)
 
-    def encode(self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None) -> Encoded:
+    def encode(
+        self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None
+    ) -> Encoded:
         """Any operand; ``type_`` is the type of scalars, None: any of the width."""
         found = self.descriptor(operand, width, file, what)
         if found is not None:
@@ -141,15 +145,21 @@ class Operands:
         signed = not is_column(operand) and operand.data < 0
         return convert.coerce(operand, ty.Int(8 * width, signed), self.span)
 
-    def sources(self, operands: list[Operand], widths: list[int], types: list[ty.Type | None]) -> list[Encoded]:
+    def sources(
+        self, operands: list[Operand], widths: list[int], types: list[ty.Type | None]
+    ) -> list[Encoded]:
         """Sources A and B take the files src0 and src1, C the one that is left."""
         files: list[DsrFile | None] = [DsrFile.SRC0, DsrFile.SRC1, None]
         used: list[DsrFile] = []
         out = []
         for i, operand in enumerate(operands):
-            file = files[i] if i < 2 else next((f for f in (DsrFile.SRC0, DsrFile.SRC1) if f not in used), None)
+            file = (
+                files[i] if i < 2 else next((f for f in (DsrFile.SRC0, DsrFile.SRC1) if f not in used), None)
+            )
             if i == 0 and len(operands) > 1 and _is_fifo(operand):
-                raise CslError(self.span, f"@{self.name}: a FIFO cannot be the first source", hint="swap the sources")
+                raise CslError(
+                    self.span, f"@{self.name}: a FIFO cannot be the first source", hint="swap the sources"
+                )
             encoded = self.encode(operand, widths[i], file, f"source {i + 1}", types[i])
             if encoded.kind is OperandKind.DSR:
                 value = encoded.value
@@ -226,7 +236,12 @@ def _operand(cx: Context, node: ast.Node) -> Operand:
 
 
 def emit(
-    cx: Context, op: VOp, target: Operand | None, sources: list[Operand], fields: dict[str, Operand], span: Span
+    cx: Context,
+    op: VOp,
+    target: Operand | None,
+    sources: list[Operand],
+    fields: dict[str, Operand],
+    span: Span,
 ) -> Operand:
     """One vector op."""
     shape = VOP_SHAPE[op]
@@ -295,4 +310,3 @@ def copy(cx: Context, target: Place, source: Place, words: int, width: int, span
             dsds.set_field(cx, ref, DsdField.BASE, address, span)
         refs.append(ref)
     emit(cx, op, refs[0], [refs[1]], {}, span)
-

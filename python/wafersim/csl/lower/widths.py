@@ -144,7 +144,9 @@ class Widths:
                 continue
             instr.a = self._slot(sources[0], target.elem_bytes)
             for width in self._used.get(target.slot, [])[1:]:
-                copy = Instr(Op.DSD_COPY, instr.where, dst=self._slot(target, width), a=self._slot(sources[0], width))
+                copy = Instr(
+                    Op.DSD_COPY, instr.where, dst=self._slot(target, width), a=self._slot(sources[0], width)
+                )
                 extra.setdefault(id(instr), []).append(copy)
         if self._twins:
             self._add_sets(extra)
@@ -181,5 +183,3 @@ def add_behind(body: Body, extra: dict[int, list[Instr]]) -> None:
     for label in labels.values():
         label.pos = places[label.pos]
     body.code[:] = code
-
-
