@@ -39,6 +39,7 @@ class Operands:
         self.waits = False  # an operand that may have to wait for data or room
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
+        self.packable = False  # 16-bit elements come from or go to the fabric
 
     def descriptor(self, operand: Operand, width: int, file: DsrFile | None, what: str) -> Encoded | None:
         """A descriptor or DSR operand; None for others."""
@@ -78,6 +79,7 @@ class Operands:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
             self.waits = self.waits or dsd.kind is not DsdKind.MEM
+            self.packable = self.packable or (width == 2 and dsd.kind in (DsdKind.FABIN, DsdKind.FABOUT))
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
         if file is None:
             raise CslError(
@@ -270,6 +272,8 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
+        if 2 in (shape[0], *widths):
+            cx.dsr_options.halves(instr, tuple(encoder.dsrs), encoder.packable)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE
@@ -284,14 +288,16 @@ def _settings(
 ) -> tuple[SettingsSpec | None, bool]:
     """The op's settings row, and whether the DSRs' options may replace it."""
     own = {**encoder.options, **fields}
-    if not encoder.dsrs or not own:
-        return settings.translate(cx, own, span), False
+    if not encoder.dsrs:
+        return settings.translate(cx, own, span, encoder.packable), False
+    if not own:
+        return None, False
     if set(own) == {"async"}:
         return settings.translate(cx, own, span), True
     inherited: dict[str, Operand] = {}
     for key in encoder.dsrs:
         inherited = {**cx.dsr_options.of(key, cx.tile.body), **inherited}
-    return settings.translate(cx, {**inherited, **own}, span), False
+    return settings.translate(cx, {**inherited, **own}, span, encoder.packable), False
 
 
 def copy(cx: Context, target: Place, source: Place, words: int, width: int, span: Span) -> None:
