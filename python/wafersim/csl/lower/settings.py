@@ -111,6 +111,14 @@ def translate(
     return spec
 
 
+def index_number(value: Value, span: Span) -> int:
+    """The option ``.index`` if it is known at compile time."""
+    number = require_scalar(value, "the option .index", span)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise CslError(span, "the option .index is a 16-bit number", found=str(value.type))
+    return number
+
+
 def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
     """The one field of a struct that is true; also an enum literal."""
     if value.type == ty.ENUM_LITERAL and value.data in names:
