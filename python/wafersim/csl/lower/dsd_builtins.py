@@ -207,6 +207,8 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
     spec = settings.translate(cx, merged, node.span)
+    if any(model.kind in (DsdKind.FABIN, DsdKind.FABOUT) for model in models):
+        cx.dsr_options.fabric.add(key)
     cx.code.at(node.span)
     instr = cx.code.emit(Op.LOAD_DSR, dst=DsrNumber(key), settings=spec, **vector.slot_columns(ref))
     cx.tile.dsrs[key].loaded.extend(models)
