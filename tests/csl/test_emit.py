@@ -13,6 +13,7 @@ from wafersim.csl.ast import Span
 from wafersim.csl.diagnostics import SOURCES, CslError
 from wafersim.csl.emit.program import PlacedClass, emit
 from wafersim.csl.emit.routes import RouteWriter, in_csl_terms, route_class_at_run_time
+from wafersim.csl.emit.streams import rectangles
 from wafersim.csl.instance import (
     ColorConfig,
     Export,
@@ -26,9 +27,9 @@ from wafersim.csl.scope import GlobalVar
 from wafersim.csl.values import TRUE, UNDEFINED, VOID, Choice, FnRef, Ptr, Value, of_int, of_struct, of_tuple
 from wafersim.errors import ProgramError
 from wafersim.program import Layout
-from wafersim.program.schema import RouteCol
+from wafersim.program.schema import Port, RouteCol
 
-NORTH, EAST, SOUTH, WEST, RAMP = (Value(ty.DIRECTION, number) for number in range(5))
+NORTH, EAST, SOUTH, WEST, RAMP = (Value(ty.DIRECTION, int(port)) for port in Port)
 BITS = {"N": 1, "E": 2, "S": 4, "W": 8, "R": 16}
 
 
@@ -216,7 +217,7 @@ def test_two_configurations_of_one_color():
         writer.add_layout(ColorConfig(xs[6:8], ys[6:8], 4, fields(routes=fields(rx=RAMP, tx=WEST)), first))
     assert "note: configured here" in str(caught.value)
     twice = np.array([2, 2])
-    config = fields(routes=fields(rx=RAMP, tx=Value(ty.DIRECTION, np.array([1, 2]))))
+    config = fields(routes=fields(rx=RAMP, tx=Value(ty.DIRECTION, np.array([3, 1]))))
     with pytest.raises(CslError, match=r"PE \(2, 2\) has another"):
         writer.add_layout(ColorConfig(twice, twice, 9, config, first))
 
@@ -366,10 +367,41 @@ def test_a_wafer_of_configurations_is_quick():
     ends = np.where(xs == 0, 0, np.where(xs == width - 1, 2, 1))
     one = fields(rx=RAMP, tx=EAST), fields(rx=WEST, tx=of_tuple([RAMP, EAST])), fields(rx=WEST, tx=RAMP)
     routes = Value(ty.COMPTIME_STRUCT, Choice(ends, one))
-    turn = fields(pos1=fields(tx=Value(ty.DIRECTION, np.where(ys % 2 == 0, 3, 4))))
+    turn = fields(pos1=fields(tx=Value(ty.DIRECTION, np.where(ys % 2 == 0, 0, 2))))
     begun = time.process_time()
     for color in range(12):
         writer.add_layout(ColorConfig(xs, ys, color, fields(routes=routes, switches=turn), text()))
     # 0.8 s here
     assert time.process_time() - begun < 8
     assert len(layout.route_table.rows()) == 6
+
+
+def test_rectangles_cover_a_mask_once():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        mask = rng.random((6, 9)) < 0.6
+        seen = np.zeros(mask.shape, int)
+        for x, y, width, height in rectangles(mask):
+            seen[y : y + height, x : x + width] += 1
+        assert (seen == mask).all()
+    assert list(rectangles(np.ones((3, 5), bool))) == [(0, 0, 5, 3)]
+
+
+def test_streams():
+    layout, classes = two_classes()
+    for one in classes:
+        one.instance.streams = {"h2d": [8], "d2h": [6, 9]}
+    emitted = emit(layout, LayoutResult((5, 3)), classes, check=False)
+    program = emitted.program
+    assert program.meta["csl"]["streams"] == {"h2d": [8], "d2h": [6, 9]}
+    stream = {"color": 9, "port": "RAMP", "places": [0, 0, 4, 2], "direction": "to_host", "name": "d2h_9"}
+    assert stream in program.meta["host"]["streams"]
+    assert len(program.meta["host"]["streams"]) == 3
+    routes, colors = program.tables["routes"], program.tables["colors"].tolist()
+    cells = {
+        c: routes[program.tables["route_map"][colors.index(c)][:2, :4]].reshape(8, -1) for c in (6, 8, 9)
+    }
+    assert (cells[8][:, [RouteCol.IN0, RouteCol.OUT0, RouteCol.SINK]] == [16, 16, 0]).all()
+    assert (cells[9][:, [RouteCol.IN0, RouteCol.OUT0, RouteCol.SINK]] == [16, 16, 16]).all()
+    assert (cells[6][:, RouteCol.SINK] == 0).all()  # the program routes it elsewhere
+    assert (program.tables["route_map"][colors.index(9)][:, 4] == -1).all()

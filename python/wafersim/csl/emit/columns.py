@@ -10,12 +10,8 @@ import numpy.typing as npt
 
 from wafersim.csl import types as ty
 from wafersim.csl.values import Choice, Value, is_column
-from wafersim.program.schema import Port
 
 Lanes = npt.NDArray[np.int64]
-
-#: Port of each value of type ``direction``: their numbers are those of `Port`.
-PORT_OF_DIRECTION = np.array(list(Port), np.int64)
 
 
 def cases(value: Value | None, lanes: Lanes) -> Iterator[tuple[Lanes, Value | None]]:
@@ -45,10 +41,11 @@ def numbers(value: Value, lanes: Lanes) -> Any:
 def port_mask(value: Value, lanes: Lanes) -> Any:
     """The ports that a direction or several of them name, as bits: an array or one int.
 
-    Raises ValueError for a value that is none.
+    A value of type ``direction`` is the number of its `Port`.  Raises ValueError for a value that is none.
     """
     if value.type == ty.DIRECTION:
-        return 1 << PORT_OF_DIRECTION[numbers(value, lanes)]
+        number = numbers(value, lanes)
+        return 1 << number
     if isinstance(value.data, dict):
         mask: Any = 0
         for item in value.data.values():
@@ -58,7 +55,7 @@ def port_mask(value: Value, lanes: Lanes) -> Any:
         return mask
     if isinstance(value.type, ty.Array) and value.type.scalar == ty.DIRECTION and value.data is not None:
         data = value.data[lanes] if is_column(value) else value.data[None]
-        bits = 1 << PORT_OF_DIRECTION[data.reshape(len(data), -1).astype(np.int64)]
+        bits = 1 << data.reshape(len(data), -1).astype(np.int64)
         joined = np.bitwise_or.reduce(bits, axis=1)
         return joined if is_column(value) else int(joined[0])
     raise ValueError(f"a value of type {value.type}")

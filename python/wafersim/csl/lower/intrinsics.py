@@ -13,7 +13,7 @@ from wafersim.csl.lower.operands import Nothing, Operand, Scalar
 from wafersim.csl.values import Value, require_scalar
 from wafersim.program.instr import VReg
 from wafersim.program.scalars import is_float
-from wafersim.program.schema import CodeFlag, MathFn, Op
+from wafersim.program.schema import BlockSpace, CodeFlag, MathFn, Op
 from wafersim.program.schema import Type as MType
 
 if TYPE_CHECKING:
@@ -151,6 +151,27 @@ def _queue_get(cx: Context, node: ast.BuiltinCall) -> Operand:
     return Scalar(ty.U16, out)
 
 
+def _queue_flush_exit(cx: Context, node: ast.BuiltinCall) -> Operand:
+    kind, number = tasks.queue_of(cx, node.args[0])
+    cx.code.emit(Op.QUEUE_EXIT, type=kind, imm=number)
+    return Nothing()
+
+
+def _task_priority(cx: Context, node: ast.BuiltinCall) -> Operand:
+    """``@__task_priority(id, level)`` at run time; on generation 2 a color stands for its data task."""
+    operand = exprs.rvalue(cx, node.args[0])
+    level = _number(cx, node.args[1], "a priority")
+    space = BlockSpace.CONTROL if operand.type == ty.CONTROL_TASK_ID else BlockSpace.TASK
+    cx.code.at(node.span)
+    if isinstance(operand, Value):
+        number = int(require_scalar(operand, "a task id", node.span))
+        cx.code.emit(Op.TASK_PRIORITY, type=int(space), imm=number, imm2=level, flags=int(CodeFlag.A_IMM))
+    else:
+        reg = convert.canonical(cx, operand, node.span)
+        cx.code.emit(Op.TASK_PRIORITY, type=int(space), a=reg, imm2=level)
+    return Nothing()
+
+
 def _queue_bind(cx: Context, node: ast.BuiltinCall) -> Operand:
     kind, number = tasks.queue_of(cx, node.args[0])
     columns = _color(cx, node.args[1])
@@ -221,6 +242,8 @@ RUN_TIME: dict[str, Callable[[Any, ast.BuiltinCall], Operand]] = {
     "__switch_set": _switch_set,
     "__queue_get": _queue_get,
     "__queue_bind": _queue_bind,
+    "__queue_flush_exit": _queue_flush_exit,
+    "__task_priority": _task_priority,
     "__filter_set": _filter_set,
     "__main_priority": _main_priority,
     "__print": _print,

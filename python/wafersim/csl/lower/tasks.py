@@ -30,6 +30,7 @@ class Tasks:
         self.cx = cx
         self._made: list[tuple[TaskBinding, Task, list[tuple[str, ty.Type]]]] = []
         self._teardown: Task | None = None
+        self.unblocked: dict[int, Any] = {}  # colors (generation 2) whose wavelets start tasks: color -> span
 
     # --- declarations -----------------------------------------------------------------------------------
 
@@ -111,8 +112,12 @@ class Tasks:
         return ()
 
     def _initial(self, item: Any) -> None:
+        kind = item.kind.removesuffix("_task_id")
+        if item.action == "unblock" and kind in ("color", "data") and self.cx.generation == 2:
+            self.unblocked.setdefault(item.id, item.span)
+        kind = {"color": "data", "input": "data"}.get(kind, kind)
         for binding, task, _ in self._made:
-            if binding.id != item.id or (item.kind in _KINDS and binding.kind != item.kind):
+            if binding.id != item.id or (kind in _KINDS and binding.kind != kind):
                 continue
             if item.action == "activate":
                 if binding.kind != "local":
@@ -175,6 +180,8 @@ class Tasks:
 
     def finish(self) -> None:
         """Data tasks take the queue that has their color (generation 3: their number)."""
+        for color, span in self.unblocked.items():
+            self.cx.slots.queue(0, None, color, span)
         for binding, task, _ in self._made:
             if task.kind is not TaskKind.DATA:
                 continue
@@ -228,6 +235,8 @@ def block(cx: Context, node: ast.BuiltinCall) -> Operand:
     cx.code.at(node.span)
     if isinstance(operand, Value):
         number = settings.task_of(cx, operand, node.span)
+        if cx.generation == 2 and operand.type == ty.COLOR and op is Op.UNBLOCK:
+            cx.tasks.unblocked.setdefault(number, node.span)
         cx.code.emit(op, type=int(space), imm=number, flags=int(CodeFlag.A_IMM))
     else:
         cx.code.emit(op, type=int(space), a=convert.canonical(cx, operand, node.span))
