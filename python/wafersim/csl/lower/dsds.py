@@ -55,6 +55,10 @@ class Slots:
             found = self._constants[key] = self.new(data, span)
         return found
 
+    def is_constant(self, dsd: Dsd) -> bool:
+        """Whether a slot is never changed."""
+        return any(dsd is known for known in self._constants.values())
+
     def data(self, value: Value, span: Span) -> DsdData:
         """What a compile-time descriptor holds."""
         if isinstance(value.data, Choice):

@@ -10,7 +10,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
-from wafersim.csl.values import FnRef, Value, require_scalar
+from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Instr, SettingsSpec
 from wafersim.program.schema import DsrFile, SettingsCol
 from wafersim.program.settings import make_settings
@@ -46,6 +46,11 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
                 hint=closest(name, _NAMES, "."),
             )
     return fields
+
+
+def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
+    """The options with one 16-bit element per wavelet where they do not say otherwise, as CSL programs expect."""
+    return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
 
 
 def task_of(cx: Context, value: Operand, span: Span) -> int:

@@ -12,6 +12,7 @@ from wafersim.csl.lower import banks, builtins
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
 from wafersim.csl.lower.dsds import Slots
+from wafersim.csl.lower.optimize import optimize
 from wafersim.csl.lower.settings import DsrOptions
 from wafersim.csl.lower.storage import Storage, holds_descriptors
 from wafersim.csl.lower.tasks import Tasks
@@ -91,6 +92,7 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.dsr_options.finish()
     cx.storage.finish()
     banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
+    optimize(cx.tile)
     return functions
 
 

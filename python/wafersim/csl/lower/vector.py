@@ -37,6 +37,7 @@ class Operands:
         self.immediates = 0
         self.fifo = False
         self.waits = False  # an operand that may have to wait for data or room
+        self.halves = False  # a fabric operand of 16-bit elements
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
 
@@ -61,13 +62,15 @@ class Operands:
                 allowed="dsr_src0 and dsr_src1" if source else "dsr_dest",
             )  # fmt: skip
         self.dsrs[key] = width
+        self.halves = self.halves or width == 2
         return Encoded(OperandKind.DSR, key)
 
     def _load(self, ref: DsdRef, width: int, file: DsrFile | None, what: str) -> Encoded:
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
-            if what == "destination" and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+            fixed = what == "destination" and self.cx.slots.is_constant(dsd)
+            if fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
                 raise CslError(
                     self.span,
                     f"@{self.name}: the destination is the constant {dsd.array.name!r}",
@@ -77,6 +80,7 @@ class Operands:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
             self.waits = self.waits or dsd.kind is not DsdKind.MEM
+            self.halves = self.halves or (width == 2 and dsd.kind in (DsdKind.FABIN, DsdKind.FABOUT))
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
         if file is None:
             raise CslError(
@@ -283,14 +287,16 @@ def _settings(
 ) -> tuple[SettingsSpec | None, bool]:
     """The op's settings row, and whether the DSRs' options may replace it."""
     own = {**encoder.options, **fields}
-    if not encoder.dsrs or not own:
-        return settings.translate(cx, own, span), False
+    if not encoder.dsrs:
+        return settings.translate(cx, settings.unpacked(own) if encoder.halves else own, span), False
+    if not own:
+        return None, False
     if set(own) == {"async"}:
-        return settings.translate(cx, own, span), True
+        return settings.translate(cx, settings.unpacked(own), span), True
     inherited: dict[str, Operand] = {}
     for key in encoder.dsrs:
         inherited = {**cx.dsr_options.of(key, cx.tile.body), **inherited}
-    return settings.translate(cx, {**inherited, **own}, span), False
+    return settings.translate(cx, settings.unpacked({**inherited, **own}), span), False
 
 
 def copy(cx: Context, target: Place, source: Place, words: int, width: int, span: Span) -> None:
