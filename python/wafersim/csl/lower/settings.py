@@ -10,7 +10,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
-from wafersim.csl.values import FnRef, Value, require_scalar
+from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Instr, SettingsSpec
 from wafersim.program.queues import QueueMixin
 from wafersim.program.schema import DsrFile, SettingsCol, Simd
