@@ -138,6 +138,7 @@ class Fuzzer:
         self.failures: list[tuple[str, str, str]] = []
         self.slowest = 0.0
         self.where = ""
+        self.slow: tuple[str, str] | None = None
 
     def step(self) -> None:
         """One mutated program."""
@@ -169,6 +170,8 @@ class Fuzzer:
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         spent = time.process_time() - begun
+        if spent > max(5.0, self.slowest):
+            self.slow = (layout, program)
         self.slowest = max(self.slowest, spent)
 
 
@@ -199,6 +202,8 @@ def main() -> int:
                     path.mkdir(exist_ok=True)
                     (path / "layout.csl").write_text(layout)
                     (path / "pe.csl").write_text(program)
+        if fuzzer.slow is not None:
+            print("slowest:", *fuzzer.slow, sep="\n")
         print(dict(fuzzer.outcomes), f"slowest {fuzzer.slowest:.1f} s, peak {peak_bytes() >> 20} MB")
         for key, times in seen.most_common():
             print(times, key)

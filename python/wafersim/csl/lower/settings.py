@@ -219,7 +219,9 @@ class DsrOptions:
                 spec.values = tuple(values)
         for instr, dsrs, packable in self._halves:
             if packable or self.fabric.intersection(dsrs):
-                self._unpacked(tile, instr, [s for dsr in dsrs for s in self._specs.get(dsr, []) if s is not None])
+                self._unpacked(
+                    tile, instr, [s for dsr in dsrs for s in self._specs.get(dsr, []) if s is not None]
+                )
 
     @staticmethod
     def _unpacked(tile: QueueMixin, instr: Instr, loaded: list[SettingsSpec]) -> None:
