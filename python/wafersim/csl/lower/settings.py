@@ -10,7 +10,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
-from wafersim.csl.values import FnRef, Value, require_scalar
+from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Instr, SettingsSpec
 from wafersim.program.queues import QueueMixin
 from wafersim.program.schema import DsrFile, SettingsCol, Simd
@@ -219,7 +219,9 @@ class DsrOptions:
                 spec.values = tuple(values)
         for instr, dsrs, packable in self._halves:
             if packable or self.fabric.intersection(dsrs):
-                self._unpacked(tile, instr, [s for dsr in dsrs for s in self._specs.get(dsr, []) if s is not None])
+                self._unpacked(
+                    tile, instr, [s for dsr in dsrs for s in self._specs.get(dsr, []) if s is not None]
+                )
 
     @staticmethod
     def _unpacked(tile: QueueMixin, instr: Instr, loaded: list[SettingsSpec]) -> None:
