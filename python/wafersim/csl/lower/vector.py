@@ -10,7 +10,7 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, settings
 from wafersim.csl.lower.operands import DsdRef, Operand, Place, Scalar, is_scalar
 from wafersim.csl.values import TRUE, Value, is_column, require_scalar
-from wafersim.program.descriptors import DsdChoice
+from wafersim.program.descriptors import Dsd, DsdChoice
 from wafersim.program.instr import DsrNumber, ScratchDsr, SettingsSpec, pin
 from wafersim.program.instr import Operand as Encoded
 from wafersim.program.scalars import raw_bits
@@ -38,6 +38,8 @@ class Operands:
         self.fifo = False
         self.waits = False  # an operand that may have to wait for data or room
         self.halves = False  # a fabric operand of 16-bit elements
+        self.index: Operand | None = None  # the option .index
+        self.indexed = False  # it has moved a memory descriptor
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
 
@@ -66,6 +68,8 @@ class Operands:
         return Encoded(OperandKind.DSR, key)
 
     def _load(self, ref: DsdRef, width: int, file: DsrFile | None, what: str) -> Encoded:
+        if self.index is not None and isinstance(ref.dsd, Dsd) and ref.dsd.index_offset:
+            ref = self._moved(ref, self.index)
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
@@ -92,6 +96,20 @@ class Operands:
         if models[0].kind is not DsdKind.FIFO:
             self.cx.widths.loaded(instr, models, width)
         return Encoded(OperandKind.DSR, dsr)
+
+    def _moved(self, ref: DsdRef, index: Operand) -> DsdRef:
+        """The descriptor moved on by the index, which counts 16-bit words."""
+        cx, span = self.cx, self.span
+        self.indexed = True
+        assert isinstance(ref.dsd, Dsd)
+        moved = dsds.fresh_copy(cx, DsdRef(ref.type, cx.slots.without_index(ref.dsd)), span)
+        if isinstance(index, Value) and isinstance(index.data, int):
+            offset: Operand = Value(ty.I32, 2 * index.data)
+        else:
+            reg = convert.register(cx, index, span)
+            offset = Scalar(ty.U16, cx.code.binary(Op.SHL, MType.U16, reg, 1))
+        dsds.set_field(cx, moved, DsdField.OFFSET, offset, span)
+        return moved
 
     def encode(
         self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None
@@ -251,11 +269,14 @@ def emit(
     widths = [shape[1], shape[2], shape[2]][: shape[3]]
     types = [_source_type(cx, op, i, w) for i, w in enumerate(widths)]
     encoder = Operands(cx, op.name, span)
+    encoder.index = fields.get("index")
     if len(sources) == 1 and _takes_second_file(sources[0]):
         encoded = [NONE, encoder.encode(sources[0], widths[0], DsrFile.SRC1, "source 1", types[0])]
     else:
         encoded = encoder.sources(sources, widths, types)
     dst = encoder.encode(target, shape[0], DsrFile.DEST, "destination", None) if target is not None else NONE
+    if encoder.indexed:
+        fields = {n: v for n, v in fields.items() if n != "index"}
     spec, deferred = _settings(cx, encoder, fields, span)
     asynchronous = spec is not None and bool(spec.values[0])
     if asynchronous and not (encoder.waits or encoder.dsrs) and spec is not None and spec.values[1] < 0:
