@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wafersim.csl.diagnostics import CslError, of_builder
-from wafersim.csl.lower import banks, builtins
+from wafersim.csl.lower import builtins
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
 from wafersim.csl.lower.dsds import Slots
@@ -89,9 +89,8 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.functions.finish()
     cx.tasks.finish()
     cx.widths.finish()
-    cx.dsr_options.finish(cx.tile)
+    cx.dsr_options.finish()
     cx.storage.finish()
-    banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     optimize(cx.tile)
     return functions
 
