@@ -92,6 +92,7 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.dsr_options.finish()
     cx.storage.finish()
     optimize(cx.tile)
+    banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 
 
