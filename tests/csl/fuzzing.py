@@ -25,17 +25,19 @@ _ALL_BUILTINS = sorted({*BUILTINS, *RUN_TIME})
 LIMIT_S = 20
 FOLDER = Path(__file__).parent / "fuzz"
 _TOKEN = re.compile(r'\s+|//[^\n]*|@?\w+|"[^"\n]*"|\.\{|\.\*|[^\s\w]')
-_WORDS = (
+_WORDS_TEXT = (
     "0 1 -1 2 7 24 31 255 65535 65536 4294967296 1e30 0.5 true false null undefined void u16 i16 u32 f16 f32 bool "
     "color type comptime_int comptime_struct anytype [3]f32 [*]u16 *i16 fn struct enum const var param task layout "
     "comptime inline for while if else switch return break continue and or ! - ~ & + * / % << >> == < > = += , ; : . "
     "( ) { } [ ] .{} .{ | -> => ... @zeros @as @get_dsd @range @get_color @activate @import_module @concat_structs "
     "@fmacs @map @type_of @bitcast @set_rectangle 999999999 -32768 1000000000000 'a' \" // x a b y @"
-).split()
+)
+_WORDS = _WORDS_TEXT.split()
 
 
-_NUMBERS = "0 1 2 3 7 24 31 63 255 65535 65536 4294967296 0.5 1e30 1e-9 999999999 1000000000000 0x10".split()
-_OPERATORS = set("+ - * / % & | ^ < > ! ~".split())
+_NUMBERS_TEXT = "0 1 2 3 7 24 31 63 255 65535 65536 4294967296 0.5 1e30 1e-9 999999999 1000000000000 0x10"
+_NUMBERS = _NUMBERS_TEXT.split()
+_OPERATORS = set("+-*/%&|^<>!~")
 
 
 def _class(token: str) -> str:
@@ -76,7 +78,7 @@ def _like_for_like(text: str, rng: random.Random) -> str:
     if kind == "number" and rng.random() < 0.7:
         tokens[i] = rng.choice(_NUMBERS)
     elif kind == "name" and rng.random() < 0.25:
-        tokens[i] = rng.choice(_NUMBERS + ["f32", "u16", "i32", "f16", "bool", "void", "u3"])
+        tokens[i] = rng.choice([*_NUMBERS, "f32", "u16", "i32", "f16", "bool", "void", "u3"])
     elif kind == "builtin" and rng.random() < 0.6:
         tokens[i] = "@" + rng.choice(_ALL_BUILTINS)
     else:
@@ -138,6 +140,7 @@ class Fuzzer:
         self.failures: list[tuple[str, str, str]] = []
         self.slowest = 0.0
         self.where = ""
+        self.slow: tuple[str, str] | None = None
 
     def step(self) -> None:
         """One mutated program."""
@@ -169,6 +172,8 @@ class Fuzzer:
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         spent = time.process_time() - begun
+        if spent > max(5.0, self.slowest):
+            self.slow = (layout, program)
         self.slowest = max(self.slowest, spent)
 
 
@@ -199,6 +204,8 @@ def main() -> int:
                     path.mkdir(exist_ok=True)
                     (path / "layout.csl").write_text(layout)
                     (path / "pe.csl").write_text(program)
+        if fuzzer.slow is not None:
+            print("slowest:", *fuzzer.slow, sep="\n")
         print(dict(fuzzer.outcomes), f"slowest {fuzzer.slowest:.1f} s, peak {peak_bytes() >> 20} MB")
         for key, times in seen.most_common():
             print(times, key)

@@ -62,7 +62,9 @@ def _pairs(tile: TileProgram) -> dict[int, dict[int, int]]:
             if instr.op is Op.LOAD_DSR and isinstance(instr.a, int) and isinstance(instr.dst, DsrNumber):
                 loaded[_key(instr.dst.dsr)] = instr.a
             elif instr.op is Op.VOP:
-                sources = [slots.get(loaded.get(_key(o.value), -1), set()) for o in _memory(tile, instr, loaded)]
+                sources = [
+                    slots.get(loaded.get(_key(o.value), -1), set()) for o in _memory(tile, instr, loaded)
+                ]
                 if len(sources) < 2:
                     continue
                 for one in sources[0]:
