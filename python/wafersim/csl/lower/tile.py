@@ -89,7 +89,7 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.functions.finish()
     cx.tasks.finish()
     cx.widths.finish()
-    cx.dsr_options.finish(cx.tile)
+    cx.dsr_options.finish()
     cx.storage.finish()
     optimize(cx.tile)
     banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
