@@ -28,10 +28,10 @@ uint32_t config_to_mask(uint32_t bits) {
 // Position k of a route class as the switch word says it: direction and select bit, 5 if it cannot.
 uint32_t switch_nibble(const ColorState& cs, int k) {
     if (k >= cs.num_positions) return 5;
-    const auto at = static_cast<size_t>(k);
+    const auto at = static_cast<size_t>(k), before = at - 1;
     auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
-    if (cs.out[at] == cs.out[0] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
-    if (cs.in[at] == cs.in[0] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
+    if (cs.out[at] == cs.out[before] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
+    if (cs.in[at] == cs.in[before] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
     return 5;
 }
 
@@ -43,15 +43,16 @@ uint32_t switch_word(ColorState& cs) {
     return static_cast<uint32_t>(cs.switch_word);
 }
 
-// Positions 1 to 3 follow from position 0 and the switch word; the first invalid one ends them.
+// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one ends
+// them.
 void derive_positions(ColorState& cs, uint32_t position) {
     cs.num_positions = 1;
     for (size_t k = 1; k < 4; ++k) {
         const uint32_t nibble = static_cast<uint32_t>(cs.switch_word) >> 4 * (k - 1) & 15;
         if ((nibble & 7) >= 5) break;
         const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
-        cs.in[k] = nibble & 8 ? mask : cs.in[0];
-        cs.out[k] = nibble & 8 ? cs.out[0] : mask;
+        cs.in[k] = nibble & 8 ? mask : cs.in[k - 1];
+        cs.out[k] = nibble & 8 ? cs.out[k - 1] : mask;
         cs.num_positions = static_cast<uint8_t>(k + 1);
     }
     cs.set_position(static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u)));
