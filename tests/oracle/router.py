@@ -182,8 +182,8 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         mode = route.pop_mode
         if (
             mode == PopMode.ALWAYS
-            or (mode == PopMode.ON_ADVANCE and command == SwitchCommand.ADVANCE)
-            or (mode == PopMode.ON_ADVANCE_OR_NOP and command in (SwitchCommand.ADVANCE, SwitchCommand.NOP))
+            or (mode != PopMode.NEVER and command == SwitchCommand.ADVANCE and _moves(route))
+            or (mode == PopMode.ON_ADVANCE_OR_NOP and command == SwitchCommand.NOP)
         ):
             onward = with_field(payload, commands >> 3)
     if advance:
@@ -200,6 +200,11 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
                 _deliver(machine, pe, color, payload, control, t)
             else:
                 _cross(machine, pe, direction, color, onward, control, t)
+
+
+def _moves(route: Route) -> bool:
+    """Whether an ADVANCE changes the position."""
+    return route.position + 1 < route.num_positions or (route.ring and route.num_positions > 1)
 
 
 def _cross(machine: Machine, pe: Pe, direction: int, color: int, payload: int, control: bool, t: int) -> None:
