@@ -249,3 +249,16 @@ comptime { @export_symbol(main); }
     inner = [instr.op.name for instr in body.code[body.code[back].imm.pos : back + 1]]
     assert inner.count("LOAD_DSR") == 3 and inner.count("VOP") == 1 and inner.count("DSD_SET") == 1
     assert len(inner) == 8, inner  # and the factor's load, its address, the jump back
+
+
+def test_index_moves_a_descriptor_by_words() -> None:
+    b = vectors(
+        "  @fmovs(dx, dy); @fmacs(dz, dz, rows, s, .{ .index = 2 * n }); @mov16(dest, 7, .{ .index = n });",
+        """
+var m = [3, 8]f32{ 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 21, 22, 23, 24, 25, 26, 27, 28 };
+const rows = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{3} -> m[i, 0], .wavelet_index_offset = true });
+const dest = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> h[i], .wavelet_index_offset = true });
+""",
+    )
+    assert list(b.read("z")[:3]) == [8, 28, 48]
+    assert list(b.read("h")) == [0, 0, 0, 7, 7, 0, 0, 0]

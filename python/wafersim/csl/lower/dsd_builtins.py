@@ -206,15 +206,14 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
-    spec = settings.translate(cx, merged, node.span)
-    if any(model.kind in (DsdKind.FABIN, DsdKind.FABOUT) for model in models):
-        cx.dsr_options.fabric.add(key)
+    fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
+    spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, node.span)
     cx.code.at(node.span)
     instr = cx.code.emit(Op.LOAD_DSR, dst=DsrNumber(key), settings=spec, **vector.slot_columns(ref))
     cx.tile.dsrs[key].loaded.extend(models)
     if models[0].kind is not DsdKind.FIFO:
         cx.widths.loaded_explicit(instr, models)
-    cx.dsr_options.loaded(key, cx.tile.body, merged, spec)
+    cx.dsr_options.loaded(key, cx.tile.body, merged, spec if merged else None)
     return Nothing()
 
 

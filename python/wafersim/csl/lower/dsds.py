@@ -39,6 +39,7 @@ class Slots:
     def __init__(self, cx: Context) -> None:
         self.cx = cx
         self._constants: dict[tuple[Any, ...], Dsd] = {}
+        self._plain: dict[int, Dsd] = {}
         self._fifos: dict[int, Fifo] = {}
         self._keep: list[object] = []  # what the keys above name by id
         self.options: dict[int, dict[str, Value]] = {}
@@ -53,6 +54,17 @@ class Slots:
         found = self._constants.get(key)
         if found is None:
             found = self._constants[key] = self.new(data, span)
+        return found
+
+    def without_index(self, dsd: Dsd) -> Dsd:
+        """The same descriptor for ops whose index is an option: wavelets bring none."""
+        if not self.is_constant(dsd):
+            dsd.index_offset = False
+            return dsd
+        found = self._plain.get(dsd.slot)
+        if found is None:
+            found = self._plain[dsd.slot] = self.fresh(dsd)
+            found.index_offset = False
         return found
 
     def is_constant(self, dsd: Dsd) -> bool:

@@ -12,8 +12,7 @@ from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Instr, SettingsSpec
-from wafersim.program.queues import QueueMixin
-from wafersim.program.schema import DsrFile, SettingsCol, Simd
+from wafersim.program.schema import DsrFile, SettingsCol
 from wafersim.program.settings import make_settings
 
 if TYPE_CHECKING:
@@ -49,6 +48,11 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
     return fields
 
 
+def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
+    """The options with one 16-bit element per wavelet where they do not say otherwise, as CSL programs expect."""
+    return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
+
+
 def task_of(cx: Context, value: Operand, span: Span) -> int:
     """The id of a task given by name, or of a task id."""
     if not isinstance(value, Value):
@@ -67,14 +71,9 @@ def task_of(cx: Context, value: Operand, span: Span) -> int:
     return data
 
 
-def translate(
-    cx: Context, fields: dict[str, Operand], span: Span, packable: bool = False
-) -> SettingsSpec | None:
-    """A settings row from option fields; None if there are none.
-
-    ``packable``: 16-bit elements may meet the fabric; a wavelet carries one of them unless ``.simd_mode`` says more.
-    """
-    options: dict[str, Any] = {"simd": "off"} if packable and "simd_mode" not in fields else {}
+def translate(cx: Context, fields: dict[str, Operand], span: Span) -> SettingsSpec | None:
+    """A settings row from option fields; None if there are none."""
+    options: dict[str, Any] = {}
     for name, value in fields.items():
         if name == "index":
             continue
@@ -109,14 +108,6 @@ def translate(
         spec.index = convert.canonical(cx, operand, span)
         spec.index.pinned = True
     return spec
-
-
-def index_number(value: Value, span: Span) -> int:
-    """The option ``.index`` if it is known at compile time."""
-    number = require_scalar(value, "the option .index", span)
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise CslError(span, "the option .index is a 16-bit number", found=str(value.type))
-    return number
 
 
 def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
@@ -185,8 +176,6 @@ class DsrOptions:
         self._latest: dict[tuple[DsrFile, int], tuple[object, dict[str, Operand]]] = {}
         self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
         self._open: list[_Open] = []
-        self.fabric: set[tuple[DsrFile, int]] = set()  # DSRs that hold a fabric descriptor at some time
-        self._halves: list[tuple[Instr, tuple[tuple[DsrFile, int], ...], bool]] = []
 
     def loaded(
         self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
@@ -204,11 +193,7 @@ class DsrOptions:
         """An asynchronous op that says nothing else: the DSRs' options hold if there are any."""
         self._open.append(_Open(instr, dsrs, spec))
 
-    def halves(self, instr: Instr, dsrs: tuple[tuple[DsrFile, int], ...], packable: bool) -> None:
-        """An op on elements of 16 bits: where they meet the fabric, a wavelet carries one unless options say more."""
-        self._halves.append((instr, dsrs, packable))
-
-    def finish(self, tile: QueueMixin) -> None:
+    def finish(self) -> None:
         """Decide the deferred ones."""
         for item in self._open:
             specs = [s for dsr in item.dsrs for s in self._specs.get(dsr, []) if s is not None]
@@ -217,19 +202,3 @@ class DsrOptions:
                 values = list(spec.values)
                 values[SettingsCol.ASYNC] = 1
                 spec.values = tuple(values)
-        for instr, dsrs, packable in self._halves:
-            if packable or self.fabric.intersection(dsrs):
-                self._unpacked(
-                    tile, instr, [s for dsr in dsrs for s in self._specs.get(dsr, []) if s is not None]
-                )
-
-    @staticmethod
-    def _unpacked(tile: QueueMixin, instr: Instr, loaded: list[SettingsSpec]) -> None:
-        """One element per wavelet, in the settings that hold for the op, unless they say otherwise."""
-        if instr.settings is None and not loaded:
-            instr.settings = make_settings(tile, {"simd": "off"})
-        for spec in [instr.settings] if instr.settings is not None else loaded:
-            values = list(spec.values)
-            if values[SettingsCol.SIMD] < 0:
-                values[SettingsCol.SIMD] = Simd.OFF
-            spec.values = tuple(values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
@@ -93,8 +92,6 @@ def _constant(cx: Context, node: ast.VarDecl, type_: ty.Type | None) -> Any:
         store = places.variable(cx, node.name, operand.type, node.span)
         places.assign(cx, store.store, operand, node.span)
         operand = store.store
-    elif isinstance(operand, DsdRef):
-        operand = replace(operand, fresh=False)  # it has a name now: changed copies take slots of their own
     elif isinstance(operand, Scalar) and _taken(cx, node.name):
         store = places.variable(cx, node.name, operand.type, node.span, in_memory=True)
         places.assign(cx, store.store, operand, node.span)

@@ -89,10 +89,10 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.functions.finish()
     cx.tasks.finish()
     cx.widths.finish()
-    cx.dsr_options.finish(cx.tile)
+    cx.dsr_options.finish()
     cx.storage.finish()
-    banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     optimize(cx.tile)
+    banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 
 

@@ -37,9 +37,11 @@ class Operands:
         self.immediates = 0
         self.fifo = False
         self.waits = False  # an operand that may have to wait for data or room
+        self.halves = False  # a fabric operand of 16-bit elements
+        self.index: Operand | None = None  # the option .index
+        self.indexed = False  # it has moved a memory descriptor
         self.dsrs: dict[tuple[DsrFile, int], int] = {}
         self.options: dict[str, Operand] = {}
-        self.packable = False  # 16-bit elements come from or go to the fabric
 
     def descriptor(self, operand: Operand, width: int, file: DsrFile | None, what: str) -> Encoded | None:
         """A descriptor or DSR operand; None for others."""
@@ -62,9 +64,12 @@ class Operands:
                 allowed="dsr_src0 and dsr_src1" if source else "dsr_dest",
             )  # fmt: skip
         self.dsrs[key] = width
+        self.halves = self.halves or width == 2
         return Encoded(OperandKind.DSR, key)
 
     def _load(self, ref: DsdRef, width: int, file: DsrFile | None, what: str) -> Encoded:
+        if self.index is not None and isinstance(ref.dsd, Dsd) and ref.dsd.index_offset:
+            ref = self._moved(ref, self.index)
         models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
@@ -79,7 +84,7 @@ class Operands:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
             self.waits = self.waits or dsd.kind is not DsdKind.MEM
-            self.packable = self.packable or (width == 2 and dsd.kind in (DsdKind.FABIN, DsdKind.FABOUT))
+            self.halves = self.halves or (width == 2 and dsd.kind in (DsdKind.FABIN, DsdKind.FABOUT))
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
         if file is None:
             raise CslError(
@@ -91,6 +96,20 @@ class Operands:
         if models[0].kind is not DsdKind.FIFO:
             self.cx.widths.loaded(instr, models, width)
         return Encoded(OperandKind.DSR, dsr)
+
+    def _moved(self, ref: DsdRef, index: Operand) -> DsdRef:
+        """The descriptor moved on by the index, which counts 16-bit words."""
+        cx, span = self.cx, self.span
+        self.indexed = True
+        assert isinstance(ref.dsd, Dsd)
+        moved = dsds.fresh_copy(cx, DsdRef(ref.type, cx.slots.without_index(ref.dsd)), span)
+        if isinstance(index, Value) and isinstance(index.data, int):
+            offset: Operand = Value(ty.I32, 2 * index.data)
+        else:
+            reg = convert.register(cx, index, span)
+            offset = Scalar(ty.U16, cx.code.binary(Op.SHL, MType.U16, reg, 1))
+        dsds.set_field(cx, moved, DsdField.OFFSET, offset, span)
+        return moved
 
     def encode(
         self, operand: Operand, width: int, file: DsrFile | None, what: str, type_: ty.Type | None
@@ -250,12 +269,14 @@ def emit(
     widths = [shape[1], shape[2], shape[2]][: shape[3]]
     types = [_source_type(cx, op, i, w) for i, w in enumerate(widths)]
     encoder = Operands(cx, op.name, span)
-    target, sources, fields = _indexed(cx, target, sources, fields, span)
+    encoder.index = fields.get("index")
     if len(sources) == 1 and _takes_second_file(sources[0]):
         encoded = [NONE, encoder.encode(sources[0], widths[0], DsrFile.SRC1, "source 1", types[0])]
     else:
         encoded = encoder.sources(sources, widths, types)
     dst = encoder.encode(target, shape[0], DsrFile.DEST, "destination", None) if target is not None else NONE
+    if encoder.indexed:
+        fields = {n: v for n, v in fields.items() if n != "index"}
     spec, deferred = _settings(cx, encoder, fields, span)
     asynchronous = spec is not None and bool(spec.values[0])
     if asynchronous and not (encoder.waits or encoder.dsrs) and spec is not None and spec.values[1] < 0:
@@ -273,44 +294,9 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
-        if 2 in (shape[0], *widths):
-            cx.dsr_options.halves(instr, tuple(encoder.dsrs), encoder.packable)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE
-
-
-def _indexed(
-    cx: Context, target: Operand | None, sources: list[Operand], fields: dict[str, Operand], span: Span
-) -> tuple[Operand | None, list[Operand], dict[str, Operand]]:
-    """``.index`` moves memory descriptors with ``.wavelet_index_offset`` by so many 16-bit words."""
-    if "index" not in fields:
-        return target, sources, fields
-    refs = {
-        i: dsds.reference(cx, operand, span)
-        for i, operand in enumerate([target, *sources])
-        if operand is not None and isinstance(operand.type, ty.Dsd) and operand.type != ty.FIFO
-    }
-    moved = {i: ref for i, ref in refs.items() if any(d.index_offset for d in _models(ref))}
-    if not moved:
-        return target, sources, fields
-    index = fields["index"]
-    if isinstance(index, Value):
-        offset: Operand = Value(ty.I32, 2 * int(settings.index_number(index, span)))
-    else:
-        offset = Scalar(ty.I16, cx.code.binary(Op.SHL, MType.U16, convert.canonical(cx, index, span), 1))
-    operands: list[Operand | None] = [target, *sources]
-    for i, ref in moved.items():
-        copy = dsds.fresh_copy(cx, ref, span)
-        dsds.set_field(cx, copy, DsdField.OFFSET, offset, span)
-        operands[i] = copy
-    sends = 0 in refs and any(d.kind is DsdKind.FABOUT for d in _models(refs[0]))
-    rest = fields if sends else {name: value for name, value in fields.items() if name != "index"}
-    return operands[0], [operand for operand in operands[1:] if operand is not None], rest
-
-
-def _models(ref: DsdRef) -> tuple[Dsd, ...]:
-    return tuple(ref.dsd.dsds) if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
 
 
 def _takes_second_file(operand: Operand) -> bool:
@@ -323,15 +309,15 @@ def _settings(
     """The op's settings row, and whether the DSRs' options may replace it."""
     own = {**encoder.options, **fields}
     if not encoder.dsrs:
-        return settings.translate(cx, own, span, encoder.packable), False
+        return settings.translate(cx, settings.unpacked(own) if encoder.halves else own, span), False
     if not own:
         return None, False
     if set(own) == {"async"}:
-        return settings.translate(cx, own, span), True
+        return settings.translate(cx, settings.unpacked(own), span), True
     inherited: dict[str, Operand] = {}
     for key in encoder.dsrs:
         inherited = {**cx.dsr_options.of(key, cx.tile.body), **inherited}
-    return settings.translate(cx, {**inherited, **own}, span, encoder.packable), False
+    return settings.translate(cx, settings.unpacked({**inherited, **own}), span), False
 
 
 def copy(cx: Context, target: Place, source: Place, words: int, width: int, span: Span) -> None:
