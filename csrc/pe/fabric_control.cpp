@@ -28,10 +28,10 @@ uint32_t config_to_mask(uint32_t bits) {
 // Position k of a route class as the switch word says it: direction and select bit, 5 if it cannot.
 uint32_t switch_nibble(const ColorState& cs, int k) {
     if (k >= cs.num_positions) return 5;
-    const auto at = static_cast<size_t>(k), before = at - 1;
+    const auto at = static_cast<size_t>(k);
     auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
-    if (cs.out[at] == cs.out[before] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
-    if (cs.in[at] == cs.in[before] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
+    if (cs.out[at] == cs.out[at - 1] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
+    if (cs.in[at] == cs.in[at - 1] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
     return 5;
 }
 
@@ -43,8 +43,8 @@ uint32_t switch_word(ColorState& cs) {
     return static_cast<uint32_t>(cs.switch_word);
 }
 
-// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one ends
-// them.
+// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one
+// ends them.
 void derive_positions(ColorState& cs, uint32_t position) {
     cs.num_positions = 1;
     for (size_t k = 1; k < 4; ++k) {

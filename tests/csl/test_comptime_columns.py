@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.csl.evaluate import classes_of, constant, entity_value, layout_of, module_of, per_pe, plain
+
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.values import Split
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-
 from tests.csl.evaluate import constant, entity_value, module_of, type_name
+
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.rounding import from_bits, round_to, to_bits

@@ -110,7 +110,7 @@ def test_switches_filter_teardown_swap():
     )
     row = row_at(configured(config), 2, 1, 1)
     want = dict.fromkeys(RouteCol, 0)
-    want |= {RouteCol.IN0: 8, RouteCol.OUT0: 16, RouteCol.IN1: 16, RouteCol.OUT1: 16, RouteCol.IN2: 8}
+    want |= {RouteCol.IN0: 8, RouteCol.OUT0: 16, RouteCol.IN1: 16, RouteCol.OUT1: 16, RouteCol.IN2: 16}
     want |= {RouteCol.OUT2: 2, RouteCol.NUM_POSITIONS: 3, RouteCol.INITIAL: 1, RouteCol.POP_MODE: 2}
     want |= {RouteCol.TEARDOWN: 1, RouteCol.SWAP_X: 1, RouteCol.FILTER: 1, RouteCol.FILTER_LIMIT1: 7}
     want |= {RouteCol.FILTER_MAX: 3, RouteCol.FILTER_INIT: 2, RouteCol.FILTER_COUNT_DATA: 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from lowering import Built, build
 
 INTS = ("i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64")

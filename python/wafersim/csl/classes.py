@@ -13,7 +13,7 @@ from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.interp import Interp, Options
 from wafersim.csl.comptime.loader import Loader
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.instance import LayoutResult, ProgramInstance, TileCode
+from wafersim.csl.instance import LayoutResult, ProgramInstance, TileCode, check_unique
 from wafersim.csl.scope import Module
 from wafersim.csl.values import Choice, Split, Value, of_struct
 
@@ -34,7 +34,7 @@ class Candidate:
 
 def candidates(layout: LayoutResult) -> list[Candidate]:
     """One candidate per file and set of parameter names, of all PEs that have code."""
-    _check_unique(layout)
+    check_unique(layout)
     groups: dict[Any, list[TileCode]] = {}
     for tile in layout.tiles:
         groups.setdefault((tile.path, tuple(sorted(tile.params.data))), []).append(tile)
@@ -52,27 +52,6 @@ def candidates(layout: LayoutResult) -> list[Candidate]:
             fields[name] = ln.gather(ln.merge(len(xs), parts), order)
         found.append(Candidate(path, of_struct(fields), xs[order], ys[order], tiles[0].span))
     return found
-
-
-def _check_unique(layout: LayoutResult) -> None:
-    """Every PE gets its code once."""
-    if layout.rectangle is None:
-        return
-    owner = np.full((layout.rectangle[1], layout.rectangle[0]), -1, np.int64)
-    for number, tile in enumerate(layout.tiles):
-        places = tile.ys * owner.shape[1] + tile.xs
-        taken = np.flatnonzero(owner[tile.ys, tile.xs] >= 0)
-        if len(np.unique(places)) != len(places):
-            values, counts = np.unique(places, return_counts=True)
-            bad = int(values[counts > 1][0])
-            raise CslError(tile.span, f"PE ({bad % owner.shape[1]}, {bad // owner.shape[1]}) gets code twice")
-        if len(taken):
-            x, y = int(tile.xs[taken[0]]), int(tile.ys[taken[0]])
-            first = layout.tiles[int(owner[y, x])].span
-            raise CslError(
-                tile.span, f"PE ({x}, {y}) gets code twice", notes=[(first, "the first time here")]
-            )
-        owner[tile.ys, tile.xs] = number
 
 
 def take(candidate: Candidate, index: np.ndarray) -> Candidate:

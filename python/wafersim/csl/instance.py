@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wafersim.csl.diagnostics import CslError
+
 if TYPE_CHECKING:
     from wafersim.csl import ast
     from wafersim.csl.comptime.interp import Interp
@@ -154,3 +156,24 @@ class LayoutResult:
     tiles: list[TileCode] = field(default_factory=list)
     colors: list[ColorConfig] = field(default_factory=list)
     exports: list[NamedExport] = field(default_factory=list)
+
+
+def check_unique(layout: LayoutResult) -> None:
+    """Every PE gets its code once."""
+    if layout.rectangle is None:
+        return
+    owner = np.full((layout.rectangle[1], layout.rectangle[0]), -1, np.int64)
+    for number, tile in enumerate(layout.tiles):
+        places = tile.ys * owner.shape[1] + tile.xs
+        taken = np.flatnonzero(owner[tile.ys, tile.xs] >= 0)
+        if len(np.unique(places)) != len(places):
+            values, counts = np.unique(places, return_counts=True)
+            bad = int(values[counts > 1][0])
+            raise CslError(tile.span, f"PE ({bad % owner.shape[1]}, {bad // owner.shape[1]}) gets code twice")
+        if len(taken):
+            x, y = int(tile.xs[taken[0]]), int(tile.ys[taken[0]])
+            first = layout.tiles[int(owner[y, x])].span
+            raise CslError(
+                tile.span, f"PE ({x}, {y}) gets code twice", notes=[(first, "the first time here")]
+            )
+        owner[tile.ys, tile.xs] = number

@@ -91,8 +91,7 @@ def _class_problem(check: Checking, row: npt.NDArray[np.int32], positions: int) 
                 f"position {k} has the inputs {', '.join(mask_names(ins))}; generation {check.generation} "
                 "allows one"
             )
-        before = (int(row[2 * k - 2]), int(row[2 * k - 1])) if k else (ins, outs)
-        if check.generation == 2 and ins != before[0] and outs != before[1]:
+        if check.generation == 2 and k and ins != int(row[2 * k - 2]) and outs != int(row[2 * k - 1]):
             return f"switch position {k} changes input and output; generation 2 overrides one of them"
     if check.generation == 3 and (row[RouteCol.SWAP_X] or row[RouteCol.SWAP_Y]):
         return "color swap exists on generation 2 only"

@@ -134,7 +134,12 @@ def _image(tile: TileProgram) -> bytes:
             image[array.placed : array.placed + len(data)] = data
         for offset, target in array.addresses.items():
             at = array.placed + offset
-            image[at : at + 2] = (target.array.placed + target.offset).to_bytes(2, "little")
+            address = target.array.placed + target.offset
+            if not 0 <= address <= 0xFFFF:
+                raise ProgramError(
+                    f"array {array.name!r} (at {array.where}) holds the address {address}; allowed 0 .. 65535"
+                )
+            image[at : at + 2] = address.to_bytes(2, "little")
     return bytes(image)
 
 

@@ -117,7 +117,7 @@ def route_columns(
 def _position(switch: Any, base: tuple[int, int], generation: int, what: str) -> tuple[int, int]:
     """Masks of a further switch position: ``{"rx": ...}``, ``{"tx": ...}``, both, or a pair ``(rx, tx)``.
 
-    What it leaves out stays as in the position before it (``base``).
+    What is not given stays as in the position before, ``base``.
     """
     if isinstance(switch, Mapping):
         unknown = set(switch) - {"rx", "tx"}

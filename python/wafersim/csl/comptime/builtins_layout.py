@@ -14,7 +14,7 @@ from wafersim.csl import values as va
 from wafersim.csl.coerce import coerce, describe
 from wafersim.csl.comptime.registry import builtin
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.instance import ColorConfig, LayoutResult, NamedExport, TileCode
+from wafersim.csl.instance import ColorConfig, LayoutResult, NamedExport, TileCode, check_unique
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import Choice, Value
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
 MAX_SIDE = 4096
+#: Configurations per PE: every color a few times (the same one again does no harm).
+MAX_CONFIGS = 100
 
 
 def _layout(interp: Interp, node: ast.BuiltinCall) -> LayoutResult:
@@ -88,6 +90,9 @@ def _set_tile_code(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     layout.tiles.append(
         TileCode(xs, ys, interp.loader.find(text, importer, node.args[2].span), params, node.span)
     )
+    assert layout.rectangle is not None
+    if len(layout.tiles) > layout.rectangle[0] * layout.rectangle[1]:
+        check_unique(layout)  # an endless loop ends here
     return va.VOID
 
 
@@ -105,6 +110,12 @@ def _set_color_config(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Va
         if interp.lanes is not entry:
             place = interp.lanes.path(entry)[0]
         layout.colors.append(ColorConfig(xs[place], ys[place], c.data, given, node.span))
+        assert layout.rectangle is not None
+        most = MAX_CONFIGS * layout.rectangle[0] * layout.rectangle[1]
+        if len(layout.colors) > most:
+            raise CslError(
+                node.span, f"@set_color_config is called more than {most} times", hint="endless loop?"
+            )
         return va.VOID
 
     entry = interp.lanes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from wafersim.csl import ast
@@ -40,7 +41,7 @@ class Loader:
         tried = [folder / path, *(p / path for p in self.import_paths)]
         for candidate in tried:
             if candidate.is_file():
-                return str(candidate)
+                return os.path.normpath(candidate)
         near = sorted(
             {p.name for folder in {t.parent for t in tried} if folder.is_dir() for p in folder.glob("*.csl")}
         )

@@ -9,7 +9,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl import values as va
-from wafersim.csl.coerce import describe, is_array_data
+from wafersim.csl.coerce import bounds, describe, is_array_data
 from wafersim.csl.comptime.errors import RunTime
 from wafersim.csl.comptime.parts import Parts
 from wafersim.csl.diagnostics import CslError
@@ -103,6 +103,10 @@ class Pointers:
             value = self.eval(item, scope)
             if not ty.is_integer(value.type):
                 raise CslError(item.span, "an index is an integer", found=describe(value))
+            low, high = bounds(value.data)
+            if low < 0 or high > extent:  # the place behind the last element is one that code may point to
+                bad = low if low < 0 else high
+                raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent}")
             flat = flat * extent + value.data
         return flat
 

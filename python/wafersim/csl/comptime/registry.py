@@ -65,3 +65,6 @@ RUN_TIME = frozenset(name.rstrip("?") for name in _VECTOR.split()) | {
     "set_fifo_write_length",
     "get_dsr_value",
 }
+
+#: Builtins that the older generation does not have.
+WSE3_ONLY = frozenset(("get_ut_id", "queue_flush", "set_control_task_table", "set_empty_queue_handler"))

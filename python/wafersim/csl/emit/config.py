@@ -169,7 +169,7 @@ class ConfigReader:
         place[lanes] = np.arange(len(lanes))
         for number in (1, 2, 3):
             for column in (RouteCol.IN0, RouteCol.OUT0):
-                base = self.rows.columns[column + 2 * (number - 1)]  # what a position leaves out stays
+                base = self.rows.columns[column + 2 * (number - 1)]  # what is not given stays as before
                 self.rows.put(
                     column + 2 * number, lanes, base[lanes] if isinstance(base, np.ndarray) else base
                 )

@@ -35,6 +35,7 @@ class Storage:
         self._columns: dict[tuple[MType, bytes], Array] = {}
         self._constants: dict[tuple[Any, ...], Array] = {}
         self._names: set[str] = set()
+        self.movable: set[int] = set()  # ids of arrays without an alignment of their own
         self._pending: list[tuple[Array, dict[int, Ptr]]] = []
 
     # --- globals ----------------------------------------------------------------------------------------
@@ -67,6 +68,8 @@ class Storage:
         array = self.array(name, type_, initial, var.span, var.align)
         self.arrays[var] = array
         self._order[id(array)] = (0, var.module.number, var.span.start)
+        if not var.align:
+            self.movable.add(id(array))
         return Place(type_, None, array, 0, not var.mutable)
 
     def array(self, name: str, type_: ty.Type, initial: Value | None, span: Span, align: int = 0) -> Array:

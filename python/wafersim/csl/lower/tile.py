@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wafersim.csl.diagnostics import CslError, of_builder
-from wafersim.csl.lower import builtins
+from wafersim.csl.lower import banks, builtins
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
 from wafersim.csl.lower.dsds import Slots
@@ -92,6 +92,7 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.dsr_options.finish()
     cx.storage.finish()
     optimize(cx.tile)
+    banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 
 

@@ -58,7 +58,9 @@ def _hoist(linear: Linear, loop: Loop, shared: set[int]) -> None:
         for item in region:
             if not isinstance(item, Instr):
                 continue
-            if id(item) not in {id(m) for m in moved} and _invariant(item, inside, counts, memory, straight, linear):
+            if id(item) not in {id(m) for m in moved} and _invariant(
+                item, inside, counts, memory, straight, linear
+            ):
                 moved.append(item)
                 inside.discard(item.dst)  # type: ignore[arg-type]
                 changed = True

@@ -53,7 +53,12 @@ def _counters(region: list[Instr], written: dict[VReg, list[Instr]]) -> list[tup
 
 
 def _reduce(
-    linear: Linear, top: Item, region: list[Instr], written: dict[VReg, list[Instr]], counter: VReg, update: Instr
+    linear: Linear,
+    top: Item,
+    region: list[Instr],
+    written: dict[VReg, list[Instr]],
+    counter: VReg,
+    update: Instr,
 ) -> None:
     """Replace address computations on one counter."""
     step = 1 if update.op is Op.ENDLOOP else int(update.imm)  # type: ignore[arg-type]
@@ -76,7 +81,9 @@ def _reduce(
         user.a = pointer
 
 
-def _chain(reg: VReg, counter: VReg, written: dict[VReg, list[Instr]], above: list[Instr]) -> list[Instr] | None:
+def _chain(
+    reg: VReg, counter: VReg, written: dict[VReg, list[Instr]], above: list[Instr]
+) -> list[Instr] | None:
     """The linear computation of a register from the counter, in order; None if it is none."""
     if reg is counter:
         return []

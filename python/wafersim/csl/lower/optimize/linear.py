@@ -115,7 +115,9 @@ def substitute(instr: Instr, old: VReg, new: VReg) -> None:
     for name in _COLUMNS:
         value = getattr(instr, name)
         if value is old:
-            if _column(instr, name) in (Use.READ, Use.MAYBE) or (name == "aux" and instr.flags & CodeFlag.SLOT_REG):
+            if _column(instr, name) in (Use.READ, Use.MAYBE) or (
+                name == "aux" and instr.flags & CodeFlag.SLOT_REG
+            ):
                 setattr(instr, name, new)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wafersim.csl.lower.optimize.linear import BRANCHES, CLOBBERS, PURE, Linear, reads, single_target, substitute, writes
+from wafersim.csl.lower.optimize.linear import (
+    BRANCHES,
+    CLOBBERS,
+    PURE,
+    Linear,
+    reads,
+    single_target,
+    substitute,
+    writes,
+)
 from wafersim.program.instr import Address, Instr, Label, VReg
 from wafersim.program.memory import Array
 from wafersim.program.schema import TYPE_BYTES, Op
@@ -160,5 +169,3 @@ def _store(block: _Block, instr: Instr, place: tuple[int, int, int, int] | None)
     value = instr.b
     if isinstance(value, VReg) and value.type == MType(type_) and isinstance(instr.imm, Address):
         block.memory[place] = (instr.imm.array, _Known(block.number(value), value))
-
-
