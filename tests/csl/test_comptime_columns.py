@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from tests.csl.evaluate import classes_of, constant, entity_value, layout_of, module_of, per_pe, plain
 
+from wafersim.csl.compile import deep_recursion, evaluate_layout, instances, prepare
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.values import Split
+from wafersim.errors import ConfigError
 
 PROGRAM = """
 param i: i16;
@@ -268,3 +270,42 @@ def test_command_line_values_take_the_declared_type():
 
 def test_constant_of_text():
     assert constant("const x = @as(u16, 4);") == 4
+
+
+OLD = """
+param c: color;
+color free;
+const main = @get_color(9);
+const sys = @import_module("<memcpy_multi/memcpy>", .{ .LAUNCH = @get_color(20) });
+task work() void { @activate(main); }
+task data(w: u32) void {}
+comptime {
+  @bind_task(work, main);
+  @bind_task(data, c);
+  @activate(main);
+  @block(c);
+  @rpc(sys.LAUNCH);
+}
+"""
+
+
+def test_the_dialect_of_releases_before_1_0():
+    layout = 'param c: color;\nlayout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl", .{ .c = c }); }'
+    ready = prepare("layout.csl", "wse2", colors={"c": 0}, source_text=layout, sdk="0.x")
+    ready.loader.texts["pe.csl"] = OLD
+    with deep_recursion():
+        (program,) = instances(ready, evaluate_layout(ready))
+    assert [(t.kind, t.id) for t in program.tasks] == [("local", 9), ("data", 0)]
+    assert [(s.action, s.kind, s.id) for s in program.initial] == [
+        ("activate", "local", 9),
+        ("block", "color", 0),
+    ]
+    for line in (
+        "color free;",
+        "comptime { @bind_task(work, main); }",
+        'const m = @import_module("<memcpy_multi/memcpy>");',
+    ):
+        with pytest.raises(CslError, match=r"--sdk=0\.x"):
+            module_of(line, arch="wse2")
+    with pytest.raises(ConfigError, match="wse2 only"):
+        prepare("layout.csl", "wse3", source_text=layout, sdk="0.9")

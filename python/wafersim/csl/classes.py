@@ -101,12 +101,17 @@ def instantiate(
             raise CslError(candidate.span, error.text, notes=notes) from error
         raise
     program.root = root
+    local = {task.id for task in program.tasks if task.kind == "local"}
+    for state in program.initial:
+        if state.kind == "color" and state.id in local:
+            state.kind = "local"
     program.modules = interp.all_modules
     return program
 
 
 def at_root(split: Split, interp: Interp) -> np.ndarray:
-    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own."""
+    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own.
+    """
     lanes = interp.lanes
     if lanes is interp.root or len(split.column) == interp.root.size:
         return split.column
@@ -122,7 +127,8 @@ Finish = Callable[[ProgramInstance], Any]
 def resolve(
     layout: LayoutResult, options: Options, loader: Loader, finish: Finish
 ) -> Iterator[tuple[ProgramInstance, Any]]:
-    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again."""
+    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again.
+    """
     assert layout.rectangle is not None
     work = list(reversed(candidates(layout)))
     count = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -151,11 +152,15 @@ def prepare(
         raise ConfigError(f"arch {arch!r}; allowed are {', '.join(ARCHES)}")
     if fp16 not in FP16:
         raise ConfigError(f"fp16 format {fp16!r}; allowed are {', '.join(FP16)}")
-    if sdk is not None and sdk.startswith("0"):
-        raise ConfigError("--sdk=0.x: the dialect of releases before 1.0 is not supported")
+    if sdk is not None and not re.fullmatch(r"[0-9x]+(\.[0-9x]+)*", sdk):
+        raise ConfigError(f"sdk {sdk!r}; allowed are release numbers such as 0.x or 2.1")
+    legacy = sdk is not None and sdk.startswith("0")
+    if legacy and arch != "wse2":
+        raise ConfigError("--sdk=0.x: releases before 1.0 know the architecture wse2 only")
     path = str(source)
-    loader = Loader(tuple(import_paths), {path: source_text} if source_text is not None else None)
-    options = Options(arch, fabric_dims, fabric_offsets, channels, memcpy, fp16)
+    texts = {path: source_text} if source_text is not None else None
+    loader = Loader(tuple(import_paths), texts, legacy)
+    options = Options(arch, fabric_dims, fabric_offsets, channels, memcpy, fp16, legacy=legacy)
     return Source(path, options, loader, _numbers(params), _numbers(colors))
 
 

@@ -28,6 +28,9 @@ from wafersim.csl.values import FnRef, Value
 if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
+#: Steps of compile time that one record about a class of PEs counts for.
+EFFECT_STEPS = 500
+
 Action = Callable[["Interp", ProgramInstance, ast.BuiltinCall, Scope], None]
 
 
@@ -40,6 +43,7 @@ def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Ac
             if interp.program is None:
                 raise CslError(node.span, f"@{name} belongs into the code of a PE, not into a layout")
             interp.require_all_lanes(f"@{name}", node.span)
+            interp.steps += EFFECT_STEPS  # each is kept and compared with the others: an endless loop must end
             function(interp, interp.program, node, scope)
             return va.VOID
 
@@ -97,12 +101,27 @@ _bind("bind_data_task", ty.DATA_TASK_ID)
 _bind("bind_control_task", ty.CONTROL_TASK_ID)
 
 
+@_acts("bind_task", 2)
+def _bind_task(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    """Releases before 1.0: a task that takes a wavelet is the color's data task, another one is local."""
+    if not interp.options.legacy:
+        raise CslError(
+            node.span,
+            "@bind_task belongs to releases before 1.0",
+            hint="compile with --sdk=0.x, or use @bind_local_task, @bind_data_task or @bind_control_task",
+        )
+    fn = _fn(interp, node.args[0], scope, "@bind_task", True)
+    kinds = (ty.COLOR, *ty.TASK_IDS)
+    word, number = _id(interp, node.args[1], scope, kinds, "@bind_task")
+    if word == "color":
+        word = "data" if fn.decl.params else "local"
+    program.tasks.append(TaskBinding(word, number, fn, node.span))
+
+
 def _state(name: str) -> None:
-    kinds = (
-        (ty.LOCAL_TASK_ID,)
-        if name == "activate"
-        else (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
-    )
+    kinds: tuple[ty.Type, ...] = (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+    if name == "activate":
+        kinds = (ty.LOCAL_TASK_ID, ty.COLOR)  # a color: releases before 1.0, deprecated in 1.x
 
     @_acts(name, 1)
     def act(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:

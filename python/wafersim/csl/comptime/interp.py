@@ -48,6 +48,7 @@ class Options:
     memcpy: bool = False
     fp16: str = "f16"
     vectorize: bool = True
+    legacy: bool = False
     warnings: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
@@ -113,6 +114,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.all_modules: list[Any] = []
         self.command_line: list[Value] = []
         self.places: dict[str, Value] = {}
+        self.free_color = 0
         #: Lowering's answer to the type of an expression known only at run time.
         self.run_time_type: Callable[[ast.Node, Scope], Type] | None = None
         self._evaluators = self.expression_table()

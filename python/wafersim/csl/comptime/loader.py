@@ -22,19 +22,25 @@ class Loader:
         Folders searched after the importer's own.
     texts : dict of path to text
         Sources that are no files.
+    legacy : bool
+        The dialect of releases before 1.0.
     """
 
     def __init__(
-        self, import_paths: tuple[str | Path, ...] = (), texts: dict[str, str] | None = None
+        self,
+        import_paths: tuple[str | Path, ...] = (),
+        texts: dict[str, str] | None = None,
+        legacy: bool = False,
     ) -> None:
         self.import_paths = [Path(p) for p in import_paths]
         self.texts = texts or {}
+        self.legacy = legacy
         self.trees: dict[str, ast.File] = {}
 
     def find(self, path: str, importer: str, span: Span | None) -> str:
         """The file that ``path`` means in a file; ``<...>`` names stay as they are."""
         if path.startswith("<") and path.endswith(">"):
-            return path
+            return self._library(path, span)
         if path in self.texts:
             return path
         folder = Path(importer).parent if not importer.startswith("<") else self._library_folder(importer)
@@ -51,6 +57,15 @@ class Loader:
             found="no such file in " + ", ".join(str(t.parent) for t in tried),
             hint=closest(path, near) or "folders to search are given with --import-path",
         )
+
+    def _library(self, path: str, span: Span | None) -> str:
+        """A library's name; those of releases before 1.0 stand for today's."""
+        if not path.startswith("<memcpy_multi/"):
+            return path
+        if not self.legacy:
+            hint = "compile with --sdk=0.x, or import <memcpy/...>"
+            raise CslError(span, f"'{path}' belongs to releases before 1.0", hint=hint)
+        return path.replace("memcpy_multi", "memcpy", 1)
 
     def _library_folder(self, importer: str) -> Path:
         return (LIBRARY / importer.strip("<>")).parent

@@ -186,6 +186,8 @@ class Modules:
         """What a top-level ``param``, ``const`` or ``var`` stands for."""
         scope = module.scope
         kind = self.type_expr(decl.type, scope) if decl.type is not None else None
+        if decl.kind == "color":
+            kind = ty.COLOR
         if decl.kind in ("param", "color"):
             return self.param_value(decl, kind, module, scope)
         value = self.initial_value(decl, kind, scope)
@@ -241,10 +243,25 @@ class Modules:
             if self.is_command_line(given) and kind in (*ty.IDS, ty.BOOL):
                 return Value(kind, bool(given.data) if kind == ty.BOOL else given.data)
             return coerce(given, kind, decl.span, f"parameter '{decl.name}'")
+        if decl.kind == "color":
+            return self.assigned_color(decl)
         if decl.init is None:
             raise CslError(decl.span, f"parameter '{decl.name}' of '{module.stem}' has no value")
         value = self.eval(decl.init, scope)
         return coerce(value, kind, decl.init.span, f"parameter '{decl.name}'") if kind is not None else value
+
+    def assigned_color(self: Parts, decl: ast.VarDecl) -> Value:
+        """Releases before 1.0: ``color c;`` takes the lowest color that the command line does not name."""
+        if not self.options.legacy:
+            raise CslError(
+                decl.span,
+                f"'color {decl.name};' belongs to releases before 1.0",
+                hint=f"compile with --sdk=0.x, or write 'const {decl.name}: color = @get_color(0);'",
+            )
+        while any(value.data == self.free_color for value in self.command_line):
+            self.free_color += 1
+        self.free_color += 1
+        return Value(ty.COLOR, self.free_color - 1)
 
     def is_command_line(self: Parts, value: Value) -> bool:
         """Whether a value was given as a bare number on the command line."""
