@@ -180,9 +180,10 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         command = commands & 3
         machine.defer(_command(machine, pe, color, route, command))
         mode = route.pop_mode
+        moves = route.num_positions > 1 and (route.ring or route.position + 1 < route.num_positions)
         if (
             mode == PopMode.ALWAYS
-            or (mode != PopMode.NEVER and command == SwitchCommand.ADVANCE and _moves(route))
+            or (mode in (PopMode.ON_ADVANCE, PopMode.ON_ADVANCE_OR_NOP) and command == SwitchCommand.ADVANCE and moves)
             or (mode == PopMode.ON_ADVANCE_OR_NOP and command == SwitchCommand.NOP)
         ):
             onward = with_field(payload, commands >> 3)
@@ -200,11 +201,6 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
                 _deliver(machine, pe, color, payload, control, t)
             else:
                 _cross(machine, pe, direction, color, onward, control, t)
-
-
-def _moves(route: Route) -> bool:
-    """Whether an ADVANCE changes the position."""
-    return route.position + 1 < route.num_positions or (route.ring and route.num_positions > 1)
 
 
 def _cross(machine: Machine, pe: Pe, direction: int, color: int, payload: int, control: bool, t: int) -> None:
