@@ -157,7 +157,7 @@ def test_arrays_and_pointers() -> None:
 """,
         "var grid = @zeros([2, 3]i32); var flat = @zeros([4]i32); var k: i16 = 5; var other = @zeros([9]i32);",
     )
-    assert list(r[:10]) == [12, 1, 10 + 2, 9, 9, 7 + 9, 100 + 9, 5, 4, 2]
+    assert list(r[:10]) == [12, 1, 10 + 2, 9, 9, 7 + 9, 100 + 9, 5, 4, 4]
 
 
 def test_structs() -> None:

@@ -262,3 +262,16 @@ const dest = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> h[i], .wavelet_in
     )
     assert list(b.read("z")[:3]) == [8, 28, 48]
     assert list(b.read("h")) == [0, 0, 0, 7, 7, 0, 0, 0]
+
+
+def test_a_destination_that_is_a_source_accumulates() -> None:
+    b = vectors(
+        """
+  var most: f32 = -1.0;
+  @fmaxs(&most, most, dx); out[0] = most;
+  @fadds(&total, total, dy); out[1] = total;
+  @fmovs(dz, 0.0);
+""",
+        "var total: f32 = 1.0;",
+    )
+    assert list(b.read("out")[:2]) == [8, 1 + Y.sum()]

@@ -28,6 +28,9 @@ from wafersim.csl.values import FnRef, Value
 if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
+#: Steps of compile time that one record about a class of PEs counts for.
+EFFECT_STEPS = 500
+
 Action = Callable[["Interp", ProgramInstance, ast.BuiltinCall, Scope], None]
 
 
@@ -40,6 +43,7 @@ def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Ac
             if interp.program is None:
                 raise CslError(node.span, f"@{name} belongs into the code of a PE, not into a layout")
             interp.require_all_lanes(f"@{name}", node.span)
+            interp.steps += EFFECT_STEPS  # each is kept and compared with the others: an endless loop must end
             function(interp, interp.program, node, scope)
             return va.VOID
 

@@ -259,7 +259,7 @@ def zero(cx: Context, machine: MType) -> VReg | int:
 
 
 def bitcast(cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg | None = None) -> Operand:
-    """``@bitcast(want, operand)``: the same bits; addresses count 16-bit words."""
+    """``@bitcast(want, operand)``: the same bits; addresses count bytes."""
     source = operand.type
     if source == want:
         return operand
@@ -281,17 +281,15 @@ def _bits(t: ty.Type) -> int:
 def pointer_cast(
     cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg | None = None
 ) -> Operand:
-    """Pointer to pointer, and integer (in words) to pointer or back."""
+    """Pointer to pointer, and integer to pointer or back: addresses count bytes."""
     source = operand.type
     if isinstance(source, ty.Pointer) and isinstance(want, ty.Pointer):
         return retype(operand, want)
-    if isinstance(want, ty.Pointer):
-        reg = register(cx, operand, span)
-        return Scalar(want, cx.code.binary(Op.SHL, MType.U16, reg, 1, into=into))
+    if isinstance(want, ty.Pointer) and isinstance(source, ty.Int):
+        return retype(scalar(cx, operand, span, into), want)
     if isinstance(source, ty.Pointer) and isinstance(want, ty.Int):
-        reg = register(cx, operand, span)
-        words = Scalar(ty.U16, cx.code.binary(Op.SHR, MType.U16, reg, 1, into=into))
-        return _number(cx, words, want, span, into) if want != ty.U16 else words
+        address = retype(scalar(cx, operand, span, into), ty.U16)
+        return _number(cx, address, want, span, into) if want != ty.U16 else address
     raise mismatch(source, want, span)
 
 
