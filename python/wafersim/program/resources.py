@@ -304,13 +304,24 @@ def memory_lines(program: MachineProgram, arch: str | Arch, largest: int = 12) -
             f"tile {check.locator.tile(tile)} on {region}: {top} of {limit} bytes ({100 * top // limit} %), "
             f"code {code}, registers {int(row[s.TileCol.NUM_REGS])}"
         )
-        arrays = sorted(program.meta["arrays"][tile], key=lambda a: (-a["bytes"], a["address"]))
-        for array in arrays[:largest]:
-            shape = ", ".join(map(str, array["shape"]))
-            out.append(
-                f"  {array['bytes']:6} {array['address']:#06x}  {array['name']}: [{shape}]{array['type']}"
-            )
+        arrays = _largest_first(check, tile)
+        for size, address, text in arrays[:largest]:
+            out.append(f"  {size:6} {address:#06x}  {text}")
         rest = arrays[largest:]
         if rest:
-            out.append(f"  {sum(a['bytes'] for a in rest):6}         {len(rest)} more")
+            out.append(f"  {sum(size for size, _, _ in rest):6}         {len(rest)} more")
     return out
+
+
+def _largest_first(check: Checking, tile: int) -> list[tuple[int, int, str]]:
+    """Bytes, address and name with type of the tile's arrays."""
+    found = []
+    for number in check.rows_of("arrays", s.ArrayCol.TILE, tile).tolist():
+        row = check.t["arrays"][number]
+        shape = ", ".join(map(str, check.meta["shapes"][number]))
+        name, kind = (
+            check.locator.string(int(row[s.ArrayCol.NAME])),
+            s.Type(int(row[s.ArrayCol.TYPE])).name.lower(),
+        )
+        found.append((int(row[s.ArrayCol.BYTES]), int(row[s.ArrayCol.ADDRESS]), f"{name}: [{shape}]{kind}"))
+    return sorted(found, key=lambda entry: (-entry[0], entry[1]))
