@@ -3,7 +3,8 @@
 Every command is carried out when it is called, in the order of the calls: a copy changes SRAM at once, a
 launch runs the machine until nothing can happen any more. This is what the device's command stream
 promises: a command begins when the one before it is complete on the PE, and a launched function is
-complete when it unblocks the stream. Only a stream towards the host may be asked for before its words can exist.
+complete when it unblocks the stream. Only a stream towards the host may be asked for before its words can
+exist.
 """
 
 from __future__ import annotations
