@@ -104,7 +104,7 @@ class Pointers:
             if not ty.is_integer(value.type):
                 raise CslError(item.span, "an index is an integer", found=describe(value))
             low, high = bounds(value.data)
-            if low < 0 or high > extent:  # the place behind the last element is one that code may point to
+            if not self.probing and (low < 0 or high > extent):  # the place behind the last element is one that code may point to
                 bad = low if low < 0 else high
                 raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent}")
             flat = flat * extent + value.data
