@@ -304,24 +304,29 @@ def memory_lines(program: MachineProgram, arch: str | Arch, largest: int = 12) -
             f"tile {check.locator.tile(tile)} on {region}: {top} of {limit} bytes ({100 * top // limit} %), "
             f"code {code}, registers {int(row[s.TileCol.NUM_REGS])}"
         )
-        arrays = _largest_first(check, tile)
-        for size, address, text in arrays[:largest]:
-            out.append(f"  {size:6} {address:#06x}  {text}")
+        arrays = _variables(check, tile)
+        for name, address, size, text in arrays[:largest]:
+            out.append(f"  {size:6} {address:#06x}  {name}: {text}")
         rest = arrays[largest:]
         if rest:
-            out.append(f"  {sum(size for size, _, _ in rest):6}         {len(rest)} more")
+            out.append(f"  {sum(size for _, _, size, _ in rest):6}         {len(rest)} more")
     return out
 
 
-def _largest_first(check: Checking, tile: int) -> list[tuple[int, int, str]]:
-    """Bytes, address and name with type of the tile's arrays."""
-    found = []
-    for number in check.rows_of("arrays", s.ArrayCol.TILE, tile).tolist():
-        row = check.t["arrays"][number]
-        shape = ", ".join(map(str, check.meta["shapes"][number]))
-        name, kind = (
-            check.locator.string(int(row[s.ArrayCol.NAME])),
-            s.Type(int(row[s.ArrayCol.TYPE])).name.lower(),
-        )
-        found.append((int(row[s.ArrayCol.BYTES]), int(row[s.ArrayCol.ADDRESS]), f"{name}: [{shape}]{kind}"))
-    return sorted(found, key=lambda entry: (-entry[0], entry[1]))
+def _variables(check: Checking, tile: int) -> list[tuple[str, int, int, str]]:
+    """Name, address, bytes and type of a tile's arrays, the largest first; a name for a part of one is left out."""
+    found: list[tuple[str, int, int, str]] = []
+    for row in check.rows_of("arrays", s.ArrayCol.TILE, tile):
+        entry = check.t["arrays"][row]
+        address, size = int(entry[s.ArrayCol.ADDRESS]), int(entry[s.ArrayCol.BYTES])
+        shape = ", ".join(map(str, check.meta["shapes"][row]))
+        kind = s.Type(int(entry[s.ArrayCol.TYPE])).name.lower()
+        found.append((check.locator.string(int(entry[s.ArrayCol.NAME])), address, size, f"[{shape}]{kind}"))
+    found.sort(key=lambda item: (-item[2], item[1]))
+    kept: list[tuple[str, int, int, str]] = []
+    end = -1
+    for item in sorted(found, key=lambda item: (item[1], -item[2])):
+        if item[1] + item[2] > end:
+            kept.append(item)
+            end = item[1] + item[2]
+    return [item for item in found if item in kept]
