@@ -77,6 +77,7 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
         for name, x in zip(node.names, point, strict=True):
             inner.define(name, ComptimeVar(name, ty.COMPTIME_INT, Value(ty.COMPTIME_INT, x), False))
         interp.running += 1
+        interp.probing += 1
         try:
             return interp.flat_index(access, inner, kind, checked=False)
         except RunTime as need:
@@ -85,6 +86,7 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
             ) from None
         finally:
             interp.running -= 1
+            interp.probing -= 1
 
     rank = len(extents)
     origin = flat((0,) * rank)
