@@ -39,7 +39,6 @@ class Parts(Protocol):
     lanes: Lanes
     frames: list[Frame]
     running: int
-    steps: int
     instances: dict[Any, Any]
     kept: list[Any]
     all_modules: list[Module]
