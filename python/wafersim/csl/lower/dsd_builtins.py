@@ -206,6 +206,10 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
+    if "async" not in merged and "save_address" in merged:
+        option = merged.pop("save_address")
+        if isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM:
+            cx.dsr_options.saves(key)
     fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
     spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, node.span)
     cx.code.at(node.span)
