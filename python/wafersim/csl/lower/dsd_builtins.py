@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, places, settings, vector
+from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar
 from wafersim.csl.values import DsdData, Value
 from wafersim.program.descriptors import DsdChoice
@@ -96,7 +96,7 @@ def _offset(cx: Context, node: ast.BuiltinCall) -> Operand:
         return Value(ty.I32, operand.data * size)
     reg = convert.canonical(cx, operand, node.span)
     cx.code.at(node.span)
-    scaled: VReg = places._scaled(cx, reg, size) if size != 1 else reg
+    scaled: VReg = indexing.scaled(cx, reg, size) if size != 1 else reg
 
     return Scalar(ty.I16, scaled)
 
@@ -164,7 +164,7 @@ def _add_offset(
         item = moving["offset"]
         reg = convert.canonical(cx, _sixteen(cx, item, ty.I16, ".offset"), item.span)
 
-        scaled = Scalar(ty.I16, places._scaled(cx, reg, elem.size_bytes))
+        scaled = Scalar(ty.I16, indexing.scaled(cx, reg, elem.size_bytes))
         dsds.set_field(cx, ref, DsdField.OFFSET, scaled, node.span)
 
 

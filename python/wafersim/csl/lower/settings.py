@@ -119,7 +119,7 @@ def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
     if isinstance(value.data, dict):
         given = [n for n, v in value.data.items() if require_scalar(v, f"the option .{what}", span)]
         if len(given) == 1 and given[0] in names:
-            return given[0]
+            return str(given[0])
     if isinstance(value.type, ty.Enum):
         for name, number in value.type.members.items():
             if number == value.data and name.lower() in names:
@@ -137,7 +137,7 @@ def _simd(cx: Context, value: Value, span: Span) -> str:
         if given == {"simd_32", "simd_64"}:
             return "simd_32_or_64"
         if len(given) == 1 and next(iter(given)) in (*_SIMD, "max"):
-            return next(iter(given))
+            return str(next(iter(given)))
     return _choice(value, ("off", *_SIMD, "max"), "simd_mode", span)
 
 
