@@ -51,7 +51,7 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
 
 
 def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
-    """The options with one 16-bit element per wavelet where they do not say otherwise, as CSL programs expect."""
+    """The options, with one 16-bit element per wavelet where they do not say otherwise."""
     return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
 
 
@@ -228,7 +228,7 @@ class DsrOptions:
 def _advance(
     body: Body, instr: Instr, dsr: tuple[DsrFile, int], dsrs: dict[tuple[DsrFile, int], int]
 ) -> list[Instr]:
-    """Move one DSR by the elements of an op: the machine's own option moves all of the op's memory operands."""
+    """Move one DSR by the elements of an op (the machine's own option moves all memory operands)."""
 
     def where(one: tuple[DsrFile, int]) -> int:
         return (int(DescSpace.DEST) + int(one[0])) << 16 | one[1]
