@@ -203,11 +203,6 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
                 _cross(machine, pe, direction, color, onward, control, t)
 
 
-def _moves(route: Route) -> bool:
-    """Whether an ADVANCE changes the position."""
-    return route.position + 1 < route.num_positions or (route.ring and route.num_positions > 1)
-
-
 def _cross(machine: Machine, pe: Pe, direction: int, color: int, payload: int, control: bool, t: int) -> None:
     neighbor = pe.neighbors[direction]
     assert neighbor is not None
