@@ -76,7 +76,8 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
             inner.define(name, ComptimeVar(name, ty.COMPTIME_INT, Value(ty.COMPTIME_INT, x), False))
         interp.running += 1
         try:
-            return interp.flat_index(access, inner, kind)
+            inside = all(x < max(extent, 1) for x, extent in zip(point, extents, strict=True))
+            return interp.flat_index(access, inner, kind, checked=inside)
         except RunTime as need:
             raise CslError(
                 need.node.span, "the index of a tensor access must be known at compile time", found=need.why

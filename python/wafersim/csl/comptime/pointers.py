@@ -92,8 +92,8 @@ class Pointers:
         const = isinstance(root, GlobalVar) and not root.mutable
         return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
 
-    def flat_index(self: Parts, node: ast.Index, scope: Scope, kind: ty.Array) -> Any:
-        """The number of an element in row-major order."""
+    def flat_index(self: Parts, node: ast.Index, scope: Scope, kind: ty.Array, checked: bool = True) -> Any:
+        """The number of an element in row-major order; unless ``checked`` also of one outside the array."""
         if len(node.indices) != len(kind.extents):
             raise CslError(
                 node.span, f"'{kind}' takes {len(kind.extents)} indices", found=str(len(node.indices))
@@ -104,7 +104,9 @@ class Pointers:
             if not ty.is_integer(value.type):
                 raise CslError(item.span, "an index is an integer", found=describe(value))
             low, high = bounds(value.data)
-            if low < 0 or high > extent:  # the place behind the last element is one that code may point to
+            if checked and (
+                low < 0 or high > extent
+            ):  # the place behind the last element is one that code may point to
                 bad = low if low < 0 else high
                 raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent}")
             flat = flat * extent + value.data
