@@ -68,7 +68,7 @@ def is_bits(value: Value | None) -> bool:
 
 
 def bits_masks(value: Value, lanes: Lanes) -> tuple[Any, Any]:
-    """Input and output masks of routes in the bits of ``<directions>``: W, E, S, N, R from bit 0 (out), 5 (in)."""
+    """Input and output masks of the bits of ``<directions>``: W, E, S, N, R from bit 0 (out) and 5 (in)."""
     bits = np.asarray(numbers(value, lanes))
     ports = (Port.WEST, Port.EAST, Port.SOUTH, Port.NORTH, Port.RAMP)
 

@@ -232,7 +232,7 @@ class ConfigReader:
         return True
 
     def _position_bits(self, position: Value, lanes: Lanes, number: int) -> bool:
-        """A position as one number: inputs and outputs that are not 0 replace those before; 0 is no position."""
+        """A position as one number: what is given of input and output replaces those before; 0: none."""
         bits = np.unique(np.asarray(numbers(position, lanes)))
         if len(bits) > 1 and bits[0] == 0:
             raise self.error(f"pos{number} is 0 on some PEs and valid on others of one kind", lanes)
