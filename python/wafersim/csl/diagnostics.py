@@ -212,6 +212,24 @@ class CslError(ProgramError):
 _PLACE = re.compile(r",? ?\(?(?P<path>[^\s()]+\.csl>?):(?P<line>\d+)\)?")
 
 
+#: Advice of the program builder in the words of CSL.
+_WORDS = (
+    (r"; add lay\.route\([^)]*\)", "; give it one with @set_color_config or @set_local_color_config"),
+    (r"; add sink='\w+' to lay\.route\(\.\.\.\)", ""),
+    (r" \(pe\.(?:input|output)_queue\); the op", " with @initialize_queue; the operation"),
+    (r" \(pe\.(?:input|output)_queue\)", " with @initialize_queue"),
+    (r"use pe\.load_to_dsr or pe\.preload_dsr", "use @load_to_dsr"),
+    (r"never calls done\(\)", "never unblocks the command stream"),
+)
+
+
+def csl_words(text: str) -> str:
+    """A message of the program builder or its checks, with its advice in the words of CSL."""
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    return text
+
+
 def of_builder(error: ProgramError) -> CslError:
     """An error of the program builder, which names its line in the text, at that line."""
     if isinstance(error, CslError):
@@ -223,7 +241,7 @@ def of_builder(error: ProgramError) -> CslError:
         span = SOURCES.line_span(named["path"], int(named["line"]))
         if span is not None:
             text = text.replace(named.group(), "", 1).removeprefix(": ")
-    return CslError(span, text, pe=error.pe, color=error.color)
+    return CslError(span, csl_words(text), pe=error.pe, color=error.color)
 
 
 def closest(name: str, names: Iterable[str], sign: str = "") -> str:

@@ -171,7 +171,7 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
     """An error where no PE of the tile has a route for the color, a warning where some have none."""
     colors = check.t["colors"].tolist()
     routes = check.t["route_map"][colors.index(color)] if color in colors else np.full(here.shape, -1)
-    ramp = _ramp(check, sends)
+    ramp = ramp_classes(check, sends)
     missing = here & (routes < 0)
     useless = here & (routes >= 0) & ~ramp[routes]
     verb, port = ("sends", "RAMP as input") if sends else ("receives", "RAMP as output")
@@ -188,7 +188,7 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, whose route has no {port} at {region}")
 
 
-def _ramp(check: Checking, sends: bool) -> Bool:
+def ramp_classes(check: Checking, sends: bool) -> Bool:
     """Per class: whether some position takes from (or gives to) the RAMP; one more entry for "no route"."""
     masks = _masks(check, 0 if sends else 1)
     return np.append(masks >> Port.RAMP & 1 == 1, False)

@@ -304,13 +304,29 @@ def memory_lines(program: MachineProgram, arch: str | Arch, largest: int = 12) -
             f"tile {check.locator.tile(tile)} on {region}: {top} of {limit} bytes ({100 * top // limit} %), "
             f"code {code}, registers {int(row[s.TileCol.NUM_REGS])}"
         )
-        arrays = sorted(program.meta["arrays"][tile], key=lambda a: (-a["bytes"], a["address"]))
-        for array in arrays[:largest]:
-            shape = ", ".join(map(str, array["shape"]))
-            out.append(
-                f"  {array['bytes']:6} {array['address']:#06x}  {array['name']}: [{shape}]{array['type']}"
-            )
+        arrays = _variables(check, tile)
+        for name, address, size, text in arrays[:largest]:
+            out.append(f"  {size:6} {address:#06x}  {name}: {text}")
         rest = arrays[largest:]
         if rest:
-            out.append(f"  {sum(a['bytes'] for a in rest):6}         {len(rest)} more")
+            out.append(f"  {sum(size for _, _, size, _ in rest):6}         {len(rest)} more")
     return out
+
+
+def _variables(check: Checking, tile: int) -> list[tuple[str, int, int, str]]:
+    """Name, address, bytes and type of a tile's arrays, the largest first; a name for a part of one is left out."""
+    found: list[tuple[str, int, int, str]] = []
+    for row in check.rows_of("arrays", s.ArrayCol.TILE, tile):
+        entry = check.t["arrays"][row]
+        address, size = int(entry[s.ArrayCol.ADDRESS]), int(entry[s.ArrayCol.BYTES])
+        shape = ", ".join(map(str, check.meta["shapes"][row]))
+        kind = s.Type(int(entry[s.ArrayCol.TYPE])).name.lower()
+        found.append((check.locator.string(int(entry[s.ArrayCol.NAME])), address, size, f"[{shape}]{kind}"))
+    found.sort(key=lambda item: (-item[2], item[1]))
+    kept: list[tuple[str, int, int, str]] = []
+    end = -1
+    for item in sorted(found, key=lambda item: (item[1], -item[2])):
+        if item[1] + item[2] > end:
+            kept.append(item)
+            end = item[1] + item[2]
+    return [item for item in found if item in kept]

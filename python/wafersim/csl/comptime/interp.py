@@ -107,6 +107,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.lanes = self.root
         self.frames: list[Frame] = []
         self.running = 0
+        self.probing = 0  # a tensor access is evaluated at points that need not be in it
         self.steps = 0
         self.instances: dict[Any, Any] = {}
         self.kept: list[Any] = []

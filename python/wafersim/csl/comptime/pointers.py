@@ -95,7 +95,7 @@ class Pointers:
         return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
 
     def flat_index(self: Parts, node: ast.Index, scope: Scope, kind: ty.Array, checked: bool = True) -> Any:
-        """The number of an element in row-major order; unless ``checked`` also of one outside the array."""
+        """The number of an element in row-major order; ``checked``: the indices must be those of elements."""
         if len(node.indices) != len(kind.extents):
             raise CslError(
                 node.span, f"'{kind}' takes {len(kind.extents)} indices", found=str(len(node.indices))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wafersim.csl.diagnostics import CslError, compose
+from wafersim.csl.diagnostics import CslError, compose, csl_words
 from wafersim.csl.emit.array_rows import with_symbols
 from wafersim.csl.emit.memory import check_memory
 from wafersim.csl.emit.names import Lowered, NameTables, export_list
@@ -98,7 +98,7 @@ def emit(
         y, x = (int(v[0]) for v in np.nonzero(bare))
         what = f"{int(bare.sum())} PEs of the rectangle have no code, the first is PE ({x}, {y})"
         warnings.append(compose(result.tiles[0].span, "warning", what))
-    return Emitted(program, warnings + list(program.warnings))
+    return Emitted(program, warnings + [csl_words(line) for line in program.warnings])
 
 
 def _describe(
