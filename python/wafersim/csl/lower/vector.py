@@ -258,9 +258,9 @@ def _accumulator(cx: Context, node: ast.Node, given: list[Operand]) -> Operand |
     mark = len(cx.tile.body.code)
     source = places.place_of(cx, node)
     found = places.pointee(cx, target, node.span)
-    if isinstance(source, Place) and source.base is None and found.base is None and found.array is not None:
-        if source.array is found.array and source.offset == found.offset:
-            return Address(ty.Pointer(source.type), source)
+    fixed = isinstance(source, Place) and source.base is None and found.base is None
+    if fixed and (source.array, source.offset) == (found.array, found.offset) and found.array is not None:  # type: ignore[union-attr]
+        return Address(ty.Pointer(source.type), source)  # type: ignore[arg-type]
     del cx.tile.body.code[mark:]
     return None
 
@@ -313,6 +313,8 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
+        if not asynchronous:
+            cx.dsr_options.used(cx.tile.body, instr, encoder.dsrs)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE
