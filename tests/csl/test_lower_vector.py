@@ -21,7 +21,9 @@ Y = np.arange(10, 90, 10, dtype=np.float32)
 def vectors(body: str, before: str = "", **options: object) -> Built:
     """Run a body with x = 1..8 and y = 10..80."""
     built = build(f"{HEAD}{before}\nfn main() void {{\n{body}\n  @__launch_done();\n}}{TAIL}", **options)
-    return built.run(("main",), x=X.reshape(1, 1, 8), y=Y.reshape(1, 1, 8))
+    given = {"x": X.reshape(1, 1, 8), "y": Y.reshape(1, 1, 8)}
+    known = built.program.meta["symbols"]
+    return built.run(("main",), **{n: v for n, v in given.items() if n in known})
 
 
 def test_operands() -> None:
@@ -275,3 +277,21 @@ def test_a_destination_that_is_a_source_accumulates() -> None:
         "var total: f32 = 1.0;",
     )
     assert list(b.read("out")[:2]) == [8, 1 + Y.sum()]
+
+
+def test_save_address_is_an_option_of_one_register() -> None:
+    b = vectors(
+        """
+  @load_to_dsr(d0, quarter, .{ .save_address = false }); @load_to_dsr(a0, quarter);
+  @load_to_dsr(b0, half, .{ .save_address = true });
+  @map(row, two); @fmovs(dy, 0.0);
+""",
+        """
+const d0 = @get_dsr(dsr_dest, 0); const a0 = @get_dsr(dsr_src0, 0); const b0 = @get_dsr(dsr_src1, 0);
+const quarter = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> z[i] });
+const half = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> x[i] });
+const two = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> y[i] });
+fn row(f: f32) void { @fmacs(d0, a0, b0, f); }
+""",
+    )
+    assert (b.read("z")[:4] == 10 * X[:4] + 20 * X[4:]).all()

@@ -39,6 +39,7 @@ class Parts(Protocol):
     lanes: Lanes
     frames: list[Frame]
     running: int
+    probing: int
     steps: int
     instances: dict[Any, Any]
     kept: list[Any]

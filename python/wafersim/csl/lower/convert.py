@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import types as ty
 from wafersim.csl.coerce import cast as cast_value
-from wafersim.csl.coerce import coerce
+from wafersim.csl.coerce import coerce as coerce
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower.operands import (
     Address,

@@ -9,7 +9,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, places, settings, vector
+from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar
 from wafersim.csl.values import DsdData, Value
 from wafersim.program.descriptors import DsdChoice
@@ -98,7 +98,7 @@ def _offset(cx: Context, node: ast.BuiltinCall) -> Operand:
         return Value(ty.I32, operand.data * size)
     reg = convert.canonical(cx, operand, node.span)
     cx.code.at(node.span)
-    scaled: VReg = places._scaled(cx, reg, size) if size != 1 else reg
+    scaled: VReg = indexing.scaled(cx, reg, size) if size != 1 else reg
 
     return Scalar(ty.I16, scaled)
 
@@ -139,7 +139,9 @@ def _numbers(value: Value | None, default: int) -> list[int]:
 def _memory(
     cx: Context, node: ast.BuiltinCall, known: dict[str, Value], moving: dict[str, ast.Node], kind: ty.Dsd
 ) -> DsdRef:
-    allowed = {"base_address", "extent", "stride", "offset"} if kind == ty.MEM1D else {"base_address", "offset"}
+    allowed = (
+        {"base_address", "extent", "stride", "offset"} if kind == ty.MEM1D else {"base_address", "offset"}
+    )
     wrong = set(moving) - allowed
     if wrong:
         raise CslError(node.span, f"the property .{sorted(wrong)[0]} must be known at compile time")
@@ -178,7 +180,7 @@ def _add_offset(
         item = moving["offset"]
         reg = convert.canonical(cx, _sixteen(cx, item, ty.I16, ".offset"), item.span)
 
-        scaled = Scalar(ty.I16, places._scaled(cx, reg, elem.size_bytes))
+        scaled = Scalar(ty.I16, indexing.scaled(cx, reg, elem.size_bytes))
         dsds.set_field(cx, ref, DsdField.OFFSET, scaled, node.span)
 
 
@@ -220,6 +222,10 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
+    if "async" not in merged and "save_address" in merged:
+        option = merged.pop("save_address")
+        if isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM:
+            cx.dsr_options.saves(key)
     fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
     spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, node.span)
     cx.code.at(node.span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 from wafersim.csl import types as ty
 from wafersim.csl.values import Value
@@ -84,7 +84,7 @@ class Nothing:
     type: ty.Type = field(default=ty.VOID)
 
 
-Operand: TypeAlias = Union[Value, Scalar, Place, Address, DsdRef, DsdArray, Struct, Nothing]
+Operand: TypeAlias = Value | Scalar | Place | Address | DsdRef | DsdArray | Struct | Nothing
 
 
 @dataclass(slots=True, eq=False)

@@ -49,7 +49,8 @@ def _thread(linear: Linear) -> bool:
 
 def _drop(linear: Linear) -> bool:
     """Jumps to the next instruction, and what stands between a jump and the next label."""
-    items, out = linear.items, []
+    items = linear.items
+    out: list[Item] = []
     targets = {id(i.imm) for i in linear.instructions if isinstance(i.imm, Label)}
     reachable = True
     for k, item in enumerate(items):

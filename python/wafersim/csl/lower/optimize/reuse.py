@@ -161,7 +161,7 @@ def _store(block: _Block, instr: Instr, place: tuple[int, int, int, int] | None)
     def stays(key: tuple[int, int, int, int], known: Array) -> bool:
         if key[0] != array:
             return True
-        if index == 0 and key[2] == 0 or index == key[2]:
+        if (index == 0 and key[2] == 0) or index == key[2]:
             return key[1] + TYPE_BYTES[MType(key[3])] <= offset or offset + size <= key[1]
         return False
 
