@@ -19,6 +19,8 @@ from wafersim.csl.values import Value
 
 #: Elements behind a pointer whose array is not known.
 OPEN_ELEMENTS = 1 << 22
+#: More elements than a PE's addresses reach.
+MOST_ELEMENTS = 1 << 16
 
 
 class Pointers:
@@ -104,9 +106,10 @@ class Pointers:
             if not ty.is_integer(value.type):
                 raise CslError(item.span, "an index is an integer", found=describe(value))
             low, high = bounds(value.data)
-            if low < 0 or high > extent:  # the place behind the last element is one that code may point to
-                bad = low if low < 0 else high
-                raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent}")
+            # programs address places beside an array on purpose; what no PE can address is a mistake
+            if low < -MOST_ELEMENTS or high > max(extent, MOST_ELEMENTS):
+                bad = low if low < -MOST_ELEMENTS else high
+                raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent - 1}")
             flat = flat * extent + value.data
         return flat
 
