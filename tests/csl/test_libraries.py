@@ -62,8 +62,8 @@ def test_values(arch):
         0xDEAD << 16 | (0xBEEF ^ 0xFFFF),
     ]
     assert ran.read("sums")[0, 0].tolist() == [5.0, 3.0, 1.0, 5.0, 10.0, 5.0]
-    # 3 words, one to fill up, then 4 floats: words 4 .. 11 of 20
-    assert ran.read("places")[0, 0].tolist() == [4, 1, 0, 1, 10]
+    # 3 words and one to fill up, 8 bytes, then 4 floats: words 4 .. 11 of 20
+    assert ran.read("places")[0, 0].tolist() == [8, 1, 0, 1, 10]
 
 
 def payload(field, task):

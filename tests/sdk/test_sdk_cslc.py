@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from sdk_programs import HEIGHT, WIDTH, document, doubling
+
 from wafersim.errors import ConfigError
 from wafersim.sdk import cslc
 from wafersim.sdk.folder import Folder

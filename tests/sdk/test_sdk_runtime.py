@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-
 from sdk_programs import HEIGHT, WIDTH, doubling
+
 from wafersim.errors import ConfigError, DeadlockError, ProgramError, SimulationError
 from wafersim.sdk.debug import debug_util
 from wafersim.sdk.runtime import SdkRuntime

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-
 from sdk_programs import doubling, environment, run_script, wafersim
+
 from wafersim.errors import ConfigError
 from wafersim.sdk import hook
 from wafersim.sdk.shims import write_shims

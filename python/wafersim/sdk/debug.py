@@ -79,7 +79,7 @@ class debug_util:
         return values
 
     def get_symbol_rect(self, rectangle: Rectangle, symbol: str, dtype: npt.DTypeLike) -> Array:
-        """Values ``[column, row, ...]`` over a rectangle ``((column, row), (width, height))`` of the fabric."""
+        """Values ``[column, row, ...]`` over ``((column, row), (width, height))`` of the fabric."""
         (col, row), (width, height) = rectangle
         return np.array(
             [[self.get_symbol(col + i, row + j, symbol, dtype) for j in range(height)] for i in range(width)]

@@ -81,8 +81,7 @@ class Device:
         self.log.note(f"stuck: {reason}")
         for wait in waits:
             self.log.note(f"  PE ({wait['pe'][0]}, {wait['pe'][1]}): {wait['text']}")
-        cycles = record.cycles if record is not None else 0
-        detail = f"; {stuck.headline(waits, cycles)}" if waits else ""
+        detail = f"; {stuck.headline(waits, self.sim.cycle)}" if waits else ""
         hint = f" ({self.log.path} lists every wait)" if len(waits) > 1 else ""
         return DeadlockError(f"{reason}{detail}{hint}", waits, record=record)
 

@@ -25,7 +25,8 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
             _TYPES,
             [
                 "FP16TYPE", "MemcpyDataType", "MemcpyOrder", "SdkCompileArtifacts",
-                "SdkExecutionPlatform", "SdkTarget", "SimfabConfig", "Task", "get_platform", "get_simulator", "get_system",
+                "SdkExecutionPlatform", "SdkTarget", "SimfabConfig", "Task", "get_platform",
+                "get_simulator", "get_system",
             ],
         ),
         ("wafersim.sdk.geometry", ["IntRectangle", "IntVector"]),

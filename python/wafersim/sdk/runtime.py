@@ -1,9 +1,10 @@
 """``SdkRuntime``: what a host script does with a compiled program.
 
 Every command is carried out when it is called, in the order of the calls: a copy changes SRAM at once, a
-launch runs the machine until nothing can happen any more. That is what the device's command stream promises: a
-command begins when the one before it is complete on the PE, and a launched function is complete when it
-unblocks the stream. Only a stream towards the host may be asked for before its words can exist.
+launch runs the machine until nothing can happen any more. This is what the device's command stream
+promises: a command begins when the one before it is complete on the PE, and a launched function is
+complete when it unblocks the stream. Only a stream towards the host may be asked for before its words can
+exist.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class SdkRuntime:
         col_stride: int,
         **kwargs: Any,
     ) -> Task:
-        """Copy ``A[rows][columns][elem_per_pe]`` to each ``row_stride``-th PE of each ``col_stride``-th row."""
+        """Copy ``A[rows][columns][elem_per_pe]`` to each ``row_stride``-th PE of ``col_stride``-th rows."""
         if row_stride < 1 or col_stride < 1:
             raise ConfigError(
                 f"memcpy_h2d_stride: strides {row_stride} and {col_stride} given, at least 1 wanted"

@@ -120,6 +120,7 @@ class Streams:
         masks = self._leaving(pending)
         if not masks.any():
             raise ConfigError(
-                f"{pending.what}: no PE of the region sends this color to the host; is it one of the colors given to "
+                f"{pending.what}: no PE of the region sends this color to the host; is it one of the "
+                "colors given to "
                 "<memcpy/get_params> as MEMCPYD2H_...?"
             )

@@ -38,7 +38,7 @@ def to_bits(value: Value, span: Span) -> Any:
             at += 0 if kind.union else ty.bit_size(kind.fields[name])
         return bits
     if isinstance(data, va.Ptr) and data.root is None:
-        return data.offset // 2
+        return data.offset
     raise CslError(span, "the bits of this are not known at compile time", found=describe(value))
 
 
@@ -64,7 +64,7 @@ def from_bits(bits: Any, kind: Type, span: Span) -> Value:
             fields = dict([next(iter(fields.items()))])
         return Value(kind, fields)
     if isinstance(kind, ty.Pointer):
-        return Value(kind, va.Ptr(None, low * 2))
+        return Value(kind, va.Ptr(None, low))
     raise CslError(span, f"bits do not make a '{kind}' at compile time")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl import values as va
-from wafersim.csl.coerce import coerce, describe
+from wafersim.csl.coerce import bounds, coerce, describe
 from wafersim.csl.comptime.errors import RunTime
 from wafersim.csl.comptime.registry import builtin
 from wafersim.csl.diagnostics import CslError, closest
@@ -21,6 +21,8 @@ from wafersim.csl.values import ClosureData, DsdData, FifoData, Value
 if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
+#: Elements that an address can be away from another.
+_REACH = 1 << 15
 _OPTIONS = (
     "wavelet_index_offset",
     "control",
@@ -75,14 +77,16 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
         for name, x in zip(node.names, point, strict=True):
             inner.define(name, ComptimeVar(name, ty.COMPTIME_INT, Value(ty.COMPTIME_INT, x), False))
         interp.running += 1
+        interp.probing += 1
         try:
-            return interp.flat_index(access, inner, kind)
+            return interp.flat_index(access, inner, kind, checked=False)
         except RunTime as need:
             raise CslError(
                 need.node.span, "the index of a tensor access must be known at compile time", found=need.why
             ) from None
         finally:
             interp.running -= 1
+            interp.probing -= 1
 
     rank = len(extents)
     origin = flat((0,) * rank)
@@ -95,6 +99,12 @@ def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
         except CslError as error:
             if "affine" in error.text:
                 raise
+    for number, what in ((origin, "first element"), *((stride, "stride") for stride in strides)):
+        low, high = bounds(number)
+        if low < -_REACH or high > _REACH:
+            raise CslError(
+                access.span, f"the {what} of a tensor access lies outside every memory", found=str(number)
+            )
     return AccessMap(access.base, kind.elem, extents, strides, origin)
 
 

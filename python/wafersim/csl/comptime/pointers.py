@@ -19,8 +19,6 @@ from wafersim.csl.values import Value
 
 #: Elements behind a pointer whose array is not known.
 OPEN_ELEMENTS = 1 << 22
-#: More elements than a PE's addresses reach.
-MOST_ELEMENTS = 1 << 16
 
 
 class Pointers:
@@ -78,6 +76,8 @@ class Pointers:
                     base.data.path,
                 )
         root, kind, offset, path = self.place_of(node.base, scope)
+        if isinstance(kind, ty.Pointer):
+            raise RunTime(node, "the pointer has its value at run time")
         if not isinstance(kind, ty.Array):
             raise CslError(node.span, "an array is expected", found=f"'{kind}'")
         step = self.flat_index(node, scope, kind)
@@ -94,8 +94,8 @@ class Pointers:
         const = isinstance(root, GlobalVar) and not root.mutable
         return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
 
-    def flat_index(self: Parts, node: ast.Index, scope: Scope, kind: ty.Array) -> Any:
-        """The number of an element in row-major order."""
+    def flat_index(self: Parts, node: ast.Index, scope: Scope, kind: ty.Array, checked: bool = True) -> Any:
+        """The number of an element in row-major order; ``checked``: the indices must be those of elements."""
         if len(node.indices) != len(kind.extents):
             raise CslError(
                 node.span, f"'{kind}' takes {len(kind.extents)} indices", found=str(len(node.indices))
@@ -106,10 +106,11 @@ class Pointers:
             if not ty.is_integer(value.type):
                 raise CslError(item.span, "an index is an integer", found=describe(value))
             low, high = bounds(value.data)
-            # programs address places beside an array on purpose; what no PE can address is a mistake
-            if low < -MOST_ELEMENTS or high > max(extent, MOST_ELEMENTS):
-                bad = low if low < -MOST_ELEMENTS else high
-                raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent - 1}")
+            if checked and (
+                low < 0 or high > extent
+            ):  # the place behind the last element is one that code may point to
+                bad = low if low < 0 else high
+                raise CslError(item.span, f"index {bad} is outside the array", allowed=f"0..{extent}")
             flat = flat * extent + value.data
         return flat
 

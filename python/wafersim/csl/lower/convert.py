@@ -1,4 +1,4 @@
-"""Conversions of run-time values: implicit ones, ``@as``, ``@bitcast``, and getting a value into a register."""
+"""Conversions of run-time values: implicit ones, ``@as``, ``@bitcast``; getting a value into a register."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import types as ty
 from wafersim.csl.coerce import cast as cast_value
-from wafersim.csl.coerce import coerce
+from wafersim.csl.coerce import coerce as coerce
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower.operands import (
     Address,
@@ -122,9 +122,9 @@ def to_type(
         return _struct_to(cx, operand, want, span, what)
     if _numeric_widening(operand.type, want):
         return _number(cx, operand, want, span, into)
-    if isinstance(want, ty.Pointer) and isinstance(operand.type, ty.Pointer):
-        if pointers_agree(operand.type, want):
-            return retype(operand, want)
+    both = isinstance(want, ty.Pointer) and isinstance(operand.type, ty.Pointer)
+    if both and pointers_agree(operand.type, want):  # type: ignore[arg-type]
+        return retype(operand, want)
     if isinstance(want, ty.Dsd) and isinstance(operand, DsdRef):
         return operand
     raise mismatch(operand.type, want, span, what)
@@ -259,7 +259,7 @@ def zero(cx: Context, machine: MType) -> VReg | int:
 
 
 def bitcast(cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg | None = None) -> Operand:
-    """``@bitcast(want, operand)``: the same bits; addresses count 16-bit words."""
+    """``@bitcast(want, operand)``: the same bits; addresses count bytes."""
     source = operand.type
     if source == want:
         return operand
@@ -281,17 +281,15 @@ def _bits(t: ty.Type) -> int:
 def pointer_cast(
     cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg | None = None
 ) -> Operand:
-    """Pointer to pointer, and integer (in words) to pointer or back."""
+    """Pointer to pointer, and integer to pointer or back: addresses count bytes."""
     source = operand.type
     if isinstance(source, ty.Pointer) and isinstance(want, ty.Pointer):
         return retype(operand, want)
-    if isinstance(want, ty.Pointer):
-        reg = register(cx, operand, span)
-        return Scalar(want, cx.code.binary(Op.SHL, MType.U16, reg, 1, into=into))
+    if isinstance(want, ty.Pointer) and isinstance(source, ty.Int):
+        return retype(scalar(cx, operand, span, into), want)
     if isinstance(source, ty.Pointer) and isinstance(want, ty.Int):
-        reg = register(cx, operand, span)
-        words = Scalar(ty.U16, cx.code.binary(Op.SHR, MType.U16, reg, 1, into=into))
-        return _number(cx, words, want, span, into) if want != ty.U16 else words
+        address = retype(scalar(cx, operand, span, into), ty.U16)
+        return _number(cx, address, want, span, into) if want != ty.U16 else address
     raise mismatch(source, want, span)
 
 

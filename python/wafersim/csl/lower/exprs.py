@@ -37,7 +37,9 @@ def lower(cx: Context, node: ast.Node, want: ty.Type | None = None, into: VReg |
     if type(node) not in _RUN_TIME_FIRST:
         value = cx.try_eval(node)
         if value is not None:
-            return convert.coerce(value, want, node.span) if _guides(value, want) else value
+            return (
+                convert.coerce(value, want, node.span) if want is not None and _guides(value, want) else value
+            )
     if handler is None:
         raise CslError(node.span, "this expression cannot be evaluated at run time")
     return handler(cx, node, want, into)

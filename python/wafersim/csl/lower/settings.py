@@ -10,9 +10,11 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
+from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
-from wafersim.program.instr import Instr, SettingsSpec
-from wafersim.program.schema import DsrFile, SettingsCol
+from wafersim.program.instr import Body, Instr, SettingsSpec, VReg
+from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
+from wafersim.program.schema import Type as MType
 from wafersim.program.settings import make_settings
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
 
 
 def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
-    """The options with one 16-bit element per wavelet where they do not say otherwise, as CSL programs expect."""
+    """The options, with one 16-bit element per wavelet where they do not say otherwise."""
     return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
 
 
@@ -117,7 +119,7 @@ def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
     if isinstance(value.data, dict):
         given = [n for n, v in value.data.items() if require_scalar(v, f"the option .{what}", span)]
         if len(given) == 1 and given[0] in names:
-            return given[0]
+            return str(given[0])
     if isinstance(value.type, ty.Enum):
         for name, number in value.type.members.items():
             if number == value.data and name.lower() in names:
@@ -135,7 +137,7 @@ def _simd(cx: Context, value: Value, span: Span) -> str:
         if given == {"simd_32", "simd_64"}:
             return "simd_32_or_64"
         if len(given) == 1 and next(iter(given)) in (*_SIMD, "max"):
-            return next(iter(given))
+            return str(next(iter(given)))
     return _choice(value, ("off", *_SIMD, "max"), "simd_mode", span)
 
 
@@ -176,6 +178,8 @@ class DsrOptions:
         self._latest: dict[tuple[DsrFile, int], tuple[object, dict[str, Operand]]] = {}
         self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
         self._open: list[_Open] = []
+        self._saving: set[tuple[DsrFile, int]] = set()
+        self._ops: list[tuple[Body, Instr, dict[tuple[DsrFile, int], int]]] = []
 
     def loaded(
         self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
@@ -183,6 +187,14 @@ class DsrOptions:
         """A load with these options."""
         self._latest[dsr] = (body, fields)
         self._specs.setdefault(dsr, []).append(spec)
+
+    def saves(self, dsr: tuple[DsrFile, int]) -> None:
+        """Ops are to leave the advanced address in this DSR (and not in the others)."""
+        self._saving.add(dsr)
+
+    def used(self, body: Body, instr: Instr, dsrs: dict[tuple[DsrFile, int], int]) -> None:
+        """A synchronous op on DSRs with elements of these widths."""
+        self._ops.append((body, instr, dsrs))
 
     def of(self, dsr: tuple[DsrFile, int], body: object) -> dict[str, Operand]:
         """The options of the load that precedes in the same body."""
@@ -202,3 +214,34 @@ class DsrOptions:
                 values = list(spec.values)
                 values[SettingsCol.ASYNC] = 1
                 spec.values = tuple(values)
+        extra: dict[int, list[Instr]] = {}
+        bodies = []
+        for body, instr, dsrs in self._ops:
+            for dsr in dsrs:
+                if dsr in self._saving:
+                    extra.setdefault(id(instr), []).extend(_advance(body, instr, dsr, dsrs))
+                    bodies.append(body)
+        for body in {id(b): b for b in bodies}.values():
+            add_behind(body, extra)
+
+
+def _advance(
+    body: Body, instr: Instr, dsr: tuple[DsrFile, int], dsrs: dict[tuple[DsrFile, int], int]
+) -> list[Instr]:
+    """Move one DSR by the elements of an op (the machine's own option moves all memory operands)."""
+
+    def where(one: tuple[DsrFile, int]) -> int:
+        return (int(DescSpace.DEST) + int(one[0])) << 16 | one[1]
+
+    order = sorted(dsrs, key=lambda one: (one[0] is DsrFile.DEST, int(one[0])))
+    length, stride, count, size = (VReg(MType.I16, body) for _ in range(4))
+    shift = dsrs[dsr].bit_length() - 1
+    return [
+        Instr(Op.DSD_GET, instr.where, dst=length, a=where(order[0]), imm=int(DsdField.LENGTH)),
+        Instr(Op.DSD_GET, instr.where, dst=stride, a=where(dsr), imm=int(DsdField.STRIDE)),
+        Instr(Op.MUL, instr.where, type=int(MType.I16), dst=count, a=length, b=stride),
+        Instr(
+            Op.SHL, instr.where, type=int(MType.I16), dst=size, a=count, imm=shift, flags=int(CodeFlag.B_IMM)
+        ),
+        Instr(Op.DSD_SET, instr.where, dst=where(dsr), a=size, imm=int(DsdField.OFFSET)),
+    ]

@@ -178,8 +178,25 @@ class Tasks:
         cx.functions.enter(fn, arguments, scope, fn.decl.span)
         cx.code.bind(skip)
 
+    def _queues_of_control_tasks(self) -> None:
+        """Generation 2: colors that come to this PE reach control tasks without a queue being named.
+
+        A color whose task id is free starts blocked; the others are those with a task under their number.
+        """
+        control = next((b for b, t, _ in self._made if t.kind is TaskKind.CONTROL), None)
+        if self.cx.generation != 2 or control is None:
+            return
+        ids = {b.id for b in self.cx.instance.tasks if b.kind != "control"}
+        colors = set()
+        for config in self.cx.instance.color_configs:
+            number = require_scalar(config.color, "a color", config.span)
+            colors.add(int(number))
+        for color in sorted(colors & ids):
+            self.cx.slots.queue(0, None, color, control.span)
+
     def finish(self) -> None:
         """Data tasks take the queue that has their color (generation 3: their number)."""
+        self._queues_of_control_tasks()
         for color, span in self.unblocked.items():
             self.cx.slots.queue(0, None, color, span)
         for binding, task, _ in self._made:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, settings
-from wafersim.csl.lower.operands import DsdRef, Operand, Place, Scalar, is_scalar
+from wafersim.csl.lower import convert, dsds, exprs, places, settings
+from wafersim.csl.lower.operands import Address, DsdRef, Operand, Place, Scalar, is_scalar
 from wafersim.csl.values import TRUE, Value, is_column, require_scalar
 from wafersim.program.descriptors import Dsd, DsdChoice
 from wafersim.program.instr import DsrNumber, ScratchDsr, SettingsSpec, pin
@@ -238,12 +238,31 @@ def lower(cx: Context, node: ast.BuiltinCall, op: VOp) -> Operand:
         raise CslError(
             node.span, f"@{op.name} takes {count} operands and options", found=f"{len(node.args)} arguments"
         )
-    given = [_operand(cx, arg) for arg in node.args[:count]]
+    given: list[Operand] = []
+    for arg in node.args[:count]:
+        given.append(_accumulator(cx, arg, given) or _operand(cx, arg))
     fields = settings.read(cx, node.args[count]) if len(node.args) > count else {}
     cx.code.at(node.span)
     target = None if op is VOp.dfilt else given[0]
     sources = given if op is VOp.dfilt else given[1:]
     return emit(cx, op, target, sources, fields, node.span)
+
+
+def _accumulator(cx: Context, node: ast.Node, given: list[Operand]) -> Operand | None:
+    """A scalar source that is also the destination is read at every element, so that the op accumulates."""
+    target = given[0] if given else None
+    if target is None or not isinstance(target.type, ty.Pointer) or isinstance(target, Scalar | Place):
+        return None
+    if not isinstance(node, ast.Name | ast.Field | ast.Index | ast.Deref) or cx.try_eval(node) is not None:
+        return None
+    mark = len(cx.tile.body.code)
+    source = places.place_of(cx, node)
+    found = places.pointee(cx, target, node.span)
+    fixed = isinstance(source, Place) and source.base is None and found.base is None
+    if fixed and (source.array, source.offset) == (found.array, found.offset) and found.array is not None:  # type: ignore[union-attr]
+        return Address(ty.Pointer(source.type), source)  # type: ignore[arg-type]
+    del cx.tile.body.code[mark:]
+    return None
 
 
 def _operand(cx: Context, node: ast.Node) -> Operand:
@@ -294,6 +313,8 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
+        if not asynchronous:
+            cx.dsr_options.used(cx.tile.body, instr, encoder.dsrs)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE

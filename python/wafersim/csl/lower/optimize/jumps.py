@@ -22,7 +22,11 @@ def _after(items: list[Item], label: Label) -> Instr | None:
 
 
 def _thread(linear: Linear) -> bool:
-    """A jump to a jump goes to the end; a jump to a return returns."""
+    """A jump to a jump goes to its end.
+
+    A jump to a return stays one: functions end in one epilogue, as compilers for small memories make them
+    (the published times of the solver benchmarks speak against a return per branch).
+    """
     changed = False
     followers: dict[int, Instr | None] = {}
     last: Instr | None = None
@@ -40,15 +44,13 @@ def _thread(linear: Linear) -> bool:
         if target.op is Op.JMP and target.imm is not instr.imm:
             instr.imm = target.imm
             changed = True
-        elif target.op is Op.RET and instr.op is Op.JMP:
-            instr.op, instr.imm = Op.RET, 0
-            changed = True
     return changed
 
 
 def _drop(linear: Linear) -> bool:
     """Jumps to the next instruction, and what stands between a jump and the next label."""
-    items, out = linear.items, []
+    items = linear.items
+    out: list[Item] = []
     targets = {id(i.imm) for i in linear.instructions if isinstance(i.imm, Label)}
     reachable = True
     for k, item in enumerate(items):
