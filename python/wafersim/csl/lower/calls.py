@@ -120,7 +120,8 @@ class Functions:
         cx, decl = self.cx, fn.decl
         if decl.body is None:
             raise CslError(span, f"{decl.name!r} has no body", notes=[(decl.span, "declared here")])
-        if cx.frame is not None and cx.frame.active(decl, fn.module):
+        fixed = any(a.fixed for a in arguments)  # compile-time arguments may end a recursion
+        if cx.frame is not None and cx.frame.active(decl, fn.module) and not fixed:
             raise CslError(
                 span, f"{decl.name!r} calls itself; functions have static registers and cannot recurse",
                 notes=[(decl.span, "declared here")],
