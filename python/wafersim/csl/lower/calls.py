@@ -187,7 +187,7 @@ class Functions:
 
     def _define(self, scope: Scope, argument: Argument, frame: Frame) -> None:
         """Make an argument visible in the callee's scope."""
-        cx, operand = self.cx, argument.operand
+        cx, operand = self.cx, exprs.named(argument.operand)
         if isinstance(operand, Value) and argument.name not in frame.address_taken:
             scope.define(argument.name, operand)
             return
