@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A place in a source file: byte offsets into its text (``file`` indexes `diagnostics.SOURCES`)."""
