@@ -27,7 +27,8 @@ void ColorState::load(const RouteClass& r) {
     swap_x = r.swap_x;
     swap_y = r.swap_y;
     pop_mode = r.pop_mode;
-    filter = r.filter;
+    filter = filter_kind = r.filter;
+    sink = r.sink;
     limit1 = r.limit1;
     limit2 = r.limit2;
     max = r.max;
@@ -46,16 +47,16 @@ bool ColorState::filter_passes(uint32_t payload, bool control) const {
             return control || (min <= index && index <= max);
         }
         default:
-            return max > 65535 || counter <= max;
+            return counter <= max;
     }
 }
 
 void ColorState::filter_count(bool control) {
     if (filter != FilterKind::kCounter && filter != FilterKind::kSparseCounter) return;
-    if (max > 65535 || !(control ? count_control : count_data)) return;
+    if (!(control ? count_control : count_data)) return;
     if (counter == limit1) {
         counter = 0;
-        if (filter == FilterKind::kSparseCounter) max += limit2;
+        if (filter == FilterKind::kSparseCounter && (max += limit2) > 65535) filter = FilterKind::kNone;
     } else {
         counter = (counter + 1) & 0xffff;
     }
@@ -227,12 +228,17 @@ void Fabric::control_action(ColorState& cs, SwitchCommand command, Cycle t) {
     routers_.wake(cs.pe, t + 1);
 }
 
+void Fabric::teardown(ColorState& cs) {
+    cs.teardown = true;
+    if (CeQueues* q = queues(cs.pe)) q->teardown_pending |= 1u << cs.color;
+}
+
 void Fabric::act(const Pending& pending) {
     ColorState& cs = *pending.color;
     if (pending.command == SwitchCommand::kReset)
         cs.set_position(0);
     else if (pending.command == SwitchCommand::kTeardown)
-        cs.teardown = true;
+        teardown(cs);
     else if (cs.position + 1 < cs.num_positions)
         cs.set_position(cs.position + 1);
     else if (cs.ring_mode)

@@ -28,6 +28,7 @@ struct alignas(64) ColorState {
     FilterKind filter = FilterKind::kNone;
     PopMode pop_mode = PopMode::kNever;
     bool ring_mode = false, swap_x = false, swap_y = false;
+    uint8_t sink = 0;  // output ports that lead to the host
 
     std::array<RouterFifo, 5> fifo;
     std::array<int64_t, 5> wavelets{};  // granted, by output port, up to the last settle()
@@ -37,6 +38,7 @@ struct alignas(64) ColorState {
     int32_t switch_word = -1;  // positions 1 to 3 as a configuration word; -1: no such word was touched since load()
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
+    FilterKind filter_kind = FilterKind::kNone;  // what `filter` is when it is on
 
     bool filter_passes(uint32_t payload, bool control) const;
     void filter_count(bool control);
@@ -65,6 +67,7 @@ struct CeQueues {
     int64_t pace = 0;     // accumulator of section 2.2
     uint8_t oq_nonempty = 0;
     bool flush_watch = false;
+    uint32_t teardown_pending = 0;  // colors torn down since the last TEARDOWN_PENDING
     int64_t wavelets_sent = 0, wavelets_received = 0;
 };
 
@@ -127,6 +130,7 @@ class Fabric {
     };
     void control_action(ColorState& cs, SwitchCommand command, Cycle t);
     void act(const Pending& pending);
+    void teardown(ColorState& cs);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
     int bound_queue(const CeQueues& q, int color) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);

@@ -229,6 +229,13 @@ void Core::exec_control(Pe& p, const Instr& in, Cycle t) {
             if (p.open_launches > 0) --p.open_launches, --open_launches;
             next = cost(ArchInt::kCostDone);
             break;
+        case Op::kTaskPriority: {
+            const int id = static_cast<int>(in.a < 0 ? in.imm : static_cast<int32_t>(reg(in.a) & 0xffff));
+            const uint64_t tasks = tasks_named(p, static_cast<BlockSpace>(in.type), id);
+            p.high_tasks = in.imm2 ? p.high_tasks | tasks : p.high_tasks & ~tasks;
+            next = cost(ArchInt::kCostTaskControl);
+            break;
+        }
         default:  // MAIN_PRIORITY
             p.main_priority = in.imm;
             next = cost(ArchInt::kCostTaskControl);

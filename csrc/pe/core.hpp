@@ -85,6 +85,7 @@ class Core {
     void book(Pe& p, Counter kind, Cycle until) const;
     MainStatus main_status(Pe& p, Cycle t, bool issuing = false);
     void activate(Pe& p, int id) const;
+    uint64_t tasks_named(const Pe& p, BlockSpace space, int id) const;  // mask over tile->tasks
     void set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const;
     void fail(const Pe& p, Cycle t, std::string message, int color = -1, int line = -1);
     void mark(Cycle after) { end = after > end ? after : end; }

@@ -1,6 +1,7 @@
 // Fabric control by instructions and through configuration words (docs/semantics.md, sections 3 and 6).
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "pe/core.hpp"
 
@@ -65,7 +66,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                           : in.imm;
     const Cycle next = t + arch_.value(ArchInt::kCostConfig);
     uint64_t result = 0;
-    const bool per_color = in.op <= Op::kFilterSet;
+    const bool per_color = in.op <= Op::kFilterSet || in.op == Op::kFilterGet;
     ColorState* cs = per_color && color >= 0 && color < kMaxColors ? fabric_.color(p.id, color) : nullptr;
     if (per_color && in.op != Op::kRouteSet && (!cs || !cs->has_route)) {
         fail(p, t, "fabric control of color " + std::to_string(color) + ", which has no route here", color, in.line);
@@ -98,6 +99,9 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
         case Op::kTeardownGet:
             result = cs->teardown;
             break;
+        case Op::kTeardownPending:
+            result = std::exchange(p.queues->teardown_pending, 0);
+            break;
         case Op::kFilterSet: {
             const auto v = static_cast<int32_t>(reg(in.a) & 0xffff);
             switch (static_cast<FilterField>(in.imm2)) {
@@ -114,13 +118,24 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                     cs->min = v;
                     break;
                 case FilterField::kActive:
-                    if (v == 0) cs->filter = FilterKind::kNone;
+                    cs->filter = v == 0 ? FilterKind::kNone : cs->filter_kind;
                     break;
             }
             break;
         }
+        case Op::kFilterGet: {
+            const auto field = static_cast<FilterField>(in.imm2);
+            const int32_t value = field == FilterField::kCounter  ? cs->counter
+                                  : field == FilterField::kLimit1 ? cs->limit1
+                                  : field == FilterField::kMax    ? cs->max
+                                  : field == FilterField::kMin    ? cs->min
+                                                                  : cs->filter != FilterKind::kNone;
+            result = static_cast<uint64_t>(value);
+            break;
+        }
         case Op::kQueueGet:
         case Op::kQueueFlush:
+        case Op::kQueueExit:
         case Op::kQueueBind: {
             const auto q = static_cast<size_t>(in.imm);
             auto apply = [&](auto& queue, int capacity) {
@@ -144,6 +159,8 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                     queue.flushed = false;
                     p.queues->flush_watch = true;
                     ces_.wake(p.id, t + 1);
+                } else if (in.op == Op::kQueueExit) {
+                    queue.flushed = false;
                 } else {
                     queue.color = static_cast<int16_t>(in.a < 0 ? in.imm2 : static_cast<int32_t>(reg(in.a) & 0x1f));
                 }
@@ -158,7 +175,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
             break;
     }
     fabric_.route_changed(p.id, t);
-    if (in.op == Op::kSwitchGet || in.op == Op::kTeardownGet || in.op == Op::kQueueGet) {
+    if (in.dst >= 0) {  // only those that give a result have one
         p.regs[static_cast<size_t>(in.dst)] = result;
         p.reg_ready[static_cast<size_t>(in.dst)] = next;
     }

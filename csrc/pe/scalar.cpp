@@ -27,7 +27,8 @@ Core::Decoded Core::decode(const Instr& in) const {
     auto dsr = [&](int32_t r) { d.dsrs[d.num_dsrs++] = r; };
     const int op = static_cast<int>(in.op);
     d.local = op <= 46 || (op >= 50 && op <= 54) || in.op == Op::kActivate || in.op == Op::kBlock ||
-              in.op == Op::kUnblock || (op >= 90 && op <= 92) || in.op == Op::kMainPriority;
+              in.op == Op::kUnblock || in.op == Op::kTaskPriority || (op >= 90 && op <= 92) ||
+              in.op == Op::kMainPriority;
     if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
     switch (in.op) {
         case Op::kNop:
@@ -107,8 +108,8 @@ void Core::exec(Pe& p, const Instr& in, Cycle t) {
         start_op(p, in, t);
         return;
     }
-    if ((op >= 40 && op <= 46) || (op >= 70 && op <= 73) || in.op == Op::kMainPriority) return exec_control(p, in, t);
-    if (op >= 80 && op <= 88) return exec_fabric(p, in, t);
+    if ((op >= 40 && op <= 46) || (op >= 70 && op <= 74) || in.op == Op::kMainPriority) return exec_control(p, in, t);
+    if ((op >= 80 && op <= 89) || op >= 97) return exec_fabric(p, in, t);
     exec_scalar(p, in, t);
 }
 

@@ -105,7 +105,7 @@ struct Pe {
     std::vector<Completion> completions;
 
     // task flags by index in tile->tasks
-    uint64_t active = 0, blocked = 0;
+    uint64_t active = 0, blocked = 0, high_tasks = 0;  // high_tasks: of HIGH priority
     std::vector<Cycle> last_pick;
     std::vector<Launch> launches;
     size_t next_launch = 0;

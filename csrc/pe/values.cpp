@@ -40,9 +40,9 @@ bool is_nan(Type type, uint64_t raw) {
     return v != v;
 }
 
-// MIN and MAX: the other operand if one is NaN; -0 < +0.
+// MIN and MAX: the other operand if one is NaN, the canonical NaN if both are; -0 < +0.
 uint64_t float_min_max(Type type, uint64_t a, uint64_t b, bool want_max) {
-    if (is_nan(type, a)) return b;
+    if (is_nan(type, a)) return is_nan(type, b) ? from_f64(type, to_f64(type, b)) : b;
     if (is_nan(type, b)) return a;
     const double x = to_f64(type, a), y = to_f64(type, b);
     bool a_less = x < y;

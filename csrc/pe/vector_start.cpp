@@ -51,6 +51,7 @@ void Core::init(Pe& p, uint32_t id, const Tile& tile, uint8_t* sram) const {
     for (size_t i = 0; i < tile.tasks.size(); ++i) {
         if (tile.tasks[i].active && tile.tasks[i].kind == TaskKind::kLocal) p.active |= UINT64_C(1) << i;
         if (tile.tasks[i].blocked) p.blocked |= UINT64_C(1) << i;
+        if (tile.tasks[i].priority) p.high_tasks |= UINT64_C(1) << i;
     }
     const PeCoord at = fabric_.coord(id);
     uint64_t z =

@@ -64,10 +64,10 @@ int main(int argc, char** argv) {
         Tables t;
         const auto* grid = view("grid").data;
         t.width = grid[0], t.height = grid[1];
-        t.tile_map = view("tile_map"), t.tiles = view("tiles"), t.code = view("code"), t.dsds = view("dsds"), t.settings = view("settings");
+        t.tile_map = reinterpret_cast<const int16_t*>(view("tile_map").data), t.tiles = view("tiles"), t.code = view("code"), t.dsds = view("dsds"), t.settings = view("settings");
         t.tasks = view("tasks"), t.queues = view("queues"), t.fifos = view("fifos"), t.functions = view("functions"), t.dsr_init = view("dsr_init");
         t.routes = view("routes"), t.colors = view("colors"), t.params = view("params");
-        t.route_map = view("route_map").data;
+        t.route_map = reinterpret_cast<const int16_t*>(view("route_map").data);
         t.image = file.at("image").data.data();
         t.image_bytes = static_cast<int64_t>(file.at("image").data.size());
         t.param_values = file.at("param_values").data.data();

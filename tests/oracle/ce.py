@@ -76,7 +76,7 @@ def _completions(machine: Machine, pe: Pe, t: int) -> None:
             pe.flushing.remove(queue)
             queue.flushed = True
             machine.changed = True
-            machine.activate_if_bound(pe, TEARDOWN_TASK)
+            machine.activate_if_bound(pe, TEARDOWN_TASK if queue.empty_task < 0 else queue.empty_task)
 
 
 # task pick

@@ -75,7 +75,7 @@ def filter_count(route: Route, control: bool) -> None:
     if not (route.count_control if control else route.count_data):
         return
     if route.counter != route.limit1:
-        route.counter += 1
+        route.counter = route.counter + 1 & 0xFFFF
         return
     route.counter = 0
     if route.filter == SPARSE:
@@ -177,7 +177,7 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
     if control:
         commands = command_field(payload)
         command = commands & 3
-        machine.defer(_command(machine, pe, route, command))
+        machine.defer(_command(machine, pe, color, route, command))
         mode = route.pop_mode
         if (
             mode == PopMode.ALWAYS
@@ -186,9 +186,9 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         ):
             onward = with_field(payload, commands >> 3)
     if advance:
-        machine.defer(_command(machine, pe, route, int(SwitchCommand.ADVANCE)))
+        machine.defer(_command(machine, pe, color, route, int(SwitchCommand.ADVANCE)))
     if one.judged:
-        machine.defer(lambda: filter_count(route, control))
+        filter_count(route, control)
     for direction in range(5):
         if one.outputs >> direction & 1:
             key = (color, direction)
@@ -217,7 +217,7 @@ def _deliver(machine: Machine, pe: Pe, color: int, payload: int, control: bool, 
     pe.events[Event.WAVELETS_RECEIVED] += 1
 
 
-def _command(machine: Machine, pe: Pe, route: Route, command: int) -> Callable[[], None]:
+def _command(machine: Machine, pe: Pe, color: int, route: Route, command: int) -> Callable[[], None]:
     """The act of a command on this PE's route, done at the end of the cycle."""
 
     def act() -> None:
@@ -231,6 +231,7 @@ def _command(machine: Machine, pe: Pe, route: Route, command: int) -> Callable[[
         elif command == SwitchCommand.TEARDOWN:
             route.teardown = True
             if pe.tile is not None:
+                pe.torn_down |= 1 << color
                 machine.activate_if_bound(pe, TEARDOWN_TASK)
 
     return act

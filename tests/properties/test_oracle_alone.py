@@ -140,5 +140,5 @@ FEATURES = [
     *("raw hazard", "relay", "ring", "run-time color word", "run-time filter", "run-time route", "mishap"),
     *("run-time switch", "run-time switch word", "save_address", "scalar float", "scalar integer"),
     *("shared links", "shared tile", "slot by register", "switches", "synchronous fifo op", "teardown"),
-    *("two fabric sources", "two sources of a color"),
+    *("two fabric sources", "two sources of a color", "task priority", "teardown pending"),
 ]

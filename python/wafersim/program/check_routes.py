@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from wafersim.errors import ProgramError
 from wafersim.program import schema as s
+from wafersim.program.check_streams import check_streams
 from wafersim.program.checking import Checking
 from wafersim.program.routes import mask_names
 from wafersim.program.schema import CodeCol, DsdCol, DsdKind, Op, Port, QueueCol, RouteCol, TileCol
@@ -25,6 +26,7 @@ def check_routes(check: Checking) -> None:
     _filters(check)
     _used_colors(check)
     _leads(check)
+    check_streams(check)
 
 
 def _where(check: Checking, cls: int) -> list[tuple[int, str, tuple[int, ...]]]:
@@ -208,7 +210,7 @@ def _leads(check: Checking) -> None:
     """Warnings: a route leaves the program, meets no route, or meets one that does not listen."""
     route_map, colors = check.t["route_map"], check.t["colors"].tolist()
     ins = np.append(_masks(check, 0), 0)
-    outs = np.append(_masks(check, 1), 0)
+    outs = np.append(_masks(check, 1) & ~check.t["routes"][:, RouteCol.SINK].astype(np.int64), 0)
     runtime = {c for tile in range(len(check.t["tiles"])) for c in _changed_colors(check, tile)}
     for k, color in enumerate(colors):
         if not (route_map[k] >= 0).any():

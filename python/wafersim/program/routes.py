@@ -76,7 +76,7 @@ class RouteTable:
 def route_columns(
     *, what: str, generation: int, rx: Ports = (), tx: Ports = (), switches: Sequence[Any] = (),
     initial: int = 0, ring: bool = False, pop: str = "never", filter: Mapping[str, Any] | None = None,
-    color_swap_x: bool = False, color_swap_y: bool = False, teardown: bool = False,
+    color_swap_x: bool = False, color_swap_y: bool = False, teardown: bool = False, sink: Ports = (),
 ) -> tuple[int, ...]:  # fmt: skip
     """Columns of a route class from CSL-like options; raises ProgramError."""
     row = [0] * ROUTE_COLS
@@ -100,6 +100,13 @@ def route_columns(
     row[RouteCol.TEARDOWN] = int(teardown)
     row[RouteCol.SWAP_X] = int(color_swap_x)
     row[RouteCol.SWAP_Y] = int(color_swap_y)
+    row[RouteCol.SINK] = port_mask(sink, what)
+    outs = 0
+    for _, out in positions:
+        outs |= out
+    if row[RouteCol.SINK] & ~outs:
+        missing = ", ".join(mask_names(row[RouteCol.SINK] & ~outs))
+        raise ProgramError(f"{what}: sink {missing} is no output of any position; add it to tx")
     if filter is not None:
         _filter(row, dict(filter), what)
     return tuple(row)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
+from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
@@ -67,6 +68,7 @@ class Simulator:
         tables = program.tables
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
+        self._read_only = _read_only(program)
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = tables["tile_map"] >= 0
         self._start = Baseline()
@@ -107,6 +109,10 @@ class Simulator:
         rect : tuple of int, optional
             ``(x, y, width, height)``; default the smallest rectangle with the symbol.
         """
+        if name in self._read_only:
+            raise ConfigError(
+                f"symbol {name!r}: the program does not let the host write it (host_write=False)"
+            )
         self._symbols.write(self._machine, name, value, rect)
 
     def read(self, name: str, rect: Rect | None = None) -> Array:
@@ -264,6 +270,14 @@ def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machi
             f"the compiled core cannot be loaded ({error}); reinstall: pip install ."
         ) from None
     return core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
+
+
+def _read_only(program: MachineProgram) -> set[str]:
+    """Exported arrays that the host may not write on some tile."""
+    rows = program.tables["arrays"]
+    flags = rows[:, ArrayCol.FLAGS]
+    closed = (flags & ArrayFlag.EXPORTED != 0) & (flags & ArrayFlag.HOST_WRITTEN == 0)
+    return {str(program.meta["strings"][name]) for name in rows[closed, ArrayCol.NAME]}
 
 
 def _colors(program: MachineProgram) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wafersim.program.schema import CodeFlag, FilterField, FilterKind, Op, Type
+from wafersim.program.schema import ROUTE_COLS, CodeFlag, FilterField, FilterKind, Op, Type
 
 from .. import configwords
 from ..state import Route
@@ -22,7 +22,7 @@ from .nets import (
     set_positions,
     trace,
 )
-from .vector_blocks import completion
+from .vector_blocks import completion, small_task
 
 
 class Flow:
@@ -311,7 +311,7 @@ def _config_word(pe: PeGen, program: ProgramGen, color: int, way: str, masks: tu
         word = configwords.mask_to_word(inputs) << 5 | configwords.mask_to_word(outputs)
     else:
         base = switch_base
-        row = [0] * 23
+        row = [0] * ROUTE_COLS
         row[0:4] = [inputs, 0, inputs, outputs]
         row[8], row[9] = 2, 1
         word = configwords.read_switch(Route(row))
@@ -393,6 +393,10 @@ def _teardown_handler(pe: PeGen, node: Node) -> None:
     def act() -> None:
         pe.emit(Op.TEARDOWN_GET, dst=pe.regs[4], imm=node.color)
         pe.keep(pe.regs[4], int(Type.U16))
+        if rng.random() < 0.6:
+            program.features.add("teardown pending")
+            pe.emit(Op.TEARDOWN_PENDING, dst=pe.regs[5])
+            pe.keep(pe.regs[5], int(Type.U32))
         if by_route:
             _route_set(pe, node.color, number)
         if rng.random() < 0.5:
@@ -470,14 +474,20 @@ def _set_filter(flow: Flow, laid: dict[int, dict[str, int]]) -> None:
             else:
                 laid[id(node)] = dict(laid[id(node)])
                 node.filter = {**node.filter, column: value}
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         changes.append((FilterField.ACTIVE, 0))
-        node.filter_on = False
+        node.filter_on = rng.random() < 0.4
+        if node.filter_on:
+            changes.append((FilterField.ACTIVE, 7))
 
     def emit() -> None:
         for name, value in changes:
             pe.emit(Op.FILTER_SET, imm=node.color, imm2=name, a=pe.li(pe.temp(), value))
         _switch_set(pe, node.color, 1)
+        for field in FilterField:
+            if rng.random() < 0.4:
+                pe.emit(Op.FILTER_GET, dst=pe.regs[5], imm=node.color, imm2=field)
+                pe.keep(pe.regs[5], int(Type.U32))
 
     flow.steps(pe).append(emit)
 
@@ -648,6 +658,13 @@ def flushed(program: ProgramGen) -> None:
     program.features.add("queue flush")
     kind = rng.randint(0, 1)
     number = rng.randrange(program.arch("NUM_OQ"))
+    free = pe.free_oq if kind else pe.free_iq
+    if program.generation == 3 and number in free and rng.random() < 0.6:
+        handler = small_task(pe)
+        if handler is not None:
+            program.features.add("empty handler")
+            pe.take(number)
+            pe.asm.queue(kind, number, -1, empty_task=handler)
 
     def emit() -> None:
         pe.emit(Op.QUEUE_FLUSH, imm=number, type=kind)
@@ -657,6 +674,10 @@ def flushed(program: ProgramGen) -> None:
             if rng.random() < 0.5:
                 pe.emit(Op.QUEUE_GET, dst=pe.regs[5], imm=number, type=kind, imm2=field)
                 pe.keep(pe.regs[5], int(Type.U16))
+        if rng.random() < 0.6:
+            pe.emit(Op.QUEUE_EXIT, imm=number, type=kind)
+            pe.emit(Op.QUEUE_GET, dst=pe.regs[5], imm=number, type=kind, imm2=3)
+            pe.keep(pe.regs[5], int(Type.U16))
 
     pe.computes = True
     pe.early.append(emit)
