@@ -64,8 +64,7 @@ void ColorState::filter_count(bool control) {
 Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& ces)
     : arch_(arch), routers_(routers), ces_(ces), width_(program.width), height_(program.height) {
     const size_t num_pes = static_cast<size_t>(width_) * static_cast<size_t>(height_);
-    pe_colors_.resize(num_pes);
-    ces_index_.assign(num_pes, -1);
+    router_.resize(num_pes);
     for (size_t pe = 0; pe < num_pes; ++pe)
         for (size_t k = 0; k < program.colors.size(); ++k) {
             const int32_t route = program.route_map[k * num_pes + pe];
@@ -73,11 +72,11 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
                 ensure_color(static_cast<uint32_t>(pe), program.colors[k])
                     ->load(program.routes[static_cast<size_t>(route)]);
         }
-    for (ColorState& cs : states_) link(cs);
+    each_state([this](ColorState& cs) { link(cs); });
     for (size_t pe = 0; pe < num_pes; ++pe) {
         const int32_t tile = program.tile_map[pe];
         if (tile < 0) continue;
-        ces_index_[pe] = static_cast<int32_t>(ce_.size());
+        router_[pe].queues = static_cast<int32_t>(ce_.size());
         CeQueues& q = ce_.emplace_back();
         for (size_t i = 0; i < 8; ++i) {
             const auto& iq = program.tiles[static_cast<size_t>(tile)].iq[i];
@@ -89,25 +88,46 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
             q.oq[i].priority = static_cast<int16_t>(oq.priority);
             q.oq[i].initialised = oq.initialised;
         }
+        q.bind_colors(arch_.num_iq);
     }
 }
 
-ColorState* Fabric::color(uint32_t pe, int color) const {
-    for (ColorState* cs : pe_colors_[pe])
-        if (cs->color == color) return cs;
-    return nullptr;
+void CeQueues::bind_colors(int num_iq) {
+    iq_of_color.fill(-1);
+    for (int i = num_iq - 1; i >= 0; --i)
+        if (const int color = iq[static_cast<size_t>(i)].color; color >= 0 && color < kMaxColors)
+            iq_of_color[static_cast<size_t>(color)] = static_cast<int8_t>(i);
 }
 
+ColorState* Fabric::new_state() {
+    constexpr size_t kBlock = 256;
+    if (!states_left_) {
+        states_.push_back(std::make_unique<ColorState[]>(kBlock));
+        states_left_ = kBlock;
+    }
+    return &states_.back()[kBlock - states_left_--];
+}
+
+// A new color shifts the bits of those behind it; the part of the table it had is left unused unless it was the last.
 ColorState* Fabric::ensure_color(uint32_t pe, int color_number) {
     if (ColorState* found = color(pe, color_number)) return found;
-    ColorState& cs = states_.emplace_back();
-    cs.color = static_cast<uint8_t>(color_number);
-    cs.pe = pe;
-    auto& list = pe_colors_[pe];
-    list.insert(std::upper_bound(list.begin(), list.end(), &cs,
-                                 [](const ColorState* a, const ColorState* b) { return a->color < b->color; }),
-                &cs);
-    return &cs;
+    ColorState* cs = new_state();
+    cs->color = static_cast<uint8_t>(color_number);
+    cs->pe = pe;
+    Router& router = router_[pe];
+    const auto num = static_cast<uint32_t>(count_ones(router.colors));
+    if (router.first + num != color_table_.size()) {
+        const auto first = static_cast<uint32_t>(color_table_.size());
+        for (uint32_t i = 0; i < num; ++i) color_table_.push_back(color_table_[router.first + i]);
+        router.first = first;
+    }
+    const uint32_t mask = 1u << color_number;
+    const auto before = static_cast<uint32_t>(count_ones(router.colors & (mask - 1)));
+    color_table_.insert(color_table_.begin() + router.first + before, cs);
+    router.colors |= mask;
+    for (uint32_t i = 0; i <= num; ++i) color_table_[router.first + i]->bit = static_cast<uint8_t>(i);
+    judge_all(pe);
+    return cs;
 }
 
 // The state at the far end of each link, with the receiver's color swap applied. Missing ones are made on demand.
@@ -134,7 +154,9 @@ void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, C
         for (int d = 0; d < 4; ++d) {
             const int x = at.x + kDx[d], y = at.y + kDy[d];
             if (x < 0 || y < 0 || x >= width_ || y >= height_) continue;
-            for (ColorState* other : pe_colors_[static_cast<size_t>(y * width_ + x)]) link(*other);
+            const auto neighbor = static_cast<uint32_t>(y * width_ + x);
+            for (ColorState* other : colors(neighbor)) link(*other);
+            route_changed(neighbor, t);
         }
     }
     apply_pending(*cs);
@@ -152,12 +174,6 @@ void Fabric::fail(uint32_t pe, int color_number, Cycle t, std::string message) {
     fault = RunFault{std::move(message), coord(pe), color_number, -1, t};
 }
 
-int Fabric::bound_queue(const CeQueues& q, int color_number) const {
-    for (int i = 0; i < arch_.num_iq; ++i)
-        if (q.iq[static_cast<size_t>(i)].color == color_number) return i;
-    return -1;
-}
-
 // The RAMP among the outputs of a candidate: dropped, taken, or not possible now.
 bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
     ColorState& cs = *c.color;
@@ -170,19 +186,19 @@ bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
         return true;
     }
     CeQueues* q = queues(pe);
-    const int queue = q ? bound_queue(*q, cs.color) : -1;
+    const int queue = q ? q->iq_of_color[cs.color] : -1;
     if (queue < 0) {
         c.unbound = true;
         return false;
     }
     InputQueue& iq = q->iq[static_cast<size_t>(queue)];
     if (iq.ring.count() < arch_.iq_capacity(queue)) return true;
-    iq.router_waits = true;
+    iq.waiting |= 1u << cs.bit;
     return false;
 }
 
-// Judges a candidate; fills in its outputs. `retry`: space will be known in the next cycles without another event.
-bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
+// Judges a candidate; fills in its outputs. `retry`: first cycle in which space can be known without another event.
+bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, Cycle& retry) {
     ColorState& cs = *c.color;
     c.outputs = cs.out_now;
     if (!c.outputs) return false;
@@ -205,9 +221,9 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
         if (fifo.has_space(t, arch_.hop, arch_.link_buffer)) continue;
         space = false;
         if (fifo.unknown_pops(t, arch_.hop))
-            retry = true;
+            retry = std::min(retry, fifo.next_known(t, arch_.hop));
         else
-            fifo.upstream_waits = true;
+            fifo.waiting |= 1u << cs.bit;
     }
     if ((c.outputs >> kPortRamp & 1) && !ramp_takes(pe, c)) {
         if (c.unbound) return false;
@@ -229,6 +245,7 @@ void Fabric::control_action(ColorState& cs, SwitchCommand command, Cycle t) {
 
 void Fabric::act(const Pending& pending) {
     ColorState& cs = *pending.color;
+    judge(cs);
     if (pending.command == SwitchCommand::kReset)
         cs.set_position(0);
     else if (pending.command == SwitchCommand::kTeardown)
@@ -268,15 +285,15 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
         cs.nonempty &= static_cast<uint8_t>(~(1 << c.port));
     else if (fifo.visible(t + 1, c.port == kPortRamp ? arch_.ramp_out : arch_.hop))
         routers_.wake(pe, t + 1);
-    if (c.port == kPortRamp) {
-        if (fifo.upstream_waits) {
-            fifo.upstream_waits = false;
+    if (fifo.waiting) {
+        if (c.port == kPortRamp) {
             routers_.wake(pe, t + arch_.ramp_out);
+        } else {
+            const auto up = static_cast<uint32_t>(static_cast<int>(pe) + kDy[c.port] * width_ + kDx[c.port]);
+            router_[up].ready |= fifo.waiting;
+            routers_.wake(up, t + arch_.hop);
         }
-    } else if (fifo.upstream_waits) {
-        fifo.upstream_waits = false;
-        const int up = static_cast<int>(pe) + kDy[c.port] * width_ + kDx[c.port];
-        routers_.wake(static_cast<uint32_t>(up), t + arch_.hop);
+        fifo.waiting = 0;
     }
     if (cs.filter != FilterKind::kNone && ((c.outputs >> kPortRamp & 1) || c.ramp_dropped) &&
         !(c.ramp_dropped && control && (command_field(payload) >> 2 & 1)))
@@ -295,7 +312,7 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
         const int d = std::countr_zero(rest);
         if (d == kPortRamp) {
             CeQueues& q = *queues(pe);
-            const int queue = bound_queue(q, cs.color);
+            const int queue = q.iq_of_color[cs.color];
             InputQueue& iq = q.iq[static_cast<size_t>(queue)];
             iq.ring.push({t + arch_.ramp_in, payload, cs.color, static_cast<uint8_t>(flags & kFlagControl)},
                          arch_.iq_capacity(queue));
@@ -305,8 +322,10 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
         } else {
             ColorState& target = *cs.neighbor[static_cast<size_t>(d)];
             const int port = opposite(d);
-            target.fifo[static_cast<size_t>(port)].push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
+            RouterFifo& into = target.fifo[static_cast<size_t>(port)];
+            into.push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
             target.nonempty |= static_cast<uint8_t>(1 << port);
+            if (into.count() == 1) judge(target);
             routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
@@ -318,25 +337,40 @@ void Fabric::step(uint32_t pe, Cycle t) {
     ++events;
     Candidate candidates[kMaxColors * kNumPorts];
     int n = 0;
-    bool retry = false;
-    for (ColorState* cs : pe_colors_[pe]) {
+    Cycle retry = kForever;
+    const Router router = router_[pe];
+    uint32_t asleep = 0;
+    for (uint32_t ready = router.ready; ready; ready &= ready - 1) {
+        ColorState* cs = color_table_[router.first + static_cast<uint32_t>(std::countr_zero(ready))];
+        bool sleeps = true;
         for (uint32_t rest = cs->nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
             const RouterFifo& fifo = cs->fifo[static_cast<size_t>(port)];
-            if (!fifo.visible(t, port == kPortRamp ? arch_.ramp_out : arch_.hop)) continue;
+            if (!fifo.visible(t, port == kPortRamp ? arch_.ramp_out : arch_.hop)) {
+                sleeps = false;
+                continue;
+            }
             if (!cs->has_route) {
                 fail(pe, cs->color, t, "a wavelet meets no route");
                 continue;
             }
             if (cs->teardown || !(cs->in_now >> port & 1)) continue;
             Candidate c{fifo.last_grant(), cs, static_cast<uint8_t>(port), 0, false, false};
-            if (!eligible(pe, c, t, retry)) continue;
+            Cycle known = kForever;
+            if (!eligible(pe, c, t, known)) {
+                sleeps = sleeps && known == kForever;
+                retry = std::min(retry, known);
+                continue;
+            }
+            sleeps = false;
             int i = n++;
             for (; i > 0 && candidates[i - 1].last_grant > c.last_grant; --i) candidates[i] = candidates[i - 1];
             candidates[i] = c;
         }
+        if (sleeps) asleep |= ready & ~(ready - 1);
     }
-    if (retry) routers_.wake(pe, t + 1);
+    router_[pe].ready &= ~asleep;
+    if (retry < kForever) routers_.wake(pe, retry);
     uint32_t taken = 0;
     // Every judgement above used the state at the start of the phase; grants change it from here on.
     for (int i = 0; i < n; ++i) {
@@ -349,8 +383,8 @@ void Fabric::step(uint32_t pe, Cycle t) {
         grant(pe, candidates[i], t);
     }
     if (n) last_activity = t;
-    if (ces_index_[pe] >= 0) {
-        CeQueues& q = ce_[static_cast<size_t>(ces_index_[pe])];
+    if (router.queues >= 0) {
+        CeQueues& q = ce_[static_cast<size_t>(router.queues)];
         if (q.oq_nonempty) step_ramp(pe, q, t);
     }
 }
@@ -379,7 +413,7 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
             if (fifo.unknown_pops(t, arch_.ramp_out))
                 retry = true;
             else
-                fifo.upstream_waits = true;
+                fifo.waiting = 1;
             continue;
         }
         if (best >= 0 && q.oq[static_cast<size_t>(best)].last_move <= oq.last_move) {
@@ -399,6 +433,7 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         w.ready = t + arch_.ramp_out;
         target->fifo[kPortRamp].push(w.payload, w.flags, t, arch_.ramp_buffer);
         target->nonempty |= 1 << kPortRamp;
+        judge(*target);
         routers_.wake(pe, w.ready);
         q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;
         q.next_move = t + 1;
@@ -431,8 +466,9 @@ void Fabric::push_oq(uint32_t pe, CeQueues& q, int queue, Wavelet w, Cycle t) {
 Wavelet Fabric::pop_iq(uint32_t pe, CeQueues& q, int queue, Cycle t) {
     InputQueue& iq = q.iq[static_cast<size_t>(queue)];
     const Wavelet w = iq.ring.pop();
-    if (iq.router_waits) {
-        iq.router_waits = false;
+    if (iq.waiting) {
+        router_[pe].ready |= iq.waiting;
+        iq.waiting = 0;
         routers_.wake(pe, t + 1);
     }
     return w;

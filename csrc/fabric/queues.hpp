@@ -77,6 +77,12 @@ class alignas(64) RouterFifo {
     bool visible(Cycle t, int latency) const { return count_ > within(push_base_, push_bits_, t, latency); }
     int unknown_pops(Cycle t, int latency) const { return within(pop_base_, pop_bits_, t, latency); }
     bool has_space(Cycle t, int latency, int capacity) const { return count_ + unknown_pops(t, latency) < capacity; }
+    // First cycle in which the upstream knows of one pop more; only if there are unknown ones.
+    Cycle next_known(Cycle t, int latency) const {
+        const auto span = static_cast<int>(latency - (t - pop_base_));
+        const uint32_t unknown = pop_bits_ & static_cast<uint32_t>((UINT64_C(1) << span) - 1);
+        return pop_base_ - (31 - std::countl_zero(unknown)) + latency;
+    }
     Cycle last_grant() const { return pop_base_ < 0 ? -1 : pop_base_; }
     uint32_t payload() const { return deep_ ? deep_->data[head_] : data_[head_]; }
     uint8_t flags() const {
@@ -103,8 +109,8 @@ class alignas(64) RouterFifo {
         ++grants;
     }
 
-    int64_t grants = 0;  // since the color's route last changed; ColorState::settle() books them
-    bool upstream_waits = false;
+    int64_t grants = 0;    // since the color's route last changed; ColorState::settle() books them
+    uint32_t waiting = 0;  // colors of the upstream router that wait for space here; not 0 at the RAMP: its queues do
     bool head_blocked = false;  // the head was a candidate without space at least once
 
   private:
@@ -144,7 +150,8 @@ struct InputQueue {
     int16_t color = -1;
     int16_t priority = -1;
     int16_t high_water = 0;
-    bool router_waits = false, initialised = false, flush_pending = false, flushed = false;
+    uint32_t waiting = 0;  // colors of the router that wait for space here
+    bool initialised = false, flush_pending = false, flushed = false;
 };
 
 struct OutputQueue {

@@ -146,6 +146,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                     ces_.wake(p.id, t + 1);
                 } else {
                     queue.color = static_cast<int16_t>(in.a < 0 ? in.imm2 : static_cast<int32_t>(reg(in.a) & 0x1f));
+                    p.queues->bind_colors(arch_.num_iq);
                 }
             };
             if (in.type)

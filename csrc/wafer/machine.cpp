@@ -232,11 +232,11 @@ void Machine::event_counts(int64_t* out) const {
         put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
         put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
     }
-    for (const ColorState& cs : fabric_->states()) {
+    fabric_->each_state([&](const ColorState& cs) {
         int64_t* row = out + static_cast<size_t>(cs.pe) * kNumEvents;
         row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.arbitration_losses;
         row[static_cast<size_t>(Event::kBackpressure)] += cs.backpressure;
-    }
+    });
 }
 
 void Machine::link_wavelets(int64_t* out) const {
@@ -245,11 +245,11 @@ void Machine::link_wavelets(int64_t* out) const {
     layer.fill(-1);
     for (size_t k = 0; k < program_.colors.size(); ++k)
         layer[static_cast<size_t>(program_.colors[k])] = static_cast<int>(k);
-    for (ColorState& cs : fabric_->states()) {
+    fabric_->each_state([&](ColorState& cs) {
         cs.settle();
         if (const int k = layer[cs.color]; k >= 0)
             std::copy(cs.wavelets.begin(), cs.wavelets.end(), out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
-    }
+    });
 }
 
 }  // namespace wafersim

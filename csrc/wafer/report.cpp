@@ -537,13 +537,14 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
 
 std::vector<Leftover> Machine::leftovers(size_t limit) {
     std::vector<std::pair<uint32_t, Leftover>> found;  // by PE; in a PE routers come before queues
-    for (const ColorState& cs : fabric_->states())
+    fabric_->each_state([&](const ColorState& cs) {
         for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
             found.push_back({cs.pe,
                              {coord(cs.pe), cs.color, std::string("router, from ") + kPortName[port],
                               cs.fifo[static_cast<size_t>(port)].count()}});
         }
+    });
     std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return std::make_pair(a.first, a.second.color) < std::make_pair(b.first, b.second.color);
     });
