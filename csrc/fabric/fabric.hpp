@@ -7,12 +7,12 @@
 #include <bit>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "arch/arch.hpp"
+#include "base/arena.hpp"
 #include "base/types.hpp"
 #include "engine/wheel.hpp"
 #include "fabric/queues.hpp"
@@ -20,45 +20,35 @@
 
 namespace wafersim {
 
-// Live route of one color at one PE. The first cache line is what a grant reads and writes.
-struct alignas(64) ColorState {
-    std::array<ColorState*, 4> neighbor{};  // where a wavelet goes that leaves in that direction
-    uint8_t in_now = 0, out_now = 0;        // masks of the current position
-    uint8_t nonempty = 0;                   // ports whose FIFO holds something
-    bool has_route = false, teardown = false;
-    uint8_t color = 0, position = 0, num_positions = 1;
-    FilterKind filter = FilterKind::kNone;
-    PopMode pop_mode = PopMode::kNever;
-    bool ring_mode = false, swap_x = false, swap_y = false;
-    uint8_t bit = 0;  // of this color in its router's masks
-    uint32_t pe = 0;
-
-    std::array<RouterFifo, 5> fifo;
+// The part of a live route that is looked at when something about it changes.
+struct RouteState {
     std::array<int64_t, 5> wavelets{};  // granted, by output port, up to the last settle()
     int64_t arbitration_losses = 0, backpressure = 0;
     std::array<uint8_t, 4> in{}, out{};
     int32_t switch_word = -1;  // positions 1 to 3 as a configuration word; -1: no such word was touched since load()
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
+};
+
+// Live route of one color at one PE: one cache line, what a grant reads and writes.
+struct alignas(64) ColorState {
+    RouteState* route = nullptr;
+    std::array<uint32_t, 4> next{};  // number of the FIFO at the far end, by direction; 0: not looked up yet
+    std::array<uint32_t, 5> fifo{};  // own ones, by input port; 0: nothing came that way yet
+    uint32_t pe = 0;
+    uint16_t losses = 0;              // arbitration losses since the last settle()
+    uint8_t in_now = 0, out_now = 0;  // masks of the current position
+    uint8_t nonempty = 0;             // ports whose FIFO holds something
+    uint8_t bit = 0;                  // of this color in its router's masks
+    uint8_t color = 0, position = 0, num_positions = 1;
+    FilterKind filter : 8 = FilterKind::kNone;
+    PopMode pop_mode : 8 = PopMode::kNever;
+    bool has_route : 1 = false, teardown : 1 = false, ring_mode : 1 = false, swap_x : 1 = false, swap_y : 1 = false;
 
     bool filter_passes(uint32_t payload, bool control) const;
     void filter_count(bool control);
-    void load(const RouteClass& route);
-    // Books the grants made under the current masks; before these change, and before counts are read.
-    void settle() {
-        for (RouterFifo& f : fifo) {
-            for (size_t port = 0; port < 5; ++port)
-                if (out_now >> port & 1) wavelets[port] += f.grants;
-            f.grants = 0;
-        }
-    }
-    void set_position(int to) {
-        settle();
-        position = static_cast<uint8_t>(to);
-        in_now = in[position];
-        out_now = out[position];
-    }
 };
+static_assert(sizeof(ColorState) == 64);
 
 // The queues of one compute element, and the ramp between it and its router.
 struct CeQueues {
@@ -98,8 +88,8 @@ class Fabric {
             const ColorState* cs = table[std::countr_zero(rest)];
             if (!again)
                 __builtin_prefetch(cs);
-            else if (cs->nonempty)
-                __builtin_prefetch(&cs->fifo[static_cast<size_t>(std::countr_zero(cs->nonempty))]);
+            else
+                prefetch_fifos(*cs);
         }
     }
     CeQueues* queues(uint32_t pe) {
@@ -124,6 +114,12 @@ class Fabric {
         for (uint32_t pe = 0; pe < router_.size(); ++pe)
             for (ColorState* cs : colors(pe)) visit(*cs);
     }
+    const RouterFifo& fifo(const ColorState& cs, int port) const { return fifos_[cs.fifo[static_cast<size_t>(port)]]; }
+    // Where a wavelet of this color goes that leaves in direction d; nullptr: off the fabric, or no such color there.
+    const ColorState* neighbor(const ColorState& cs, int d) const;
+    // Books the grants made under the current masks; before these change, and before counts are read.
+    void settle(ColorState& cs);
+    void set_position(ColorState& cs, int to);
     // Switch commands of this cycle act at its end, before what the CE writes in it (section 2.1).
     void apply_pending();
     void apply_pending(const ColorState& cs);
@@ -153,6 +149,7 @@ class Fabric {
     struct Candidate {
         Cycle last_grant;
         ColorState* color;
+        RouterFifo* fifo;
         uint8_t port, outputs;
         bool ramp_dropped, unbound;
     };
@@ -167,22 +164,35 @@ class Fabric {
     void act(const Pending& pending);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
     void judge(const ColorState& cs) { router_[cs.pe].ready |= 1u << cs.bit; }
+    void arrived(const RouterFifo& fifo) {  // its first wavelet
+        ColorState& cs = states_[fifo.owner];
+        cs.nonempty |= static_cast<uint8_t>(1u << fifo.port);
+        judge(cs);
+    }
     void judge_all(uint32_t pe) {
         Router& router = router_[pe];
         router.ready = (1u << count_ones(router.colors)) - 1;
     }
-    ColorState* new_state();
+    void load(ColorState& cs, const RouteClass& r);
+    void prefetch_fifos(const ColorState& cs) const {
+        if (cs.nonempty) __builtin_prefetch(&fifos_[cs.fifo[static_cast<size_t>(std::countr_zero(cs.nonempty))]]);
+        if (cs.out_now & 15u)
+            __builtin_prefetch(&fifos_[cs.next[static_cast<size_t>(std::countr_zero(cs.out_now & 15u))]]);
+    }
+    RouterFifo& ensure_fifo(ColorState& cs, int port);
+    bool far_end(const ColorState& cs, int d, uint32_t& pe, int& color) const;
+    uint32_t look_up(ColorState& cs, int d);
     void fail(uint32_t pe, int color, Cycle t, std::string message);
-    void link(ColorState& cs);
 
     const Arch& arch_;
     Wheel& routers_;
     Wheel& ces_;
     int32_t width_, height_;
-    std::vector<std::unique_ptr<ColorState[]>> states_;  // blocks: stable addresses, in the order of PEs at first
-    size_t states_left_ = 0;                             // unused ones in the last block
-    std::vector<ColorState*> color_table_;               // by PE, ascending color; see Router
-    std::vector<Router> router_;                         // by PE
+    Arena<ColorState> states_;  // in the order of PEs at first
+    Arena<RouteState> routes_;
+    Arena<RouterFifo> fifos_;               // number 0 stays empty
+    std::vector<ColorState*> color_table_;  // by PE, ascending color; see Router
+    std::vector<Router> router_;            // by PE
     std::deque<CeQueues> ce_;
     std::vector<Pending> pending_;
 };
