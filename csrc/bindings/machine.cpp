@@ -152,8 +152,9 @@ py::dict inspect(Machine& m, int x, int y) {
             c["color"] = static_cast<int>(cs->color);
             c["position"] = static_cast<int>(cs->position);
             c["teardown"] = cs->teardown;
-            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(),
-                                          cs->fifo[3].count(), cs->fifo[4].count());
+            c["waiting"] = py::make_tuple(m.fabric().fifo(*cs, 0).count(), m.fabric().fifo(*cs, 1).count(),
+                                          m.fabric().fifo(*cs, 2).count(), m.fabric().fifo(*cs, 3).count(),
+                                          m.fabric().fifo(*cs, 4).count());
             colors.append(c);
         }
     }

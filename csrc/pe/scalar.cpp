@@ -262,10 +262,10 @@ int64_t Core::event_count(const Pe& p, int event) const {
             for (const OutputQueue& q : p.queues->oq) count = std::max<int64_t>(count, q.high_water);
             return count;
         case Event::kArbitrationLosses:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->arbitration_losses;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->arbitration_losses;
             return count;
         case Event::kBackpressure:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->backpressure;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->backpressure;
             return count;
         default:
             return count;

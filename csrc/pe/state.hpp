@@ -1,6 +1,7 @@
 // What one compute element holds: threads, registers, descriptors, task flags, counters.
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -129,6 +130,16 @@ struct Pe {
     bool clash_counted = false;
     int tail_kind = 0, tail_conflict = 0;  // class of the last beat, for a run that ends within it
 
+    // Brings the lines that a step reads first into the cache.
+    void prefetch(bool again) const {
+        if (!again) {
+            for (size_t line = 0; line < 5; ++line) __builtin_prefetch(reinterpret_cast<const char*>(this) + 64 * line);
+        } else {
+            __builtin_prefetch(regs.data());
+            __builtin_prefetch(queues);
+            for (uint32_t rest = live_threads(); rest; rest &= rest - 1) __builtin_prefetch(op(std::countr_zero(rest)));
+        }
+    }
     int launched_function() const { return task < 0 && next_launch ? launches[next_launch - 1].function->number : -1; }
     LiveOp* op(int thread) const { return ops[static_cast<size_t>(thread)].get(); }
     bool main_op_live() const { return ops[kMainThread] && ops[kMainThread]->live; }

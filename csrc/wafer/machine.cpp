@@ -97,10 +97,14 @@ void Machine::step_cycle(Cycle t) {
     for (const auto& [pe, color] : fabric_->teardowns)
         if (const int32_t i = pe_index_[pe]; i >= 0) core_->teardown_due(pes_[static_cast<size_t>(i)], t + 1);
     fabric_->teardowns.clear();
-    ces_.drain([](uint32_t, bool) {},
-               [&](uint32_t pe) {
-                   if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
-               });
+    ces_.drain(
+        [&](uint32_t pe, bool again) {
+            const int32_t i = pe_index_[pe];
+            if (i >= 0) pes_[static_cast<size_t>(i)].prefetch(again);
+        },
+        [&](uint32_t pe) {
+            if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
+        });
     fabric_->apply_pending();
 }
 
@@ -232,11 +236,12 @@ void Machine::event_counts(int64_t* out) const {
         put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
         put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
     }
-    for (const ColorState& cs : fabric_->states()) {
+    fabric_->each_state([&](ColorState& cs) {
+        fabric_->settle(cs);
         int64_t* row = out + static_cast<size_t>(cs.pe) * kNumEvents;
-        row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.arbitration_losses;
-        row[static_cast<size_t>(Event::kBackpressure)] += cs.backpressure;
-    }
+        row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.route->arbitration_losses;
+        row[static_cast<size_t>(Event::kBackpressure)] += cs.route->backpressure;
+    });
 }
 
 void Machine::link_wavelets(int64_t* out) const {
@@ -245,11 +250,12 @@ void Machine::link_wavelets(int64_t* out) const {
     layer.fill(-1);
     for (size_t k = 0; k < program_.colors.size(); ++k)
         layer[static_cast<size_t>(program_.colors[k])] = static_cast<int>(k);
-    for (ColorState& cs : fabric_->states()) {
-        cs.settle();
+    fabric_->each_state([&](ColorState& cs) {
+        fabric_->settle(cs);
         if (const int k = layer[cs.color]; k >= 0)
-            std::copy(cs.wavelets.begin(), cs.wavelets.end(), out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
-    }
+            std::copy(cs.route->wavelets.begin(), cs.route->wavelets.end(),
+                      out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
+    });
 }
 
 }  // namespace wafersim

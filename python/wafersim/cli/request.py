@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wafersim.cli.interrupt import remembered_interrupts
 from wafersim.errors import ConfigError
 from wafersim.simulate.runner import did_you_mean
 
@@ -105,6 +106,11 @@ def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
 
 def execute(request: Request, progress: Any = None) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
+    with remembered_interrupts(progress) as watched:
+        return _execute(request, watched)
+
+
+def _execute(request: Request, progress: Any) -> Record:
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
