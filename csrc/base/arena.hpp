@@ -29,6 +29,7 @@ class Arena {
         new (base_ + size_) T();
         return size_++;
     }
+    uint32_t size() const { return size_; }
     T& operator[](uint32_t i) { return base_[i]; }
     const T& operator[](uint32_t i) const { return base_[i]; }
     uint32_t number_of(const T& object) const { return static_cast<uint32_t>(&object - base_); }

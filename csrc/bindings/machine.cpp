@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
+#include "bindings/py_machine.hpp"
 
 namespace py = pybind11;
 
@@ -79,20 +80,6 @@ Tables read_tables(const py::dict& d) {
     return t;
 }
 
-// Guards against two threads in one machine.
-struct PyMachine {
-    std::unique_ptr<Machine> machine;
-    mutable std::atomic<bool> running{false};
-};
-
-struct Busy {
-    explicit Busy(const PyMachine& m) : flag(m.running) {
-        if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
-    }
-    ~Busy() { flag = false; }
-    std::atomic<bool>& flag;
-};
-
 void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, int64_t bytes) {
     if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.width() || y + h > m.height())
         throw py::value_error("rectangle (" + std::to_string(x) + ", " + std::to_string(y) + ") " + std::to_string(w) +
@@ -135,6 +122,9 @@ py::list wait_list(Machine& m, size_t limit) {
         d["waits_for"] = pe_list(r.waits_for);
         d["blocked_on"] = pe_list(r.blocked_on);
         d["places"] = py::cast(r.places);
+        py::list host_ports;
+        for (const HostPlace& h : r.host_ports) host_ports.append(py::make_tuple(h.pe.x, h.pe.y, h.color, h.port));
+        d["host_ports"] = host_ports;
         out.append(d);
     }
     return out;
@@ -205,7 +195,9 @@ py::dict inspect(Machine& m, int x, int y) {
 }  // namespace
 
 void register_machine(py::module_& m) {
-    py::class_<PyMachine>(m, "Machine")
+    py::class_<PyMachine> machine_class(m, "Machine");
+    register_host_ports(machine_class);
+    machine_class
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const IntArray& vops, uint64_t seed) {
                  auto out = std::make_unique<PyMachine>();

@@ -222,6 +222,7 @@ bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
         c.outputs &= static_cast<uint8_t>(~(1 << kPortRamp));
         return true;
     }
+    if (cs.sink >> kPortRamp & 1) return true;
     CeQueues* q = queues(pe);
     const int queue = q ? q->iq_of_color[cs.color] : -1;
     if (queue < 0) {
@@ -240,7 +241,7 @@ bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, Cycle& retry) {
     c.outputs = cs.out_now;
     if (!c.outputs) return false;
     bool space = true;
-    for (uint32_t rest = c.outputs & 15u; rest; rest &= rest - 1) {
+    for (uint32_t rest = c.outputs & 15u & ~cs.sink; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
         uint32_t next = cs.next[static_cast<size_t>(d)];
         if (!next && !(next = look_up(cs, d))) {
@@ -344,7 +345,12 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
                           (cs.pop_mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
         if (pops) forwarded = with_command_field(payload, command_field(payload) >> 3);
     }
-    for (uint32_t rest = c.outputs; rest; rest &= rest - 1) {
+    uint32_t rest = c.outputs;
+    if (const uint32_t sinks = rest & cs.sink) {
+        collect(cs, sinks, payload, forwarded, control, t);
+        rest &= ~sinks;
+    }
+    for (; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
         if (d == kPortRamp) {
             CeQueues& q = *queues(pe);
@@ -415,10 +421,22 @@ void Fabric::step(uint32_t pe, Cycle t) {
         taken |= candidates[i].outputs;
         grant(pe, candidates[i], t);
     }
-    if (n) last_activity = t;
+    if (n) last_activity = std::max(last_activity, t);
     if (router.queues >= 0) {
         CeQueues& q = ce_[static_cast<size_t>(router.queues)];
-        if (q.oq_nonempty) step_ramp(pe, q, t);
+        if (q.oq_nonempty || q.host_words) step_ramp(pe, q, t);
+    }
+    if (host_) step_host(pe, t);
+}
+
+// A move in cycle t was made: counted, and the next one paced.
+void Fabric::ramp_moved(CeQueues& q, Cycle t) const {
+    ++q.wavelets_sent;
+    q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;
+    q.next_move = t + 1;
+    if (q.pace >= arch_.ramp_pace_den) {
+        q.pace -= arch_.ramp_pace_den;
+        q.next_move = t + 2;
     }
 }
 
@@ -457,23 +475,28 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         best = i;
         target = cs;
     }
+    if (q.host_words) {
+        const Cycle best_move = best < 0 ? kForever : q.oq[static_cast<size_t>(best)].last_move;
+        if (HostQueue* queue = host_ramp_turn(pe, q, t, best_move, retry, wait_turn)) {
+            if (best >= 0) wait_turn = true;
+            best = -1;
+            enter(ensure_fifo(*color(pe, queue->color), kPortRamp), take_fed(*queue, t), t, arch_.ramp_buffer);
+            routers_.wake(pe, t + arch_.ramp_out);
+            ramp_moved(q, t);
+            wait_turn = true;
+        }
+    }
     if (best >= 0) {
         OutputQueue& oq = q.oq[static_cast<size_t>(best)];
         Wavelet w = oq.ring.pop();
         oq.last_move = t;
-        last_activity = t;
-        ++q.wavelets_sent;
+        last_activity = std::max(last_activity, t);
         w.ready = t + arch_.ramp_out;
         RouterFifo& into = ensure_fifo(*target, kPortRamp);
         into.push(w.payload, w.flags, t, arch_.ramp_buffer);
         if (into.count() == 1) arrived(into);
         routers_.wake(pe, w.ready);
-        q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;
-        q.next_move = t + 1;
-        if (q.pace >= arch_.ramp_pace_den) {
-            q.pace -= arch_.ramp_pace_den;
-            q.next_move = t + 2;
-        }
+        ramp_moved(q, t);
         if (oq.pe_waits || oq.flush_pending) {
             oq.pe_waits = false;
             ces_.wake(pe, t);

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "base/arena.hpp"
 #include "base/types.hpp"
 #include "engine/wheel.hpp"
+#include "fabric/host_ports.hpp"
 #include "fabric/queues.hpp"
 #include "program/program.hpp"
 
@@ -29,6 +31,7 @@ struct RouteState {
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, counter = 0;
     bool count_data = false, count_control = false;
     FilterKind filter_kind = FilterKind::kNone;  // what `filter` is when it is on
+    std::unique_ptr<CollectedPorts> collected;   // by a sink, not yet read by the host
 };
 
 // Live route of one color at one PE: one cache line, what a grant reads and writes.
@@ -60,8 +63,8 @@ struct CeQueues {
     int64_t pace = 0;                              // accumulator of section 2.2
     std::array<int8_t, kMaxColors> iq_of_color{};  // lowest input queue bound to it, -1 none
     uint8_t oq_nonempty = 0;
-    bool flush_watch = false;
-    uint32_t teardown_pending = 0;  // colors torn down since the last TEARDOWN_PENDING
+    bool flush_watch = false, host_words = false;  // host_words: the host feeds the RAMP
+    uint32_t teardown_pending = 0;                 // colors torn down since the last TEARDOWN_PENDING
     int64_t wavelets_sent = 0, wavelets_received = 0;
     void bind_colors(int num_iq);  // after a queue got another color
 };
@@ -139,6 +142,18 @@ class Fabric {
     void push_oq(uint32_t pe, CeQueues& q, int queue, Wavelet w, Cycle t);
     Wavelet pop_iq(uint32_t pe, CeQueues& q, int queue, Cycle t);
 
+    // Host ports, host_ports.cpp. A port is one at the fabric's edge, or the RAMP of a PE with a tile.
+    bool is_outer(uint32_t pe, int port) const;
+    HostQueue& host_queue(uint32_t pe, int color, int port);  // made on demand
+    const std::vector<HostQueue>* host_queues(uint32_t pe) const;
+    void feed(uint32_t pe, int color, int port, std::span<const HostWavelet> words, Cycle t);
+    Collected* collected(uint32_t pe, int color, int port) const;  // nullptr: nothing so far
+    // The run may stop when `count` wavelets of every watched port have arrived: watched_until(), -1 not yet.
+    void watch(uint32_t pe, int color, int port, int64_t count, Cycle t);
+    void end_watch();
+    bool watching() const { return watching_; }
+    Cycle watched_until() const { return watching_ && watch_missing_ == 0 ? watch_until_ : -1; }
+
     PeCoord coord(uint32_t pe) const {
         return {static_cast<int32_t>(pe % static_cast<uint32_t>(width_)),
                 static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
@@ -186,6 +201,14 @@ class Fabric {
     RouterFifo& ensure_fifo(ColorState& cs, int port);
     bool far_end(const ColorState& cs, int d, uint32_t& pe, int& color) const;
     uint32_t look_up(ColorState& cs, int d);
+    void ramp_moved(CeQueues& q, Cycle t) const;
+    HostQueue* host_ramp_turn(uint32_t pe, CeQueues& q, Cycle t, Cycle best_move, bool& retry, bool& wait_turn);
+    ColorState& host_target(uint32_t pe, int color, int port);
+    HostQueue* host_turn(uint32_t pe, int port, Cycle t, int latency, int capacity, bool& retry);
+    HostWavelet take_fed(HostQueue& queue, Cycle t);
+    void step_host(uint32_t pe, Cycle t);
+    void collect(ColorState& cs, uint32_t ports, uint32_t payload, uint32_t forwarded, bool control, Cycle t);
+    void enter(RouterFifo& into, const HostWavelet& word, Cycle t, int capacity);
     void fail(uint32_t pe, int color, Cycle t, std::string message);
 
     const Arch& arch_;
@@ -199,6 +222,10 @@ class Fabric {
     std::vector<Router> router_;            // by PE
     std::deque<CeQueues> ce_;
     std::vector<Pending> pending_;
+    std::unique_ptr<HostPorts> host_;  // nullptr: none
+    bool watching_ = false;
+    int64_t watch_missing_ = 0;
+    Cycle watch_until_ = -1;
 };
 
 // Command field of a control wavelet's payload (section 2.1).

@@ -114,9 +114,11 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     auto polled = began;
     Cycle stop = kForever;
     if (limits.max_cycles >= 0) stop = cycle_ + limits.max_cycles;
-    bool pauses = false;
+    bool pauses = false, host_has_all = false;
     if (limits.pause_at >= 0 && limits.pause_at <= stop) stop = limits.pause_at, pauses = true;
     core_->horizon = stop;
+    const Cycle ahead = core_->ahead;
+    if (fabric_->watching()) core_->ahead = 1;  // a run that stops for the host stops where the host would see it
     const uint64_t first_event = events();
     uint64_t polled_events = first_event;
     if (!paused_) began_ = cycle_;
@@ -128,8 +130,13 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             status = Status::kFault;
             stop = core_->horizon = std::min(stop, place_of_rest(f->cycle + 1));
         }
+        if (const Cycle seen = fabric_->watched_until(); seen >= 0 && seen <= stop && status == Status::kFinished)
+            stop = core_->horizon = seen, pauses = true, host_has_all = true;
         if (t >= kForever) {
-            if (status == Status::kFinished) status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
+            if (status == Status::kFinished && host_has_all)
+                status = Status::kPaused;
+            else if (status == Status::kFinished)
+                status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
             break;
         }
         if (t >= stop) {
@@ -165,6 +172,8 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     else
         take_back(std::max({began_, core_->end, fabric_->last_activity + 1}));
     paused_ = status == Status::kPaused;
+    core_->ahead = ahead;
+    fabric_->end_watch();
     for (Pe& p : pes_) core_->account(p, cycle_);
     if (status == Status::kFinished || status == Status::kStuck) {
         // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.

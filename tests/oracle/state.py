@@ -117,6 +117,16 @@ class Queue:
         self.empty_task = -1
 
 
+class HostQueue:
+    """What the host holds for a router port; entries are (payload, control)."""
+
+    __slots__ = ("entries", "last_move")
+
+    def __init__(self) -> None:
+        self.entries: deque[tuple[int, bool]] = deque()
+        self.last_move = -1
+
+
 class MemoryFifo:
     """A FIFO in SRAM: element i pushed lives at base + (i mod capacity) * element bytes."""
 
@@ -203,6 +213,8 @@ class Pe:
         self.waiting: set[tuple[int, int]] = set()  # keys of FIFOs that hold something
         self.neighbors: list[Pe | None] = [None] * 4
         self.link_wavelets: dict[tuple[int, int], int] = {}  # (color, direction) -> count
+        self.host: dict[tuple[int, int], HostQueue] = {}  # (color, port) -> what the host feeds
+        self.collected: dict[tuple[int, int], list[tuple[int, int, bool]]] = {}  # (cycle, payload, control)
         self.iq = [Queue(d + arch.ramp_in_cycles) for d in arch.iq_depth]
         self.oq = [Queue(d) for d in arch.oq_depth]
         self.next_move = 0

@@ -51,7 +51,7 @@ class Array:
 
     @property
     def is_data(self) -> bool:
-        """Flag DATA of the format: values that decide nothing but values; as declared, else never loaded."""
+        """Flag DATA: its values decide nothing but values; as declared, else no load reads it."""
         if self.data is not None:
             return self.data
         return not (self.is_loaded or (self.is_pointed and self.tile.loads_by_address))

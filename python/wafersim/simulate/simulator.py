@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 from wafersim.simulate.printing import Printed, printed
+from wafersim.simulate.streams import Arrival, HostPorts
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -69,6 +70,7 @@ class Simulator:
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
         self._read_only = _read_only(program)
+        self._ports = HostPorts(program, self._machine)
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = tables["tile_map"] >= 0
         self._start = Baseline()
@@ -133,6 +135,53 @@ class Simulator:
         if self._machine.launch(number, arguments) == 0:
             raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
+    def feed(self, values: Any, *, control: Any = None, **place: Any) -> None:
+        """Give wavelets to a router port; they enter it in this order, one a cycle, as the router has room.
+
+        Parameters
+        ----------
+        values : uint32 array
+            Payloads ``[n]`` (for every PE alike) or ``[H, W, n]``.
+        control : bool array, optional
+            Which of them are control wavelets; shape of ``values``, or ``[n]``.
+        **place
+            ``color`` (name or number), ``port`` (RAMP, or one that looks out of the fabric), and
+            ``pe=(x, y)`` or ``rect=(x, y, width, height)``; or ``stream``, the name of a declared one.
+
+        Notes
+        -----
+        They are there from the machine's present cycle on. What the program does not take stays with the
+        host; a run that ends with some left says so in its warnings.
+        """
+        self._ports.feed(values, control, place)
+
+    def collect(
+        self, count: int | None = None, *, with_control: bool = False, **place: Any
+    ) -> tuple[Array, ...]:
+        """Take the wavelets that have arrived at the host from a sink (``sink`` of `Layout.route`), in order.
+
+        Parameters
+        ----------
+        count : int, optional
+            So many from each PE, default all; fewer is an error.
+        with_control : bool
+            Return a third array that says which are control wavelets.
+        **place
+            As for `feed`; the port is the output.
+
+        Returns
+        -------
+        values : uint32 array
+            ``[n]`` for ``pe=``, ``[H, W, n]`` for ``rect=``.
+        cycles : int64 array
+            Cycle in which each arrived; same shape.
+        """
+        return self._ports.collect(count, with_control, place)
+
+    def arrival(self, count: int, **place: Any) -> Arrival:
+        """What `run` can stop for: ``count`` uncollected wavelets from each PE of a place (see `collect`)."""
+        return self._ports.arrival(count, place)
+
     # -- running -------------------------------------------------------------------------------------------
 
     def run(
@@ -143,6 +192,7 @@ class Simulator:
         raise_on_stuck: bool = True,
         progress: Progress | None = None,
         pause_at: int | None = None,
+        until: Arrival | Iterable[Arrival] | None = None,
     ) -> Record:
         """Run until nothing can happen any more, or until a limit.
 
@@ -158,6 +208,8 @@ class Simulator:
             Called now and then with the cycle and the number of events so far.
         pause_at : int, optional
             Cycle of the machine before which the run pauses; call `run` again to go on.
+        until : Arrival or list of Arrival, optional
+            Pause as soon as all this has arrived at the host (see `arrival`): in the cycle of the last one.
 
         Returns
         -------
@@ -171,6 +223,8 @@ class Simulator:
             With the record up to that point in ``record``.
         """
         limits = _limits(max_cycles, max_seconds, max_events, pause_at)
+        if until is not None:
+            self._ports.watch(until)
         if not self._paused:
             self._start, self._wall_s = Baseline(self._machine), 0.0
         began = time.perf_counter()

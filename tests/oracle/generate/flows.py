@@ -12,6 +12,7 @@ from . import ends
 from .context import PeGen, ProgramGen, Steps
 from .ends import INDEXED, PACKED, WORDS, Batch
 from .nets import (
+    RAMP,
     Node,
     advance_local,
     control_payload,
@@ -43,6 +44,8 @@ class Flow:
         for node in self.root.walk():
             columns = {"initial": node.initial, "ring": int(node.ring), "pop_mode": node.pop}
             columns |= node.filter
+            if node.to_host:
+                columns["sink"] = node.to_host
             asm.route_at[(node.color, node.x, node.y)] = asm.route_class(node.positions, **columns)
             if node.color != node.arrives:
                 self.program.features.add("color swap")
@@ -72,14 +75,17 @@ class Flow:
                     release(node, node.positions[:1])
 
     def sinks(self) -> list[Node]:
-        return [n for n in self.root.walk() if n.got]
+        return [n for n in self.root.walk() if n.got and not n.to_host >> RAMP & 1]
 
     def participants(self) -> list[tuple[int, int]]:
         return [(n.x, n.y) for n in self.sinks()] + [(self.root.x, self.root.y)]
 
     def fits(self, source: bool = True) -> bool:
         """Are there queues for the source and every possible sink?"""
-        nodes = [n for n in self.root.walk() if n.sink or (source and n is self.root)]
+        nodes = [
+            n for n in self.root.walk()
+            if (n.sink and not n.to_host >> RAMP & 1) or (source and n is self.root)
+        ]  # fmt: skip
         pes = [self.program.pe(n.x, n.y) for n in nodes]
         return all(len(pe.free_iq) >= 2 and len(pe.free_oq) >= 2 for pe in pes)
 
@@ -262,7 +268,7 @@ def _gate(flow: Flow) -> None:
     way = rng.choice(ways)
     if way == "switch word" and (outputs & (outputs - 1) or program.generation != 2):
         way = "switch"
-    opened = asm.route_class([(inputs, outputs)], initial=0)
+    opened = asm.route_class([(inputs, outputs)], initial=0, sink=node.to_host)
     if way == "switch":
         node.positions = [closed, (inputs, outputs)]
         node.position = 1  # for the trace; the initial one stays 0
@@ -719,7 +725,7 @@ KINDS: list[tuple[Callable[[ProgramGen], None], int]] = [
     (filtered, 5),
     (relayed, 4),
     (joined, 3),
-    (gathered, 6),
+    (gathered, 7),
     (crossed, 5),
     (flushed, 3),
     (rebound, 3),
