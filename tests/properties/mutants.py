@@ -1,4 +1,4 @@
-"""Forty-five seeded engine bugs: each changes one line of the core, and the random programs must notice.
+"""Fifty-four seeded engine bugs: each changes one line of the core, and the random programs must notice.
 
 A mutant names a source below ``csrc/``, a fragment that occurs in it exactly once, and what stands there instead.  `run_mutants` compiles
 and runs them.
@@ -115,4 +115,22 @@ MUTANTS = (
            "static_cast<int64_t>(turn) <= static_cast<int64_t>(reg(in.c));", "3"),
     Mutant("east_and_west_in_configuration_words", "pe/fabric_control.cpp", "kConfigBit[5] = {3, 1, 2, 0, 4};",
            "kConfigBit[5] = {3, 0, 2, 1, 4};", "3"),
+    Mutant("flush_forgets_the_handler", "pe/schedule.cpp", "init.empty_task >= 0 ? init.empty_task : kTeardownTask",
+           "init.empty_task > 63 ? init.empty_task : kTeardownTask", "6"),
+    Mutant("teardown_is_not_noted", "fabric/fabric.cpp", "q->teardown_pending |= 1u << cs.color;",
+           "q->teardown_pending |= 2u << cs.color;", "6"),
+    Mutant("priority_of_a_task_stays", "pe/control.cpp", "p.high_tasks = in.imm2 ?", "p.high_tasks = !in.imm2 ?", "3"),
+    # the host
+    Mutant("host_words_are_late", "fabric/host_ports.cpp", "    if (again) routers_.wake(pe, t + 1);",
+           "    if (again) routers_.wake(pe, t + 2);", "9"),
+    Mutant("host_colors_do_not_take_turns", "fabric/host_ports.cpp",
+           "if (!best || queue.last_move < best->last_move) best = &queue;", "if (!best) best = &queue;", "9"),
+    Mutant("host_goes_first_on_the_ramp", "fabric/host_ports.cpp", "if (queue->last_move < best_move) return queue;",
+           "if (queue->last_move <= best_move) return queue;", "9"),
+    Mutant("host_pays_no_pace", "fabric/fabric.cpp", "            ramp_moved(q, t);\n            wait_turn = true;",
+           "            ++q.wavelets_sent;\n            wait_turn = true;", "9"),
+    Mutant("sinks_keep_the_command", "fabric/host_ports.cpp", "port == kPortRamp ? payload : forwarded, control",
+           "payload, control", "9"),
+    Mutant("sinks_are_a_cycle_late", "fabric/host_ports.cpp", "(port == kPortRamp ? arch_.ramp_in : arch_.hop);",
+           "(port == kPortRamp ? arch_.ramp_in : arch_.hop + 1);", "9"),
 )  # fmt: skip

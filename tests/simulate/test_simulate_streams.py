@@ -111,6 +111,20 @@ def test_a_rectangle_of_ports():
     assert values[0, :, -1].tolist() == [99, 99, 99]
 
 
+def test_a_sink_that_nobody_reads_holds_nothing_up():
+    """Thousands of words lie at the host; the run ends, without a warning, and they can be read afterwards."""
+    words = 5000
+    sim = simulator(host_programs.echo())
+    sim.feed(np.arange(words), color="red", port="RAMP", pe=(0, 0))
+    record = sim.run()
+    assert record.status == "finished" and record.info["warnings"] == []
+    assert words <= record.cycles <= words + 8
+    for port in ("RAMP", "WEST", "SOUTH"):
+        values, cycles = sim.collect(color="red", port=port, pe=(0, 0))
+        assert values.tolist() == list(range(words))
+        assert (np.diff(cycles) == 1).all()
+
+
 def test_a_dry_stream_is_named():
     sim = simulator(host_programs.adder())
     sim.feed([1, 2, 3], stream="in", pe=(0, 0))

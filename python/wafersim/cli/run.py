@@ -45,8 +45,8 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     wafersim run gemm --arch wse2 --grid 32x32 --set tile=4
     wafersim run program.wsp --launch main --set n=4
     """
-    from wafersim.cli import request as requests
     from wafersim.cli.report import print_record
+    from wafersim.simulate import request as requests
 
     _refuse_options(options)
     fields = {name: value for name, value in options.items() if value is not None}

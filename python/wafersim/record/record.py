@@ -194,6 +194,21 @@ class Record:
         """A table as a nanoarrow stream (Arrow PyCapsule interface)."""
         return self[table].to_arrow()
 
+    def to_xarray(self) -> Any:
+        """The figures per PE as an xarray Dataset with dims ``y, x``, units and descriptions as attributes.
+
+        Every column of ``record["pe"]`` is a variable, so is ``has_tile``; ``link_wavelets`` has the dims
+        ``color, port, y, x``. The record's figures that are numbers or text are the dataset's ``attrs``.
+
+        Raises
+        ------
+        ConfigError
+            xarray is not installed.
+        """
+        from wafersim.record.xarray_view import dataset
+
+        return dataset(self)
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self["pe"].__arrow_c_stream__(requested_schema)
 

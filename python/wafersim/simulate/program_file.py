@@ -45,7 +45,29 @@ def execute_file(
     ConfigError, ProgramError
         Unreadable file, unknown function, bad argument, grid other than the program's.
     """
-    program, loaded = open_program(path, arch, grid)
+    return execute_opened(
+        path,
+        open_program(path, arch, grid),
+        function=function,
+        arguments=arguments,
+        seed=seed,
+        progress=progress,
+        **limits,
+    )
+
+
+def execute_opened(
+    path: Path,
+    opened: tuple[MachineProgram, Arch],
+    *,
+    function: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Any = None,
+    **limits: Any,
+) -> Record:
+    """`execute_file` for a program that `open_program` gave."""
+    program, loaded = opened
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
     sim = Simulator(program, loaded, seed)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wafersim.cli.interrupt import remembered_interrupts
 from wafersim.errors import ConfigError
+from wafersim.simulate.interrupt import remembered_interrupts
 from wafersim.simulate.runner import did_you_mean
 
 if TYPE_CHECKING:
@@ -106,24 +106,35 @@ def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
 
 def execute(request: Request, progress: Any = None) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
+    if request.kernel is not None and request.launch is not None:
+        raise ConfigError("launch: only a program file has functions to choose from")
     with remembered_interrupts(progress) as watched:
-        return _execute(request, watched)
+        return run_built(request, build(request), watched)
 
 
-def _execute(request: Request, progress: Any) -> Record:
+def build(request: Request) -> Any:
+    """What runs of one program share: a prepared kernel, or an opened file with its arch."""
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
-        if request.launch is not None:
-            raise ConfigError("launch: only a program file has functions to choose from")
-        prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
-        return prepared.execute(seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits)
-    from wafersim.simulate.program_file import execute_file
+        return prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
+    from wafersim.simulate.program_file import open_program
 
-    return execute_file(
+    return open_program(Path(request.program or ""), request.arch, request.grid)
+
+
+def run_built(request: Request, built: Any, progress: Any = None) -> Record:
+    """Run what `build` made of this request, or of another one for the same program."""
+    if request.kernel is not None:
+        record: Record = built.execute(
+            seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits
+        )
+        return record
+    from wafersim.simulate.program_file import execute_opened
+
+    return execute_opened(
         Path(request.program or ""),
-        arch=request.arch,
-        grid=request.grid,
+        built,
         function=request.launch,
         arguments=request.params,
         seed=request.seed,
