@@ -197,7 +197,7 @@ py::dict inspect(Machine& m, int x, int y) {
         live.append(o);
     }
     d["live_ops"] = live;
-    d["registers"] = py::cast(p->regs);
+    d["registers"] = std::vector<uint64_t>(p->regs, p->regs + p->tile->num_regs);
     return d;
 }
 

@@ -11,7 +11,7 @@ namespace {
 // Cycles that all main threads together may be ahead of the others: what one cycle can cost at most, and what is to be
 // made up for when a run ends between two cycles. About 0.02 s of work.
 constexpr int64_t kRunAheadOfAll = 2000000;
-constexpr Cycle kRunAhead = 512;  // more saves nothing
+constexpr Cycle kRunAhead = 4096;  // more saves nothing
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
 
