@@ -17,6 +17,7 @@
 #include "engine/wheel.hpp"
 #include "fabric/queues.hpp"
 #include "program/program.hpp"
+#include "record/timeline.hpp"
 
 namespace wafersim {
 
@@ -59,6 +60,7 @@ struct CeQueues {
     std::array<int8_t, kMaxColors> iq_of_color{};  // lowest input queue bound to it, -1 none
     uint8_t oq_nonempty = 0;
     bool flush_watch = false;
+    bool traced = false;  // a timeline wants what crosses the ramp
     int64_t wavelets_sent = 0, wavelets_received = 0;
     void bind_colors(int num_iq);  // after a queue got another color
 };
@@ -141,6 +143,7 @@ class Fabric {
                 static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
     }
     Cycle last_activity = -1;
+    Timeline* timeline = nullptr;
     std::optional<RunFault> fault;
     std::vector<std::pair<uint32_t, int>> teardowns;  // (pe, color) torn down this cycle; the CE's task 29 is due
     uint64_t events = 0;
@@ -182,6 +185,7 @@ class Fabric {
     RouterFifo& ensure_fifo(ColorState& cs, int port);
     bool far_end(const ColorState& cs, int d, uint32_t& pe, int& color) const;
     uint32_t look_up(ColorState& cs, int d);
+    void trace(Happening kind, uint32_t pe, int color, uint32_t payload, Cycle t) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);
 
     const Arch& arch_;

@@ -39,7 +39,7 @@ struct LiveOp {
     Operand dst, a, b, c;
     const Operand *first = nullptr, *second = nullptr;  // the pair of memory sources that can conflict
     int64_t length = 0, done = 0, beats = 0;
-    Cycle start = -1, next_beat = 0, last_issue = -1;
+    Cycle launched = 0, start = -1, next_beat = 0, last_issue = -1;
     int priority = 0, width = 1, simd = 0, cost = 1;
     Settings set;
     uint32_t index = 0, carry = 0;
@@ -77,7 +77,9 @@ struct alignas(64) Pe {
     Cycle next_issue = 0, next_vector = 0, last_issue = -1;  // main thread
     uint32_t live_uts = 0, blocked_uts = 0;
 
-    bool in_task = false, dead = false, tsc_enabled = true, clash_counted = false;
+    bool in_task = false, dead = false;
+    bool traced = false;  // a timeline wants what it does
+    bool clash_counted = false;
     int32_t task = -1;  // of the main thread: index in tile->tasks, -1 a host launch
     int32_t pc = 0;
     int main_priority = static_cast<int>(Priority::kMainMediumLow);
@@ -113,7 +115,8 @@ struct alignas(64) Pe {
     int32_t launch_line = -1;
     int tail_conflict = 0, open_launches = 0;
     std::vector<int32_t> calls;
-    Cycle tsc_offset = 0, tsc_frozen = 0;
+    Cycle tsc_offset = 0, tsc_frozen = 0, task_began = 0;
+    bool tsc_enabled = true;
     uint32_t random = 0xdeadbeef;
     int recent_next = 0;
     struct Recent {

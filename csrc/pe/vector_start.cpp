@@ -321,6 +321,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     op.op = in.op;
     op.vop = in.op == Op::kVop ? static_cast<VOp>(in.type) : VOp::kMov32;
     op.thread = thread;
+    op.launched = t;
     op.synchronous = !async;
     op.length = length;
     op.endless = length == kEndless;

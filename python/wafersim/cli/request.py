@@ -14,6 +14,7 @@ from wafersim.simulate.runner import did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.record import Record
+    from wafersim.simulate.watching import Watch
 
 #: field -> what a value has to be, in words; the JSON names of a request
 FIELDS: dict[str, str] = {
@@ -103,7 +104,7 @@ def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
 
-def execute(request: Request, progress: Any = None) -> Record:
+def execute(request: Request, progress: Any = None, watch: Watch | None = None) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
@@ -111,7 +112,8 @@ def execute(request: Request, progress: Any = None) -> Record:
         if request.launch is not None:
             raise ConfigError("launch: only a program file has functions to choose from")
         prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
-        return prepared.execute(seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits)
+        options = {"watch": watch, "progress": progress, **request.limits}
+        return prepared.execute(seed=request.seed, raise_on_stuck=False, **options)
     from wafersim.simulate.program_file import execute_file
 
     return execute_file(
@@ -122,6 +124,7 @@ def execute(request: Request, progress: Any = None) -> Record:
         arguments=request.params,
         seed=request.seed,
         progress=progress,
+        watch=watch,
         **request.limits,
     )
 
