@@ -360,6 +360,7 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
                          arch_.iq_capacity(queue));
             iq.high_water = std::max<int16_t>(iq.high_water, static_cast<int16_t>(iq.ring.count()));
             ++q.wavelets_received;
+            if (q.traced) trace(Happening::kReceive, pe, cs.color, payload, t + arch_.ramp_in);
             ces_.wake(pe, t + arch_.ramp_in);
         } else {
             RouterFifo& into = fifos_[cs.next[static_cast<size_t>(d)]];
@@ -370,6 +371,17 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     }
     if (control) control_action(cs, static_cast<SwitchCommand>(command_field(payload) & 3), t);
     if (flags & kFlagAdvance) control_action(cs, SwitchCommand::kAdvance, t);
+}
+
+void Fabric::trace(Happening kind, uint32_t pe, int color_number, uint32_t payload, Cycle t) const {
+    TimelineEntry entry;
+    entry.kind = kind;
+    entry.begin = t;
+    entry.end = t + 1;
+    entry.pe = pe;
+    entry.code = static_cast<int16_t>(color_number);
+    entry.value = payload;
+    timeline->add(entry);
 }
 
 void Fabric::step(uint32_t pe, Cycle t) {
@@ -491,6 +503,7 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         Wavelet w = oq.ring.pop();
         oq.last_move = t;
         last_activity = std::max(last_activity, t);
+        if (q.traced) trace(Happening::kSend, pe, w.color, w.payload, t);
         w.ready = t + arch_.ramp_out;
         RouterFifo& into = ensure_fifo(*target, kPortRamp);
         into.push(w.payload, w.flags, t, arch_.ramp_buffer);

@@ -19,6 +19,7 @@
 #include "fabric/host_ports.hpp"
 #include "fabric/queues.hpp"
 #include "program/program.hpp"
+#include "record/timeline.hpp"
 
 namespace wafersim {
 
@@ -65,6 +66,7 @@ struct CeQueues {
     uint8_t oq_nonempty = 0;
     bool flush_watch = false, host_words = false;  // host_words: the host feeds the RAMP
     uint32_t teardown_pending = 0;                 // colors torn down since the last TEARDOWN_PENDING
+    bool traced = false;  // a timeline wants what crosses the ramp
     int64_t wavelets_sent = 0, wavelets_received = 0;
     void bind_colors(int num_iq);  // after a queue got another color
 };
@@ -159,6 +161,7 @@ class Fabric {
                 static_cast<int32_t>(pe / static_cast<uint32_t>(width_))};
     }
     Cycle last_activity = -1;
+    Timeline* timeline = nullptr;
     std::optional<RunFault> fault;
     std::vector<std::pair<uint32_t, int>> teardowns;  // (pe, color) torn down this cycle; the CE's task 29 is due
     uint64_t events = 0;
@@ -209,6 +212,7 @@ class Fabric {
     void step_host(uint32_t pe, Cycle t);
     void collect(ColorState& cs, uint32_t ports, uint32_t payload, uint32_t forwarded, bool control, Cycle t);
     void enter(RouterFifo& into, const HostWavelet& word, Cycle t, int capacity);
+    void trace(Happening kind, uint32_t pe, int color, uint32_t payload, Cycle t) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);
 
     const Arch& arch_;

@@ -11,7 +11,7 @@ namespace {
 // Cycles that all main threads together may be ahead of the others: what one cycle can cost at most, and what is to be
 // made up for when a run ends between two cycles. About 0.02 s of work.
 constexpr int64_t kRunAheadOfAll = 2000000;
-constexpr Cycle kRunAhead = 512;  // more saves nothing
+constexpr Cycle kRunAhead = 4096;  // more saves nothing
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
 
@@ -92,6 +92,7 @@ const std::optional<RunFault>& Machine::fault() const {
 void Machine::step_cycle(Cycle t) {
     routers_.advance(t);
     ces_.advance(t);
+    if (timeline_) timeline_->set_now(t);
     routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); },
                    [&](uint32_t pe) { fabric_->step(pe, t); });
     for (const auto& [pe, color] : fabric_->teardowns)
@@ -197,8 +198,40 @@ void Machine::take_back(Cycle end) {
         const Counter kind = p.plan.empty() ? Counter::kIdle : p.plan.back().kind;  // nothing has changed since
         p.counters[static_cast<size_t>(kind)] -= p.accounted - end;
         p.accounted = end;
+        if (p.traced) timeline_->cut(p.id, end);
     }
     cycle_ = end;
+}
+
+void Machine::watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most) {
+    timeline_ = std::make_unique<Timeline>(pe_index_.size(), begin, end, most);
+    core_->timeline = fabric_->timeline = timeline_.get();
+    for (Pe& p : pes_) {
+        const PeCoord at = coord(p.id);
+        p.traced = p.queues->traced =
+            at.x >= corner.x && at.y >= corner.y && at.x < corner.x + width && at.y < corner.y + height;
+    }
+}
+
+std::vector<TimelineEntry> Machine::timeline_entries() {
+    std::vector<TimelineEntry> out;
+    if (!timeline_) return out;
+    auto add = [&](TimelineEntry entry) {
+        entry.open = true;
+        if (timeline_->wants(entry.begin, entry.end)) out.push_back(entry);
+    };
+    for (const TimelineEntry& entry : timeline_->entries()) {
+        out.push_back(entry);
+        if (entry.kind == Happening::kStretch) out.back().end = std::min(entry.end, cycle_);
+        if (out.back().end <= out.back().begin) out.pop_back();
+    }
+    for (const Pe& p : pes_) {
+        if (!p.traced) continue;
+        if (p.in_task) add(core_->task_entry(p, cycle_));
+        for (uint32_t rest = p.live_threads(); rest; rest &= rest - 1)
+            if (const LiveOp& op = *p.op(std::countr_zero(rest)); !op.finished) add(core_->vector_entry(p, op, cycle_));
+    }
+    return out;
 }
 
 bool Machine::quiescent_is_stuck() const {
