@@ -132,6 +132,20 @@ class Simulator:
         raw = self._machine.sram(x, y)[place.address : place.address + place.num_bytes]
         return np.asarray(raw).view(values.sram_dtype(place.type)).reshape(place.shape)
 
+    def read_bytes(self, rect: Rect, address: int, num_bytes: int) -> Array:
+        """SRAM ``[H, W, num_bytes]`` of a rectangle of PEs from a byte address on; a fresh array."""
+        raw: Array = self._machine.read(*rect, address, num_bytes)
+        return raw
+
+    def write_bytes(self, rect: Rect, address: int, raw: Array) -> None:
+        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs, from an address on."""
+        self._machine.write(*rect, address, np.ascontiguousarray(raw))
+
+    @property
+    def open_launches(self) -> int:
+        """PEs on which a launched function has not signalled completion."""
+        return int(self._machine.open_launches)
+
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
         number, arguments = self._functions.call(function, args, kwargs)
