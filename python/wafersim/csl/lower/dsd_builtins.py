@@ -139,7 +139,9 @@ def _numbers(value: Value | None, default: int) -> list[int]:
 def _memory(
     cx: Context, node: ast.BuiltinCall, known: dict[str, Value], moving: dict[str, ast.Node], kind: ty.Dsd
 ) -> DsdRef:
-    allowed = {"base_address", "extent", "stride", "offset"} if kind == ty.MEM1D else {"base_address", "offset"}
+    allowed = (
+        {"base_address", "extent", "stride", "offset"} if kind == ty.MEM1D else {"base_address", "offset"}
+    )
     wrong = set(moving) - allowed
     if wrong:
         raise CslError(node.span, f"the property .{sorted(wrong)[0]} must be known at compile time")
