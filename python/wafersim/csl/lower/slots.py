@@ -138,7 +138,7 @@ class Slots:
         length = _extent(data.extents[0], span) if data.extents else ENDLESS
         sent = color if color is not None else queue.color
         if sent < 0 and kind is DsdKind.FABOUT:
-            # this PE does not initialize the queue: an op that comes here after all meets no route and says so
+            # this PE does not initialize the queue: an op that comes here meets no route, and says so
             sent = self.cx.layout.color_id(UNROUTED)
         dsd = self.cx.tile._new_dsd(
             kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue,
@@ -182,12 +182,13 @@ class Slots:
         return found
 
     def _default(self, direction: int, color: int | None, span: Span) -> int:
-        """A descriptor without a queue: the one bound to its color, else the lowest free one (1 and up first)."""
+        """A descriptor without a queue: the one bound to its color, else the lowest free one (0 last)."""
         for (side, number), queue in self._queues.items():
             if side == direction and color is not None and queue.color == color:
-                return number
+                return int(number)
         limit = int(self.cx.layout.arch.num_oq if direction else self.cx.layout.arch.num_iq)
-        for free in (*range(1, limit), 0):
+        numbers: list[int] = [*range(1, limit), 0]
+        for free in numbers:
             if (direction, free) not in self._queues:
                 return free
         raise CslError(span, f"no {'output' if direction else 'input'} queue is free for this descriptor")
