@@ -110,7 +110,7 @@ class ConfigReader:
 
     def _routes(self, routes: Value, lanes: Lanes) -> None:
         for chosen, plain in cases(routes, lanes):
-            if is_bits(plain):
+            if plain is not None and is_bits(plain):
                 for column, mask in zip(
                     (RouteCol.IN0, RouteCol.OUT0), bits_masks(plain, chosen), strict=True
                 ):
