@@ -142,8 +142,9 @@ py::dict inspect(Machine& m, int x, int y) {
             c["color"] = static_cast<int>(cs->color);
             c["position"] = static_cast<int>(cs->position);
             c["teardown"] = cs->teardown;
-            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(),
-                                          cs->fifo[3].count(), cs->fifo[4].count());
+            c["waiting"] = py::make_tuple(m.fabric().fifo(*cs, 0).count(), m.fabric().fifo(*cs, 1).count(),
+                                          m.fabric().fifo(*cs, 2).count(), m.fabric().fifo(*cs, 3).count(),
+                                          m.fabric().fifo(*cs, 4).count());
             colors.append(c);
         }
     }
@@ -187,8 +188,30 @@ py::dict inspect(Machine& m, int x, int y) {
         live.append(o);
     }
     d["live_ops"] = live;
-    d["registers"] = py::cast(p->regs);
+    d["registers"] = std::vector<uint64_t>(p->regs, p->regs + p->tile->num_regs);
     return d;
+}
+
+}  // namespace
+
+namespace {
+
+// Rows of kind, x, y, begin, end, thread, code, line, value, open; then entries dropped, cycle up to which none was.
+py::object timeline(PyMachine& self) {
+    const Busy busy(self);
+    Machine& m = *self.machine;
+    const std::vector<TimelineEntry> entries = m.timeline_entries();
+    py::array_t<int64_t> out({static_cast<py::ssize_t>(entries.size()), static_cast<py::ssize_t>(10)});
+    int64_t* row = out.mutable_data();
+    for (const TimelineEntry& e : entries) {
+        const PeCoord at = m.fabric().coord(e.pe);
+        const int64_t values[10] = {
+            static_cast<int64_t>(e.kind), at.x, at.y, e.begin, e.end, e.thread, e.code, e.line, e.value, e.open};
+        row = std::copy(std::begin(values), std::end(values), row);
+    }
+    const Timeline* kept = m.timeline();
+    const bool whole = !kept || !kept->dropped();
+    return py::make_tuple(out, kept ? kept->dropped() : 0, whole ? int64_t{-1} : kept->complete_until());
 }
 
 }  // namespace
@@ -365,6 +388,15 @@ void register_machine(py::module_& m) {
                  }
                  return out;
              })
+        .def(
+            "watch_timeline",
+            [](PyMachine& self, int x, int y, int w, int h, int64_t begin, int64_t end, size_t most) {
+                const Busy busy(self);
+                self.machine->watch({x, y}, w, h, begin, end, most);
+            },
+            py::arg("x"), py::arg("y"), py::arg("width"), py::arg("height"), py::arg("begin"), py::arg("end"),
+            py::arg("most"))
+        .def("timeline", [](PyMachine& self) { return timeline(self); })
         .def(
             "inspect",
             [](PyMachine& self, int x, int y) {

@@ -18,7 +18,7 @@ bool Fabric::is_outer(uint32_t pe, int port) const {
 HostQueue& Fabric::host_queue(uint32_t pe, int color_number, int port) {
     if (!host_) {
         host_ = std::make_unique<HostPorts>();
-        host_->index.assign(pe_colors_.size(), -1);
+        host_->index.assign(router_.size(), -1);
     }
     int32_t& index = host_->index[pe];
     if (index < 0) {
@@ -56,9 +56,7 @@ ColorState& Fabric::host_target(uint32_t pe, int color_number, int port) {
     const bool swap = port != kPortRamp && same && same->has_route && (kDx[port] ? same->swap_x : same->swap_y);
     const int number = swap ? color_number ^ 1 : color_number;
     if (ColorState* found = color(pe, number)) return *found;
-    ColorState& made = *ensure_color(pe, number);
-    link(made);
-    return made;
+    return *ensure_color(pe, number);
 }
 
 // The queue of this port that may move a wavelet in cycle t; false in `retry`: space will not be known by itself.
@@ -66,13 +64,13 @@ HostQueue* Fabric::host_turn(uint32_t pe, int port, Cycle t, int latency, int ca
     HostQueue* best = nullptr;
     for (HostQueue& queue : host_->queues[static_cast<size_t>(host_->index[pe])]) {
         if (queue.port != port || queue.words.empty()) continue;
-        RouterFifo& fifo = host_target(pe, queue.color, port).fifo[static_cast<size_t>(port)];
+        RouterFifo& fifo = ensure_fifo(host_target(pe, queue.color, port), port);
         if (fifo.has_space(t, latency, capacity)) {
             if (!best || queue.last_move < best->last_move) best = &queue;
         } else if (fifo.unknown_pops(t, latency)) {
             retry = true;
         } else if (port == kPortRamp) {
-            fifo.upstream_waits = true;
+            fifo.waiting = 1;
         }  // a port at the edge looks again at the next grant of its own router
     }
     return best;
@@ -111,6 +109,11 @@ HostWavelet Fabric::take_fed(HostQueue& queue, Cycle t) {
     return w;
 }
 
+void Fabric::enter(RouterFifo& into, const HostWavelet& word, Cycle t, int capacity) {
+    into.push(word.payload, word.control ? kFlagControl : 0, t, capacity);
+    if (into.count() == 1) arrived(into);
+}
+
 // Phase R of the host links at this PE: one wavelet a cycle and port.
 void Fabric::step_host(uint32_t pe, Cycle t) {
     if (host_->index[pe] < 0) return;
@@ -119,10 +122,7 @@ void Fabric::step_host(uint32_t pe, Cycle t) {
         if (!is_outer(pe, port)) continue;
         HostQueue* queue = host_turn(pe, port, t, arch_.hop, arch_.link_buffer, again);
         if (!queue) continue;
-        ColorState& cs = host_target(pe, queue->color, port);
-        const HostWavelet w = take_fed(*queue, t);
-        cs.fifo[static_cast<size_t>(port)].push(w.payload, w.control ? kFlagControl : 0, t, arch_.link_buffer);
-        cs.nonempty |= static_cast<uint8_t>(1 << port);
+        enter(ensure_fifo(host_target(pe, queue->color, port), port), take_fed(*queue, t), t, arch_.link_buffer);
         routers_.wake(pe, t + arch_.hop);
         again = true;  // another word, or another color
     }
@@ -132,10 +132,11 @@ void Fabric::step_host(uint32_t pe, Cycle t) {
 // --- towards the host -----------------------------------------------------------------------------------------
 
 void Fabric::collect(ColorState& cs, uint32_t ports, uint32_t payload, uint32_t forwarded, bool control, Cycle t) {
-    if (!cs.collected) cs.collected = std::make_unique<CollectedPorts>();
+    auto& collected = cs.route->collected;
+    if (!collected) collected = std::make_unique<CollectedPorts>();
     for (; ports; ports &= ports - 1) {
         const int port = std::countr_zero(ports);
-        Collected& to = (*cs.collected)[static_cast<size_t>(port)];
+        Collected& to = (*collected)[static_cast<size_t>(port)];
         const Cycle when = t + (port == kPortRamp ? arch_.ramp_in : arch_.hop);
         to.words.push_back({when, port == kPortRamp ? payload : forwarded, control});
         last_activity = std::max(last_activity, when);
@@ -147,18 +148,14 @@ void Fabric::collect(ColorState& cs, uint32_t ports, uint32_t payload, uint32_t 
 }
 
 Collected* Fabric::collected(uint32_t pe, int color_number, int port) const {
-    ColorState* cs = color(pe, color_number);
-    return cs && cs->collected ? &(*cs->collected)[static_cast<size_t>(port)] : nullptr;
+    const ColorState* cs = color(pe, color_number);
+    return cs && cs->route->collected ? &(*cs->route->collected)[static_cast<size_t>(port)] : nullptr;
 }
 
 void Fabric::watch(uint32_t pe, int color_number, int port, int64_t count, Cycle t) {
-    ColorState* cs = color(pe, color_number);
-    if (!cs) {
-        cs = ensure_color(pe, color_number);
-        link(*cs);
-    }
-    if (!cs->collected) cs->collected = std::make_unique<CollectedPorts>();
-    Collected& from = (*cs->collected)[static_cast<size_t>(port)];
+    auto& ports = ensure_color(pe, color_number)->route->collected;
+    if (!ports) ports = std::make_unique<CollectedPorts>();
+    Collected& from = (*ports)[static_cast<size_t>(port)];
     watching_ = true;
     watch_until_ = std::max(watch_until_, t);
     const auto have = static_cast<int64_t>(from.words.size());
@@ -170,9 +167,9 @@ void Fabric::watch(uint32_t pe, int color_number, int port, int64_t count, Cycle
 
 void Fabric::end_watch() {
     if (!watching_) return;
-    for (ColorState& cs : states_)
-        if (cs.collected)
-            for (Collected& one : *cs.collected) one.watched = 0;
+    for (uint32_t i = 0; i < routes_.size(); ++i)
+        if (const auto& ports = routes_[i].collected)
+            for (Collected& one : *ports) one.watched = 0;
     watching_ = false;
     watch_missing_ = 0;
     watch_until_ = -1;

@@ -17,10 +17,10 @@ bool has(const Instr& in, CodeFlag flag) {
 void Core::exec_descriptor(Pe& p, const Instr& in, Cycle t) {
     Cycle next = t + arch_.value(ArchInt::kCostDsdSet);
     auto bad_slot = [&](int64_t slot) {
-        if (slot >= 0 && slot < static_cast<int64_t>(p.slots.size())) return false;
+        if (slot >= 0 && slot < static_cast<int64_t>(p.tile->dsds.size())) return false;
         fail(p, t,
              "descriptor number " + std::to_string(slot) + " is not declared; there are " +
-                 std::to_string(p.slots.size()),
+                 std::to_string(p.tile->dsds.size()),
              -1, in.line);
         p.dead = true;
         return true;

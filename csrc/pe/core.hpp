@@ -17,6 +17,7 @@
 #include "fabric/fabric.hpp"
 #include "pe/state.hpp"
 #include "program/program.hpp"
+#include "record/timeline.hpp"
 
 namespace wafersim {
 
@@ -54,6 +55,9 @@ class Core {
     std::optional<RunFault> fault;
     std::vector<Print> prints;
     uint64_t events = 0;
+    Timeline* timeline = nullptr;
+    TimelineEntry task_entry(const Pe& p, Cycle until) const;
+    TimelineEntry vector_entry(const Pe& p, const LiveOp& op, Cycle until) const;
     bool run_ahead = true;  // off only in tests: every instruction is then an event of its own
 
   private:

@@ -96,6 +96,7 @@ Core::Decoded Core::decode(const Instr& in) const {
 }
 
 void Core::end_task(Pe& p, Cycle t) {
+    if (p.traced) timeline->add(task_entry(p, t + 1));
     p.in_task = false;
     p.free_at = t + arch_.task_end;
     mark(p.free_at);
@@ -262,10 +263,10 @@ int64_t Core::event_count(const Pe& p, int event) const {
             for (const OutputQueue& q : p.queues->oq) count = std::max<int64_t>(count, q.high_water);
             return count;
         case Event::kArbitrationLosses:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->arbitration_losses;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->arbitration_losses;
             return count;
         case Event::kBackpressure:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->backpressure;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->backpressure;
             return count;
         default:
             return count;

@@ -27,7 +27,31 @@ void Core::account(Pe& p, Cycle until) const {
 
 void Core::book(Pe& p, Counter kind, Cycle until) const {
     p.counters[static_cast<size_t>(kind)] += until - p.accounted;
+    if (p.traced) timeline->stretch(p.id, p.accounted, until, kind);
     p.accounted = until;
+}
+
+TimelineEntry Core::task_entry(const Pe& p, Cycle until) const {
+    TimelineEntry entry;
+    entry.begin = p.task_began;
+    entry.end = until;
+    entry.pe = p.id;
+    entry.code = static_cast<int16_t>(p.task);
+    entry.value = p.launched_function();
+    return entry;
+}
+
+TimelineEntry Core::vector_entry(const Pe& p, const LiveOp& op, Cycle until) const {
+    TimelineEntry entry;
+    entry.kind = Happening::kVector;
+    entry.begin = op.launched;
+    entry.end = until;
+    entry.pe = p.id;
+    entry.line = op.line;
+    entry.code = static_cast<int16_t>(op.op == Op::kMap ? -1 : static_cast<int>(op.vop));
+    entry.thread = static_cast<int8_t>(op.thread);
+    entry.value = op.done;
+    return entry;
 }
 
 void Core::plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const {
@@ -197,6 +221,7 @@ bool Core::pick(Pe& p, Cycle t) {
     }
     ++p.count(Event::kTaskStarts);
     p.in_task = true;
+    p.task_began = t;
     p.calls.clear();
     p.next_issue = p.next_vector = t + arch_.task_start;
     mark(t + 1);
@@ -423,7 +448,8 @@ void Core::step(Pe& p, Cycle t) {
     if (p.dead) return;
     issue(p, t);
     if (p.dead) return;
-    if (run_ahead && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
+    const bool watched = p.traced && timeline->wants(t, t + ahead);  // cycle by cycle, for an exact timeline
+    if (run_ahead && !watched && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
     if (!p.dead) plan(p, t);
 }
 

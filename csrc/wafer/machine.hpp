@@ -92,6 +92,11 @@ class Machine {
     std::vector<Leftover> leftovers(size_t limit);
     void set_run_ahead(bool on) { core_->run_ahead = on; }
 
+    // From now on the PEs of a rectangle are recorded in cycles begin .. end - 1, with at most `most` entries.
+    void watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most);
+    const Timeline* timeline() const { return timeline_.get(); }
+    std::vector<TimelineEntry> timeline_entries();  // those that are over, then the open ones as they stand
+
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
@@ -131,6 +136,7 @@ class Machine {
     Cycle cycle_ = 0;
     Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
     bool paused_ = false;  // the last run() ended with a pause
+    std::unique_ptr<Timeline> timeline_;
     std::optional<RunFault> no_fault_;
     int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };

@@ -184,7 +184,7 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
 // Why the first wavelet of a FIFO does not move.
 void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report) {
     const std::string at = "color " + std::to_string(cs.color) + " at PE " + place(coord(cs.pe));
-    const RouterFifo& fifo = cs.fifo[static_cast<size_t>(port)];
+    const RouterFifo& fifo = fabric_->fifo(cs, port);
     const std::string waiting = at + ": " + std::to_string(fifo.count()) +
                                 (fifo.count() == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port];
     if (!(cs.in_now >> port & 1)) {
@@ -202,8 +202,8 @@ void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitRepor
     const uint32_t outputs = cs.out_now & ~static_cast<uint32_t>(cs.sink);  // the host always takes
     for (uint32_t rest = outputs & 15u; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
-        const ColorState* next = cs.neighbor[static_cast<size_t>(d)];
-        if (next && next->fifo[static_cast<size_t>(opposite(d))].count() >= arch_.link_buffer) blocked |= 1u << d;
+        const ColorState* next = fabric_->neighbor(cs, d);
+        if (next && fabric_->fifo(*next, opposite(d)).count() >= arch_.link_buffer) blocked |= 1u << d;
     }
     const bool control = fifo.flags() & kFlagControl;
     const bool dropped =
@@ -227,7 +227,7 @@ void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitRepor
             judge_full_queue(cs.pe, bound, report);
     }
     for (uint32_t rest = blocked & 15u; rest; rest &= rest - 1) {
-        const ColorState* next = cs.neighbor[static_cast<size_t>(std::countr_zero(rest))];
+        const ColorState* next = fabric_->neighbor(cs, std::countr_zero(rest));
         stand.open.push_back({next->pe, next->color});
     }
 }
@@ -278,7 +278,7 @@ bool Machine::judge_standing(const ColorState& cs, WaitReport& report) {
     for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
         const int port = std::countr_zero(rest);
         if (cs.in_now >> port & 1) continue;
-        const int n = cs.fifo[static_cast<size_t>(port)].count();
+        const int n = fabric_->fifo(cs, port).count();
         note(report, "switch position", cs.pe,
              at + ": " + std::to_string(n) + (n == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port] +
                  " wait, switch position " + std::to_string(cs.position) + " takes from " +
@@ -332,7 +332,7 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
              "color " + std::to_string(color) + " has no route at PE " + place(coord(start)));
         return;
     }
-    here->settle();
+    fabric_->settle(*here);
     while (!open.empty() && trace_budget_-- > 0) {
         const auto [id, c] = open.back();
         open.pop_back();
@@ -341,7 +341,7 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
         if (!cs || !cs->has_route) continue;
         judge_standing(*cs, report);
         uint32_t in = 0;
-        for (int i = 0; i < cs->num_positions; ++i) in |= cs->in[static_cast<size_t>(i)];
+        for (int i = 0; i < cs->num_positions; ++i) in |= cs->route->in[static_cast<size_t>(i)];
         if ((in >> kPortRamp & 1) && can_send(id, c)) senders.push_back(id);
         add_host_ports(*cs, in, hosts);
         const PeCoord at = coord(id);
@@ -350,7 +350,7 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
             const int x = at.x + kDx[d], y = at.y + kDy[d];
             if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) continue;  // the host: see above
             for (const ColorState* other : fabric_->colors(static_cast<uint32_t>(y * program_.width + x)))
-                if (other->neighbor[static_cast<size_t>(opposite(d))] == cs) open.push_back({other->pe, other->color});
+                if (fabric_->neighbor(*other, opposite(d)) == cs) open.push_back({other->pe, other->color});
         }
     }
     if (trace_budget_ <= 0) return;  // not looked at to the end: nothing is said about senders
@@ -374,8 +374,8 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
     if (waiting)
         report.kind = "waiting sender";
     else
-        report.kind =
-            report.done > 0 || report.fill > 0 || here->wavelets[kPortRamp] > 0 ? "count mismatch" : "missing sender";
+        report.kind = report.done > 0 || report.fill > 0 || here->route->wavelets[kPortRamp] > 0 ? "count mismatch"
+                                                                                                 : "missing sender";
     for (size_t i = 0; i < senders.size() && i < 2; ++i)
         report.places.push_back("PE " + place(coord(senders[i])) + " can send on color " + std::to_string(color) +
                                 ", and " + state_of(senders[i]));
@@ -571,13 +571,14 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
 
 std::vector<Leftover> Machine::leftovers(size_t limit) {
     std::vector<std::pair<uint32_t, Leftover>> found;  // by PE; in a PE routers come before queues
-    for (const ColorState& cs : fabric_->states())
+    fabric_->each_state([&](const ColorState& cs) {
         for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
             found.push_back({cs.pe,
                              {coord(cs.pe), cs.color, std::string("router, from ") + kPortName[port],
-                              cs.fifo[static_cast<size_t>(port)].count()}});
+                              fabric_->fifo(cs, port).count()}});
         }
+    });
     std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return std::make_pair(a.first, a.second.color) < std::make_pair(b.first, b.second.color);
     });

@@ -154,16 +154,18 @@ def _uses(check: Checking, tile: int) -> dict[int, tuple[str, int, bool]]:
 
 def _changed_colors(check: Checking, tile: int) -> set[int | None]:
     """Colors whose routes the tile sets at run time (None: any)."""
-    out: set[int | None] = set()
+    rows = check.code_range(tile)
+    code = check.t["code"][rows.start : rows.stop]
+    literal = code[:, int(CodeCol.A)] < 0
+    numbers = code[:, int(CodeCol.IMM)]
+    is_set = code[:, int(CodeCol.OP)] == int(Op.ROUTE_SET)
+    out: set[int | None] = set(numbers[is_set & literal].tolist())
+    if (is_set & ~literal).any():
+        out.add(None)
     base = int(check.arch.color_config_base)
-    for row in check.code_range(tile):
-        instr = check.t["code"][row]
-        if instr[CodeCol.OP] == Op.ROUTE_SET:
-            out.add(int(instr[CodeCol.IMM]) if instr[CodeCol.A] < 0 else None)
-        elif instr[CodeCol.OP] == Op.STORE and instr[CodeCol.A] < 0 and base >= 0:
-            offset = int(instr[CodeCol.IMM]) - base
-            if 0 <= offset < 2 * s.NUM_COLORS:
-                out.add(offset // 2)
+    if base >= 0:
+        offsets = numbers[(code[:, int(CodeCol.OP)] == int(Op.STORE)) & literal] - base
+        out.update((offsets[(offsets >= 0) & (offsets < 2 * s.NUM_COLORS)] // 2).tolist())
     return out
 
 

@@ -11,6 +11,7 @@ from wafersim.record import Record
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.runner import did_you_mean, parse_grid
 from wafersim.simulate.simulator import Simulator
+from wafersim.simulate.watching import Watch
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -29,6 +30,7 @@ def execute_file(
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
     progress: Any = None,
+    watch: Watch | None = None,
     **limits: Any,
 ) -> Record:
     """Load a program file, launch a function, run; a stuck run comes back as a record.
@@ -52,6 +54,7 @@ def execute_file(
         arguments=arguments,
         seed=seed,
         progress=progress,
+        watch=watch,
         **limits,
     )
 
@@ -64,6 +67,7 @@ def execute_opened(
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
     progress: Any = None,
+    watch: Watch | None = None,
     **limits: Any,
 ) -> Record:
     """`execute_file` for a program that `open_program` gave."""
@@ -71,6 +75,8 @@ def execute_opened(
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
     sim = Simulator(program, loaded, seed)
+    if watch is not None:
+        sim.timeline(watch.rect, watch.window, watch.most)
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:

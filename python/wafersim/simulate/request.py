@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
+from wafersim.simulate.interrupt import remembered_interrupts
 from wafersim.simulate.runner import did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.record import Record
+    from wafersim.simulate.watching import Watch
 
 #: field -> what a value has to be, in words; the JSON names of a request
 FIELDS: dict[str, str] = {
@@ -103,11 +105,12 @@ def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
 
-def execute(request: Request, progress: Any = None) -> Record:
+def execute(request: Request, progress: Any = None, watch: Watch | None = None) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
     if request.kernel is not None and request.launch is not None:
         raise ConfigError("launch: only a program file has functions to choose from")
-    return run_built(request, build(request), progress)
+    with remembered_interrupts(progress) as watched:
+        return run_built(request, build(request), watched, watch)
 
 
 def build(request: Request) -> Any:
@@ -121,11 +124,11 @@ def build(request: Request) -> Any:
     return open_program(Path(request.program or ""), request.arch, request.grid)
 
 
-def run_built(request: Request, built: Any, progress: Any = None) -> Record:
+def run_built(request: Request, built: Any, progress: Any = None, watch: Watch | None = None) -> Record:
     """Run what `build` made of this request, or of another one for the same program."""
     if request.kernel is not None:
         record: Record = built.execute(
-            seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits
+            seed=request.seed, raise_on_stuck=False, progress=progress, watch=watch, **request.limits
         )
         return record
     from wafersim.simulate.program_file import execute_opened
@@ -137,6 +140,7 @@ def run_built(request: Request, built: Any, progress: Any = None) -> Record:
         arguments=request.params,
         seed=request.seed,
         progress=progress,
+        watch=watch,
         **request.limits,
     )
 

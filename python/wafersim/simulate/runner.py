@@ -12,6 +12,7 @@ import numpy as np
 from wafersim.errors import ConfigError
 from wafersim.record import Record
 from wafersim.simulate.simulator import Simulator
+from wafersim.simulate.watching import Watch
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -99,9 +100,11 @@ class PreparedRun:
     params: dict[str, Any]
     built: KernelRun
 
-    def execute(self, seed: int = 0, **limits: Any) -> Record:
+    def execute(self, seed: int = 0, watch: Watch | None = None, **limits: Any) -> Record:
         """Write the inputs, launch, run, check."""
         sim = Simulator(self.built.program, self.arch, seed)
+        if watch is not None:
+            sim.timeline(watch.rect, watch.window, watch.most)
         self.built.setup(sim, np.random.default_rng(seed))
         for launch in self.built.launches:
             sim.launch(launch.function, **launch.args)

@@ -11,6 +11,7 @@ import numpy as np
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
+from wafersim.record.timeline import from_core
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.footprint import check_memory, peak_rss_bytes
@@ -18,6 +19,7 @@ from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.memory import Rect, SymbolTable
 from wafersim.simulate.printing import Printed, printed
 from wafersim.simulate.streams import Arrival, HostPorts
+from wafersim.simulate.watching import MOST_TIMELINE_ENTRIES, checked_rect, checked_window
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -76,6 +78,7 @@ class Simulator:
         self._start = Baseline()
         self._paused = False
         self._wall_s = 0.0
+        self._watched: tuple[Rect, tuple[int, int]] | None = None
 
     # -- host side -----------------------------------------------------------------------------------------
 
@@ -260,6 +263,37 @@ class Simulator:
             raise self._error(record)
         return record
 
+    def timeline(
+        self,
+        rect: Rect | None = None,
+        window: tuple[int, int] | None = None,
+        most: int = MOST_TIMELINE_ENTRIES,
+    ) -> None:
+        """Record from now on what the PEs of a rectangle do; the next records have it as ``timeline``.
+
+        Figures of the run stay the same to the bit, but for ``events``: in the window these PEs are simulated
+        cycle by cycle.
+
+        Parameters
+        ----------
+        rect : tuple of int, optional
+            ``(x, y, width, height)``; default all PEs.
+        window : tuple of int, optional
+            First cycle of the machine, and the first one behind; default all cycles.
+        most : int
+            Most entries, 1 .. 100,000,000 (about 130 bytes each); what does not fit is counted and said.
+
+        Raises
+        ------
+        ConfigError
+            The rectangle is not on the grid, or the window is empty.
+        """
+        height, width = self._has_tile.shape
+        corner, cycles = checked_rect(rect, width, height), checked_window(window)
+        most = _checked_int("most", most, 1, 100_000_000)
+        self._machine.watch_timeline(*corner, *cycles, most)
+        self._watched = corner, cycles
+
     def inspect(self, x: int, y: int) -> dict[str, Any]:
         """Queues, tasks, threads and registers of PE (x, y) between two runs or at a pause."""
         self._check_pe(x, y)
@@ -315,6 +349,10 @@ class Simulator:
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
         record.check_complete()
+        if self._watched is not None:
+            rows, dropped, until = machine.timeline()
+            record.timeline = from_core(rows, dropped, until, *self._watched, meta, self.program.tables)
+            info["timeline"] = record.timeline.summary()
         return record
 
     def _warnings(self, status: str) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
@@ -10,7 +13,7 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert
 from wafersim.csl.lower.operands import DsdArray, DsdRef, LocalVar, Operand, Place, Struct
 from wafersim.csl.lower.slots import KINDS
-from wafersim.csl.values import Ptr, Value
+from wafersim.csl.values import DsdData, Ptr, Value
 from wafersim.program.descriptors import Dsd, DsdChoice
 from wafersim.program.instr import VReg
 from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsdKind, Op
@@ -147,8 +150,41 @@ def reference(cx: Context, value: Operand, span: Span) -> DsdRef:
             fifo = cx.slots.fifo(value, span)
             assert fifo.dsd is not None
             return DsdRef(value.type, fifo.dsd)
+        columns = moving(cx.slots.data(value, span))
+        if columns:
+            return _of_columns(cx, value, columns, span)
         return DsdRef(value.type, cx.slots.constant(value, span))
     raise CslError(span, "a descriptor is needed", found=f"a value of type {value.type}")
+
+
+def moving(data: DsdData) -> dict[DsdField, Any]:
+    """Numbers of a one-dimensional descriptor that differ among PEs."""
+    if len(data.extents) != 1:
+        return {}
+    numbers = {DsdField.LENGTH: data.extents[0], DsdField.OFFSET: data.offset}
+    if data.strides:
+        numbers[DsdField.STRIDE] = data.strides[0]
+    return {f: x for f, x in numbers.items() if isinstance(x, np.ndarray) and not (x == x[0]).all()}
+
+
+def _of_columns(cx: Context, value: Value, columns: dict[DsdField, Any], span: Span) -> DsdRef:
+    """A descriptor whose numbers are words of the PE: set in a slot of its own at every use."""
+    data = cx.slots.data(value, span)
+    plain = replace(
+        data,
+        extents=(0,) if DsdField.LENGTH in columns else data.extents,
+        offset=0 if DsdField.OFFSET in columns else data.offset,
+        strides=(1,) if DsdField.STRIDE in columns else data.strides,
+    )
+    constant = DsdRef(value.type, cx.slots.constant(Value(value.type, plain), span))
+    ref = fresh_copy(cx, constant, span)
+    for field, column in columns.items():
+        if field is DsdField.OFFSET:
+            assert data.elem is not None
+            column = column * data.elem.size_bytes
+        type_ = ty.U16 if field is DsdField.LENGTH else ty.I16
+        set_field(cx, ref, field, Value(type_, column), span)
+    return ref
 
 
 def copy_into(cx: Context, target: DsdRef, source: DsdRef, span: Span) -> None:
@@ -220,6 +256,8 @@ def set_in(cx: Context, where: int, field: DsdField, value: Operand, span: Span)
     place = value.place if isinstance(value, Address) else None
     if isinstance(value, Value) and isinstance(value.data, Ptr):
         place = cx.storage.pointee(value.data, ty.U16, span)
+    if place is not None and place.array is not None:
+        place.array.is_pointed = True  # descriptors reach it from now on
     if place is not None and place.base is None:
         target = At(place.array, place.offset) if place.array is not None else place.offset
         cx.code.emit(Op.DSD_SET, dst=where, imm=int(field), imm2=target, flags=int(CodeFlag.A_IMM))

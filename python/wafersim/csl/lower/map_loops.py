@@ -103,7 +103,8 @@ def _target(cx: Context, node: ast.Node, result: ty.Type, walkers: list[_Walker]
 
 
 def _loop(
-    cx: Context, node: ast.BuiltinCall, fn: FnRef, arguments: list[tuple[str, ty.Type, Operand | _Walker, ast.Node]],
+    cx: Context, node: ast.BuiltinCall, fn: FnRef,
+    arguments: list[tuple[str, ty.Type, Operand | _Walker, ast.Node]],
     store: Operand | _Walker | None, count: VReg, walkers: list[_Walker],
 ) -> None:  # fmt: skip
     from wafersim.csl.lower import loops

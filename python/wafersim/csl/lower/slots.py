@@ -25,11 +25,10 @@ KINDS = {
     "fabin_dsd": DsdKind.FABIN,
     "fabout_dsd": DsdKind.FABOUT,
 }
-#: Options of a descriptor that are settings of the ops that use it.
-SETTINGS = ("simd_mode", "priority", "ut_id", "activate", "unblock", "on_control", "async", "save_address")
-
 #: A color that programs cannot route: the vendor's host library has it.
 UNROUTED = 23
+#: Options of a descriptor that are settings of the ops that use it.
+SETTINGS = ("simd_mode", "priority", "ut_id", "activate", "unblock", "on_control", "async", "save_address")
 
 
 class Slots:
@@ -138,11 +137,11 @@ class Slots:
         length = _extent(data.extents[0], span) if data.extents else ENDLESS
         sent = color if color is not None else queue.color
         if sent < 0 and kind is DsdKind.FABOUT:
-            # this PE does not initialize the queue: an op that comes here after all meets no route and says so
+            # a queue that this PE does not initialize: an op that comes here after all meets no route, and says so
             sent = self.cx.layout.color_id(UNROUTED)
         dsd = self.cx.tile._new_dsd(
-            kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue,
-            color=sent, name=name,
+            kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue, color=sent,
+            name=name,
         )  # fmt: skip
         if color is not None:
             self.cx.layout.color_id(color)
@@ -182,12 +181,13 @@ class Slots:
         return found
 
     def _default(self, direction: int, color: int | None, span: Span) -> int:
-        """A descriptor without a queue: the one bound to its color, else the lowest free one (1 and up first)."""
+        """A descriptor without a queue: the one bound to its color, else the lowest free one (0 last)."""
         for (side, number), queue in self._queues.items():
             if side == direction and color is not None and queue.color == color:
-                return number
+                return int(number)
         limit = int(self.cx.layout.arch.num_oq if direction else self.cx.layout.arch.num_iq)
-        for free in (*range(1, limit), 0):
+        numbers: list[int] = [*range(1, limit), 0]
+        for free in numbers:
             if (direction, free) not in self._queues:
                 return free
         raise CslError(span, f"no {'output' if direction else 'input'} queue is free for this descriptor")

@@ -47,7 +47,7 @@ class LoweredTile:
 
 
 def lower(instance: ProgramInstance, layout: Layout, name: str) -> LoweredTile:
-    """Lower all tasks and exported functions of a class; raises `CslError`, or `Split` for a column that decides."""
+    """Lower all tasks and exported functions of a class; raises `CslError`, or `Split`."""
     tile = layout.tile(name)
     cx = Context(instance, layout, tile)
     cx.functions, cx.slots, cx.tasks, cx.dsr_options = Functions(cx), Slots(cx), Tasks(cx), DsrOptions()

@@ -24,8 +24,8 @@ def _after(items: list[Item], label: Label) -> Instr | None:
 def _thread(linear: Linear) -> bool:
     """A jump to a jump goes to its end.
 
-    A jump to a return stays one: functions end in one epilogue, as compilers for small memories make them (the
-    published times of the solver benchmarks speak against a return per branch).
+    A jump to a return stays one: functions end in one epilogue, as compilers for small memories make them
+    (the published times of the solver benchmarks speak against a return per branch).
     """
     changed = False
     followers: dict[int, Instr | None] = {}

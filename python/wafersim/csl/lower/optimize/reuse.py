@@ -29,7 +29,7 @@ _COMMUTES = {Op.ADD, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.MIN, Op.MAX, Op.EQ, Op.NE
 def shared_arrays(tile: TileProgram) -> set[int]:
     """Arrays that pointers or descriptors may reach (by id)."""
     return {id(d.array) for d in tile.dsds if d.array is not None} | {
-        id(a) for a in tile.arrays if a.is_pointed
+        id(a) for a in (*(f.array for f in tile.fifos), *(a for a in tile.arrays if a.is_pointed))
     }
 
 
