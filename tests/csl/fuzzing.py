@@ -192,6 +192,8 @@ def main() -> int:
         fuzzer = Fuzzer(Path(name), seed)
         seen: Counter[str] = Counter()
         for number in range(count):
+            if number % 1000 == 0 and number:
+                print(number, dict(fuzzer.outcomes), f"{fuzzer.slowest:.1f} s", flush=True)
             before = len(fuzzer.failures)
             fuzzer.step()
             for what, layout, program in fuzzer.failures[before:]:

@@ -312,7 +312,7 @@ def memory_lines(program: MachineProgram, arch: str | Arch, largest: int = 12) -
 
 
 def _variables(check: Checking, tile: int) -> list[tuple[str, int, int, str]]:
-    """Name, address, bytes, type of a tile's arrays, the largest first; names for parts of one are left out."""
+    """Name, address, bytes, type of a tile's arrays, the largest first; names for parts are left out."""
     found: list[tuple[str, int, int, str]] = []
     for row in check.rows_of("arrays", s.ArrayCol.TILE, tile):
         entry = check.t["arrays"][row]

@@ -40,12 +40,11 @@ class Parts(Protocol):
     frames: list[Frame]
     running: int
     probing: int
-    steps: int
     instances: dict[Any, Any]
     kept: list[Any]
     all_modules: list[Module]
     command_line: list[Value]
-    free_color: int
+    assigned: set[int]
     _evaluators: dict[type, Evaluator]
 
     # interp.py
