@@ -21,8 +21,8 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lexer import KEYWORDS
 
 _ALL_BUILTINS = sorted({*BUILTINS, *RUN_TIME})
-#: CPU-seconds that one program may take.
-LIMIT_S = 20
+#: CPU-seconds that one program may take; an endless loop ends after 3 million steps, some 10 s.
+LIMIT_S = 40
 FOLDER = Path(__file__).parent / "fuzz"
 _TOKEN = re.compile(r'\s+|//[^\n]*|@?\w+|"[^"\n]*"|\.\{|\.\*|[^\s\w]')
 _WORDS_TEXT = (

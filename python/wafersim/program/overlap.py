@@ -1,8 +1,9 @@
-"""What code runs while an asynchronous op is still under way, for certain or nearly: a walk over a tile's code.
+"""What code runs while an asynchronous op is still under way: a walk over one tile's code.
 
-The walk starts behind the op and follows jumps, calls, activations and unblocks: what comes without any wait.  It
-stops at the end of a task: what data tasks and the completions of other ops start comes after a wait, and often
-after one that includes this op.  It knows no values, so it may take a branch that never goes with the first.
+The walk starts behind the op and follows jumps, calls, activations and unblocks: what comes without any wait.
+It stops at the end of a task: what data tasks and the completions of other ops start comes after a wait, and
+often after one that includes this op.  It knows no values, so it may take a branch that never goes with the
+first.
 """
 
 from __future__ import annotations

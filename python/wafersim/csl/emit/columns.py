@@ -62,9 +62,9 @@ def port_mask(value: Value, lanes: Lanes) -> Any:
     raise ValueError(f"a value of type {value.type}")
 
 
-def is_bits(value: Value | None) -> bool:
+def is_bits(value: Value) -> bool:
     """Whether routes are given as one number (see `bits_masks`)."""
-    return value is not None and (value.type == ty.COMPTIME_INT or isinstance(value.type, ty.Int))
+    return value.type == ty.COMPTIME_INT or isinstance(value.type, ty.Int)
 
 
 def bits_masks(value: Value, lanes: Lanes) -> tuple[Any, Any]:
