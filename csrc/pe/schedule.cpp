@@ -234,7 +234,8 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t, bool issuing) {
     if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
         LiveOp& op = *p.op(kMainThread);
         s.from = op.next_beat;
-        s.before = Counter::kStallPace;
+        // A run can end before the cycle in which the op started; then that is still to come.
+        s.before = op.launched > t ? Counter::kStallPipeline : Counter::kStallPace;
         if (s.from > t) return s;
         const Beat beat = check_beat(p, op, t, false);
         s.ready = beat.elements != 0;
