@@ -352,7 +352,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         const Cycle at = std::max({s.from, p.slot_free, t + 1});
         if (at >= limit) return;
         if (d.vector) {
-            for (const int32_t encoded : {in.dst, in.a, in.b})
+            for (const int32_t encoded : {in.dst, in.a, in.b, in.c})
                 if (const Dsd* dsr = dsr_of(p, encoded); dsr && dsr->kind != DsdKind::kMem) return;
             const Settings set = effective_settings(p, in);
             if (set.async || set.activate >= 0 || set.unblock >= 0 || vector_length(p, in) == 0) return;

@@ -143,7 +143,6 @@ class VecOp:
         ends = [*self.fabin, *([dst] if dst is not None and dst.kind == FABOUT else [])]
         self.packed_fabric = self.simd != OFF and any(o.bytes == 2 for o in ends)
         self.first_beat = self.started = -1
-        self.remembered = False
         self.next_beat = 0
         self.complete = False
         self.stage = "read"
@@ -564,16 +563,20 @@ def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
     _after_beat(machine, pe, op, base, conflict, t)
 
 
-def _remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
-    """Later ops that read what this one writes may have to wait (read after write)."""
+def remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """The op's first beat: later ops that read what it writes may have to wait (read after write)."""
+    if op.is_async or op.first_beat >= 0:
+        return
+    op.first_beat = t
     pe.recent = [r for r in pe.recent if t < r[0] + machine.arch.vector_raw_cycles]
     if op.dst is not None and op.dst.kind == MEM and op.length:
         pe.recent.append((t, *op.byte_range(op.dst)))
 
 
-def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
+def _advance_pace(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int) -> None:
     """A beat or control beat was issued: when the next one is due."""
     op.beats += 1
+    remember(machine, pe, op, t)
     if op.first_beat < 0:
         op.first_beat = t
     op.next_beat = t + cost
@@ -588,10 +591,7 @@ def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
 
 def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
     cost = base + conflict
-    if op.elements and not op.is_async and not op.remembered:
-        op.remembered = True
-        _remember(machine, pe, op, t)
-    _advance_pace(machine, op, t, cost)
+    _advance_pace(machine, pe, op, t, cost)
     machine.occupy(pe, t, cost, beat_class(op), base)
     if op.elements == op.length:
         finish(machine, pe, op, t, cost, True)
@@ -620,7 +620,7 @@ def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     assert source is not None
     pop_wavelet(pe, source.queue)
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    _advance_pace(machine, op, t, 1)
+    _advance_pace(machine, pe, op, t, 1)
     op.next_beat = t + 1  # it counts for the pace of later beats, but is followed at once
     task = op.settings[SettingsCol.ON_CONTROL_TASK]
     if op.on_control == OnControl.TERMINATE:
