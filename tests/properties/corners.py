@@ -10,7 +10,18 @@ import numpy as np
 from tests.oracle.asm import Asm, TileAsm, dsr_operand, ptr_operand
 from tests.oracle.generate import Generated
 from wafersim.arch.loader import load
-from wafersim.program.schema import ArchInt, CodeFlag, DsdKind, Op, Port, Type, VOp
+from wafersim.program.schema import (
+    ArchInt,
+    CodeFlag,
+    DsdKind,
+    OnControl,
+    Op,
+    Port,
+    Priority,
+    TaskKind,
+    Type,
+    VOp,
+)
 
 EAST, WEST, RAMP = (1 << p for p in (Port.EAST, Port.WEST, Port.RAMP))
 DEST, SRC0, SRC1 = range(3)
@@ -178,6 +189,63 @@ def late_receive() -> Generated:
     return _late(start)
 
 
+def control_beat_starts_an_op() -> Generated:
+    """A control wavelet ends a receive before its first element; that was its first beat, and what it would write is waited for."""
+    asm, (pe,) = _row(1)
+    asm.route_at[1, 0, 0] = asm.route_class([(WEST, RAMP)])
+    pe.queue(0, 2, 1)
+    y, stamp = pe.data(bytes(32), 16), pe.data(bytes(16), 16)
+    until = asm.settings(on_control=OnControl.TERMINATE)
+    into = _dsr(pe, DEST, 0, DsdKind.MEM, base=y, ext0=4, elem_bytes=4)
+    words = _dsr(pe, SRC0, 0, DsdKind.FABIN, queue=2, ext0=4, elem_bytes=4)
+    to = _dsr(pe, DEST, 1, DsdKind.MEM, base=stamp + 8, ext0=1, elem_bytes=4)
+    _main(pe)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=into, a=words, settings=until)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=to, a=_dsr(pe, SRC0, 1, DsdKind.MEM, base=y, ext0=1, elem_bytes=4))
+    _stamp(pe, stamp)
+    _end(pe)
+    unused = pe.label()
+    pe.emit(Op.RET)
+    pe.task(TaskKind.CONTROL, 40, unused)
+    return _program(asm, [(0, 0, 1, Port.WEST, [(40 << 16, True)])], vector_raw_cycles=16)
+
+
+def map_is_waited_for() -> Generated:
+    """A vector op that reads what a MAP wrote a few cycles ago waits like behind any other op."""
+    asm, (pe,) = _row(1)
+    y, stamp = pe.data(bytes(32), 16), pe.data(bytes(16), 16)
+    argument, result = pe.reg(), pe.reg()
+    callback = pe.label()
+    pe.emit(Op.ADD, type=Type.U32, dst=result, a=argument, imm=1, flags=CodeFlag.B_IMM)
+    pe.emit(Op.RET)
+    into = _dsr(pe, DEST, 0, DsdKind.MEM, base=y, ext0=1, elem_bytes=4)
+    source = _dsr(pe, SRC0, 0, DsdKind.MEM, base=_words(pe, 1), ext0=1, elem_bytes=4)
+    to = _dsr(pe, DEST, 1, DsdKind.MEM, base=stamp + 8, ext0=1, elem_bytes=4)
+    _main(pe)
+    pe.emit(Op.MAP, callback, dst=into, a=source, aux=result, imm2=argument)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=to, a=_dsr(pe, SRC0, 1, DsdKind.MEM, base=y, ext0=1, elem_bytes=4))
+    _stamp(pe, stamp)
+    _end(pe)
+    costs = {"map_call_cycles": 1, "cost_ret": 1, "cost_alu": 1, "latency_alu": 1}
+    return _program(asm, vector_raw_cycles=16, **costs)
+
+
+def third_source_from_the_fabric() -> Generated:
+    """Multiply-add whose C comes from the fabric, and nothing does: the run ends with its last issue, not with the op's start."""
+    asm, (pe,) = _row(1)
+    asm.route_at[1, 0, 0] = asm.route_class([(WEST, RAMP)])
+    pe.queue(0, 2, 1)
+    x = _words(pe, 4)
+    source = {"ext0": 2, "elem_bytes": 4}
+    to, a, b = (_dsr(pe, file, 1, DsdKind.MEM, base=x + 4 * file, **source) for file in (DEST, SRC0, SRC1))
+    slot = pe.dsd(DsdKind.FABIN, queue=2, **source)
+    _main(pe)
+    pe.emit(Op.LOAD_DSR, dst=SRC1 * 32, a=slot)
+    pe.emit(Op.VOP, type=VOp.fmacs, dst=to, a=a, b=b, c=dsr_operand(SRC1, 0))
+    _end(pe)
+    return _program(asm, dsr_load_use_cycles=5)
+
+
 def last_row_ends_early() -> Generated:
     """Five elements of rows of three: what lies where the sixth would be is not waited for, and may lie outside SRAM."""
     asm, (pe,) = _row(1)
@@ -195,7 +263,9 @@ def last_row_ends_early() -> Generated:
     pe.emit(Op.VOP, type=VOp.mov32, dst=at_15, a=_dsr(pe, SRC0, 1, DsdKind.MEM, base=z, ext0=1, elem_bytes=4))
     pe.emit(Op.VOP, type=VOp.fadds, dst=to, a=five, b=two_d)
     _stamp(pe, y)
-    over = _dsr(pe, SRC1, 2, DsdKind.MEM, base=end - 60, **rows)  # the sixth element would begin where SRAM ends
+    over = _dsr(
+        pe, SRC1, 2, DsdKind.MEM, base=end - 60, **rows
+    )  # the sixth element would begin where SRAM ends
     pe.emit(Op.VOP, type=VOp.fadds, dst=to, a=five, b=over)
     _stamp(pe, y + 4)
     _end(pe)
@@ -238,22 +308,22 @@ def queue_bound_in_mid_stream() -> Generated:
         asm.route_at[color, 0, 0] = asm.route_class([(RAMP, EAST)], sink=EAST)
     pe.queue(1, 3, 1)
     x = _words(pe, 40)
-    send = asm.settings(**{"async": 1, "ut": 3})
+    send = asm.settings(**{"async": 1, "ut": 3, "priority": Priority.UT_LOW})
     out = _dsr(pe, DEST, 0, DsdKind.FABOUT, queue=3, ext0=40, elem_bytes=4)
     source = _dsr(pe, SRC0, 0, DsdKind.MEM, base=x, ext0=40, elem_bytes=4)
     _main(pe)
     pe.emit(Op.VOP, type=VOp.mov32, dst=out, a=source, settings=send)
     for _ in range(10):
-        pe.emit(Op.NOP)
+        pe.emit(Op.TIMESTAMP, dst=pe.reg())  # leaves the slot to the microthread now and then
     pe.emit(Op.QUEUE_BIND, type=1, imm=3, imm2=2, flags=CodeFlag.A_IMM)
     _end(pe)
-    return _program(asm)
+    return _program(asm, cost_timestamp=3)
 
 
 _PROGRAMS: tuple[Callable[[], Generated], ...] = (
     host_waits_for_the_queue, ramp_rests_before_the_fault, wide_addresses, scalars_at_the_end_of_sram,
-    scalar_over_the_end_of_sram, late_map, late_receive, last_row_ends_early, indexed_destinations, index_below_sram,
-    queue_bound_in_mid_stream,
+    scalar_over_the_end_of_sram, late_map, late_receive, control_beat_starts_an_op, map_is_waited_for,
+    third_source_from_the_fabric, last_row_ends_early, indexed_destinations, index_below_sram, queue_bound_in_mid_stream,
 )  # fmt: skip
 
 CORNERS: dict[str, Callable[[], Generated]] = {f"corner: {f.__name__}": f for f in _PROGRAMS}

@@ -149,9 +149,7 @@ class Subset:
     def make(cls, count: int, seconds: float) -> Subset:
         """The programs written by hand, and as many of the first ``count`` random ones as fit in the time."""
         began = time.process_time()
-        cases = [
-            (name, program, *diff.run_oracle(program)) for name, program in directed_programs().items()
-        ]
+        cases = [(name, program, *diff.run_oracle(program)) for name, program in directed_programs().items()]
         for seed in range(count):
             if time.process_time() - began > seconds:
                 break

@@ -57,7 +57,7 @@ def test_the_corner_gives_its_values(name, address, expected):
 
 def test_the_last_row_is_not_waited_for():
     """An op that only the box around its elements, not these, would keep waiting or put outside SRAM."""
-    engine, status = diff.run_engine(CORNERS["corner: last_row_ends_early"](), _core.Machine)
+    _, status = diff.run_engine(CORNERS["corner: last_row_ends_early"](), _core.Machine)
     assert diff.STATUS[status] == "finished"
 
 
