@@ -330,3 +330,27 @@ def test_memory_behind_a_changed_descriptor_is_read_again() -> None:
         "var other = @constants([8]f32, 0.5);",
     )
     assert b.read("out")[0] == 20.5
+
+
+def test_a_constant_descriptor_stays_when_others_are_made_of_it() -> None:
+    b = vectors(
+        """
+  const first = @set_dsd_length(@increment_dsd_offset(dz, n, f32), 1);
+  const next = @increment_dsd_offset(first, 1, f32);
+  @fmovs(next, 5.0); @fmovs(first, 4.0);
+"""
+    )
+    assert list(b.read("z")) == [0, 0, 0, 4, 5, 0, 0, 0]
+
+
+def test_a_descriptor_argument_is_not_changed_by_the_callee() -> None:
+    b = vectors(
+        "  twice(@set_dsd_length(dz, n));",
+        """
+fn twice(d: mem1d_dsd) void {
+  @fmovs(@set_dsd_length(d, 1), 7.0);
+  @fadds(d, d, 1.0);
+}
+""",
+    )
+    assert list(b.read("z")) == [8, 1, 1, 0, 0, 0, 0, 0]

@@ -120,7 +120,8 @@ class Functions:
         cx, decl = self.cx, fn.decl
         if decl.body is None:
             raise CslError(span, f"{decl.name!r} has no body", notes=[(decl.span, "declared here")])
-        if cx.frame is not None and cx.frame.active(decl, fn.module):
+        fixed = any(a.fixed for a in arguments)  # compile-time arguments may end a recursion
+        if cx.frame is not None and cx.frame.active(decl, fn.module) and not fixed:
             raise CslError(
                 span, f"{decl.name!r} calls itself; functions have static registers and cannot recurse",
                 notes=[(decl.span, "declared here")],
@@ -186,7 +187,7 @@ class Functions:
 
     def _define(self, scope: Scope, argument: Argument, frame: Frame) -> None:
         """Make an argument visible in the callee's scope."""
-        cx, operand = self.cx, argument.operand
+        cx, operand = self.cx, exprs.named(argument.operand)
         if isinstance(operand, Value) and argument.name not in frame.address_taken:
             scope.define(argument.name, operand)
             return

@@ -233,6 +233,7 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     cx.tile.dsrs[key].loaded.extend(models)
     if models[0].kind is not DsdKind.FIFO:
         cx.widths.loaded_explicit(instr, models)
+    cx.dsr_options.load(cx.tile.body, instr, key)
     cx.dsr_options.loaded(key, cx.tile.body, merged, spec if merged else None)
     return Nothing()
 

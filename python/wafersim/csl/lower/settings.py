@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
@@ -12,7 +12,7 @@ from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
 from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
-from wafersim.program.instr import Body, Instr, SettingsSpec, VReg
+from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec, VReg
 from wafersim.program.queues import MAX_TASK_ID
 from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
 from wafersim.program.schema import Type as MType
@@ -21,6 +21,7 @@ from wafersim.program.settings import make_settings
 if TYPE_CHECKING:
     from wafersim.csl.ast import Span
     from wafersim.csl.lower.context import Context
+    from wafersim.program.tile import TileProgram
 
 _NAMES = (
     "async", "activate", "unblock", "on_control", "priority", "ut_id", "index", "simd_mode", "save_address",
@@ -182,6 +183,8 @@ class DsrOptions:
         self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
         self._open: list[_Open] = []
         self._saving: set[tuple[DsrFile, int]] = set()
+        self._loads: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
+        self._mirrors: dict[tuple[DsrFile, int], tuple[DsrFile, int]] = {}
         self._ops: list[tuple[Body, Instr, dict[tuple[DsrFile, int], int]]] = []
 
     def loaded(
@@ -190,6 +193,21 @@ class DsrOptions:
         """A load with these options."""
         self._latest[dsr] = (body, fields)
         self._specs.setdefault(dsr, []).append(spec)
+
+    def load(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
+        """The instruction of a load."""
+        self._loads.append((body, instr, dsr))
+
+    def as_destination(self, tile: TileProgram, dsr: tuple[DsrFile, int]) -> tuple[DsrFile, int]:
+        """A register of the file src0 as destination: one of the file dest that is loaded along with it."""
+        found = self._mirrors.get(dsr)
+        if found is None:
+            index = next((i for i in range(11, -1, -1) if (DsrFile.DEST, i) not in tile.dsrs), None)
+            if index is None:
+                raise CslError(None, "no DSR of the file dest is free to stand for a dsr_src0 destination")
+            tile.dsr("dest", index)
+            found = self._mirrors[dsr] = (DsrFile.DEST, index)
+        return found
 
     def saves(self, dsr: tuple[DsrFile, int]) -> None:
         """Ops are to leave the advanced address in this DSR (and not in the others)."""
@@ -219,6 +237,11 @@ class DsrOptions:
                 spec.values = tuple(values)
         extra: dict[int, list[Instr]] = {}
         bodies = []
+        for body, instr, dsr in self._loads:
+            if dsr in self._mirrors:
+                same = replace(instr, dst=DsrNumber(self._mirrors[dsr]))
+                extra.setdefault(id(instr), []).append(same)
+                bodies.append(body)
         for body, instr, dsrs in self._ops:
             for dsr in dsrs:
                 if dsr in self._saving:

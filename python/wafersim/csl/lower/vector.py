@@ -58,13 +58,15 @@ class Operands:
     def _dsr(self, value: Value, width: int, what: str) -> Encoded:
         key = dsr_key(self.cx, value, self.span)
         source = what != "destination"
-        if source == (key[0] is DsrFile.DEST):
+        if source == (key[0] is DsrFile.DEST) and (source or key[0] is DsrFile.SRC1):
             raise CslError(
                 self.span, f"@{self.name}: a {value.type} cannot be the {what}",
-                allowed="dsr_src0 and dsr_src1" if source else "dsr_dest",
+                allowed="dsr_src0 and dsr_src1" if source else "dsr_dest and dsr_src0",
             )  # fmt: skip
         self.dsrs[key] = width
         self.halves = self.halves or width == 2
+        if not source and key[0] is DsrFile.SRC0:
+            key = self.cx.dsr_options.as_destination(self.cx.tile, key)
         return Encoded(OperandKind.DSR, key)
 
     def _load(self, ref: DsdRef, width: int, file: DsrFile | None, what: str) -> Encoded:
