@@ -115,7 +115,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.all_modules: list[Any] = []
         self.command_line: list[Value] = []
         self.places: dict[str, Value] = {}
-        self.free_color = 0
+        self.assigned: set[int] = set()
         #: Lowering's answer to the type of an expression known only at run time.
         self.run_time_type: Callable[[ast.Node, Scope], Type] | None = None
         self._evaluators = self.expression_table()

@@ -44,7 +44,7 @@ class Parts(Protocol):
     kept: list[Any]
     all_modules: list[Module]
     command_line: list[Value]
-    free_color: int
+    assigned: set[int]
     _evaluators: dict[type, Evaluator]
 
     # interp.py

@@ -25,10 +25,11 @@ KINDS = {
     "fabin_dsd": DsdKind.FABIN,
     "fabout_dsd": DsdKind.FABOUT,
 }
-#: A color that programs cannot route: the vendor's host library has it.
-UNROUTED = 23
 #: Options of a descriptor that are settings of the ops that use it.
 SETTINGS = ("simd_mode", "priority", "ut_id", "activate", "unblock", "on_control", "async", "save_address")
+
+#: A color that programs cannot route: the vendor's host library has it.
+UNROUTED = 23
 
 
 class Slots:
@@ -137,11 +138,11 @@ class Slots:
         length = _extent(data.extents[0], span) if data.extents else ENDLESS
         sent = color if color is not None else queue.color
         if sent < 0 and kind is DsdKind.FABOUT:
-            # a queue that this PE does not initialize: an op that comes here after all meets no route, and says so
+            # this PE does not initialize the queue: an op that comes here meets no route, and says so
             sent = self.cx.layout.color_id(UNROUTED)
         dsd = self.cx.tile._new_dsd(
-            kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue, color=sent,
-            name=name,
+            kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue,
+            color=sent, name=name,
         )  # fmt: skip
         if color is not None:
             self.cx.layout.color_id(color)

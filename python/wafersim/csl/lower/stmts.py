@@ -100,8 +100,6 @@ def _constant(cx: Context, node: ast.VarDecl, type_: ty.Type | None) -> Any:
         place = store.store
         assert isinstance(place, Place)
         operand = Place(place.type, None, place.array, place.offset, True)
-    elif isinstance(operand, DsdRef):
-        operand = DsdRef(operand.type, operand.dsd)  # named: later expressions must not change it in place
     return LocalVar(node.name, operand.type, False, operand, node.span)
 
 
