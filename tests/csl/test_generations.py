@@ -50,9 +50,14 @@ const in = @get_dsd(fabin_dsd, .{
 });
 """ + BODY.format(call="@fmovs(mem, in);")
     found = compiled(tmp_path, text, "wse3").warnings
-    assert any("input queue 3 of a fabric descriptor is not initialised with @initialize_queue" in line for line in found), found
+    assert any(
+        "input queue 3 of a fabric descriptor is not initialised with @initialize_queue" in line
+        for line in found
+    ), found
     found = compiled(tmp_path, text, "wse2").warnings
-    assert any("receives color 'color1' (1), which has no route there; give it one with" in line for line in found), found
+    assert any(
+        "receives color 'color1' (1), which has no route there; give it one with" in line for line in found
+    ), found
     assert all("pe.csl:" in line for line in found if "color1" in line)
 
 

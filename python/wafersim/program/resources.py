@@ -223,10 +223,8 @@ class _Tile:
                     if not blocks:
                         where = self._where(use.row)
                         out.append(
-
-                                f"input queue {number} feeds data task {name!r} and is read at {where}; "
-                                "block the task while the op runs"
-
+                            f"input queue {number} feeds data task {name!r} and is read at {where}; "
+                            "block the task while the op runs"
                         )
         return out
 

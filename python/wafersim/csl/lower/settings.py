@@ -13,6 +13,7 @@ from wafersim.csl.lower.operands import Operand, Struct
 from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec, VReg
+from wafersim.program.queues import MAX_TASK_ID
 from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
 from wafersim.program.schema import Type as MType
 from wafersim.program.settings import make_settings
@@ -71,6 +72,8 @@ def task_of(cx: Context, value: Operand, span: Span) -> int:
         )  # fmt: skip
     if not isinstance(data, int):
         raise CslError(span, "a task or a task id is needed", found=str(value.type))
+    if isinstance(data, bool) or not 0 <= data <= MAX_TASK_ID:
+        raise CslError(span, "no such task id", found=str(data), allowed=f"0..{MAX_TASK_ID}")
     return data
 
 
