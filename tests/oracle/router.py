@@ -183,7 +183,11 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         moves = route.num_positions > 1 and (route.ring or route.position + 1 < route.num_positions)
         if (
             mode == PopMode.ALWAYS
-            or (mode in (PopMode.ON_ADVANCE, PopMode.ON_ADVANCE_OR_NOP) and command == SwitchCommand.ADVANCE and moves)
+            or (
+                mode in (PopMode.ON_ADVANCE, PopMode.ON_ADVANCE_OR_NOP)
+                and command == SwitchCommand.ADVANCE
+                and moves
+            )
             or (mode == PopMode.ON_ADVANCE_OR_NOP and command == SwitchCommand.NOP)
         ):
             onward = with_field(payload, commands >> 3)
