@@ -286,7 +286,7 @@ void Core::issue(Pe& p, Cycle t) {
             if (!exec_free(p, in, t)) return;
             continue;
         }
-        if (decoded_[static_cast<size_t>(p.pc)].vector && !effective_settings(p, in).async &&
+        if (decoded_[static_cast<size_t>(p.pc)].vector && (in.op == Op::kMap || !effective_settings(p, in).async) &&
             vector_length(p, in) > 0) {
             if (!start_op(p, in, t)) return;  // a fault
             continue;

@@ -112,7 +112,7 @@ bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
     }
     if (queue_clash) return true;
     const Settings set = effective_settings(p, in);
-    return set.async && (p.live_uts >> microthread_of(p, in, set) & 1);
+    return set.async && in.op != Op::kMap && (p.live_uts >> microthread_of(p, in, set) & 1);
 }
 
 namespace {
@@ -265,7 +265,9 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     const int64_t length = vector_length(p, in);
     p.clash_counted = false;
     ++p.count(Event::kVectorOps);
-    if (length == 0) {
+    const bool async = set.async && in.op != Op::kMap;
+    if (length == 0 && !async) {
+        if (in.op == Op::kVop && in.aux >= 0) p.regs[static_cast<size_t>(in.aux)] = 1;
         if (set.activate >= 0 || set.unblock >= 0)
             p.completions.push_back({t + arch_.completion, -1, set.activate, set.unblock});
         p.next_issue = p.next_vector = t + 1;
@@ -273,7 +275,6 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         ++p.pc;
         return false;
     }
-    const bool async = set.async && in.op != Op::kMap;
     if (p.main_op_live() && !async) {
         fail(p, t, "a vector operation starts inside a MAP callback", -1, in.line);
         p.dead = true;
@@ -297,7 +298,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     op.line = in.line;
     op.task = p.task;
     op.function = p.launched_function();
-    op.ok_reg = in.op == Op::kVop ? in.aux : -1;
+    op.ok_reg = in.op == Op::kVop && !async ? in.aux : -1;
     op.dst = make_operand(p, in, in.dst);
     op.a = make_operand(p, in, in.a);
     op.b = make_operand(p, in, in.b);
@@ -316,7 +317,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         }
     }
     for (Operand* o : {&op.dst, &op.a, &op.b, &op.c})
-        if (!settle_range(p, *o, length, t, in.line)) return false;
+        if (length > 0 && !settle_range(p, *o, length, t, in.line)) return false;
 
     if (in.op == Op::kMap) {
         op.map_entry = in.imm;
@@ -380,11 +381,15 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         op.next_beat = t + arch_.ut_start;
         p.next_issue = p.next_vector = t + 1;
         mark(t + 1);
+        if (length == 0) {  // it has its microthread and its claims until its completion
+            op.finished = true;
+            p.completions.push_back({t + arch_.completion, thread, set.activate, set.unblock});
+        }
     } else {
         op.next_beat = t;
     }
     ++p.pc;
-    return true;
+    return length > 0;
 }
 
 }  // namespace wafersim

@@ -25,7 +25,7 @@ int cap_of_stride(int stride) {  // section 4.3 for 32-bit elements, stride in e
 // True when the op was done as a whole, starting at `at` and ending before `limit`.
 bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
     const auto vop = static_cast<VOp>(in.type);
-    if (!wholesale(vop)) return false;
+    if (!wholesale(vop) || in.aux >= 0) return false;
     const Dsd* d = dsr_of(p, in.dst);
     if (!d || d->kind != DsdKind::kMem || d->ndim != 1 || d->elem_bytes != 4 || d->index_offset || d->base % 4)
         return false;

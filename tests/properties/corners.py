@@ -230,6 +230,29 @@ def map_is_waited_for() -> Generated:
     return _program(asm, vector_raw_cycles=16, **costs)
 
 
+def map_is_synchronous() -> Generated:
+    """MAP with a descriptor register whose settings say async, on a microthread that is busy: neither matters."""
+    asm, (pe,) = _row(1)
+    asm.route_at[1, 0, 0] = asm.route_class([(WEST, RAMP)])
+    pe.queue(0, 2, 1)
+    y, stamp = pe.data(bytes(32), 16), pe.data(bytes(16), 16)
+    argument, result = pe.reg(), pe.reg()
+    callback = pe.label()
+    pe.emit(Op.ADD, type=Type.U32, dst=result, a=argument, imm=1, flags=CodeFlag.B_IMM)
+    pe.emit(Op.RET)
+    on_2 = asm.settings(**{"async": 1, "ut": 2})
+    pe.preload(1, pe.dsd(DsdKind.MEM, base=y + 16, ext0=2, elem_bytes=4), on_2)
+    source = _dsr(pe, SRC0, 0, DsdKind.MEM, base=_words(pe, 2), ext0=2, elem_bytes=4)
+    received = _dsr(pe, SRC0, 1, DsdKind.FABIN, queue=2, ext0=1, elem_bytes=4)
+    to = _dsr(pe, DEST, 0, DsdKind.MEM, base=y, ext0=1, elem_bytes=4)
+    _main(pe)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=to, a=received, settings=on_2)
+    pe.emit(Op.MAP, callback, dst=dsr_operand(DEST, 1), a=source, aux=result, imm2=argument)
+    _stamp(pe, stamp)
+    _end(pe)
+    return _program(asm, more_feeds=[(0, 0, 1, Port.WEST, [(9, False)])])
+
+
 def third_source_from_the_fabric() -> Generated:
     """Multiply-add whose C comes from the fabric, and nothing does: the run ends with its last issue, not with the op's start."""
     asm, (pe,) = _row(1)
@@ -244,6 +267,26 @@ def third_source_from_the_fabric() -> Generated:
     pe.emit(Op.VOP, type=VOp.fmacs, dst=to, a=a, b=b, c=dsr_operand(SRC1, 0))
     _end(pe)
     return _program(asm, dsr_load_use_cycles=5)
+
+
+def nothing_for_a_microthread() -> Generated:
+    """An async op of length 0 has its microthread and its queue until its completion, which is the last thing that happens."""
+    asm, (pe,) = _row(1)
+    asm.route_at[1, 0, 0] = asm.route_class([(RAMP, EAST)], sink=EAST)
+    pe.queue(1, 3, 1)
+    stamp = pe.data(bytes(16), 16)
+    out = _dsr(pe, DEST, 0, DsdKind.FABOUT, queue=3, ext0=1, elem_bytes=4)
+    word = _dsr(pe, SRC0, 0, DsdKind.MEM, base=stamp, ext0=1, elem_bytes=4)
+    none = _dsr(pe, SRC0, 1, DsdKind.MEM, base=stamp, ext0=0, elem_bytes=4)
+    _main(pe)
+    on_2, on_4 = (asm.settings(**{"async": 1, "ut": ut}) for ut in (2, 4))
+    pe.emit(Op.VOP, type=VOp.mov32, dst=out, a=none, settings=on_2)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=out, a=word, settings=on_4)
+    _stamp(pe, stamp + 4)
+    pe.emit(Op.DONE)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=out, a=none, settings=on_2)
+    pe.emit(Op.RET)
+    return _program(asm, completion_cycles=6)
 
 
 def last_row_ends_early() -> Generated:
@@ -323,7 +366,8 @@ def queue_bound_in_mid_stream() -> Generated:
 _PROGRAMS: tuple[Callable[[], Generated], ...] = (
     host_waits_for_the_queue, ramp_rests_before_the_fault, wide_addresses, scalars_at_the_end_of_sram,
     scalar_over_the_end_of_sram, late_map, late_receive, control_beat_starts_an_op, map_is_waited_for,
-    third_source_from_the_fabric, last_row_ends_early, indexed_destinations, index_below_sram, queue_bound_in_mid_stream,
+    third_source_from_the_fabric, nothing_for_a_microthread, map_is_synchronous, last_row_ends_early,
+    indexed_destinations, index_below_sram, queue_bound_in_mid_stream,
 )  # fmt: skip
 
 CORNERS: dict[str, Callable[[], Generated]] = {f"corner: {f.__name__}": f for f in _PROGRAMS}
