@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from wafersim.cli.common import print_json
+
 
 @click.command(
     add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
@@ -17,9 +19,11 @@ def cslc(arguments: tuple[str, ...]) -> int:
     from wafersim.sdk.cslc import compile_command, parser
 
     if not arguments or {"-h", "--help"} & set(arguments):
-        click.echo(parser().format_help())
+        click.echo("U" + parser().format_help()[1:])
         return 0
-    options, compiled = compile_command([a for a in arguments if a != "--debug"])
+    options, compiled = compile_command(arguments)
+    if options.json:
+        return _as_json(options, compiled)
     for warning in compiled.warnings:
         click.echo(f"warning: {warning}", err=True)
     if options.out_routes:
@@ -33,6 +37,31 @@ def cslc(arguments: tuple[str, ...]) -> int:
             f"{options.source}: {compiled.program!r} for {options.arch}, in {options.output}", err=True
         )
     return 0
+
+
+def _as_json(options: Namespace, compiled: Any) -> int:
+    """One object: where it was written, how many kinds of PEs, warnings; beside it what was asked for."""
+    from wafersim.sdk.check import findings, memory
+    from wafersim.sdk.routes_text import routes_text
+
+    program = compiled.program
+    height, width = program.tables["tile_map"].shape
+    answer: dict[str, Any] = {
+        "status": "compiled",
+        "source": str(options.source),
+        "arch": options.arch,
+        "grid": [width, height],
+        "tiles": len(program.tables["tiles"]),
+        "output": None if options.check else str(options.output),
+        "warnings": [str(warning) for warning in compiled.warnings],
+    }
+    if options.out_routes:
+        answer["routes"] = routes_text(program).splitlines()
+    if options.check:
+        answer["memory"] = [str(line) for line in memory(program, options.arch)]
+        answer["clashes"] = [str(line) for line in findings(program, options.arch, options.memcpy)]
+    print_json(answer)
+    return 1 if answer.get("clashes") else 0
 
 
 def _report(options: Namespace, compiled: Any) -> int:

@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     p = _Parser(
-        prog="cslc",
+        prog="wafersim cslc",
         description="Compile a CSL program to a folder that host scripts can run.",
         allow_abbrev=False,
     )
@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--out-routes", action="store_true", help="print the routes of every color")
     out.add_argument("--verbose", action="store_true", help="say what is done")
+    out.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    out.add_argument("--debug", action="store_true", help="print the traceback of an error")
     out.add_argument("--check", action="store_true", help="look for clashes of resources; write nothing")
     out.add_argument("--warnings-as-errors", action="store_true")
     target = p.add_argument_group("target")
