@@ -1,0 +1,242 @@
+// The loop that serves several sequences of words from shared resources: the output ports of a router, the ramp and the
+// issue slot of a compute element.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "stream/seq.hpp"
+
+namespace wafersim::stream {
+
+enum class ConKind : uint8_t { kData, kCredit, kSelf };
+
+// A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
+struct Con {
+    const Seq* s = nullptr;
+    int64_t off = 0;
+    int32_t add = 0;
+    ConKind kind = ConKind::kData;
+    int64_t blocked = INT64_MAX;  // credit: words from here on have no time yet and hold everybody up
+};
+
+struct Server {
+    int id = 0, phase = 0;          // phase 0 before phase 1 within a cycle
+    int64_t k = 0, k_end = 0;
+    uint32_t mask = 0;
+    int prio = 0, tie = 0;
+    Cycle last = kMinus, prev = kMinus, min_next = 0;
+    int32_t cost = 1;
+    Cycle start = kMinus;           // first beat; pace_num / pace_den counts from it
+    int64_t beats = 0;
+    int32_t pace_num = 1, pace_den = 1;
+    Con con[10];
+    int num_con = 0;
+    Seq* out[3] = {};
+    int flag_con[3] = {-1, -1, -1};
+    Cycle floor = kForever;         // min_next without the present: for the check that no wake-up came too late
+    Cycle ready = 0, raw = kMinus;  // next word's time by its bounds alone; the same of the last granted word
+    bool in_period = false;
+    void add(const Con& c) { con[num_con++] = c; }
+};
+
+class Loop {
+  public:
+    uint64_t words = 0, leaps = 0, late = 0;
+    int64_t grain = 0;  // most words that are placed in one step, 0: no limit
+    Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
+
+    // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
+    template <typename Exhausted>
+    void run(Server* sv, int n, Cycle T, Cycle slot_free, Exhausted&& exhausted) {
+        now_ = T;
+        slot_free_ = slot_free;
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
+            Server check = sv[i];
+            check.min_next = check.floor;
+            const Cycle r = ready(check);
+            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
+            ++late;
+        }
+        for (;;) {
+            Cycle t = kForever;
+            for (int i = 0; i < n; ++i) {
+                sv[i].ready = sv[i].k < sv[i].k_end ? std::max(ready(sv[i]), T) : kForever;
+                if (sv[i].phase == 1 && sv[i].ready < kForever) sv[i].ready = std::max(sv[i].ready, slot_free_);
+                t = std::min(t, sv[i].ready);
+            }
+            if (t >= kForever) return;
+            uint32_t used = 0;
+            bool granted_first = false;
+            for (int phase = 0; phase < 2; ++phase) {
+                int order[24], m = 0;
+                for (int i = 0; i < n; ++i) {
+                    if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
+                    if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
+                    if (sv[i].ready > t) continue;
+                    int j = m++;
+                    for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
+                    order[j] = i;
+                }
+                for (int j = 0; j < m; ++j) {
+                    Server& s = sv[order[j]];
+                    if (s.mask & used) continue;
+                    used |= s.mask;
+                    grant(s, t);
+                    if (phase == 0) granted_first = true;
+                    else slot_free_ = t + s.cost;
+                    if (s.k >= s.k_end) exhausted(s, t);
+                }
+            }
+            T = t + 1;
+            if (leap(sv, n, t))
+                for (int i = 0; i < n; ++i) {
+                    if (!sv[i].in_period) continue;
+                    T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
+                    if (sv[i].k >= sv[i].k_end) exhausted(sv[i], sv[i].last);
+                }
+        }
+    }
+
+  private:
+    static bool before(const Server& a, const Server& b) {
+        if (a.prio != b.prio) return a.prio > b.prio;
+        if (a.last != b.last) return a.last < b.last;
+        return a.tie < b.tie;
+    }
+    // kMinus: no bound; kForever: not known yet.
+    Cycle bound(const Con& c, int64_t k, Seq::Value* value = nullptr) const {
+        const int64_t i = k + c.off;
+        if (i < 0) return kMinus;
+        const Seq::Value v = c.s->at(i);
+        if (value) *value = v;
+        if (c.kind == ConKind::kCredit) {
+            if (!v.known) return i >= c.blocked ? kForever : kMinus;
+            if (!v.restricted && v.t >= now_) return kMinus;
+            return v.t <= kMinus ? kMinus : v.t + c.add;
+        }
+        if (!v.known) return kForever;
+        return v.t <= kMinus ? kMinus : v.t + c.add;
+    }
+    Cycle ready(const Server& s) const {
+        Cycle r = s.min_next;
+        for (int i = 0; i < s.num_con; ++i) {
+            r = std::max(r, bound(s.con[i], s.k));
+            if (r >= kForever) return kForever;
+        }
+        return r;
+    }
+    void grant(Server& s, Cycle t) {
+        ++words;
+        s.raw = ready(s);
+        for (int o = 0; o < 3; ++o)
+            if (s.out[o]) s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
+        if (s.start <= kMinus) s.start = t;
+        s.prev = s.last;
+        s.last = t;
+        ++s.k;
+        ++s.beats;
+        s.min_next = std::max(t + s.cost, s.start + s.beats * s.pace_num / s.pace_den);
+    }
+    // If the last period repeats for sure, repeats it as often as that is sure. Every active server was granted once
+    // in the last P cycles and one period before; every bound moves by P per word or cannot bind; nobody else wakes up.
+    bool leap(Server* sv, int n, Cycle t) {
+        Cycle P = 0;
+        for (int i = 0; i < n; ++i)
+            if (sv[i].last == t) P = sv[i].last - sv[i].prev;
+        if (P < 1 || P > 4) return false;
+        int64_t times = INT64_MAX;
+        Cycle limit = kForever;
+        int active = 0;
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            s.in_period = false;
+            if (s.k >= s.k_end) {
+                if (s.last > t - P) return false;  // it took part and has finished
+                continue;
+            }
+            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost && ready(s) == s.raw + P) {
+                s.in_period = true;
+                ++active;
+                times = std::min(times, s.k_end - s.k);
+                continue;
+            }
+        }
+        Cycle slot_use = 0;
+        int lowest = INT32_MAX;
+        for (int i = 0; i < n; ++i)
+            if (sv[i].in_period && sv[i].phase == 1) slot_use += sv[i].cost, lowest = std::min(lowest, sv[i].prio);
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            if (s.in_period || s.k >= s.k_end) continue;
+            if (s.last > t - P) return false;  // it shaped the last period and does not go on
+            if (s.phase == 1 && slot_use == P && s.prio < lowest) continue;  // outranked in every cycle
+            s.ready = std::max(ready(s), t + 1);
+            if (s.ready <= t + P) return false;
+            limit = std::min(limit, s.ready);
+        }
+        if (!active || times < 3) return false;
+        if (grain) times = std::min(times, grain);
+        for (int i = 0; i < n && times >= 2; ++i) {
+            const Server& s = sv[i];
+            if (!s.in_period) continue;
+            if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
+            for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
+        }
+        if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
+        ++leaps;
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            if (!s.in_period) continue;
+            for (int o = 0; o < 3; ++o)
+                if (s.out[o]) s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
+            s.last += times * P;
+            s.raw += times * P;
+            s.prev = s.last - P;
+            s.k += times;
+            s.beats += times;
+            s.min_next = s.last + s.cost;
+            if (s.phase == 1) slot_free_ = std::max(slot_free_, s.last + s.cost);
+        }
+        return true;
+    }
+    int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
+        const Con& con = s.con[c];
+        const int index = static_cast<int>(&s - sv);
+        const Cycle next = s.last + P;
+        Seq::Value v;
+        const Cycle b = bound(con, s.k, &v);
+        if (b >= kForever) return 0;
+        int64_t m = v.known ? v.left : con.kind == ConKind::kCredit && con.blocked < INT64_MAX ? con.blocked - (s.k + con.off) : wanted;
+        if (s.k + con.off < 0) m = -(s.k + con.off);
+        bool flagged = false;
+        for (int o = 0; o < 3; ++o)
+            if (s.flag_con[o] == c) flagged = true, flag_[index][o] = next > b;
+        bool grows = false;
+        for (int i = 0; i < n; ++i)
+            for (const Seq* out : sv[i].out)
+                if (out && out == con.s && sv[i].in_period) grows = true;
+        if (con.kind == ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
+            for (int64_t j = 0; j < std::min<int64_t>(wanted, -con.off); ++j)
+                if (bound(con, s.k + j) > s.min_next + j * P) return j;
+            return con.add <= s.cost + (-con.off - 1) * P ? wanted : std::min<int64_t>(wanted, -con.off);
+        }
+        if (b <= kMinus) return std::min(m, wanted);
+        if (v.gap == P) {
+            if (b > next) return 0;
+            return grows && v.last_segment ? wanted : std::min(m, wanted);
+        }
+        if (m == 1) return 1;
+        if (v.gap < P) {
+            if (b > s.min_next || (flagged && b >= next)) return 0;
+            return std::min(m, wanted);
+        }
+        if (b >= s.min_next) return 0;
+        return std::min({m, wanted, (s.min_next - 1 - b) / (v.gap - P) + 1});
+    }
+
+    Cycle now_ = 0, slot_free_ = 0;
+    bool flag_[24][3] = {};
+};
+
+}  // namespace wafersim::stream
