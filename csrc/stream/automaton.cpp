@@ -196,9 +196,7 @@ const Transition& Automaton::step(uint32_t state, Cycle base, uint8_t* cells) {
     load(state, base, cells);
     const Cycle T = info_[state].next;
     auto due = [&](std::vector<Cycle>& wakes) {
-        const bool is = !wakes.empty() && wakes.front() <= T;
-        if (is) wakes.erase(wakes.begin());
-        return is;
+        return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0;
     };
     if (due(node_.router_wakes)) router_.serve(node_, T, says_);
     if (due(node_.element_wakes)) element_.step(node_, T);

@@ -30,15 +30,19 @@ void shift(int64_t& blocked, int64_t by) {
     if (blocked != kNever) blocked -= by;
 }
 
-void shift_ramp(Node& n, int32_t color, int64_t by) {
+// Whether an output queue sends there.
+bool shift_ramp(Node& n, int32_t color, int64_t by) {
+    bool sends = false;
     for (size_t q = 0; q < 8; ++q) {
         OutQueue& out = n.oq[q];
         if (!out.used || out.ramp_color != color) continue;
+        sends = true;
         out.b.shift(by);
         out.pushed -= by;
         for (Thread& t : n.thread)
             if (t.live && t.out == static_cast<int32_t>(q)) t.base -= by;
     }
+    return sends;
 }
 
 void canonicalize(Node& n, Color& c, Cycle T, Cycle past) {
@@ -51,8 +55,8 @@ void canonicalize(Node& n, Color& c, Cycle T, Cycle past) {
         f.d.canonicalize(past);
         const int64_t base = f.d.first();
         f.a.shift(base), f.d.shift(base), shift(f.blocked, base), shift(f.specials, base);
-        if (port == kPortRamp) shift_ramp(n, c.color, base);
-        if (f.a.end() == 0 && f.d.end() == 0 && f.blocked == kNever && f.granted <= kMinus && f.specials.empty()) f.used = false;
+        const bool sends = port == kPortRamp && shift_ramp(n, c.color, base);
+        if (!sends && f.a.end() == 0 && f.d.end() == 0 && f.blocked == kNever && f.granted <= kMinus && f.specials.empty()) f.used = false;
     }
     for (OutLink& o : c.out) {
         if (!o.used) continue;
@@ -138,8 +142,6 @@ void canonicalize(Node& n, Cycle T, Cycle past, int vector_raw) {
     clamp(n.slot_free, past);
     if (n.ahead <= T) n.ahead = kMinus;
     if (!n.pending) n.pending_start = n.pending_stop = kMinus;
-    std::erase_if(n.router_wakes, [&](Cycle t) { return t <= T; });
-    std::erase_if(n.element_wakes, [&](Cycle t) { return t <= T; });
 }
 
 }  // namespace wafersim::stream

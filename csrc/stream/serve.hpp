@@ -3,6 +3,8 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 
 #include "stream/seq.hpp"
 
@@ -57,6 +59,7 @@ class Loop {
             const Cycle r = ready(check);
             if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
+            if (getenv("EXPLAIN")) fprintf(stderr, "late: cycle %ld ready %ld last %ld word %ld tie %d phase %d n %d\n", T, r, sv[i].last, sv[i].k, sv[i].tie, sv[i].phase, n);
         }
         for (;;) {
             Cycle t = kForever;
