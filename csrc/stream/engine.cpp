@@ -91,7 +91,6 @@ void Engine::visit(uint32_t pe, Cycle T) {
     if (s.queued == T) s.queued = -1;
     if (s.base + automaton_.next(s.state) != T) return;
     try {
-        if (getenv("EXPLAIN")) fprintf(stderr, "cycle %ld pe %u step state %u\n", T, pe, s.state);
         const Transition t = automaton_.step(s.state, s.base, cells(s));
         enter(pe, s, t, T);
         const TellRef* told = automaton_.told(t);
@@ -99,7 +98,6 @@ void Engine::visit(uint32_t pe, Cycle T) {
             const TellRef tell = automaton_.told(t)[i];
             const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[tell.port]);
             Slot& o = slots_[other];
-            if (getenv("EXPLAIN")) fprintf(stderr, "  tells %u message %u\n", other, tell.message);
             enter(other, o, Transition(automaton_.hear(o.state, T - o.base, tell.message, o.base, cells(o))), T);
         }
         (void)told;

@@ -3,8 +3,6 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 #include "stream/seq.hpp"
 
@@ -59,7 +57,6 @@ class Loop {
             const Cycle r = ready(check);
             if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
-            if (getenv("EXPLAIN")) fprintf(stderr, "late: cycle %ld ready %ld last %ld word %ld tie %d phase %d n %d\n", T, r, sv[i].last, sv[i].k, sv[i].tie, sv[i].phase, n);
         }
         for (;;) {
             Cycle t = kForever;
@@ -139,7 +136,8 @@ class Loop {
         s.last = t;
         ++s.k;
         ++s.beats;
-        s.min_next = std::max(t + s.cost, s.start + s.beats * s.pace_num / s.pace_den);
+        s.min_next = t + s.cost;
+        if (s.pace_num > s.pace_den) s.min_next = std::max(s.min_next, s.start + s.beats * s.pace_num / s.pace_den);
     }
     // If the last period repeats for sure, repeats it as often as that is sure. Every active server was granted once
     // in the last P cycles and one period before; every bound moves by P per word or cannot bind; nobody else wakes up.
