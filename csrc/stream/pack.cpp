@@ -25,6 +25,7 @@ class Writer {
         horizon = std::max(horizon, t - base_);
         number(t - base_);
     }
+    void reach(Cycle t) { horizon = std::max(horizon, t - base_); }
     template <typename T>
     void size(std::vector<T>& v) {
         number(static_cast<int64_t>(v.size()));
@@ -74,6 +75,7 @@ void visit(A& a, Seq& s) {
     a.size(segs);
     for (Seg& seg : segs) {
         a.time(seg.t);
+        if constexpr (!A::reading) a.reach(seg.last());
         int64_t n = static_cast<int64_t>(seg.n) * 2 + seg.restricted, gap = seg.gap;
         a.num(n);
         if (n >= 4) a.num(gap);
