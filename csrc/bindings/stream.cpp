@@ -72,16 +72,20 @@ py::object read(PyStream& self, int x, int y, int w, int h, int address, int byt
     return out;
 }
 
-// How many PEs keep the bytes as scalar state; on the others they are array data, which has no values.
-int write(PyStream& self, int x, int y, int address, const py::array_t<uint8_t, py::array::c_style>& data) {
+// How many bytes are scalar state and so kept; the others are array data, which has no values.
+int write(PyStream& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t>& data, bool known) {
     const Busy busy(self);
     stream::Engine& m = *self.engine;
-    const auto h = static_cast<int>(data.shape(0)), w = static_cast<int>(data.shape(1)), bytes = static_cast<int>(data.shape(2));
+    if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w) throw py::value_error("data must have the shape [h, w, bytes]");
+    const auto bytes = static_cast<int>(data.shape(2));
     check_rectangle(m, x, y, w, h);
     int kept = 0;
     for (int j = 0; j < h; ++j)
         for (int i = 0; i < w; ++i)
-            kept += m.write(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, bytes, data.data(j, i, 0));
+            for (int b = 0; b < bytes; ++b) {
+                const auto pe = static_cast<uint32_t>((y + j) * m.program().width + x + i);
+                kept += m.write(pe, address + b, *data.data(j, i, b), known);
+            }
     return kept;
 }
 
@@ -121,7 +125,7 @@ void register_stream(py::module_& m) {
             },
             py::arg("function"), py::arg("args"))
         .def("read", &read, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"), py::arg("bytes"))
-        .def("write", &write, py::arg("x"), py::arg("y"), py::arg("address"), py::arg("data"))
+        .def("write", &write, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"), py::arg("data"), py::arg("known") = true)
         .def(
             "run",
             [](PyStream& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at,

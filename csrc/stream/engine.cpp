@@ -139,26 +139,32 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     return rest ? Status::kFinished : Status::kStuck;
 }
 
-bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) const {
+bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return false;
-    const int at = automaton_.control(tile).find(address, address + bytes);
-    if (at < 0) return false;
-    Node n;
-    automaton_.inspect(slots_[pe].state, n);
-    for (int i = 0; i < bytes; ++i)
-        if (n.main.unknown[static_cast<size_t>(at + i)]) return false;
-    const uint8_t* cells = cells_.data() + 8 * static_cast<size_t>(slots_[pe].cells);
-    std::memcpy(out, cells + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs + at, static_cast<size_t>(bytes));
+    const Slot& s = slots_[pe];
+    const auto [it, fresh] = unknown_.try_emplace(s.state);
+    if (fresh) {
+        Node n;
+        automaton_.inspect(s.state, n);
+        it->second = n.main.unknown;
+    }
+    const uint8_t* memory = cells(s) + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs;
+    for (int i = 0; i < bytes; ++i) {
+        const int at = automaton_.control(tile).find(address + i, address + i + 1);
+        if (at < 0 || it->second[static_cast<size_t>(at)]) return false;
+        out[i] = memory[at];
+    }
     return true;
 }
 
-bool Engine::write(uint32_t pe, int32_t address, int32_t bytes, const uint8_t* in) {
+bool Engine::write(uint32_t pe, int32_t address, uint8_t value, bool known) {
     const int32_t tile = program_.tile_map[pe];
-    if (tile < 0) return false;
-    const int at = automaton_.control(tile).find(address, address + bytes);
+    const int at = tile < 0 ? -1 : automaton_.control(tile).find(address, address + 1);
     if (at < 0) return false;
-    std::memcpy(cells(slots_[pe]) + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs + at, in, static_cast<size_t>(bytes));
+    Slot& s = slots_[pe];
+    s.state = automaton_.told_by_host(s.state, at, known);
+    cells(s)[8 * program_.tiles[static_cast<size_t>(tile)].num_regs + at] = known ? value : 0;
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "stream/automaton.hpp"
@@ -26,8 +27,9 @@ class Engine {
     void set_grain(int64_t grain) { automaton_.set_grain(grain); }
     int64_t open_launches() const { return open_; }
     // Scalar state of a PE: `bytes` bytes from `address`. False if they are not known without values.
-    bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) const;
-    bool write(uint32_t pe, int32_t address, int32_t bytes, const uint8_t* in);
+    bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
+    // The host writes a byte, with or without saying its value. False if it is array data.
+    bool write(uint32_t pe, int32_t address, uint8_t value, bool known);
     size_t table_bytes() const { return automaton_.bytes(); }
     size_t pe_bytes() const { return slots_.size() * sizeof(Slot) + cells_.size(); }
 
@@ -46,6 +48,7 @@ class Engine {
     Program program_;
     Automaton automaton_;
     Queue queue_;
+    std::unordered_map<uint32_t, std::vector<uint8_t>> unknown_;  // of the states that were read
     std::vector<Slot> slots_;
     std::vector<uint8_t> cells_;
     Cycle now_ = 0, end_ = 0;

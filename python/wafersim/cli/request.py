@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
-from wafersim.simulate.runner import did_you_mean
+from wafersim.simulate.runner import check_fidelity, did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.record import Record
@@ -24,8 +24,9 @@ FIELDS: dict[str, str] = {
     "arch": "name of an arch or path of a TOML file",
     "grid": "WxH",
     "params": "object of parameters, or of the launched function's arguments",
-    "fidelity": "wavelet",
-    "values": "true",
+    "fidelity": "wavelet or stream",
+    "values": "true or false",
+    "grain": "whole number",
     "threads": "1",
     "seed": "whole number",
     "max_cycles": "whole number",
@@ -50,6 +51,8 @@ class Request:
     max_events: int | None = None
     max_seconds: float | None = None
     dry_run: bool = False
+    fidelity: str = "wavelet"
+    grain: int | None = None
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -68,7 +71,10 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
     for name in fields:
         if name not in FIELDS:
             raise ConfigError(f"request: field {name!r} is unknown; {did_you_mean(name, FIELDS)}")
-    refuse_unavailable(fields.get("fidelity"), fields.get("values"), fields.get("threads"))
+    fidelity = _typed(fields, "fidelity", str)
+    values, grain = _typed(fields, "values", bool), _whole(fields, "grain", 1)
+    fidelity = check_fidelity(fidelity, values is not False, grain)
+    refuse_threads(fields.get("threads"))
     texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch", "arch")}
     if (texts["kernel"] is None) == (texts["program"] is None):
         raise ConfigError("request: exactly one of 'kernel' and 'program' is wanted")
@@ -84,21 +90,13 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
         max_events=_whole(fields, "max_events", 1),
         max_seconds=_positive(fields, "max_seconds"),
         dry_run=_typed(fields, "dry_run", bool) or False,
+        fidelity=fidelity,
+        grain=grain,
     )
 
 
-def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
-    """Raise for what the interface knows and this version cannot do yet."""
-    if fidelity not in (None, "wavelet"):
-        if fidelity != "stream":
-            raise ConfigError(f"fidelity {fidelity!r} is unknown; there is: wavelet")
-        raise ConfigError("fidelity 'stream' is not available yet; leave it out to run at fidelity 'wavelet'")
-    if values is False:
-        raise ConfigError(
-            'a run without values is not available yet; leave out --no-values ("values": false)'
-        )
-    if values not in (None, True):
-        raise ConfigError(f"request: values={values!r}, true wanted")
+def refuse_threads(threads: Any) -> None:
+    """Raise for more than one thread."""
     if threads is not None and (isinstance(threads, bool) or threads != 1):
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
@@ -111,7 +109,14 @@ def execute(request: Request, progress: Any = None) -> Record:
         if request.launch is not None:
             raise ConfigError("launch: only a program file has functions to choose from")
         prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
-        return prepared.execute(seed=request.seed, raise_on_stuck=False, progress=progress, **request.limits)
+        return prepared.execute(
+            seed=request.seed,
+            fidelity=request.fidelity,
+            grain=request.grain,
+            raise_on_stuck=False,
+            progress=progress,
+            **request.limits,
+        )
     from wafersim.simulate.program_file import execute_file
 
     return execute_file(
@@ -121,6 +126,8 @@ def execute(request: Request, progress: Any = None) -> Record:
         function=request.launch,
         arguments=request.params,
         seed=request.seed,
+        fidelity=request.fidelity,
+        grain=request.grain,
         progress=progress,
         **request.limits,
     )

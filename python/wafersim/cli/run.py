@@ -20,8 +20,8 @@ _NOT_YET = "is not available yet"
 @click.option(
     "--launch", metavar="NAME", help="Function of a program file to launch; --set gives its arguments."
 )
-@click.option("--fidelity", default="wavelet", help="Only wavelet so far.  [default: wavelet]")
-@click.option("--no-values", is_flag=True, help="Not available yet.")
+@click.option("--fidelity", help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet]")
+@click.option("--no-values", is_flag=True, help="Array data has no values; fidelity stream needs it.")
 @click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
 @click.option("--seed", type=int, default=0, help="Seed of inputs and random numbers.  [default: 0]")
 @click.option("--max-cycles", type=int, metavar="N", help="Stop after so many cycles.")
@@ -33,7 +33,9 @@ _NOT_YET = "is not available yet"
     help="Build and check only; say PEs, memory and, if a formula is known, cycles and events.",
 )
 @click.option("--trace", is_flag=False, flag_value="", metavar="[FILTER]", help="Not available yet.")
-@click.option("--grain", type=int, metavar="N", help="Not available yet (belongs to fidelity stream).")
+@click.option(
+    "--grain", type=int, metavar="N", help="Fidelity stream: most wavelets placed in one step.  [default: no limit]"
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."
 )
@@ -47,6 +49,7 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     """
     from wafersim.cli import request as requests
     from wafersim.cli.report import print_record
+    from wafersim.errors import ConfigError
 
     _refuse_options(options)
     fields = {name: value for name, value in options.items() if value is not None}
@@ -57,6 +60,8 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     if request.dry_run:
         return _dry_run(request, as_json)
     if out is not None:
+        if request.fidelity == "stream":
+            raise ConfigError("--out: a run at fidelity stream has no columns to save; leave it out")
         _check_place(out)
     from wafersim.cli.progress import progress_bar
 
@@ -73,8 +78,6 @@ def _refuse_options(options: dict[str, Any]) -> None:
 
     if options.pop("trace") is not None:
         raise ConfigError(f"--trace {_NOT_YET}; --out DIR saves the counters of the run")
-    if options.pop("grain") is not None:
-        raise ConfigError(f"--grain {_NOT_YET}; it belongs to fidelity stream")
 
 
 def _dry_run(request: Any, as_json: bool) -> int:

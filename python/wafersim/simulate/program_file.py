@@ -28,6 +28,8 @@ def execute_file(
     function: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
+    fidelity: str = "wavelet",
+    grain: int | None = None,
     progress: Any = None,
     **limits: Any,
 ) -> Record:
@@ -48,14 +50,20 @@ def execute_file(
     program, loaded = open_program(path, arch, grid)
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
-    sim = Simulator(program, loaded, seed)
+    sim: Any
+    if fidelity == "stream":
+        from wafersim.simulate.stream import StreamSimulator
+
+        sim = StreamSimulator(program, loaded, seed, grain)
+    else:
+        sim = Simulator(program, loaded, seed)
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:
         raise ConfigError(
             f"{path}: no function is launched, so argument {next(iter(arguments))!r} has no place"
         )
-    record = sim.run(raise_on_stuck=False, progress=progress, **limits)
+    record: Record = sim.run(raise_on_stuck=False, progress=progress, **limits)
     record.info["params"] = dict(arguments or {})
     record.info["program_file"] = str(path)
     record.info["launch"] = chosen

@@ -36,7 +36,8 @@ NOT_MODELLED = (
 #: a record keeps so many prints; `Simulator.prints` has them all
 MOST_PRINTS = 1000
 
-_STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
+#: the core's numbers of how a run ended
+STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
 
 class Simulator:
@@ -61,7 +62,7 @@ class Simulator:
 
         self.program = program
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
-        self.seed = _checked_int("seed", seed, 0, (1 << 63) - 1)
+        self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
         program.check(self.arch)
         check_memory(program)
         tables = program.tables
@@ -164,7 +165,7 @@ class Simulator:
         DeadlockError, FaultError
             With the record up to that point in ``record``.
         """
-        limits = _limits(max_cycles, max_seconds, max_events, pause_at)
+        limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
         if not self._paused:
             self._start, self._wall_s = Baseline(self._machine), 0.0
         began = time.perf_counter()
@@ -177,7 +178,7 @@ class Simulator:
                 raise SimulationError(f"this simulator runs in another thread: {error}") from None
             raise
         self._wall_s += time.perf_counter() - began
-        status = _STATUS.get(int(code))
+        status = STATUS.get(int(code))
         if status is None:
             raise InternalError(f"the core returned status {code!r}")
         self._paused = status == "paused"
@@ -239,7 +240,7 @@ class Simulator:
             info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
         if status == "fault":
             info["fault"] = places.describe_fault(machine.fault(), meta)
-        record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
+        record = Record(*self._start.since(machine), self._has_tile, color_entries(self.program), info)
         record.check_complete()
         return record
 
@@ -266,14 +267,16 @@ def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machi
     return core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
 
 
-def _colors(program: MachineProgram) -> list[dict[str, Any]]:
+def color_entries(program: MachineProgram) -> list[dict[str, Any]]:
+    """Number and name of every color that the program routes."""
     names = program.meta.get("color_names", {})
     return [{"number": int(c), "name": str(names.get(str(int(c)), ""))} for c in program.tables["colors"]]
 
 
-def _limits(
+def run_limits(
     max_cycles: int | None, max_seconds: float | None, max_events: int | None, pause_at: int | None
 ) -> tuple[int, float, int, int]:
+    """The limits as the core takes them, checked."""
     top = (1 << 63) - 1
     seconds = 0.0 if max_seconds is None else max_seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e15:
@@ -281,14 +284,15 @@ def _limits(
     if max_seconds is not None and seconds == 0:
         raise ConfigError("max_seconds: 0 given, a positive number of seconds wanted")
     return (
-        -1 if max_cycles is None else _checked_int("max_cycles", max_cycles, 1, top),
+        -1 if max_cycles is None else checked_int("max_cycles", max_cycles, 1, top),
         float(seconds),
-        0 if max_events is None else _checked_int("max_events", max_events, 1, top),
-        -1 if pause_at is None else _checked_int("pause_at", pause_at, 0, top),
+        0 if max_events is None else checked_int("max_events", max_events, 1, top),
+        -1 if pause_at is None else checked_int("pause_at", pause_at, 0, top),
     )
 
 
-def _checked_int(name: str, value: Any, low: int, high: int) -> int:
+def checked_int(name: str, value: Any, low: int, high: int) -> int:
+    """The value as a whole number of the given range, or `ConfigError`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise ConfigError(f"{name}: {value!r} given, a whole number {low} .. {high} wanted")
     return int(value)
