@@ -121,6 +121,7 @@ void canonicalize(Main& m, Cycle T, Cycle past, int vector_raw) {
 void canonicalize(Node& n, Cycle T, Cycle past, int vector_raw) {
     for (Color& c : n.colors) canonicalize(n, c, T, past);
     for (size_t q = 0; q < 8; ++q) canonicalize(n, q, past);
+    for (OutQueue& q : n.oq) q.b.canonicalize(past);
     const Cycle back = n.pending ? std::min<Cycle>(0, n.pending_start - T) : 0;  // the main thread may stand further back
     canonicalize(n.main, T + back, past + back, vector_raw);
     std::vector<Cycle*> granted, issued, picked;
