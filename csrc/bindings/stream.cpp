@@ -95,7 +95,7 @@ py::dict figures(const PyStream& self) {
     py::dict d;
     d["steps"] = f.steps, d["messages"] = f.hears;
     d["step_misses"] = f.step_misses, d["message_misses"] = f.hear_misses;
-    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late;
+    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late, d["renewals"] = f.renewals;
     d["states"] = a.num_states(), d["transitions"] = a.num_transitions(), d["distinct_messages"] = a.num_messages();
     d["table_bytes"] = self.engine->table_bytes(), d["pe_bytes"] = self.engine->pe_bytes();
     return d;

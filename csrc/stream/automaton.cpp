@@ -174,6 +174,7 @@ uint32_t Automaton::record(Cycle T) {
     }
     if (Tape tape = local_.recorder.finish(); !tape.empty()) {
         t.tape = static_cast<int32_t>(tapes_.size());
+        tape_bytes_ += sizeof tape + tape.terms.capacity() * sizeof(Term) + tape.writes.capacity() * sizeof(CellWrite);
         tapes_.push_back(std::move(tape));
     }
     t.to = intern(T);
@@ -230,10 +231,32 @@ const Transition& Automaton::hear(uint32_t state, Cycle dt, uint32_t message, Cy
 }
 
 size_t Automaton::bytes() const {
-    size_t sum = states_.memory() + messages_.memory() + events_.memory() + info_.capacity() * sizeof(Info) +
-                 transitions_.capacity() * sizeof(Transition) + told_.capacity() * sizeof(TellRef);
-    for (const Tape& t : tapes_) sum += sizeof t + t.terms.capacity() * sizeof(Term) + t.writes.capacity() * sizeof(CellWrite);
-    return sum;
+    return states_.memory() + messages_.memory() + events_.memory() + info_.capacity() * sizeof(Info) +
+           transitions_.capacity() * sizeof(Transition) + told_.capacity() * sizeof(TellRef) + tape_bytes_;
+}
+
+void Automaton::renew(const std::vector<uint32_t*>& states) {
+    ++figures.renewals;
+    Interner kept;
+    std::vector<Info> infos;
+    for (uint32_t* state : states) {
+        packed_.assign(reinterpret_cast<const char*>(states_.bytes(*state)), states_.length(*state));
+        bool fresh = false;
+        const uint32_t id = kept.intern(packed_, fresh);
+        if (fresh) {
+            infos.push_back(info_[*state]);
+            infos.back().step = 0;
+        }
+        *state = id;
+    }
+    states_ = std::move(kept);
+    info_ = std::move(infos);
+    messages_ = {};
+    events_ = {};
+    transitions_ = std::vector<Transition>(1);
+    tapes_ = {};
+    told_ = {};
+    tape_bytes_ = 0;
 }
 
 }  // namespace wafersim::stream

@@ -25,7 +25,7 @@ struct TellRef {
 };
 
 struct Figures {
-    uint64_t steps = 0, hears = 0, step_misses = 0, hear_misses = 0, guard_tries = 0, words = 0, leaps = 0, late = 0;
+    uint64_t steps = 0, hears = 0, step_misses = 0, hear_misses = 0, guard_tries = 0, words = 0, leaps = 0, late = 0, renewals = 0;
 };
 
 class Automaton {
@@ -52,7 +52,9 @@ class Automaton {
     size_t num_states() const { return info_.size(); }
     size_t num_transitions() const { return transitions_.size(); }
     size_t num_messages() const { return messages_.size(); }
-    size_t bytes() const;
+    size_t bytes() const;  // of all tables
+    // Forgets all transitions and all states but these, which get new numbers.
+    void renew(const std::vector<uint32_t*>& states);
     void set_grain(int64_t grain) { loop_.grain = grain; }
 
     Figures figures;
@@ -90,6 +92,7 @@ class Automaton {
     std::vector<Told> says_;
     std::string packed_;
     std::vector<uint64_t> values_;
+    size_t tape_bytes_ = 0;
 };
 
 }  // namespace wafersim::stream

@@ -93,17 +93,24 @@ void Engine::visit(uint32_t pe, Cycle T) {
     try {
         const Transition t = automaton_.step(s.state, s.base, cells(s));
         enter(pe, s, t, T);
-        const TellRef* told = automaton_.told(t);
         for (int i = 0; i < t.num_told; ++i) {
             const TellRef tell = automaton_.told(t)[i];
             const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[tell.port]);
             Slot& o = slots_[other];
             enter(other, o, Transition(automaton_.hear(o.state, T - o.base, tell.message, o.base, cells(o))), T);
         }
-        (void)told;
     } catch (const Refused& r) {
         refuse(pe, r);
     }
+}
+
+void Engine::limit_tables() {
+    if (automaton_.bytes() < most_table_bytes_) return;
+    std::vector<uint32_t*> states;
+    for (Slot& s : slots_) states.push_back(&s.state);
+    automaton_.renew(states);
+    unknown_.clear();
+    most_table_bytes_ = std::max(kTableBytes, 2 * automaton_.bytes());  // what is in use cannot be forgotten
 }
 
 Status Engine::run(const Limits& limits, const std::function<bool()>& interrupted) {
@@ -125,6 +132,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         queue_.clear(t);
         if (this->events() < look) continue;
         look = this->events() + 20000;
+        limit_tables();
         if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events) return now_ = t + 1, Status::kLimit;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         if (limits.max_seconds > 0 && seconds > limits.max_seconds) return now_ = t + 1, Status::kLimit;

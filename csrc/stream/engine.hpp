@@ -12,6 +12,9 @@
 
 namespace wafersim::stream {
 
+// Tables of states and transitions beyond this size are begun anew.
+inline constexpr size_t kTableBytes = size_t{1} << 30;
+
 class Engine {
   public:
     Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops);
@@ -41,6 +44,7 @@ class Engine {
     void enter(uint32_t pe, Slot& s, const Transition& t, Cycle T);
     void wake(uint32_t pe, Slot& s);
     void visit(uint32_t pe, Cycle T);
+    void limit_tables();
     uint8_t* cells(const Slot& s) { return cells_.data() + 8 * static_cast<size_t>(s.cells); }
     [[noreturn]] void refuse(uint32_t pe, const Refused& r) const;
 
@@ -53,6 +57,7 @@ class Engine {
     std::vector<uint8_t> cells_;
     Cycle now_ = 0, end_ = 0;
     int64_t open_ = 0;
+    size_t most_table_bytes_ = kTableBytes;
     int32_t neighbor_[4];
 };
 

@@ -1,5 +1,6 @@
 // Byte strings kept once and named by number, and the table of transitions.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -50,6 +51,7 @@ class Interner {
         return table_[at] - 1;
     }
     const uint8_t* bytes(uint32_t id) const { return entries_[id].data; }
+    size_t length(uint32_t id) const { return entries_[id].size; }
     size_t size() const { return entries_.size(); }
     size_t memory() const { return chunks_.size() * kChunk + entries_.capacity() * sizeof(Entry) + table_.size() * 4; }
 

@@ -85,7 +85,7 @@ Local::Uses Local::uses(const Instr& in) const {
             break;
         default:
             if (op <= 31 || in.op == Op::kBz || in.op == Op::kBnz || in.op == Op::kAssert || op >= 70) reg(in.a);
-            if (((op >= 3 && op <= 13) || (op >= 18 && op <= 23)) && !has(in, CodeFlag::kBImm)) reg(in.b);
+            if (((op >= 3 && op <= 14) || (op >= 18 && op <= 23)) && !has(in, CodeFlag::kBImm)) reg(in.b);
             break;
     }
     return u;
