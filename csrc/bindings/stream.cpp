@@ -106,17 +106,21 @@ py::dict figures(const PyStream& self) {
 void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
-                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain) {
+                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain,
+                         const std::vector<std::array<int32_t, 3>>& arrays) {
+                 std::vector<stream::Array> list;
+                 for (const auto& [tile, address, bytes] : arrays) list.push_back({tile, address, bytes});
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
                  const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
                  py::gil_scoped_release release;
-                 out->engine = std::make_unique<stream::Engine>(t, ints, costs);
+                 out->engine = std::make_unique<stream::Engine>(t, ints, costs, list);
                  out->engine->set_grain(grain);
                  return out;
              }),
-             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0)
+             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0,
+             py::arg("arrays") = std::vector<std::array<int32_t, 3>>{})
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {

@@ -4,8 +4,9 @@
 
 namespace wafersim::stream {
 
-Automaton::Automaton(const Program& program, const Arch& arch, const std::vector<int32_t>& code_owner)
-    : program_(program), arch_(arch), control_(find_control_bytes(program, code_owner)), local_(program, arch, control_),
+Automaton::Automaton(const Program& program, const Arch& arch, const std::vector<int32_t>& code_owner,
+                     const std::vector<Array>& arrays)
+    : program_(program), arch_(arch), control_(find_control_bytes(program, code_owner, arrays)), local_(program, arch, control_),
       router_(program, arch, loop_), element_(program, arch, local_, router_, loop_), transitions_(1) {
     keep_ = 2 * std::max({arch.hop, arch.ramp_out, arch.ramp_in + 1, arch.fabric_write}) + 6;
     for (const VopCost& v : arch.vop) keep_ = std::max<Cycle>(keep_, v.beat_cycles + arch.conflict_cycles + 4);

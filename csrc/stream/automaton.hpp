@@ -30,7 +30,8 @@ struct Figures {
 
 class Automaton {
   public:
-    Automaton(const Program& program, const Arch& arch, const std::vector<int32_t>& code_owner);
+    Automaton(const Program& program, const Arch& arch, const std::vector<int32_t>& code_owner,
+              const std::vector<Array>& arrays);
 
     uint32_t initial(uint32_t pe);  // state of PE `pe` before anything happened
     uint32_t launched(uint32_t state, Cycle dt, const Launch& launch, Cycle& shift);

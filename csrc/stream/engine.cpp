@@ -18,8 +18,9 @@ std::vector<int32_t> owners(const Tables& tables, size_t num_code) {
 
 }  // namespace
 
-Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops)
-    : arch_(arch, vops), program_(tables, arch_.sram_bytes), automaton_(program_, arch_, owners(tables, program_.code.size())),
+Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops,
+               const std::vector<Array>& arrays)
+    : arch_(arch, vops), program_(tables, arch_.sram_bytes), automaton_(program_, arch_, owners(tables, program_.code.size()), arrays),
       neighbor_{-program_.width, 1, program_.width, -1} {
     const size_t num_pes = program_.tile_map.size();
     slots_.resize(num_pes);

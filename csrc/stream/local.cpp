@@ -14,10 +14,23 @@ int kind_of(int32_t encoded) {
     return encoded < 0 ? 0 : encoded >> 24;
 }
 
+using Ranges = std::vector<std::pair<int32_t, int32_t>>;
+
+void merge(Ranges& ranges) {
+    std::sort(ranges.begin(), ranges.end());
+    Ranges out;
+    for (const auto& [low, high] : ranges) {
+        if (!out.empty() && low <= out.back().second) out.back().second = std::max(out.back().second, high);
+        else out.push_back({low, high});
+    }
+    ranges = std::move(out);
+}
+
 }  // namespace
 
-std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner) {
-    std::vector<std::vector<std::pair<int32_t, int32_t>>> ranges(program.tiles.size());
+std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner,
+                                             const std::vector<Array>& arrays) {
+    std::vector<Ranges> ranges(program.tiles.size());
     for (size_t t = 0; t < program.tiles.size(); ++t)
         for (const ParamBlock& p : program.tiles[t].params) ranges[t].push_back({p.address, p.address + p.bytes});
     for (size_t i = 0; i < program.code.size(); ++i) {
@@ -25,15 +38,19 @@ std::vector<ControlBytes> find_control_bytes(const Program& program, const std::
         if ((in.op == Op::kLoad || in.op == Op::kStore) && in.a < 0 && code_owner[i] >= 0)
             ranges[static_cast<size_t>(code_owner[i])].push_back({in.imm, in.imm + type_bytes(static_cast<Type>(in.type))});
     }
+    for (Ranges& r : ranges) merge(r);
+    std::vector<Ranges> whole = ranges;
+    for (const Array& a : arrays) {
+        const auto t = static_cast<size_t>(a.tile);
+        if (t >= ranges.size()) continue;
+        for (const auto& [low, high] : ranges[t])
+            if (a.address < high && low < a.address + a.bytes) whole[t].push_back({a.address, a.address + a.bytes});
+    }
     std::vector<ControlBytes> control(program.tiles.size());
     for (size_t t = 0; t < control.size(); ++t) {
-        std::sort(ranges[t].begin(), ranges[t].end());
-        auto& out = control[t].ranges;
-        for (const auto& [low, high] : ranges[t]) {
-            if (!out.empty() && low <= out.back().second) out.back().second = std::max(out.back().second, high);
-            else out.push_back({low, high});
-        }
-        for (const auto& [low, high] : out) {
+        merge(whole[t]);
+        control[t].ranges = whole[t];
+        for (const auto& [low, high] : whole[t]) {
             control[t].offset.push_back(control[t].bytes);
             control[t].bytes += high - low;
         }

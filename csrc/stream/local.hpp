@@ -22,7 +22,12 @@ struct ControlBytes {
         return -1;
     }
 };
-std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner);
+// A tile's array that is scalar state as a whole if scalar code touches any part of it.
+struct Array {
+    int32_t tile = 0, address = 0, bytes = 0;
+};
+std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner,
+                                             const std::vector<Array>& arrays);
 
 class Local {
   public:

@@ -81,7 +81,11 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     s.min_next = std::max(T, th.next_beat);
     if (s.beats > 0) {
         s.min_next = std::max(T, th.last_issue + th.cost);
-        if (th.pace_num > th.pace_den) s.min_next = std::max(s.min_next, th.start + s.beats * th.pace_num / th.pace_den);
+        if (th.pace_num > th.pace_den) {
+            const Cycle paced = th.start + s.beats * th.pace_num / th.pace_den;
+            s.min_next = std::max(s.min_next, paced);
+            s.floor = std::max(s.floor, paced);
+        }
     }
     if (th.out >= 0) {
         OutQueue& q = n.oq[static_cast<size_t>(th.out)];

@@ -55,6 +55,14 @@ class SymbolTable:
     def names(self) -> list[str]:
         return sorted(self._places)
 
+    def entries(self) -> list[tuple[int, int, int]]:
+        """Tile, address and size in bytes of every symbol on every tile."""
+        return [
+            (tile, place.address, place.num_bytes)
+            for by_tile in self._places.values()
+            for tile, place in by_tile.items()
+        ]
+
     def rectangle(self, name: str) -> Rect:
         """Smallest rectangle ``(x, y, width, height)`` that holds every PE with the symbol."""
         ids, _ = self._ids(name)

@@ -30,6 +30,10 @@ STREAM_LEAVES_OUT = (
 )
 
 
+#: exported arrays up to this size are scalar state as a whole if scalar code touches any part of them
+STATE_BYTES = 256
+
+
 class StreamSimulator:
     """One program on one fabric at fidelity ``stream``, with the face of `Simulator`.
 
@@ -58,8 +62,8 @@ class StreamSimulator:
         self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
         self.grain = 0 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
         program.check(self.arch)
-        self._machine = _new_machine(program.tables, self.arch, self.grain)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), program.tables["tile_map"])
+        self._machine = _new_machine(program, self.arch, self.grain, self._symbols)
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = program.tables["tile_map"] >= 0
         self._start_cycle = self._start_events = 0
@@ -248,7 +252,8 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def _new_machine(tables: dict[str, Array], arch: Arch, grain: int) -> Any:
+def _new_machine(program: MachineProgram, arch: Arch, grain: int, symbols: SymbolTable) -> Any:
     from wafersim import _core as core
 
-    return core.StreamMachine(tables, arch.ints(), arch.vop_costs(), grain)
+    small = [entry for entry in symbols.entries() if entry[2] <= STATE_BYTES]
+    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain, small)
