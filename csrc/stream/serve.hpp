@@ -35,7 +35,7 @@ struct Server {
     int flag_con[3] = {-1, -1, -1};
     Cycle floor = kForever;         // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;  // next word's time by its bounds alone; the same of the last granted word
-    bool in_period = false;
+    bool in_period = false, here = false;  // `here`: granted in this run
     void add(const Con& c) { con[num_con++] = c; }
 };
 
@@ -132,7 +132,8 @@ class Loop {
         for (int o = 0; o < 3; ++o)
             if (s.out[o]) s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
         if (s.start <= kMinus) s.start = t;
-        s.prev = s.last;
+        s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
+        s.here = true;
         s.last = t;
         ++s.k;
         ++s.beats;
