@@ -1,6 +1,4 @@
 // `wafersim._core.StreamMachine`: a wafer at stream fidelity.
-#include "stream/engine.hpp"
-
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -9,6 +7,7 @@
 
 #include "bindings/bindings.hpp"
 #include "bindings/tables.hpp"
+#include "stream/engine.hpp"
 
 namespace py = pybind11;
 
@@ -68,7 +67,8 @@ py::object read(PyStream& self, int x, int y, int w, int h, int address, int byt
     uint8_t* to = out.mutable_data();
     for (int j = 0; j < h; ++j)
         for (int i = 0; i < w; ++i, to += bytes)
-            if (!m.read(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, bytes, to)) return py::none();
+            if (!m.read(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, bytes, to))
+                return py::none();
     return out;
 }
 
@@ -76,7 +76,8 @@ py::object read(PyStream& self, int x, int y, int w, int h, int address, int byt
 int write(PyStream& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t>& data, bool known) {
     const Busy busy(self);
     stream::Engine& m = *self.engine;
-    if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w) throw py::value_error("data must have the shape [h, w, bytes]");
+    if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w)
+        throw py::value_error("data must have the shape [h, w, bytes]");
     const auto bytes = static_cast<int>(data.shape(2));
     check_rectangle(m, x, y, w, h);
     int kept = 0;
@@ -95,7 +96,8 @@ py::dict figures(const PyStream& self) {
     py::dict d;
     d["steps"] = f.steps, d["messages"] = f.hears;
     d["step_misses"] = f.step_misses, d["message_misses"] = f.hear_misses;
-    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late, d["renewals"] = f.renewals;
+    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late,
+    d["renewals"] = f.renewals;
     d["states"] = a.num_states(), d["transitions"] = a.num_transitions(), d["distinct_messages"] = a.num_messages();
     d["table_bytes"] = self.engine->table_bytes(), d["pe_bytes"] = self.engine->pe_bytes();
     return d;
@@ -128,12 +130,16 @@ void register_stream(py::module_& m) {
                 return self.engine->launch(function, args);
             },
             py::arg("function"), py::arg("args"))
-        .def("read", &read, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"), py::arg("bytes"))
-        .def("write", &write, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"), py::arg("data"), py::arg("known") = true)
+        .def("read", &read, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"),
+             py::arg("bytes"))
+        .def("write", &write, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"),
+             py::arg("data"), py::arg("known") = true)
         .def(
             "run",
             [](PyStream& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at,
-               const py::object& progress) { return run(self, {max_cycles, max_seconds, max_events, pause_at}, progress); },
+               const py::object& progress) {
+                return run(self, {max_cycles, max_seconds, max_events, pause_at}, progress);
+            },
             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
             py::arg("pause_at") = -1, py::arg("progress") = py::none())
         .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })

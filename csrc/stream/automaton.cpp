@@ -6,15 +6,21 @@ namespace wafersim::stream {
 
 Automaton::Automaton(const Program& program, const Arch& arch, const std::vector<int32_t>& code_owner,
                      const std::vector<Array>& arrays)
-    : program_(program), arch_(arch), control_(find_control_bytes(program, code_owner, arrays)), local_(program, arch, control_),
-      router_(program, arch, loop_), element_(program, arch, local_, router_, loop_), transitions_(1) {
+    : program_(program),
+      arch_(arch),
+      control_(find_control_bytes(program, code_owner, arrays)),
+      local_(program, arch, control_),
+      router_(program, arch, loop_),
+      element_(program, arch, local_, router_, loop_),
+      transitions_(1) {
     keep_ = 2 * std::max({arch.hop, arch.ramp_out, arch.ramp_in + 1, arch.fabric_write}) + 6;
     for (const VopCost& v : arch.vop) keep_ = std::max<Cycle>(keep_, v.beat_cycles + arch.conflict_cycles + 4);
     check_supported();
 }
 
 void Automaton::check_supported() const {
-    if (arch_.ramp_pace_num != arch_.ramp_pace_den) throw Refused("a ramp pace other than 1 (its accumulator never resets)");
+    if (arch_.ramp_pace_num != arch_.ramp_pace_den)
+        throw Refused("a ramp pace other than 1 (its accumulator never resets)");
     for (const RouteClass& r : program_.routes) {
         if (r.filter != FilterKind::kNone) throw Refused("input filters");
         if (r.swap_x || r.swap_y) throw Refused("color swap");
@@ -39,7 +45,8 @@ void Automaton::initial_cells(int index, int64_t rank, uint8_t* cells) const {
             uint8_t& at = cells[8 * tile.num_regs + control.offset[k] + a - control.ranges[k].first];
             if (a < tile.image_bytes) at = program_.image[static_cast<size_t>(tile.image_offset + a)];
             for (const ParamBlock& b : tile.params)
-                if (a >= b.address && a < b.address + b.bytes) at = program_.param_values[static_cast<size_t>(b.offset + rank * b.bytes + a - b.address)];
+                if (a >= b.address && a < b.address + b.bytes)
+                    at = program_.param_values[static_cast<size_t>(b.offset + rank * b.bytes + a - b.address)];
         }
 }
 
@@ -48,7 +55,8 @@ uint32_t Automaton::initial(uint32_t pe) {
     const auto width = static_cast<uint32_t>(program_.width);
     const size_t num_pes = program_.tile_map.size();
     const uint32_t x = pe % width, y = pe / width;
-    node_.edges = (y > 0 ? 1u : 0u) | (x + 1 < width ? 2u : 0u) | (y + 1 < static_cast<uint32_t>(program_.height) ? 4u : 0u) | (x > 0 ? 8u : 0u);
+    node_.edges = (y > 0 ? 1u : 0u) | (x + 1 < width ? 2u : 0u) |
+                  (y + 1 < static_cast<uint32_t>(program_.height) ? 4u : 0u) | (x > 0 ? 8u : 0u);
     for (size_t k = 0; k < program_.colors.size(); ++k) {
         const int32_t r = program_.route_map[k * num_pes + pe];
         if (r < 0) continue;
@@ -65,7 +73,8 @@ uint32_t Automaton::initial(uint32_t pe) {
         const Tile& tile = program_.tiles[static_cast<size_t>(m.tile)];
         m.regs.resize(static_cast<size_t>(tile.num_regs));
         for (const Dsd& d : tile.dsds) m.slots.push_back(local_.intern(d));
-        m.dsrs.assign(static_cast<size_t>(tile.num_dsrs[0] + tile.num_dsrs[1] + tile.num_dsrs[2]), Dsr{local_.intern(Dsd{}), kMinus});
+        m.dsrs.assign(static_cast<size_t>(tile.num_dsrs[0] + tile.num_dsrs[1] + tile.num_dsrs[2]),
+                      Dsr{local_.intern(Dsd{}), kMinus});
         for (const auto& init : tile.dsr_init) {
             Dsd d = tile.dsds[static_cast<size_t>(init.dsd)];
             d.settings = init.settings;
@@ -82,7 +91,8 @@ uint32_t Automaton::initial(uint32_t pe) {
             in.used = tile.iq[q].initialised;
             in.color = tile.iq[q].color, in.priority = tile.iq[q].priority;
             if (in.used) in.blocked = 0;
-            if (Color* c = in.used && in.color >= 0 ? node_.color(in.color) : nullptr; c && c->iq < 0) c->iq = static_cast<int32_t>(q);
+            if (Color* c = in.used && in.color >= 0 ? node_.color(in.color) : nullptr; c && c->iq < 0)
+                c->iq = static_cast<int32_t>(q);
             OutQueue& out = node_.oq[q];
             out.used = out.initialised = tile.oq[q].initialised;
             out.color = tile.oq[q].color, out.priority = tile.oq[q].priority;
@@ -103,7 +113,8 @@ uint32_t Automaton::launched(uint32_t state, Cycle dt, const Launch& launch, Cyc
         }
     int32_t number = -1;
     for (size_t i = 0; i < element_.launches.size(); ++i)
-        if (element_.launches[i].function == launch.function && element_.launches[i].args == launch.args) number = static_cast<int32_t>(i);
+        if (element_.launches[i].function == launch.function && element_.launches[i].args == launch.args)
+            number = static_cast<int32_t>(i);
     node_.launches.push_back(number);
     dt = std::min(dt, info_[state].horizon + keep_ + 1);
     node_.wake_element(dt);
@@ -205,9 +216,7 @@ const Transition& Automaton::step(uint32_t state, Cycle base, uint8_t* cells) {
     ++figures.step_misses;
     load(state, base, cells);
     const Cycle T = info_[state].next;
-    auto due = [&](std::vector<Cycle>& wakes) {
-        return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0;
-    };
+    auto due = [&](std::vector<Cycle>& wakes) { return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0; };
     if (due(node_.router_wakes)) router_.serve(node_, T, says_);
     if (due(node_.element_wakes)) element_.step(node_, T);
     const uint32_t made = record(T);

@@ -12,11 +12,11 @@ namespace wafersim::stream {
 
 struct Transition {
     uint32_t to = 0;
-    int32_t tape = -1;       // -1: no values involved
-    uint32_t variant = 0;    // next transition of the same event under other guards, 0: none
+    int32_t tape = -1;     // -1: no values involved
+    uint32_t variant = 0;  // next transition of the same event under other guards, 0: none
     uint32_t first_told = 0;
     uint16_t num_told = 0, done = 0;
-    int64_t end = 0;         // cycle behind the last thing that happened, relative to the event
+    int64_t end = 0;  // cycle behind the last thing that happened, relative to the event
 };
 
 struct TellRef {
@@ -25,7 +25,8 @@ struct TellRef {
 };
 
 struct Figures {
-    uint64_t steps = 0, hears = 0, step_misses = 0, hear_misses = 0, guard_tries = 0, words = 0, leaps = 0, late = 0, renewals = 0;
+    uint64_t steps = 0, hears = 0, step_misses = 0, hear_misses = 0, guard_tries = 0, words = 0, leaps = 0, late = 0,
+             renewals = 0;
 };
 
 class Automaton {

@@ -56,7 +56,9 @@ void canonicalize(Node& n, Color& c, Cycle T, Cycle past) {
         const int64_t base = f.d.first();
         f.a.shift(base), f.d.shift(base), shift(f.blocked, base), shift(f.specials, base);
         const bool sends = port == kPortRamp && shift_ramp(n, c.color, base);
-        if (!sends && f.a.end() == 0 && f.d.end() == 0 && f.blocked == kNever && f.granted <= kMinus && f.specials.empty()) f.used = false;
+        if (!sends && f.a.end() == 0 && f.d.end() == 0 && f.blocked == kNever && f.granted <= kMinus &&
+            f.specials.empty())
+            f.used = false;
     }
     for (OutLink& o : c.out) {
         if (!o.used) continue;
@@ -112,7 +114,9 @@ void canonicalize(Main& m, Cycle T, Cycle past, int vector_raw) {
     for (Reg& r : m.regs) clamp(r.ready, past);
     for (Dsr& d : m.dsrs) clamp(d.ready, past);
     std::erase_if(m.recent, [&](const Recent& r) { return r.start + vector_raw <= T; });
-    std::sort(m.recent.begin(), m.recent.end(), [](const Recent& a, const Recent& b) { return std::tie(a.start, a.low, a.high) < std::tie(b.start, b.low, b.high); });
+    std::sort(m.recent.begin(), m.recent.end(), [](const Recent& a, const Recent& b) {
+        return std::tie(a.start, a.low, a.high) < std::tie(b.start, b.low, b.high);
+    });
     if (!m.in_task) m.pc = 0, m.calls.clear(), m.next_issue = m.next_vector = kMinus;
 }
 
@@ -122,7 +126,8 @@ void canonicalize(Node& n, Cycle T, Cycle past, int vector_raw) {
     for (Color& c : n.colors) canonicalize(n, c, T, past);
     for (size_t q = 0; q < 8; ++q) canonicalize(n, q, past);
     for (OutQueue& q : n.oq) q.b.canonicalize(past);
-    const Cycle back = n.pending ? std::min<Cycle>(0, n.pending_start - T) : 0;  // the main thread may stand further back
+    const Cycle back =
+        n.pending ? std::min<Cycle>(0, n.pending_start - T) : 0;  // the main thread may stand further back
     canonicalize(n.main, T + back, past + back, vector_raw);
     std::vector<Cycle*> granted, issued, picked;
     for (Color& c : n.colors)

@@ -37,7 +37,8 @@ void Element::finish(Node& n, int t, Cycle last) {
         if (th.memory_dst) local_.remember(m, th.start, th.low, th.high);
     }
     if (!th.synchronous || th.activate >= 0 || th.unblock >= 0)
-        n.completions.push_back({last + th.cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
+        n.completions.push_back(
+            {last + th.cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
 }
 
 bool Element::pick(Node& n, Cycle T) {
@@ -48,7 +49,8 @@ bool Element::pick(Node& n, Cycle T) {
         n.launches.erase(n.launches.begin());
         for (const Function& f : tile.functions) {
             if (f.number != launch.function) continue;
-            for (size_t i = 0; i < launch.args.size(); ++i) local_.write(m, f.arg0 + static_cast<int32_t>(i), launch.args[i], true, kMinus);
+            for (size_t i = 0; i < launch.args.size(); ++i)
+                local_.write(m, f.arg0 + static_cast<int32_t>(i), launch.args[i], true, kMinus);
             m.pc = f.entry;
         }
     } else {
@@ -87,9 +89,11 @@ void Element::complete(Node& n, Cycle T) {
         }
         m.end = std::max(m.end, c.when + 1);
         if (c.activate >= 0)
-            if (const int task = tile.local_task[static_cast<size_t>(c.activate)]; task >= 0) m.active |= UINT64_C(1) << task;
+            if (const int task = tile.local_task[static_cast<size_t>(c.activate)]; task >= 0)
+                m.active |= UINT64_C(1) << task;
         if (c.unblock >= 0)
-            if (const int task = tile.local_task[static_cast<size_t>(c.unblock)]; task >= 0) m.blocked &= ~(UINT64_C(1) << task);
+            if (const int task = tile.local_task[static_cast<size_t>(c.unblock)]; task >= 0)
+                m.blocked &= ~(UINT64_C(1) << task);
         if (c.thread >= 0) {
             n.thread[static_cast<size_t>(c.thread)].live = false;
             n.live &= ~(1u << c.thread);
@@ -140,7 +144,8 @@ void Element::step(Node& n, Cycle T) {
     local_.done = 0;
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
     const Main& m = n.main;
-    if (!n.pending && !m.in_task && (!n.launches.empty() || (m.active & ~m.blocked) || m.free_at > T)) n.wake_element(std::max(m.free_at, T + 1));
+    if (!n.pending && !m.in_task && (!n.launches.empty() || (m.active & ~m.blocked) || m.free_at > T))
+        n.wake_element(std::max(m.free_at, T + 1));
 }
 
 Element::Next Element::advance(Node& n, Cycle T) {
@@ -219,7 +224,8 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
     Main trial = m;
     const Cycle limit = first_beat(n, T);
     const int64_t count = local_.run(trial, at, limit, n.slot_free, n.live != 0);
-    const Cycle stop = trial.in_task ? std::max(local_.ready_from(trial, trial.last_issue + 1), trial.last_issue + 1) : trial.free_at;
+    const Cycle stop =
+        trial.in_task ? std::max(local_.ready_from(trial, trial.last_issue + 1), trial.last_issue + 1) : trial.free_at;
     local_.recorder.back_to(std::move(mark));
     local_.done = done;
     if (count > 2) {

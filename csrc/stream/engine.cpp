@@ -20,14 +20,17 @@ std::vector<int32_t> owners(const Tables& tables, size_t num_code) {
 
 Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops,
                const std::vector<Array>& arrays)
-    : arch_(arch, vops), program_(tables, arch_.sram_bytes), automaton_(program_, arch_, owners(tables, program_.code.size()), arrays),
+    : arch_(arch, vops),
+      program_(tables, arch_.sram_bytes),
+      automaton_(program_, arch_, owners(tables, program_.code.size()), arrays),
       neighbor_{-program_.width, 1, program_.width, -1} {
     const size_t num_pes = program_.tile_map.size();
     slots_.resize(num_pes);
     std::vector<int64_t> rank(program_.tiles.size(), 0);
     size_t bytes = 0;
     for (size_t pe = 0; pe < num_pes; ++pe)
-        if (const int32_t t = program_.tile_map[pe]; t >= 0) slots_[pe].cells = static_cast<uint32_t>(bytes / 8), bytes += automaton_.cell_bytes(t);
+        if (const int32_t t = program_.tile_map[pe]; t >= 0)
+            slots_[pe].cells = static_cast<uint32_t>(bytes / 8), bytes += automaton_.cell_bytes(t);
     cells_.resize(bytes);
     // PEs with the same tile, routes and edges begin in the same state.
     std::map<std::vector<int32_t>, uint32_t> known;
@@ -49,7 +52,9 @@ Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<co
 
 void Engine::refuse(uint32_t pe, const Refused& r) const {
     const auto width = static_cast<uint32_t>(program_.width);
-    throw Refused(std::string(r.what()) + " at PE (" + std::to_string(pe % width) + ", " + std::to_string(pe / width) + ")", r.line);
+    throw Refused(
+        std::string(r.what()) + " at PE (" + std::to_string(pe % width) + ", " + std::to_string(pe / width) + ")",
+        r.line);
 }
 
 int Engine::launch(int function, std::span<const uint64_t> args) {
@@ -122,8 +127,10 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     for (;;) {
         const Cycle t = queue_.next(now_);
         if (t >= kForever) break;
-        if (limits.max_cycles >= 0 && t - start >= limits.max_cycles) return now_ = start + limits.max_cycles, Status::kLimit;
-        if (limits.pause_at >= 0 && t >= limits.pause_at) return now_ = std::max(now_, limits.pause_at), Status::kPaused;
+        if (limits.max_cycles >= 0 && t - start >= limits.max_cycles)
+            return now_ = start + limits.max_cycles, Status::kLimit;
+        if (limits.pause_at >= 0 && t >= limits.pause_at)
+            return now_ = std::max(now_, limits.pause_at), Status::kPaused;
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
@@ -134,7 +141,8 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         if (this->events() < look) continue;
         look = this->events() + 20000;
         limit_tables();
-        if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events) return now_ = t + 1, Status::kLimit;
+        if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events)
+            return now_ = t + 1, Status::kLimit;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         if (limits.max_seconds > 0 && seconds > limits.max_seconds) return now_ = t + 1, Status::kLimit;
         if (interrupted && interrupted()) return now_ = t + 1, Status::kInterrupted;

@@ -100,7 +100,8 @@ class EventTable {
         uint32_t state = 0, message = 0, transition = 0, used = 0;
     };
     size_t place(uint32_t state, uint32_t message, int64_t dt) const {
-        const uint64_t h = mix((static_cast<uint64_t>(state) << 32 | message) ^ static_cast<uint64_t>(dt) * UINT64_C(0x9e3779b97f4a7c15));
+        const uint64_t h = mix((static_cast<uint64_t>(state) << 32 | message) ^
+                               static_cast<uint64_t>(dt) * UINT64_C(0x9e3779b97f4a7c15));
         return h & (table_.size() - 1);
     }
     void grow() {

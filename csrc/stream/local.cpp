@@ -20,8 +20,10 @@ void merge(Ranges& ranges) {
     std::sort(ranges.begin(), ranges.end());
     Ranges out;
     for (const auto& [low, high] : ranges) {
-        if (!out.empty() && low <= out.back().second) out.back().second = std::max(out.back().second, high);
-        else out.push_back({low, high});
+        if (!out.empty() && low <= out.back().second)
+            out.back().second = std::max(out.back().second, high);
+        else
+            out.push_back({low, high});
     }
     ranges = std::move(out);
 }
@@ -36,7 +38,8 @@ std::vector<ControlBytes> find_control_bytes(const Program& program, const std::
     for (size_t i = 0; i < program.code.size(); ++i) {
         const Instr& in = program.code[i];
         if ((in.op == Op::kLoad || in.op == Op::kStore) && in.a < 0 && code_owner[i] >= 0)
-            ranges[static_cast<size_t>(code_owner[i])].push_back({in.imm, in.imm + type_bytes(static_cast<Type>(in.type))});
+            ranges[static_cast<size_t>(code_owner[i])].push_back(
+                {in.imm, in.imm + type_bytes(static_cast<Type>(in.type))});
     }
     for (Ranges& r : ranges) merge(r);
     std::vector<Ranges> whole = ranges;
@@ -74,13 +77,20 @@ Local::Uses Local::uses(const Instr& in) const {
     if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
     switch (in.op) {
         case Op::kNop:
-        case Op::kLi: break;
-        case Op::kSelect: reg(in.a), reg(in.b), reg(in.c); break;
-        case Op::kStore: reg(in.a), reg(in.b); break;
+        case Op::kLi:
+            break;
+        case Op::kSelect:
+            reg(in.a), reg(in.b), reg(in.c);
+            break;
+        case Op::kStore:
+            reg(in.a), reg(in.b);
+            break;
         case Op::kLoop:
             if (!has(in, CodeFlag::kBImm)) reg(in.b);
             break;
-        case Op::kEndloop: reg(in.dst), reg(in.c); break;
+        case Op::kEndloop:
+            reg(in.dst), reg(in.c);
+            break;
         case Op::kDsdSet:
             reg(in.a);
             if (in.dst >> 16) dsr(((in.dst >> 16) - 1) * 32 + (in.dst & 0xffff));
@@ -88,15 +98,20 @@ Local::Uses Local::uses(const Instr& in) const {
         case Op::kDsdGet:
             if (in.a >> 16) dsr(((in.a >> 16) - 1) * 32 + (in.a & 0xffff));
             break;
-        case Op::kLoadDsr: dsr(in.dst); break;
-        case Op::kStoreDsr: dsr(in.a); break;
+        case Op::kLoadDsr:
+            dsr(in.dst);
+            break;
+        case Op::kStoreDsr:
+            dsr(in.a);
+            break;
         case Op::kVop:
             u.vector = true;
             for (const int32_t operand : {in.dst, in.a, in.b, in.c}) {
                 if (operand < 0) continue;
                 const auto kind = static_cast<OperandKind>(operand >> 24);
                 if (kind == OperandKind::kDsr) dsr(operand & 0xffffff);
-                if (kind == OperandKind::kPtr || (kind == OperandKind::kReg && operand != in.dst)) reg(operand & 0xffffff);
+                if (kind == OperandKind::kPtr || (kind == OperandKind::kReg && operand != in.dst))
+                    reg(operand & 0xffffff);
             }
             if (in.settings >= 0) reg(program_.settings[static_cast<size_t>(in.settings)].index_reg);
             break;
@@ -109,9 +124,25 @@ Local::Uses Local::uses(const Instr& in) const {
 }
 
 int32_t Local::intern(const Dsd& d) {
-    const int32_t f[] = {static_cast<int32_t>(d.kind), d.base, d.elem_bytes, d.ndim, d.ext[0], d.ext[1], d.ext[2],
-                         d.ext[3], d.stride[0], d.stride[1], d.stride[2], d.stride[3], d.queue, d.color, d.fifo,
-                         d.settings, d.control, d.index_offset, d.advance_switch};
+    const int32_t f[] = {static_cast<int32_t>(d.kind),
+                         d.base,
+                         d.elem_bytes,
+                         d.ndim,
+                         d.ext[0],
+                         d.ext[1],
+                         d.ext[2],
+                         d.ext[3],
+                         d.stride[0],
+                         d.stride[1],
+                         d.stride[2],
+                         d.stride[3],
+                         d.queue,
+                         d.color,
+                         d.fifo,
+                         d.settings,
+                         d.control,
+                         d.index_offset,
+                         d.advance_switch};
     std::string k(reinterpret_cast<const char*>(f), sizeof f);
     const auto [it, fresh] = ids_.try_emplace(std::move(k), static_cast<int32_t>(pool_.size()));
     if (fresh) pool_.push_back(d);
@@ -147,7 +178,8 @@ const Dsd* Local::dsr(const Main& m, int32_t encoded) const {
 Settings Local::settings_of(const Main& m, const Instr& in) const {
     if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
     for (const int32_t encoded : {in.dst, in.a, in.b})
-        if (const Dsd* d = dsr(m, encoded); d && d->settings >= 0) return program_.settings[static_cast<size_t>(d->settings)];
+        if (const Dsd* d = dsr(m, encoded); d && d->settings >= 0)
+            return program_.settings[static_cast<size_t>(d->settings)];
     return {};
 }
 
@@ -167,7 +199,8 @@ Cycle Local::ready_from(const Main& m, Cycle t) const {
     const Uses& u = uses_[static_cast<size_t>(m.pc)];
     Cycle from = u.vector ? m.next_vector : m.next_issue;
     for (int i = 0; i < u.num_regs; ++i) from = std::max(from, m.regs[static_cast<size_t>(u.regs[i])].ready);
-    for (int i = 0; i < u.num_dsrs; ++i) from = std::max(from, m.dsrs[static_cast<size_t>(dsr_index(m, u.dsrs[i]))].ready);
+    for (int i = 0; i < u.num_dsrs; ++i)
+        from = std::max(from, m.dsrs[static_cast<size_t>(dsr_index(m, u.dsrs[i]))].ready);
     if (!u.vector) return from;
     const Cycle at = std::max(t, from);
     for (const Recent& r : m.recent) {

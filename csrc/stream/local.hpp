@@ -1,5 +1,5 @@
-// The main thread of a PE between two contacts with the fabric: scalar code, loops, descriptors and vector ops on memory.
-// Values are known or unknown (array data); what depends on an unknown one is refused.
+// The main thread of a PE between two contacts with the fabric: scalar code, loops, descriptors and vector ops on
+// memory. Values are known or unknown (array data); what depends on an unknown one is refused.
 #pragma once
 #include <string>
 #include <unordered_map>
@@ -18,7 +18,8 @@ struct ControlBytes {
     int32_t bytes = 0;
     int find(int64_t low, int64_t high) const {  // offset of [low, high) or -1
         for (size_t i = 0; i < ranges.size(); ++i)
-            if (low >= ranges[i].first && high <= ranges[i].second) return offset[i] + static_cast<int>(low) - ranges[i].first;
+            if (low >= ranges[i].first && high <= ranges[i].second)
+                return offset[i] + static_cast<int>(low) - ranges[i].first;
         return -1;
     }
 };

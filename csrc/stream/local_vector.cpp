@@ -18,11 +18,15 @@ int stride_cap(const Dsd& d) {
     const int step = d.stride[0] * d.elem_bytes, s = step / 2;
     if (s == 0 || s == 1 || (d.elem_bytes == 4 && (s == 2 || s == -2))) return 16;
     switch (((s % 8) + 8) % 8) {
-        case 0: return 1;
-        case 4: return d.elem_bytes == 4 ? 1 : 2;
+        case 0:
+            return 1;
+        case 4:
+            return d.elem_bytes == 4 ? 1 : 2;
         case 1:
-        case 7: return 2;
-        default: return 16;
+        case 7:
+            return 2;
+        default:
+            return 16;
     }
 }
 
@@ -137,7 +141,8 @@ void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle&
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) walks.push_back({d, d->base, {}});
     }
     for (const int32_t e : {in.a, in.b, in.c})
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) sources.push_back(walks.size()), walks.push_back({d, d->base, {}});
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem)
+            sources.push_back(walks.size()), walks.push_back({d, d->base, {}});
     Cycle next = t;
     for (int64_t passed = 0, beats = 0; passed < length;) {
         int64_t n = std::min<int64_t>(width, length - passed);
@@ -170,7 +175,8 @@ void Local::local_vector(Main& m, const Instr& in, Cycle t) {
     Cycle last = t;
     int last_cost = even_cost(m, in);
     if (last_cost) {
-        const int64_t beats = (length + width_of(m, in, static_cast<VOp>(in.type)) - 1) / width_of(m, in, static_cast<VOp>(in.type));
+        const int64_t beats =
+            (length + width_of(m, in, static_cast<VOp>(in.type)) - 1) / width_of(m, in, static_cast<VOp>(in.type));
         const bool paced = static_cast<int64_t>(rate.pace_num) > static_cast<int64_t>(last_cost) * rate.pace_den;
         last = t + (paced ? (beats - 1) * rate.pace_num / rate.pace_den : (beats - 1) * last_cost);
     } else {

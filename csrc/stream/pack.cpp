@@ -79,7 +79,9 @@ void visit(A& a, Seq& s) {
         int64_t n = static_cast<int64_t>(seg.n) * 2 + seg.restricted, gap = seg.gap;
         a.num(n);
         if (n >= 4) a.num(gap);
-        if constexpr (A::reading) seg.n = static_cast<int32_t>(n >> 1), seg.restricted = n & 1, seg.gap = static_cast<int32_t>(n >= 4 ? gap : 1) & 0x3fffffff;
+        if constexpr (A::reading)
+            seg.n = static_cast<int32_t>(n >> 1), seg.restricted = n & 1,
+            seg.gap = static_cast<int32_t>(n >= 4 ? gap : 1) & 0x3fffffff;
     }
     if constexpr (A::reading) s.assign(std::move(segs), end);
 }
@@ -92,7 +94,8 @@ void visit(A& a, std::vector<Special>& list) {
 
 template <typename A>
 void visit(A& a, Color& c) {
-    a.num(c.color), a.num(c.route), a.num(c.position), a.num(c.iq), a.num(c.teardown), a.time(c.changed), a.num(c.pending);
+    a.num(c.color), a.num(c.route), a.num(c.position), a.num(c.iq), a.num(c.teardown), a.time(c.changed),
+        a.num(c.pending);
     uint32_t used = 0;
     for (size_t p = 0; p < 5; ++p) used |= static_cast<uint32_t>(c.fifo[p].used) << p;
     for (size_t p = 0; p < 4; ++p) used |= static_cast<uint32_t>(c.out[p].used) << (5 + p);
@@ -129,7 +132,8 @@ void visit(A& a, Thread& t) {
     a.num(t.finished), a.num(t.synchronous), a.num(t.fabric), a.num(t.memory_dst);
     for (size_t i = 0; i < 2; ++i) a.num(t.in[i]), a.num(t.in_base[i]);
     a.num(t.out), a.num(t.base), a.num(t.words), a.time(t.next_beat), a.time(t.start), a.num(t.cost), a.num(t.pace_num);
-    a.num(t.pace_den), a.num(t.priority), a.num(t.activate), a.num(t.unblock), a.num(t.ok_reg), a.num(t.low), a.num(t.high);
+    a.num(t.pace_den), a.num(t.priority), a.num(t.activate), a.num(t.unblock), a.num(t.ok_reg), a.num(t.low),
+        a.num(t.high);
     visit(a, t.own);
 }
 
@@ -188,7 +192,8 @@ void visit(A& a, Node& n) {
     visit(a, n.last_pick);
     a.size(n.launches);
     for (int32_t& l : n.launches) a.num(l);
-    a.time(n.slot_free), a.time(n.ahead), a.num(n.dirty), a.num(n.pending), a.time(n.pending_start), a.time(n.pending_stop);
+    a.time(n.slot_free), a.time(n.ahead), a.num(n.dirty), a.num(n.pending), a.time(n.pending_start),
+        a.time(n.pending_stop);
     visit(a, n.router_wakes);
     visit(a, n.element_wakes);
     if constexpr (A::reading) n.done = 0;
@@ -202,7 +207,8 @@ void visit(A& a, Message& m) {
     for (auto& h : m.held) {
         int64_t n = h.seg.n, gap = h.seg.gap;
         a.num(h.k), a.time(h.seg.t), a.num(n), a.num(gap);
-        if constexpr (A::reading) h.seg.n = static_cast<int32_t>(n), h.seg.gap = static_cast<int32_t>(gap) & 0x3fffffff, h.seg.restricted = 1;
+        if constexpr (A::reading)
+            h.seg.n = static_cast<int32_t>(n), h.seg.gap = static_cast<int32_t>(gap) & 0x3fffffff, h.seg.restricted = 1;
     }
 }
 

@@ -134,7 +134,9 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
         if (server_of_[t] < 0) continue;
         const Thread& th = n.thread[static_cast<size_t>(t)];
         const Server& s = servers_[server_of_[t]];
-        if (s.k == s.k_end) n.wake_element(std::max(T + 1, s.last + th.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
+        if (s.k == s.k_end)
+            n.wake_element(
+                std::max(T + 1, s.last + th.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
     }
     if (main_at < kForever && main_at > T) n.wake_element(main_at);
     return main_at;

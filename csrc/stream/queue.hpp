@@ -86,7 +86,9 @@ class Queue {
     std::vector<std::vector<uint32_t>> near_;
     std::vector<std::vector<std::pair<Cycle, uint32_t>>> middle_;
     std::vector<uint64_t> busy_, middle_busy_;
-    std::priority_queue<std::pair<Cycle, uint32_t>, std::vector<std::pair<Cycle, uint32_t>>, std::greater<std::pair<Cycle, uint32_t>>> far_;
+    std::priority_queue<std::pair<Cycle, uint32_t>, std::vector<std::pair<Cycle, uint32_t>>,
+                        std::greater<std::pair<Cycle, uint32_t>>>
+        far_;
 };
 
 }  // namespace wafersim::stream

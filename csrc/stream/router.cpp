@@ -13,10 +13,14 @@ uint32_t command_field(uint32_t payload) {
 
 void Router::settle(Color& c, Cycle now) const {
     if (c.pending == SwitchCommand::kNop || c.changed >= now) return;
-    if (c.pending == SwitchCommand::kTeardown) c.teardown = true;
-    else if (c.pending == SwitchCommand::kReset) c.position = 0;
-    else if (c.position + 1 < route(c).num_positions) ++c.position;
-    else if (route(c).ring) c.position = 0;
+    if (c.pending == SwitchCommand::kTeardown)
+        c.teardown = true;
+    else if (c.pending == SwitchCommand::kReset)
+        c.position = 0;
+    else if (c.position + 1 < route(c).num_positions)
+        ++c.position;
+    else if (route(c).ring)
+        c.position = 0;
     c.pending = SwitchCommand::kNop;
 }
 
@@ -64,7 +68,8 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
         Target t;
         t.port = port;
         if (port == kPortRamp) {
-            if (c.iq < 0) throw Refused("color " + std::to_string(c.color) + " reaches a ramp where no input queue has it");
+            if (c.iq < 0)
+                throw Refused("color " + std::to_string(c.color) + " reaches a ramp where no input queue has it");
             t.iq = &node_->iq[static_cast<size_t>(c.iq)];
             forget(t, &c);
             const int capacity = arch_.iq_capacity(c.iq);
@@ -75,7 +80,8 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
             t.link = &c.out[static_cast<size_t>(port)];
             t.link->used = true;
             forget(t, &c);
-            s.add({&t.link->credit, t.link->sent.end() - k - arch_.link_buffer, arch_.hop, ConKind::kCredit, t.link->blocked});
+            s.add({&t.link->credit, t.link->sent.end() - k - arch_.link_buffer, arch_.hop, ConKind::kCredit,
+                   t.link->blocked});
             s.add({&f.d, -arch_.link_buffer, 2 * arch_.hop, ConKind::kSelf, kNever});
         }
         v.to[v.num++] = t;
@@ -97,8 +103,10 @@ void Router::next_part(Server& s, Service& v) {
     if (!special) return build(s, v, out, k, std::min(end, f.a.end()));
     uint32_t outputs = out;
     if (!special->advance) {
-        if (command_field(special->payload) >> 2 & 1) outputs &= ~(1u << kPortRamp);
-        else if (outputs >> kPortRamp & 1) throw Refused("a control wavelet for a compute element");
+        if (command_field(special->payload) >> 2 & 1)
+            outputs &= ~(1u << kPortRamp);
+        else if (outputs >> kPortRamp & 1)
+            throw Refused("a control wavelet for a compute element");
         if (route(*v.color).pop_mode != PopMode::kNever) throw Refused("pop modes");
     }
     build(s, v, outputs, k, std::min(k + 1, f.a.end()));
@@ -157,7 +165,9 @@ void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
     if (n.colors.size() > 1)
         for (const Color& c : n.colors)
             for (const LinkFifo& f : c.fifo)
-                if (f.used) loop_.busy = std::max(loop_.busy, f.d.at(f.d.count_before(T) - 1).known ? f.d.at(f.d.count_before(T) - 1).t : kMinus);
+                if (f.used)
+                    loop_.busy = std::max(
+                        loop_.busy, f.d.at(f.d.count_before(T) - 1).known ? f.d.at(f.d.count_before(T) - 1).t : kMinus);
     loop_.run(servers_, num_, T, 0, [&](Server& s, Cycle) {
         Service& v = services_[s.id];
         deliver(v, s.k);
@@ -215,7 +225,8 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     t = std::max(t >= kForever ? now_ : t, now_);
     if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
         bool more = f.a.end() > diff.k + arch_.ramp_buffer;
-        for (const OutQueue& q : node_->oq) more = more || (q.used && q.ramp_color == v.color->color && q.pushed > f.a.end());
+        for (const OutQueue& q : node_->oq)
+            more = more || (q.used && q.ramp_color == v.color->color && q.pushed > f.a.end());
         if (more) node_->dirty = true, node_->wake_element(t + latency);
         return;
     }

@@ -20,7 +20,8 @@ int32_t Local::slot_number(Main& m, const Instr& in, int32_t given) {
         s = static_cast<int64_t>(read(m, in.aux, known) & 0xffffffff);
         fix();
     }
-    if (!known || s < 0 || s >= static_cast<int64_t>(m.slots.size())) refuse(in, "a descriptor number that depends on data");
+    if (!known || s < 0 || s >= static_cast<int64_t>(m.slots.size()))
+        refuse(in, "a descriptor number that depends on data");
     return static_cast<int32_t>(s);
 }
 
@@ -41,12 +42,18 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
         m.end = std::max(m.end, m.free_at);
         return;
     }
-    if (op >= 40 && op <= 46) next = branch(m, in, t, target);
-    else if (op >= 50 && op <= 54) next = descriptor(m, in, t);
-    else if (op >= 70 && op <= 73) next = task_control(m, in, t);
-    else if (in.op == Op::kLoad || in.op == Op::kStore) next = load_store(m, in, t);
-    else if (op <= 29) next = compute(m, in, t);
-    else refuse(in, "an instruction that fidelity stream does not execute");
+    if (op >= 40 && op <= 46)
+        next = branch(m, in, t, target);
+    else if (op >= 50 && op <= 54)
+        next = descriptor(m, in, t);
+    else if (op >= 70 && op <= 73)
+        next = task_control(m, in, t);
+    else if (in.op == Op::kLoad || in.op == Op::kStore)
+        next = load_store(m, in, t);
+    else if (op <= 29)
+        next = compute(m, in, t);
+    else
+        refuse(in, "an instruction that fidelity stream does not execute");
     m.pc = target;
     m.next_issue = m.next_vector = next;
     m.end = std::max(m.end, next);
@@ -55,11 +62,14 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
 Cycle Local::branch(Main& m, const Instr& in, Cycle t, int32_t& target) {
     bool known = true;
     switch (in.op) {
-        case Op::kJmp: target = in.imm; return cost(t, ArchInt::kCostJump);
+        case Op::kJmp:
+            target = in.imm;
+            return cost(t, ArchInt::kCostJump);
         case Op::kBz:
         case Op::kBnz: {
             const uint64_t value = read(m, in.a, known);
-            if (!known) refuse(in, "a branch that depends on array data; values cannot be switched off for this program");
+            if (!known)
+                refuse(in, "a branch that depends on array data; values cannot be switched off for this program");
             if (term_ >= 0) {  // the outcome decides, not the value
                 Term test;
                 test.op = Op::kNe, test.type = Type::kU64, test.operand[0] = term_, test.value = value != 0;
@@ -80,7 +90,8 @@ Cycle Local::branch(Main& m, const Instr& in, Cycle t, int32_t& target) {
             return cost(t, ArchInt::kCostRet);
         case Op::kLoop: {
             const bool immediate = has(in, CodeFlag::kBImm);
-            const uint64_t count = immediate ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : read(m, in.b, known);
+            const uint64_t count =
+                immediate ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : read(m, in.b, known);
             if (!immediate) fix();
             if (!known) refuse(in, "a loop count that depends on array data");
             write(m, in.dst, 0, true, t + arch_.value(ArchInt::kLatencyAlu));
@@ -89,7 +100,8 @@ Cycle Local::branch(Main& m, const Instr& in, Cycle t, int32_t& target) {
             target = in.imm;
             return cost(t, ArchInt::kCostBranchTaken);
         }
-        default: break;
+        default:
+            break;
     }
     Term next, test;  // ENDLOOP
     next.op = Op::kAdd, next.type = Type::kU64, next.constant[1] = 1;
@@ -118,12 +130,24 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
             if (in.a >= 0) fix();
             if (!known) refuse(in, "a descriptor field that depends on array data");
             switch (static_cast<DsdField>(in.imm)) {
-                case DsdField::kBase: d.base = v & 0xffff; break;
-                case DsdField::kLength: d.ext[0] = v & 0xffff; break;
-                case DsdField::kStride: d.stride[0] = static_cast<int16_t>(v); break;
-                case DsdField::kOffset: d.base = (d.base + v) & 0xffff; break;
-                case DsdField::kQueue: d.queue = v & 7; break;
-                case DsdField::kColor: d.color = v < 0 || v >= kMaxColors ? 0 : v; break;
+                case DsdField::kBase:
+                    d.base = v & 0xffff;
+                    break;
+                case DsdField::kLength:
+                    d.ext[0] = v & 0xffff;
+                    break;
+                case DsdField::kStride:
+                    d.stride[0] = static_cast<int16_t>(v);
+                    break;
+                case DsdField::kOffset:
+                    d.base = (d.base + v) & 0xffff;
+                    break;
+                case DsdField::kQueue:
+                    d.queue = v & 7;
+                    break;
+                case DsdField::kColor:
+                    d.color = v < 0 || v >= kMaxColors ? 0 : v;
+                    break;
             }
             *place = intern(d);
             return cost(t, ArchInt::kCostDsdSet);
@@ -133,13 +157,24 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
             int32_t v = 0;
             switch (static_cast<DsdField>(in.imm)) {
                 case DsdField::kBase:
-                case DsdField::kOffset: v = d.base; break;
-                case DsdField::kLength: v = d.ext[0]; break;
-                case DsdField::kStride: v = d.stride[0]; break;
-                case DsdField::kQueue: v = d.queue; break;
-                case DsdField::kColor: v = d.color; break;
+                case DsdField::kOffset:
+                    v = d.base;
+                    break;
+                case DsdField::kLength:
+                    v = d.ext[0];
+                    break;
+                case DsdField::kStride:
+                    v = d.stride[0];
+                    break;
+                case DsdField::kQueue:
+                    v = d.queue;
+                    break;
+                case DsdField::kColor:
+                    v = d.color;
+                    break;
             }
-            write(m, in.dst, static_cast<uint64_t>(static_cast<int64_t>(v)), true, t + arch_.value(ArchInt::kLatencyAlu));
+            write(m, in.dst, static_cast<uint64_t>(static_cast<int64_t>(v)), true,
+                  t + arch_.value(ArchInt::kLatencyAlu));
             return cost(t, ArchInt::kCostDsdSet);
         }
         case Op::kDsdCopy:
@@ -152,7 +187,8 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
             return cost(t, ArchInt::kCostLoadDsr);
         }
         default:  // STORE_DSR
-            m.slots[static_cast<size_t>(slot_number(m, in, in.dst))] = m.dsrs[static_cast<size_t>(dsr_index(m, in.a))].dsd;
+            m.slots[static_cast<size_t>(slot_number(m, in, in.dst))] =
+                m.dsrs[static_cast<size_t>(dsr_index(m, in.a))].dsd;
             return cost(t, ArchInt::kCostDsdSet);
     }
 }
@@ -173,8 +209,10 @@ Cycle Local::task_control(Main& m, const Instr& in, Cycle t) {
         m.active |= bit;
     } else {
         if (in.type != 0) refuse(in, "blocking of control tasks or microthreads");
-        if (in.op == Op::kBlock) m.blocked |= bit;
-        else m.blocked &= ~bit;
+        if (in.op == Op::kBlock)
+            m.blocked |= bit;
+        else
+            m.blocked &= ~bit;
     }
     return cost(t, ArchInt::kCostTaskControl);
 }
@@ -185,7 +223,8 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
     const int bytes = type_bytes(type);
     const uint64_t base = in.a < 0 ? 0 : read(m, in.a, known);
     const int32_t base_term = in.a < 0 ? -1 : term_;
-    const auto address = static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
+    const auto address =
+        static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
     const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
     if (base_term >= 0) recorder.fix(base_term);
     if (known && address + bytes > arch_.sram_bytes) refuse(in, "a configuration word");
@@ -200,7 +239,8 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         int32_t term = clear ? recorder.load_bytes(at, bytes, m.memory.data()) : -1;
         if (term >= 0) {
             Term extended;
-            extended.kind = Term::Kind::kExtend, extended.type = type, extended.operand[0] = term, extended.value = extend(type, value);
+            extended.kind = Term::Kind::kExtend, extended.type = type, extended.operand[0] = term,
+            extended.value = extend(type, value);
             term = recorder.add(extended);
         }
         write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad), term);
@@ -234,7 +274,8 @@ Cycle Local::compute(Main& m, const Instr& in, Cycle t) {
     Cycle latency = arch_.value(ArchInt::kLatencyAlu);
     bool slow = false;
     if (in.op == Op::kLi) {
-        result = static_cast<uint64_t>(static_cast<uint32_t>(in.imm)) | static_cast<uint64_t>(static_cast<uint32_t>(in.imm2)) << 32;
+        result = static_cast<uint64_t>(static_cast<uint32_t>(in.imm)) |
+                 static_cast<uint64_t>(static_cast<uint32_t>(in.imm2)) << 32;
         known = true;
     } else if (in.op == Op::kMov) {
         result = a;
@@ -258,7 +299,8 @@ Cycle Local::compute(Main& m, const Instr& in, Cycle t) {
         if (known) result = scalar_op(in.op, type, a, b);
         const bool divides = in.op == Op::kDiv || in.op == Op::kRem;
         if (is_float(type)) {
-            slot_cost = divides ? ArchInt::kCostFdiv : ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp), slow = divides;
+            slot_cost = divides ? ArchInt::kCostFdiv : ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp),
+            slow = divides;
         } else if (in.op == Op::kMul || divides) {
             slot_cost = in.op == Op::kMul ? ArchInt::kCostMul : ArchInt::kCostDiv, slow = true;
         }

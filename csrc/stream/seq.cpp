@@ -82,16 +82,20 @@ void Seq::append_run(Cycle t, int32_t gap, int64_t n, bool restricted) {
     if (n <= 2) return;
     Seg& s = segs_.back();
     if (s.n == 1) s.gap = gap;
-    if (s.gap == gap) s.n += static_cast<int32_t>(n - 2);
-    else segs_.push_back({t + 2 * gap, static_cast<int32_t>(n - 2), gap, restricted});
+    if (s.gap == gap)
+        s.n += static_cast<int32_t>(n - 2);
+    else
+        segs_.push_back({t + 2 * gap, static_cast<int32_t>(n - 2), gap, restricted});
     end_ += n - 2;
 }
 
 void Seq::append_past(int64_t n) {
     if (n <= 0) return;
     end_ += n;
-    if (!segs_.empty() && segs_.back().t <= kMinus) segs_.back().n += static_cast<int32_t>(n);
-    else if (!segs_.empty()) segs_.push_back({kMinus, static_cast<int32_t>(n), 1, 0});
+    if (!segs_.empty() && segs_.back().t <= kMinus)
+        segs_.back().n += static_cast<int32_t>(n);
+    else if (!segs_.empty())
+        segs_.push_back({kMinus, static_cast<int32_t>(n), 1, 0});
 }
 
 void Seq::append_range(const Seq& other, int64_t from, int64_t to) {
@@ -116,8 +120,10 @@ void Seq::canonicalize(Cycle T) {
         if (past && s.t < T) skip = static_cast<int32_t>((T - 1 - s.t) / s.gap) + 1;
         past = false;
         fresh.end_ += skip;
-        if (s.t <= kMinus) fresh.append_past(s.n);
-        else fresh.append_run(s.t + static_cast<Cycle>(skip) * s.gap, s.gap, s.n - skip, s.restricted);
+        if (s.t <= kMinus)
+            fresh.append_past(s.n);
+        else
+            fresh.append_run(s.t + static_cast<Cycle>(skip) * s.gap, s.gap, s.n - skip, s.restricted);
     }
     for (Seg& s : fresh.segs_)
         if (s.n == 1) s.gap = 1;
@@ -134,9 +140,12 @@ Difference difference(const Seq& was, const Seq& is, int64_t from, bool as_credi
         const Seq::Value a = was.at(k), b = is.at(k);
         const bool ka = a.known && (!as_credit || a.restricted), kb = b.known && (!as_credit || b.restricted);
         int64_t step = 1;
-        if (a.known && b.known) step = std::min(a.left, b.left);
-        else if (a.known) step = a.left;
-        else if (b.known) step = b.left;
+        if (a.known && b.known)
+            step = std::min(a.left, b.left);
+        else if (a.known)
+            step = a.left;
+        else if (b.known)
+            step = b.left;
         const Cycle t = std::min(a.known ? a.t : kForever, b.known ? b.t : kForever);
         if (ka != kb) return {k, t};
         if (ka && kb) {

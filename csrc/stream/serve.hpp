@@ -20,21 +20,21 @@ struct Con {
 };
 
 struct Server {
-    int id = 0, phase = 0;          // phase 0 before phase 1 within a cycle
+    int id = 0, phase = 0;  // phase 0 before phase 1 within a cycle
     int64_t k = 0, k_end = 0;
     uint32_t mask = 0;
     int prio = 0, tie = 0;
     Cycle last = kMinus, prev = kMinus, min_next = 0;
     int32_t cost = 1;
-    Cycle start = kMinus;           // first beat; pace_num / pace_den counts from it
+    Cycle start = kMinus;  // first beat; pace_num / pace_den counts from it
     int64_t beats = 0;
     int32_t pace_num = 1, pace_den = 1;
     Con con[10];
     int num_con = 0;
     Seq* out[3] = {};
     int flag_con[3] = {-1, -1, -1};
-    Cycle floor = kForever;         // min_next without the present: for the check that no wake-up came too late
-    Cycle ready = 0, raw = kMinus;  // next word's time by its bounds alone; the same of the last granted word
+    Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
+    Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
     void add(const Con& c) { con[num_con++] = c; }
 };
@@ -42,7 +42,7 @@ struct Server {
 class Loop {
   public:
     uint64_t words = 0, leaps = 0, late = 0;
-    int64_t grain = 0;  // most words that are placed in one step, 0: no limit
+    int64_t grain = 0;    // most words that are placed in one step, 0: no limit
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
@@ -83,8 +83,10 @@ class Loop {
                     if (s.mask & used) continue;
                     used |= s.mask;
                     grant(s, t);
-                    if (phase == 0) granted_first = true;
-                    else slot_free_ = t + s.cost;
+                    if (phase == 0)
+                        granted_first = true;
+                    else
+                        slot_free_ = t + s.cost;
                     if (s.k >= s.k_end) exhausted(s, t);
                 }
             }
@@ -157,7 +159,8 @@ class Loop {
                 if (s.last > t - P) return false;  // it took part and has finished
                 continue;
             }
-            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost && ready(s) == s.raw + P) {
+            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost &&
+                ready(s) == s.raw + P) {
                 s.in_period = true;
                 ++active;
                 times = std::min(times, s.k_end - s.k);
@@ -209,7 +212,9 @@ class Loop {
         Seq::Value v;
         const Cycle b = bound(con, s.k, &v);
         if (b >= kForever) return 0;
-        int64_t m = v.known ? v.left : con.kind == ConKind::kCredit && con.blocked < INT64_MAX ? con.blocked - (s.k + con.off) : wanted;
+        int64_t m = v.known                                                   ? v.left
+                    : con.kind == ConKind::kCredit && con.blocked < INT64_MAX ? con.blocked - (s.k + con.off)
+                                                                              : wanted;
         if (s.k + con.off < 0) m = -(s.k + con.off);
         bool flagged = false;
         for (int o = 0; o < 3; ++o)
@@ -218,7 +223,8 @@ class Loop {
         for (int i = 0; i < n; ++i)
             for (const Seq* out : sv[i].out)
                 if (out && out == con.s && sv[i].in_period) grows = true;
-        if (con.kind == ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
+        if (con.kind ==
+            ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
             for (int64_t j = 0; j < std::min<int64_t>(wanted, -con.off); ++j)
                 if (bound(con, s.k + j) > s.min_next + j * P) return j;
             return con.add <= s.cost + (-con.off - 1) * P ? wanted : std::min<int64_t>(wanted, -con.off);

@@ -41,8 +41,11 @@ bool Element::claimed(Node& n, const Instr& in) {
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const Thread& th = n.thread[static_cast<size_t>(std::countr_zero(rest))];
         for (const int32_t e : {in.a, in.b, in.c})
-            if (const Dsd* d = local_.dsr(n.main, e); d && d->kind == DsdKind::kFabin && (th.in[0] == d->queue || th.in[1] == d->queue)) return true;
-        if (const Dsd* d = local_.dsr(n.main, in.dst); d && d->kind == DsdKind::kFabout && th.out == d->queue) return true;
+            if (const Dsd* d = local_.dsr(n.main, e);
+                d && d->kind == DsdKind::kFabin && (th.in[0] == d->queue || th.in[1] == d->queue))
+                return true;
+        if (const Dsd* d = local_.dsr(n.main, in.dst); d && d->kind == DsdKind::kFabout && th.out == d->queue)
+            return true;
     }
     const Settings set = local_.settings_of(n.main, in);
     return set.async && (n.live >> microthread(n, in, set) & 1);
@@ -57,10 +60,12 @@ void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, i
     th.in[slot] = d.queue;
     th.in_base[slot] = q.cover;
     q.cover += length;
-    if (priority < 0) priority = q.priority >= 0 ? q.priority : arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh) : -1;
+    if (priority < 0)
+        priority = q.priority >= 0 ? q.priority : arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh) : -1;
 }
 
-void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority) {
+void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length,
+                         int& priority) {
     th.fabric = true;
     OutQueue& q = n.oq[static_cast<size_t>(d.queue)];
     q.used = true;
@@ -107,9 +112,11 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     const Settings set = local_.settings_of(m, in);
     const int64_t length = local_.vector_length(m, in);
     if (length == kEndless) refuse(in, "an op of endless length");
-    if (set.on_control != OnControl::kNone || set.save_address) refuse(in, "ON_CONTROL and SAVE_ADDRESS beside the fabric");
+    if (set.on_control != OnControl::kNone || set.save_address)
+        refuse(in, "ON_CONTROL and SAVE_ADDRESS beside the fabric");
     if (length == 0) {
-        if (set.activate >= 0 || set.unblock >= 0) n.completions.push_back({T + arch_.completion, -1, set.activate, set.unblock});
+        if (set.activate >= 0 || set.unblock >= 0)
+            n.completions.push_back({T + arch_.completion, -1, set.activate, set.unblock});
         m.next_issue = m.next_vector = T + 1;
         m.last_issue = T;
         n.slot_free = T + 1;
@@ -185,7 +192,9 @@ void Element::control_color(Node& n, const Instr& in, Cycle T) {
     if (!found) refuse(in, "fabric control of a color without a route");
     Color& c = *found;
     router_.settle(c, reads ? T : T + 1);
-    auto result = [&](int value) { local_.write(m, in.dst, static_cast<uint64_t>(value), true, T + arch_.value(ArchInt::kCostConfig)); };
+    auto result = [&](int value) {
+        local_.write(m, in.dst, static_cast<uint64_t>(value), true, T + arch_.value(ArchInt::kCostConfig));
+    };
     switch (in.op) {
         case Op::kRouteSet: {
             const RouteClass& r = program_.routes[static_cast<size_t>(in.imm2)];
@@ -203,9 +212,13 @@ void Element::control_color(Node& n, const Instr& in, Cycle T) {
             c.position = static_cast<int32_t>(std::min<uint64_t>(to, static_cast<uint64_t>(r.num_positions - 1)));
             break;
         }
-        case Op::kSwitchGet: return result(c.position);
-        case Op::kTeardownGet: return result(c.teardown);
-        default: c.teardown = false; break;  // TEARDOWN_EXIT
+        case Op::kSwitchGet:
+            return result(c.position);
+        case Op::kTeardownGet:
+            return result(c.teardown);
+        default:
+            c.teardown = false;
+            break;  // TEARDOWN_EXIT
     }
     c.changed = T;
     n.wake_router(T + 1);
@@ -217,7 +230,8 @@ void Element::execute(Node& n, Cycle T) {
     const Instr& in = instruction(n);
     ArchInt cost = ArchInt::kCostConfig;
     switch (in.op) {
-        case Op::kVop: return start(n, in, T);
+        case Op::kVop:
+            return start(n, in, T);
         case Op::kTimestamp: {
             cost = ArchInt::kCostTimestamp;
             Term time;
@@ -231,8 +245,12 @@ void Element::execute(Node& n, Cycle T) {
         case Op::kSwitchSet:
         case Op::kSwitchGet:
         case Op::kTeardownGet:
-        case Op::kTeardownExit: control_color(n, in, T); break;
-        default: refuse(in, "an instruction that fidelity stream does not execute (opcode " + std::to_string(static_cast<int>(in.op)) + ")");
+        case Op::kTeardownExit:
+            control_color(n, in, T);
+            break;
+        default:
+            refuse(in, "an instruction that fidelity stream does not execute (opcode " +
+                           std::to_string(static_cast<int>(in.op)) + ")");
     }
     m.last_issue = T;
     n.slot_free = T + 1;

@@ -29,7 +29,7 @@ struct Special {  // a control word, or a word behind which the local switch adv
 
 struct LinkFifo {
     bool used = false;
-    Seq a, d;  // departures upstream (arrival is one latency later), and its own departures
+    Seq a, d;                  // departures upstream (arrival is one latency later), and its own departures
     int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
     Cycle granted = kMinus;    // last departure, for the order of grants
     std::vector<Special> specials;
@@ -46,7 +46,7 @@ struct OutLink {
 struct Color {
     int32_t color = -1, route = -1, position = 0, iq = -1;
     bool teardown = false;
-    Cycle changed = kMinus;                         // last change of the route
+    Cycle changed = kMinus;                       // last change of the route
     SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
     std::array<LinkFifo, 5> fifo;
     std::array<OutLink, 4> out;
@@ -62,9 +62,9 @@ struct InQueue {
 struct OutQueue {
     bool used = false, initialised = false;
     int32_t color = -1, priority = -1;
-    Seq b;                   // pushes
+    Seq b;                    // pushes
     int32_t ramp_color = -1;  // color of all its words
-    int64_t pushed = 0;      // words of all ops so far, announced or not
+    int64_t pushed = 0;       // words of all ops so far, announced or not
 };
 
 struct Thread {
@@ -138,7 +138,9 @@ struct Node {
     LinkFifo* ramp(OutQueue& q) { return q.ramp_color < 0 ? nullptr : &color(q.ramp_color)->fifo[kPortRamp]; }
     // Beats of a thread: of its output queue, else of its first input queue, else its own.
     Seq& beats(Thread& t) {
-        return t.out >= 0 ? oq[static_cast<size_t>(t.out)].b : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])].b : t.own;
+        return t.out >= 0     ? oq[static_cast<size_t>(t.out)].b
+               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])].b
+                              : t.own;
     }
     void wake_router(Cycle t) { wake(router_wakes, t); }
     void wake_element(Cycle t) { wake(element_wakes, t); }
@@ -157,9 +159,9 @@ struct Node {
 // What one router tells another. Times count from the cycle in which it is said.
 struct Message {
     bool credit = false;
-    int32_t color = 0, port = 0;  // port of the router that is told
-    Cycle wake = 0;               // when it can have an effect there
-    Seq words;                    // words: departures from now on
+    int32_t color = 0, port = 0;    // port of the router that is told
+    Cycle wake = 0;                 // when it can have an effect there
+    Seq words;                      // words: departures from now on
     std::vector<Special> specials;  // k counts from the first of these words
     // credit: departures that held words up; indices count from the words sent before now
     int64_t from = 0, first_change = 0, blocked = kNever;

@@ -12,11 +12,16 @@ uint64_t evaluate(const Term& t, const uint64_t* values) {
     for (size_t i = 0; i < 3; ++i) v[i] = t.operand[i] >= 0 ? values[t.operand[i]] : t.constant[i];
     if (t.kind == Term::Kind::kExtend) return extend(t.type, v[0]);
     switch (t.op) {
-        case Op::kMov: return v[0];
-        case Op::kSelect: return v[0] ? v[1] : v[2];
-        case Op::kCvt: return scalar_convert(t.type, static_cast<Type>(t.imm), v[0]);
-        case Op::kMath: return scalar_math(static_cast<MathFn>(t.imm), t.type, v[0]);
-        default: return scalar_op(t.op, t.type, v[0], v[1]);
+        case Op::kMov:
+            return v[0];
+        case Op::kSelect:
+            return v[0] ? v[1] : v[2];
+        case Op::kCvt:
+            return scalar_convert(t.type, static_cast<Type>(t.imm), v[0]);
+        case Op::kMath:
+            return scalar_math(static_cast<MathFn>(t.imm), t.type, v[0]);
+        default:
+            return scalar_op(t.op, t.type, v[0], v[1]);
     }
 }
 
@@ -25,9 +30,12 @@ bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<ui
     uint64_t* out = values.data();
     for (const Term& t : tape.terms) {
         uint64_t v = 0;
-        if (t.kind == Term::Kind::kLoad) std::memcpy(&v, cells + t.imm, static_cast<size_t>(t.bytes));
-        else if (t.kind == Term::Kind::kTime) v = (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1);
-        else v = evaluate(t, values.data());
+        if (t.kind == Term::Kind::kLoad)
+            std::memcpy(&v, cells + t.imm, static_cast<size_t>(t.bytes));
+        else if (t.kind == Term::Kind::kTime)
+            v = (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1);
+        else
+            v = evaluate(t, values.data());
         if (t.guard && v != t.value) return false;
         *out++ = v;
     }
@@ -137,8 +145,10 @@ Tape Recorder::finish() {
     Tape tape;
     for (size_t r = 0; r < regs_.size(); ++r)
         if (regs_[r].written) tape.writes.push_back({static_cast<int32_t>(8 * r), 8, regs_[r].term, regs_[r].value});
-    for (const auto& [at, s] : bytes_) tape.writes.push_back({static_cast<int32_t>(8 * regs_.size()) + at, s.bytes, s.term, s.value});
-    std::sort(tape.writes.begin(), tape.writes.end(), [](const CellWrite& a, const CellWrite& b) { return a.at < b.at; });
+    for (const auto& [at, s] : bytes_)
+        tape.writes.push_back({static_cast<int32_t>(8 * regs_.size()) + at, s.bytes, s.term, s.value});
+    std::sort(tape.writes.begin(), tape.writes.end(),
+              [](const CellWrite& a, const CellWrite& b) { return a.at < b.at; });
     std::vector<int32_t> place(terms_.size(), -1);
     std::vector<bool> wanted(terms_.size(), false);
     for (const CellWrite& w : tape.writes)

@@ -20,7 +20,7 @@ struct Term {
     int32_t bytes = 8;                  // of a load
     int32_t operand[3] = {-1, -1, -1};  // terms; -1: the constant beside it
     uint64_t constant[3] = {};
-    uint64_t value = 0;                 // when recorded; a guard wants the same
+    uint64_t value = 0;  // when recorded; a guard wants the same
 };
 
 struct CellWrite {

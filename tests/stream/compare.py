@@ -68,8 +68,10 @@ def kept_parts(seed: int) -> Iterator[Callable[[str, int], bool]]:
         yield lambda kind, number, flow=flow: kind == "flow" and number == flow
     for flow in range(5):
         block = (seed + flow) % 8
-        yield lambda kind, number, flow=flow, block=block: (
-            (kind == "flow" and number in (flow, flow + 1)) or (kind == "block" and number == block)
+        yield (
+            lambda kind, number, flow=flow, block=block: (
+                (kind == "flow" and number in (flow, flow + 1)) or (kind == "block" and number == block)
+            )
         )
 
 

@@ -34,7 +34,10 @@ _NOT_YET = "is not available yet"
 )
 @click.option("--trace", is_flag=False, flag_value="", metavar="[FILTER]", help="Not available yet.")
 @click.option(
-    "--grain", type=int, metavar="N", help="Fidelity stream: most wavelets placed in one step.  [default: no limit]"
+    "--grain",
+    type=int,
+    metavar="N",
+    help="Fidelity stream: most wavelets placed in one step.  [default: no limit]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."

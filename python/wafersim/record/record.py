@@ -103,7 +103,9 @@ class Record:
     def __getitem__(self, table: str) -> Table:
         """``record["pe"]`` (columns [H, W]) or ``record["links"]`` (a row per used link and color)."""
         if not self.counted:
-            raise ConfigError(f"table {table!r}: a run at fidelity {self.info['fidelity']} does not count per PE")
+            raise ConfigError(
+                f"table {table!r}: a run at fidelity {self.info['fidelity']} does not count per PE"
+            )
         if table == "pe":
             return self._pe_table
         if table == "links":

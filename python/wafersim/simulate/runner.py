@@ -146,7 +146,7 @@ class PreparedRun:
             sim.launch(launch.function, **launch.args)
         raise_on_stuck = limits.pop("raise_on_stuck", True)
         try:
-            record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
+            record: Record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
         except Exception as error:
             partial = getattr(error, "record", None)
             if isinstance(partial, Record):

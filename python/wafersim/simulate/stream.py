@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 #: what a run at this fidelity leaves out, beside `NOT_MODELLED`
 STREAM_LEAVES_OUT = (
-    "fidelity stream: values of arrays; cycles per class, event counts and link counts per PE are not counted",
+    "fidelity stream: values of arrays; cycles per class, events and link counts of each PE",
 )
 
 
@@ -145,7 +145,9 @@ class StreamSimulator:
     def _placed(self, error: UnsupportedError) -> UnsupportedError:
         """The error with the line of source that it stands for."""
         source = places.source_of({"line": error.line}, self.program.meta).get("source")
-        text = f"fidelity stream cannot represent this program: {error}" + (f" (at {source})" if source else "")
+        text = f"fidelity stream cannot represent this program: {error}" + (
+            f" (at {source})" if source else ""
+        )
         return UnsupportedError(f"{text}; run at fidelity wavelet", error.line)
 
     def _record(self, status: str) -> Record:
@@ -184,7 +186,9 @@ class StreamSimulator:
         if status == "stuck":
             info["waits"] = [{"text": _STUCK}]
         if info["stream"]["late"]:
-            raise InternalError(f"fidelity stream: {info['stream']['late']} words passed before they were looked at")
+            raise InternalError(
+                f"fidelity stream: {info['stream']['late']} words passed before they were looked at"
+            )
         colors = color_entries(self.program)
         return Record(
             _zeros(height, width, len(Counter)),
