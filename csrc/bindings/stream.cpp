@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <optional>
+#include <tuple>
 
 #include "bindings/bindings.hpp"
 #include "bindings/tables.hpp"
@@ -109,7 +110,7 @@ void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain,
-                         const std::vector<std::array<int32_t, 3>>& arrays) {
+                         const std::vector<std::tuple<int32_t, int32_t, int32_t>>& arrays) {
                  std::vector<stream::Array> list;
                  for (const auto& [tile, address, bytes] : arrays) list.push_back({tile, address, bytes});
                  auto out = std::make_unique<PyStream>();
@@ -122,7 +123,7 @@ void register_stream(py::module_& m) {
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0,
-             py::arg("arrays") = std::vector<std::array<int32_t, 3>>{})
+             py::arg("arrays") = std::vector<std::tuple<int32_t, int32_t, int32_t>>{})
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {
