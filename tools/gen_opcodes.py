@@ -49,6 +49,7 @@ def render() -> str:
         f"inline constexpr int kRouteCols = {schema.ROUTE_COLS};",
         f"inline constexpr int kFunctionCols = {schema.FUNCTION_COLS};",
         f"inline constexpr int kTileCols = {schema.TILE_COLS};",
+        f"inline constexpr int kArrayCols = {schema.ARRAY_COLS};",
         f"inline constexpr int kArchInts = {schema.ARCH_INTS};",
         f"inline constexpr int kNumVops = {len(schema.VOp)};",
         f"inline constexpr int kNumCounters = {len(schema.Counter)};",

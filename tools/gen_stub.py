@@ -32,6 +32,7 @@ TYPES = (
     (r"collections\.abc\.Sequence", "Sequence"),
     (r"\bdict\b(?!\[)", "dict[str, Any]"),
     (r"\blist\b(?!\[)", "list[Any]"),
+    (r"\btuple\b(?!\[)", "tuple[Any, ...]"),
     (r"\bobject\b", "Any"),
     (r"self: [\w.]+", "self"),
 )

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
+#include "bindings/py_machine.hpp"
 #include "bindings/tables.hpp"
 
 namespace py = pybind11;
@@ -20,20 +21,6 @@ namespace wafersim {
 namespace {
 
 using IntArray = py::array_t<int32_t, py::array::c_style>;
-
-// Guards against two threads in one machine.
-struct PyMachine {
-    std::unique_ptr<Machine> machine;
-    mutable std::atomic<bool> running{false};
-};
-
-struct Busy {
-    explicit Busy(const PyMachine& m) : flag(m.running) {
-        if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
-    }
-    ~Busy() { flag = false; }
-    std::atomic<bool>& flag;
-};
 
 void check_rectangle(const Machine& m, int x, int y, int w, int h, int address, int64_t bytes) {
     if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.width() || y + h > m.height())
@@ -77,6 +64,9 @@ py::list wait_list(Machine& m, size_t limit) {
         d["waits_for"] = pe_list(r.waits_for);
         d["blocked_on"] = pe_list(r.blocked_on);
         d["places"] = py::cast(r.places);
+        py::list host_ports;
+        for (const HostPlace& h : r.host_ports) host_ports.append(py::make_tuple(h.pe.x, h.pe.y, h.color, h.port));
+        d["host_ports"] = host_ports;
         out.append(d);
     }
     return out;
@@ -94,8 +84,9 @@ py::dict inspect(Machine& m, int x, int y) {
             c["color"] = static_cast<int>(cs->color);
             c["position"] = static_cast<int>(cs->position);
             c["teardown"] = cs->teardown;
-            c["waiting"] = py::make_tuple(cs->fifo[0].count(), cs->fifo[1].count(), cs->fifo[2].count(),
-                                          cs->fifo[3].count(), cs->fifo[4].count());
+            c["waiting"] = py::make_tuple(m.fabric().fifo(*cs, 0).count(), m.fabric().fifo(*cs, 1).count(),
+                                          m.fabric().fifo(*cs, 2).count(), m.fabric().fifo(*cs, 3).count(),
+                                          m.fabric().fifo(*cs, 4).count());
             colors.append(c);
         }
     }
@@ -139,14 +130,38 @@ py::dict inspect(Machine& m, int x, int y) {
         live.append(o);
     }
     d["live_ops"] = live;
-    d["registers"] = py::cast(p->regs);
+    d["registers"] = std::vector<uint64_t>(p->regs, p->regs + p->tile->num_regs);
     return d;
 }
 
 }  // namespace
 
+namespace {
+
+// Rows of kind, x, y, begin, end, thread, code, line, value, open; then entries dropped, cycle up to which none was.
+py::object timeline(PyMachine& self) {
+    const Busy busy(self);
+    Machine& m = *self.machine;
+    const std::vector<TimelineEntry> entries = m.timeline_entries();
+    py::array_t<int64_t> out({static_cast<py::ssize_t>(entries.size()), static_cast<py::ssize_t>(10)});
+    int64_t* row = out.mutable_data();
+    for (const TimelineEntry& e : entries) {
+        const PeCoord at = m.fabric().coord(e.pe);
+        const int64_t values[10] = {
+            static_cast<int64_t>(e.kind), at.x, at.y, e.begin, e.end, e.thread, e.code, e.line, e.value, e.open};
+        row = std::copy(std::begin(values), std::end(values), row);
+    }
+    const Timeline* kept = m.timeline();
+    const bool whole = !kept || !kept->dropped();
+    return py::make_tuple(out, kept ? kept->dropped() : 0, whole ? int64_t{-1} : kept->complete_until());
+}
+
+}  // namespace
+
 void register_machine(py::module_& m) {
-    py::class_<PyMachine>(m, "Machine")
+    py::class_<PyMachine> machine_class(m, "Machine");
+    register_host_ports(machine_class);
+    machine_class
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const IntArray& vops, uint64_t seed) {
                  auto out = std::make_unique<PyMachine>();
@@ -315,6 +330,15 @@ void register_machine(py::module_& m) {
                  }
                  return out;
              })
+        .def(
+            "watch_timeline",
+            [](PyMachine& self, int x, int y, int w, int h, int64_t begin, int64_t end, size_t most) {
+                const Busy busy(self);
+                self.machine->watch({x, y}, w, h, begin, end, most);
+            },
+            py::arg("x"), py::arg("y"), py::arg("width"), py::arg("height"), py::arg("begin"), py::arg("end"),
+            py::arg("most"))
+        .def("timeline", [](PyMachine& self) { return timeline(self); })
         .def(
             "inspect",
             [](PyMachine& self, int x, int y) {

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <optional>
-#include <tuple>
 
 #include "bindings/bindings.hpp"
 #include "bindings/tables.hpp"
@@ -20,11 +19,11 @@ struct PyStream {
     std::atomic<bool> running{false};
 };
 
-struct Busy {
-    explicit Busy(PyStream& m) : flag(m.running) {
+struct BusyStream {
+    explicit BusyStream(PyStream& m) : flag(m.running) {
         if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
     }
-    ~Busy() { flag = false; }
+    ~BusyStream() { flag = false; }
     std::atomic<bool>& flag;
 };
 
@@ -34,7 +33,7 @@ void check_rectangle(const stream::Engine& m, int x, int y, int w, int h) {
 }
 
 int run(PyStream& self, const Limits& limits, const py::object& progress) {
-    const Busy busy(self);
+    const BusyStream busy(self);
     std::optional<py::error_already_set> raised;
     auto poll = [&] {
         const py::gil_scoped_acquire acquire;
@@ -61,7 +60,7 @@ int run(PyStream& self, const Limits& limits, const py::object& progress) {
 
 // [h, w, bytes], or None if a PE does not know the bytes without values.
 py::object read(PyStream& self, int x, int y, int w, int h, int address, int bytes) {
-    const Busy busy(self);
+    const BusyStream busy(self);
     stream::Engine& m = *self.engine;
     check_rectangle(m, x, y, w, h);
     py::array_t<uint8_t> out({h, w, bytes});
@@ -75,7 +74,7 @@ py::object read(PyStream& self, int x, int y, int w, int h, int address, int byt
 
 // How many bytes are scalar state and so kept; the others are array data, which has no values.
 int write(PyStream& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t>& data, bool known) {
-    const Busy busy(self);
+    const BusyStream busy(self);
     stream::Engine& m = *self.engine;
     if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w)
         throw py::value_error("data must have the shape [h, w, bytes]");
@@ -109,25 +108,21 @@ py::dict figures(const PyStream& self) {
 void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
-                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain,
-                         const std::vector<std::tuple<int32_t, int32_t, int32_t>>& arrays) {
-                 std::vector<stream::Array> list;
-                 for (const auto& [tile, address, bytes] : arrays) list.push_back({tile, address, bytes});
+                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
                  const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
                  py::gil_scoped_release release;
-                 out->engine = std::make_unique<stream::Engine>(t, ints, costs, list);
+                 out->engine = std::make_unique<stream::Engine>(t, ints, costs);
                  out->engine->set_grain(grain);
                  return out;
              }),
-             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0,
-             py::arg("arrays") = std::vector<std::tuple<int32_t, int32_t, int32_t>>{})
+             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0)
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {
-                const Busy busy(self);
+                const BusyStream busy(self);
                 return self.engine->launch(function, args);
             },
             py::arg("function"), py::arg("args"))

@@ -15,8 +15,9 @@ py::array table(const py::dict& tables, const char* name, const char* type, int 
     const py::object object = tables[name];
     if (!py::isinstance<py::array>(object)) throw ProgramFault(std::string("table '") + name + "' is not an array");
     py::array array = py::reinterpret_borrow<py::array>(object);
-    const bool right = std::strcmp(type, "int32") == 0 ? py::isinstance<py::array_t<int32_t>>(array)
-                                                       : py::isinstance<py::array_t<uint8_t>>(array);
+    const bool right = std::strcmp(type, "int32") == 0   ? py::isinstance<py::array_t<int32_t>>(array)
+                       : std::strcmp(type, "int16") == 0 ? py::isinstance<py::array_t<int16_t>>(array)
+                                                         : py::isinstance<py::array_t<uint8_t>>(array);
     if (!right || array.ndim() != ndim)
         throw ProgramFault(std::string("table '") + name + "' must be " + type + " with " + std::to_string(ndim) +
                            " dimensions");
@@ -41,10 +42,10 @@ Tables read_tables(const py::dict& d) {
     if (grid.rows != 2) throw ProgramFault("table 'grid' must hold width and height");
     t.width = grid.data[0];
     t.height = grid.data[1];
-    const py::array map = table(d, "tile_map", "int32", 2);
+    const py::array map = table(d, "tile_map", "int16", 2);
     if (map.shape(0) != t.height || map.shape(1) != t.width)
         throw ProgramFault("table 'tile_map' must have the shape [height, width]");
-    t.tile_map = {static_cast<const int32_t*>(map.data()), t.height, t.width};
+    t.tile_map = static_cast<const int16_t*>(map.data());
     t.tiles = view(d, "tiles", kTileCols);
     t.code = view(d, "code", kCodeCols);
     t.dsds = view(d, "dsds", kDsdCols);
@@ -57,11 +58,12 @@ Tables read_tables(const py::dict& d) {
     t.routes = view(d, "routes", kRouteCols);
     t.colors = view(d, "colors", 1);
     t.params = view(d, "params", 4);
-    const py::array routes = table(d, "route_map", "int32", 3);
+    t.arrays = view(d, "arrays", kArrayCols);
+    const py::array routes = table(d, "route_map", "int16", 3);
     if (routes.shape(0) != t.colors.rows ||
         (routes.shape(0) && (routes.shape(1) != t.height || routes.shape(2) != t.width)))
         throw ProgramFault("table 'route_map' must have the shape [colors, height, width]");
-    t.route_map = static_cast<const int32_t*>(routes.data());
+    t.route_map = static_cast<const int16_t*>(routes.data());
     const py::array image = table(d, "image", "uint8", 1), values = table(d, "param_values", "uint8", 1);
     t.image = static_cast<const uint8_t*>(image.data());
     t.image_bytes = image.shape(0);

@@ -1,6 +1,7 @@
 #include "fabric/fabric.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace wafersim {
@@ -13,71 +14,92 @@ uint32_t with_command_field(uint32_t payload, uint32_t field) {
     return (payload & 0xc03f0000u) | (field & 0xffu) << 22 | (field >> 8 & 0xffffu);
 }
 
-void ColorState::load(const RouteClass& r) {
-    settle();
-    out_now = 0;
-    in = r.in;
-    out = r.out;
-    num_positions = static_cast<uint8_t>(r.num_positions);
-    switch_word = -1;
-    set_position(r.initial);
-    has_route = true;
-    ring_mode = r.ring;
-    teardown = r.teardown;
-    swap_x = r.swap_x;
-    swap_y = r.swap_y;
-    pop_mode = r.pop_mode;
-    filter = r.filter;
-    limit1 = r.limit1;
-    limit2 = r.limit2;
-    max = r.max;
-    min = r.min;
-    counter = r.init;
-    count_data = r.count_data;
-    count_control = r.count_control;
+void Fabric::settle(ColorState& cs) {
+    RouteState& route = *cs.route;
+    for (const uint32_t number : cs.fifo) {
+        if (!number) continue;
+        RouterFifo& f = fifos_[number];
+        for (size_t port = 0; port < 5; ++port)
+            if (cs.out_now >> port & 1) route.wavelets[port] += f.grants;
+        route.backpressure += f.backpressure;
+        f.grants = f.backpressure = 0;
+    }
+    route.arbitration_losses += cs.losses;
+    cs.losses = 0;
+}
+
+void Fabric::set_position(ColorState& cs, int to) {
+    settle(cs);
+    cs.position = static_cast<uint8_t>(to);
+    cs.in_now = cs.route->in[cs.position];
+    cs.out_now = cs.route->out[cs.position];
+}
+
+void Fabric::load(ColorState& cs, const RouteClass& r) {
+    settle(cs);
+    cs.out_now = 0;
+    RouteState& route = *cs.route;
+    route.in = r.in;
+    route.out = r.out;
+    cs.num_positions = static_cast<uint8_t>(r.num_positions);
+    route.switch_word = -1;
+    set_position(cs, r.initial);
+    cs.has_route = true;
+    cs.ring_mode = r.ring;
+    cs.teardown = r.teardown;
+    cs.swap_x = r.swap_x;
+    cs.swap_y = r.swap_y;
+    cs.pop_mode = r.pop_mode;
+    cs.filter = route.filter_kind = r.filter;
+    cs.sink = r.sink;
+    route.limit1 = r.limit1;
+    route.limit2 = r.limit2;
+    route.max = r.max;
+    route.min = r.min;
+    route.counter = r.init;
+    route.count_data = r.count_data;
+    route.count_control = r.count_control;
 }
 
 bool ColorState::filter_passes(uint32_t payload, bool control) const {
-    switch (filter) {
-        case FilterKind::kNone:
-            return true;
-        case FilterKind::kRange: {
-            const auto index = static_cast<int32_t>(payload >> 16);
-            return control || (min <= index && index <= max);
-        }
-        default:
-            return max > 65535 || counter <= max;
-    }
+    if (filter == FilterKind::kNone) return true;
+    const auto& [min, max, counter] = std::tie(route->min, route->max, route->counter);
+    if (filter != FilterKind::kRange) return counter <= max;
+    const auto index = static_cast<int32_t>(payload >> 16);
+    return control || (min <= index && index <= max);
 }
 
 void ColorState::filter_count(bool control) {
     if (filter != FilterKind::kCounter && filter != FilterKind::kSparseCounter) return;
-    if (max > 65535 || !(control ? count_control : count_data)) return;
-    if (counter == limit1) {
-        counter = 0;
-        if (filter == FilterKind::kSparseCounter) max += limit2;
+    RouteState& r = *route;
+    if (!(control ? r.count_control : r.count_data)) return;
+    if (r.counter == r.limit1) {
+        r.counter = 0;
+        if (filter == FilterKind::kSparseCounter && (r.max += r.limit2) > 65535) filter = FilterKind::kNone;
     } else {
-        counter = (counter + 1) & 0xffff;
+        r.counter = (r.counter + 1) & 0xffff;
     }
 }
 
 Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& ces)
     : arch_(arch), routers_(routers), ces_(ces), width_(program.width), height_(program.height) {
     const size_t num_pes = static_cast<size_t>(width_) * static_cast<size_t>(height_);
-    pe_colors_.resize(num_pes);
-    ces_index_.assign(num_pes, -1);
+    router_.resize(num_pes);
+    states_.reserve(num_pes * kMaxColors);
+    routes_.reserve(num_pes * kMaxColors);
+    fifos_.reserve(num_pes * kMaxColors * kNumPorts + 1);
+    fifos_.add();
     for (size_t pe = 0; pe < num_pes; ++pe)
         for (size_t k = 0; k < program.colors.size(); ++k) {
             const int32_t route = program.route_map[k * num_pes + pe];
             if (route >= 0)
-                ensure_color(static_cast<uint32_t>(pe), program.colors[k])
-                    ->load(program.routes[static_cast<size_t>(route)]);
+                load(*ensure_color(static_cast<uint32_t>(pe), program.colors[k]),
+                     program.routes[static_cast<size_t>(route)]);
         }
-    for (ColorState& cs : states_) link(cs);
     for (size_t pe = 0; pe < num_pes; ++pe) {
         const int32_t tile = program.tile_map[pe];
         if (tile < 0) continue;
-        ces_index_[pe] = static_cast<int32_t>(ce_.size());
+        router_[pe].queues = static_cast<int32_t>(ce_.size());
         CeQueues& q = ce_.emplace_back();
         for (size_t i = 0; i < 8; ++i) {
             const auto& iq = program.tiles[static_cast<size_t>(tile)].iq[i];
@@ -89,57 +111,94 @@ Fabric::Fabric(const Program& program, const Arch& arch, Wheel& routers, Wheel& 
             q.oq[i].priority = static_cast<int16_t>(oq.priority);
             q.oq[i].initialised = oq.initialised;
         }
+        q.bind_colors(arch_.num_iq);
     }
 }
 
-ColorState* Fabric::color(uint32_t pe, int color) const {
-    for (ColorState* cs : pe_colors_[pe])
-        if (cs->color == color) return cs;
-    return nullptr;
+void CeQueues::bind_colors(int num_iq) {
+    iq_of_color.fill(-1);
+    for (int i = num_iq - 1; i >= 0; --i)
+        if (const int color = iq[static_cast<size_t>(i)].color; color >= 0 && color < kMaxColors)
+            iq_of_color[static_cast<size_t>(color)] = static_cast<int8_t>(i);
 }
 
+// A new color shifts the bits of those behind it; the part of the table it had is left unused unless it was the last.
 ColorState* Fabric::ensure_color(uint32_t pe, int color_number) {
     if (ColorState* found = color(pe, color_number)) return found;
-    ColorState& cs = states_.emplace_back();
-    cs.color = static_cast<uint8_t>(color_number);
-    cs.pe = pe;
-    auto& list = pe_colors_[pe];
-    list.insert(std::upper_bound(list.begin(), list.end(), &cs,
-                                 [](const ColorState* a, const ColorState* b) { return a->color < b->color; }),
-                &cs);
-    return &cs;
+    ColorState* cs = &states_[states_.add()];
+    cs->route = &routes_[routes_.add()];
+    cs->color = static_cast<uint8_t>(color_number);
+    cs->pe = pe;
+    Router& router = router_[pe];
+    const auto num = static_cast<uint32_t>(count_ones(router.colors));
+    if (router.first + num != color_table_.size()) {
+        const auto first = static_cast<uint32_t>(color_table_.size());
+        for (uint32_t i = 0; i < num; ++i) color_table_.push_back(color_table_[router.first + i]);
+        router.first = first;
+    }
+    const uint32_t mask = 1u << color_number;
+    const auto before = static_cast<uint32_t>(count_ones(router.colors & (mask - 1)));
+    color_table_.insert(color_table_.begin() + router.first + before, cs);
+    router.colors |= mask;
+    for (uint32_t i = 0; i <= num; ++i) color_table_[router.first + i]->bit = static_cast<uint8_t>(i);
+    judge_all(pe);
+    return cs;
 }
 
-// The state at the far end of each link, with the receiver's color swap applied. Missing ones are made on demand.
-void Fabric::link(ColorState& cs) {
-    const PeCoord at = coord(cs.pe);
-    for (int d = 0; d < 4; ++d) {
-        const int x = at.x + kDx[d], y = at.y + kDy[d];
-        cs.neighbor[static_cast<size_t>(d)] = nullptr;
-        if (x < 0 || y < 0 || x >= width_ || y >= height_) continue;
-        const auto other = static_cast<uint32_t>(y * width_ + x);
-        const ColorState* same = color(other, cs.color);
-        const bool swap = same && same->has_route && (kDx[d] ? same->swap_x : same->swap_y);
-        if (ColorState* target = color(other, swap ? cs.color ^ 1 : cs.color))
-            cs.neighbor[static_cast<size_t>(d)] = target;
+RouterFifo& Fabric::ensure_fifo(ColorState& cs, int port) {
+    uint32_t& number = cs.fifo[static_cast<size_t>(port)];
+    if (!number) {
+        number = fifos_.add();
+        fifos_[number].owner = states_.number_of(cs);
+        fifos_[number].port = static_cast<uint8_t>(port);
     }
+    return fifos_[number];
+}
+
+// The PE and color that a wavelet gets to in direction d, the receiver's color swap applied; false: off the fabric.
+bool Fabric::far_end(const ColorState& cs, int d, uint32_t& pe, int& color_number) const {
+    const PeCoord at = coord(cs.pe);
+    const int x = at.x + kDx[d], y = at.y + kDy[d];
+    if (x < 0 || y < 0 || x >= width_ || y >= height_) return false;
+    pe = static_cast<uint32_t>(y * width_ + x);
+    const ColorState* same = color(pe, cs.color);
+    const bool swap = same && same->has_route && (kDx[d] ? same->swap_x : same->swap_y);
+    color_number = swap ? cs.color ^ 1 : cs.color;
+    return true;
+}
+
+const ColorState* Fabric::neighbor(const ColorState& cs, int d) const {
+    uint32_t other;
+    int number;
+    return far_end(cs, d, other, number) ? color(other, number) : nullptr;
+}
+
+// Number of the FIFO that a wavelet enters in direction d, made on demand; 0: off the fabric.
+uint32_t Fabric::look_up(ColorState& cs, int d) {
+    uint32_t other;
+    int number;
+    if (!far_end(cs, d, other, number)) return 0;
+    ColorState& target = *ensure_color(other, number);
+    ensure_fifo(target, opposite(d));
+    return cs.next[static_cast<size_t>(d)] = target.fifo[static_cast<size_t>(opposite(d))];
 }
 
 void Fabric::set_route(uint32_t pe, int color_number, const RouteClass& route, Cycle t) {
     ColorState* cs = color(pe, color_number);
     if (!cs) {
         cs = ensure_color(pe, color_number);
-        link(*cs);
         const PeCoord at = coord(pe);
         for (int d = 0; d < 4; ++d) {
             const int x = at.x + kDx[d], y = at.y + kDy[d];
             if (x < 0 || y < 0 || x >= width_ || y >= height_) continue;
-            for (ColorState* other : pe_colors_[static_cast<size_t>(y * width_ + x)]) link(*other);
+            const auto neighbor = static_cast<uint32_t>(y * width_ + x);
+            for (ColorState* other : colors(neighbor)) other->next[static_cast<size_t>(opposite(d))] = 0;
+            route_changed(neighbor, t);
         }
     }
     apply_pending(*cs);
     const bool swap_x = cs->swap_x, swap_y = cs->swap_y, had = cs->has_route;
-    cs->load(route);
+    load(*cs, route);
     if (had) cs->swap_x = swap_x, cs->swap_y = swap_y;
     route_changed(pe, t);
 }
@@ -152,16 +211,10 @@ void Fabric::fail(uint32_t pe, int color_number, Cycle t, std::string message) {
     fault = RunFault{std::move(message), coord(pe), color_number, -1, t};
 }
 
-int Fabric::bound_queue(const CeQueues& q, int color_number) const {
-    for (int i = 0; i < arch_.num_iq; ++i)
-        if (q.iq[static_cast<size_t>(i)].color == color_number) return i;
-    return -1;
-}
-
 // The RAMP among the outputs of a candidate: dropped, taken, or not possible now.
 bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
     ColorState& cs = *c.color;
-    const RouterFifo& fifo = cs.fifo[c.port];
+    const RouterFifo& fifo = *c.fifo;
     const bool control = fifo.flags() & kFlagControl;
     const bool ignored = control && (command_field(fifo.payload()) >> 2 & 1);
     if (ignored || !cs.filter_passes(fifo.payload(), control)) {
@@ -169,51 +222,45 @@ bool Fabric::ramp_takes(uint32_t pe, Candidate& c) {
         c.outputs &= static_cast<uint8_t>(~(1 << kPortRamp));
         return true;
     }
+    if (cs.sink >> kPortRamp & 1) return true;
     CeQueues* q = queues(pe);
-    const int queue = q ? bound_queue(*q, cs.color) : -1;
+    const int queue = q ? q->iq_of_color[cs.color] : -1;
     if (queue < 0) {
         c.unbound = true;
         return false;
     }
     InputQueue& iq = q->iq[static_cast<size_t>(queue)];
     if (iq.ring.count() < arch_.iq_capacity(queue)) return true;
-    iq.router_waits = true;
+    iq.waiting |= 1u << cs.bit;
     return false;
 }
 
-// Judges a candidate; fills in its outputs. `retry`: space will be known in the next cycles without another event.
-bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, bool& retry) {
+// Judges a candidate; fills in its outputs. `retry`: first cycle in which space can be known without another event.
+bool Fabric::eligible(uint32_t pe, Candidate& c, Cycle t, Cycle& retry) {
     ColorState& cs = *c.color;
     c.outputs = cs.out_now;
     if (!c.outputs) return false;
     bool space = true;
-    for (uint32_t rest = c.outputs & 15u; rest; rest &= rest - 1) {
+    for (uint32_t rest = c.outputs & 15u & ~cs.sink; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
-        ColorState* target = cs.neighbor[static_cast<size_t>(d)];
-        if (!target) {
-            const PeCoord at = coord(pe);
-            const int x = at.x + kDx[d], y = at.y + kDy[d];
-            if (x < 0 || y < 0 || x >= width_ || y >= height_) {
-                fail(pe, cs.color, t, "a wavelet leaves the fabric");
-                return false;
-            }
-            target = ensure_color(static_cast<uint32_t>(y * width_ + x), cs.color);
-            link(*target);
-            cs.neighbor[static_cast<size_t>(d)] = target;
+        uint32_t next = cs.next[static_cast<size_t>(d)];
+        if (!next && !(next = look_up(cs, d))) {
+            fail(pe, cs.color, t, "a wavelet leaves the fabric");
+            return false;
         }
-        RouterFifo& fifo = target->fifo[static_cast<size_t>(opposite(d))];
+        RouterFifo& fifo = fifos_[next];
         if (fifo.has_space(t, arch_.hop, arch_.link_buffer)) continue;
         space = false;
         if (fifo.unknown_pops(t, arch_.hop))
-            retry = true;
+            retry = std::min(retry, fifo.next_known(t, arch_.hop));
         else
-            fifo.upstream_waits = true;
+            fifo.waiting |= 1u << cs.bit;
     }
     if ((c.outputs >> kPortRamp & 1) && !ramp_takes(pe, c)) {
         if (c.unbound) return false;
         space = false;
     }
-    if (!space) cs.fifo[c.port].head_blocked = true;
+    if (!space) c.fifo->head_blocked = true;
     return space;
 }
 
@@ -227,16 +274,22 @@ void Fabric::control_action(ColorState& cs, SwitchCommand command, Cycle t) {
     routers_.wake(cs.pe, t + 1);
 }
 
+void Fabric::teardown(ColorState& cs) {
+    cs.teardown = true;
+    if (CeQueues* q = queues(cs.pe)) q->teardown_pending |= 1u << cs.color;
+}
+
 void Fabric::act(const Pending& pending) {
     ColorState& cs = *pending.color;
+    judge(cs);
     if (pending.command == SwitchCommand::kReset)
-        cs.set_position(0);
+        set_position(cs, 0);
     else if (pending.command == SwitchCommand::kTeardown)
-        cs.teardown = true;
+        teardown(cs);
     else if (cs.position + 1 < cs.num_positions)
-        cs.set_position(cs.position + 1);
+        set_position(cs, cs.position + 1);
     else if (cs.ring_mode)
-        cs.set_position(0);
+        set_position(cs, 0);
 }
 
 void Fabric::apply_pending() {
@@ -255,58 +308,65 @@ void Fabric::apply_pending(const ColorState& cs) {
 
 void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     ColorState& cs = *c.color;
-    RouterFifo& fifo = cs.fifo[c.port];
+    RouterFifo& fifo = *c.fifo;
     const uint32_t payload = fifo.payload();
     const uint8_t flags = fifo.flags();
     const bool control = flags & kFlagControl;
     fifo.pop(t);
     if (fifo.head_blocked) {
         fifo.head_blocked = false;
-        ++cs.backpressure;
+        ++fifo.backpressure;
     }
+    if (fifo.grants >> 31) settle(cs);
     if (!fifo.count())
         cs.nonempty &= static_cast<uint8_t>(~(1 << c.port));
     else if (fifo.visible(t + 1, c.port == kPortRamp ? arch_.ramp_out : arch_.hop))
         routers_.wake(pe, t + 1);
-    if (c.port == kPortRamp) {
-        if (fifo.upstream_waits) {
-            fifo.upstream_waits = false;
+    if (fifo.waiting) {
+        if (c.port == kPortRamp) {
             routers_.wake(pe, t + arch_.ramp_out);
+        } else {
+            const auto up = static_cast<uint32_t>(static_cast<int>(pe) + kDy[c.port] * width_ + kDx[c.port]);
+            router_[up].ready |= fifo.waiting;
+            routers_.wake(up, t + arch_.hop);
         }
-    } else if (fifo.upstream_waits) {
-        fifo.upstream_waits = false;
-        const int up = static_cast<int>(pe) + kDy[c.port] * width_ + kDx[c.port];
-        routers_.wake(static_cast<uint32_t>(up), t + arch_.hop);
+        fifo.waiting = 0;
     }
     if (cs.filter != FilterKind::kNone && ((c.outputs >> kPortRamp & 1) || c.ramp_dropped) &&
         !(c.ramp_dropped && control && (command_field(payload) >> 2 & 1)))
         cs.filter_count(control);
 
-    if (c.ramp_dropped) --cs.wavelets[kPortRamp];
+    if (c.ramp_dropped) --cs.route->wavelets[kPortRamp];
     uint32_t forwarded = payload;
     if (control) {
         const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
+        const bool moves = cs.num_positions > 1 && (cs.ring_mode || cs.position + 1 < cs.num_positions);
         const bool pops = cs.pop_mode == PopMode::kAlways ||
-                          (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance) ||
+                          (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance && moves) ||
                           (cs.pop_mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
         if (pops) forwarded = with_command_field(payload, command_field(payload) >> 3);
     }
-    for (uint32_t rest = c.outputs; rest; rest &= rest - 1) {
+    uint32_t rest = c.outputs;
+    if (const uint32_t sinks = rest & cs.sink) {
+        collect(cs, sinks, payload, forwarded, control, t);
+        rest &= ~sinks;
+    }
+    for (; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
         if (d == kPortRamp) {
             CeQueues& q = *queues(pe);
-            const int queue = bound_queue(q, cs.color);
+            const int queue = q.iq_of_color[cs.color];
             InputQueue& iq = q.iq[static_cast<size_t>(queue)];
             iq.ring.push({t + arch_.ramp_in, payload, cs.color, static_cast<uint8_t>(flags & kFlagControl)},
                          arch_.iq_capacity(queue));
             iq.high_water = std::max<int16_t>(iq.high_water, static_cast<int16_t>(iq.ring.count()));
             ++q.wavelets_received;
+            if (q.traced) trace(Happening::kReceive, pe, cs.color, payload, t + arch_.ramp_in);
             ces_.wake(pe, t + arch_.ramp_in);
         } else {
-            ColorState& target = *cs.neighbor[static_cast<size_t>(d)];
-            const int port = opposite(d);
-            target.fifo[static_cast<size_t>(port)].push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
-            target.nonempty |= static_cast<uint8_t>(1 << port);
+            RouterFifo& into = fifos_[cs.next[static_cast<size_t>(d)]];
+            into.push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
+            if (into.count() == 1) arrived(into);
             routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
@@ -314,44 +374,82 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     if (flags & kFlagAdvance) control_action(cs, SwitchCommand::kAdvance, t);
 }
 
+void Fabric::trace(Happening kind, uint32_t pe, int color_number, uint32_t payload, Cycle t) const {
+    TimelineEntry entry;
+    entry.kind = kind;
+    entry.begin = t;
+    entry.end = t + 1;
+    entry.pe = pe;
+    entry.code = static_cast<int16_t>(color_number);
+    entry.value = payload;
+    timeline->add(entry);
+}
+
 void Fabric::step(uint32_t pe, Cycle t) {
     ++events;
     Candidate candidates[kMaxColors * kNumPorts];
     int n = 0;
-    bool retry = false;
-    for (ColorState* cs : pe_colors_[pe]) {
+    Cycle retry = kForever;
+    const Router router = router_[pe];
+    uint32_t asleep = 0;
+    for (uint32_t ready = router.ready; ready; ready &= ready - 1) {
+        ColorState* cs = color_table_[router.first + static_cast<uint32_t>(std::countr_zero(ready))];
+        bool sleeps = true;
         for (uint32_t rest = cs->nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
-            const RouterFifo& fifo = cs->fifo[static_cast<size_t>(port)];
-            if (!fifo.visible(t, port == kPortRamp ? arch_.ramp_out : arch_.hop)) continue;
+            RouterFifo& fifo = fifos_[cs->fifo[static_cast<size_t>(port)]];
+            if (!fifo.visible(t, port == kPortRamp ? arch_.ramp_out : arch_.hop)) {
+                sleeps = false;
+                continue;
+            }
             if (!cs->has_route) {
                 fail(pe, cs->color, t, "a wavelet meets no route");
                 continue;
             }
             if (cs->teardown || !(cs->in_now >> port & 1)) continue;
-            Candidate c{fifo.last_grant(), cs, static_cast<uint8_t>(port), 0, false, false};
-            if (!eligible(pe, c, t, retry)) continue;
+            Candidate c{fifo.last_grant(), cs, &fifo, static_cast<uint8_t>(port), 0, false, false};
+            Cycle known = kForever;
+            if (!eligible(pe, c, t, known)) {
+                sleeps = sleeps && known == kForever;
+                retry = std::min(retry, known);
+                continue;
+            }
+            sleeps = false;
             int i = n++;
             for (; i > 0 && candidates[i - 1].last_grant > c.last_grant; --i) candidates[i] = candidates[i - 1];
             candidates[i] = c;
         }
+        if (sleeps) asleep |= ready & ~(ready - 1);
     }
-    if (retry) routers_.wake(pe, t + 1);
+    router_[pe].ready &= ~asleep;
+    if (retry < kForever) routers_.wake(pe, retry);
     uint32_t taken = 0;
     // Every judgement above used the state at the start of the phase; grants change it from here on.
     for (int i = 0; i < n; ++i) {
         if (candidates[i].outputs & taken) {
             routers_.wake(pe, t + 1);
-            ++candidates[i].color->arbitration_losses;
+            if (!++candidates[i].color->losses) candidates[i].color->route->arbitration_losses += 65536;
             continue;
         }
         taken |= candidates[i].outputs;
         grant(pe, candidates[i], t);
     }
-    if (n) last_activity = t;
-    if (ces_index_[pe] >= 0) {
-        CeQueues& q = ce_[static_cast<size_t>(ces_index_[pe])];
-        if (q.oq_nonempty) step_ramp(pe, q, t);
+    if (n) last_activity = std::max(last_activity, t);
+    if (router.queues >= 0) {
+        CeQueues& q = ce_[static_cast<size_t>(router.queues)];
+        if (q.oq_nonempty || q.host_words) step_ramp(pe, q, t);
+    }
+    if (host_) step_host(pe, t);
+}
+
+// A move in cycle t was made: counted, and the next one paced.
+void Fabric::ramp_moved(CeQueues& q, Cycle t) const {
+    ++q.wavelets_sent;
+    q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;
+    q.next_move = t + 1;
+    if (q.pace >= arch_.ramp_pace_den) {
+        q.pace -= arch_.ramp_pace_den;
+        q.next_move = t + 2;
     }
 }
 
@@ -374,12 +472,12 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
             wait_turn = true;
             continue;
         }
-        RouterFifo& fifo = cs->fifo[kPortRamp];
+        RouterFifo& fifo = ensure_fifo(*cs, kPortRamp);
         if (!fifo.has_space(t, arch_.ramp_out, arch_.ramp_buffer)) {
             if (fifo.unknown_pops(t, arch_.ramp_out))
                 retry = true;
             else
-                fifo.upstream_waits = true;
+                fifo.waiting = 1;
             continue;
         }
         if (best >= 0 && q.oq[static_cast<size_t>(best)].last_move <= oq.last_move) {
@@ -390,22 +488,29 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         best = i;
         target = cs;
     }
+    if (q.host_words) {
+        const Cycle best_move = best < 0 ? kForever : q.oq[static_cast<size_t>(best)].last_move;
+        if (HostQueue* queue = host_ramp_turn(pe, q, t, best_move, retry, wait_turn)) {
+            if (best >= 0) wait_turn = true;
+            best = -1;
+            enter(ensure_fifo(*color(pe, queue->color), kPortRamp), take_fed(*queue, t), t, arch_.ramp_buffer);
+            routers_.wake(pe, t + arch_.ramp_out);
+            ramp_moved(q, t);
+            wait_turn = true;
+        }
+    }
     if (best >= 0) {
         OutputQueue& oq = q.oq[static_cast<size_t>(best)];
         Wavelet w = oq.ring.pop();
         oq.last_move = t;
-        last_activity = t;
-        ++q.wavelets_sent;
+        last_activity = std::max(last_activity, t);
+        if (q.traced) trace(Happening::kSend, pe, w.color, w.payload, t);
         w.ready = t + arch_.ramp_out;
-        target->fifo[kPortRamp].push(w.payload, w.flags, t, arch_.ramp_buffer);
-        target->nonempty |= 1 << kPortRamp;
+        RouterFifo& into = ensure_fifo(*target, kPortRamp);
+        into.push(w.payload, w.flags, t, arch_.ramp_buffer);
+        if (into.count() == 1) arrived(into);
         routers_.wake(pe, w.ready);
-        q.pace += arch_.ramp_pace_num - arch_.ramp_pace_den;
-        q.next_move = t + 1;
-        if (q.pace >= arch_.ramp_pace_den) {
-            q.pace -= arch_.ramp_pace_den;
-            q.next_move = t + 2;
-        }
+        ramp_moved(q, t);
         if (oq.pe_waits || oq.flush_pending) {
             oq.pe_waits = false;
             ces_.wake(pe, t);
@@ -431,8 +536,9 @@ void Fabric::push_oq(uint32_t pe, CeQueues& q, int queue, Wavelet w, Cycle t) {
 Wavelet Fabric::pop_iq(uint32_t pe, CeQueues& q, int queue, Cycle t) {
     InputQueue& iq = q.iq[static_cast<size_t>(queue)];
     const Wavelet w = iq.ring.pop();
-    if (iq.router_waits) {
-        iq.router_waits = false;
+    if (iq.waiting) {
+        router_[pe].ready |= iq.waiting;
+        iq.waiting = 0;
         routers_.wake(pe, t + 1);
     }
     return w;

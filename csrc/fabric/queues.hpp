@@ -71,16 +71,24 @@ class alignas(64) RouterFifo {
     RouterFifo() = default;
     RouterFifo(const RouterFifo&) = delete;
     RouterFifo& operator=(const RouterFifo&) = delete;
-    ~RouterFifo() { delete deep_; }
+    ~RouterFifo() {
+        if (is_deep_) delete deep_;
+    }
 
     int count() const { return count_; }
     bool visible(Cycle t, int latency) const { return count_ > within(push_base_, push_bits_, t, latency); }
     int unknown_pops(Cycle t, int latency) const { return within(pop_base_, pop_bits_, t, latency); }
     bool has_space(Cycle t, int latency, int capacity) const { return count_ + unknown_pops(t, latency) < capacity; }
+    // First cycle in which the upstream knows of one pop more; only if there are unknown ones.
+    Cycle next_known(Cycle t, int latency) const {
+        const auto span = static_cast<int>(latency - (t - pop_base_));
+        const uint32_t unknown = pop_bits_ & static_cast<uint32_t>((UINT64_C(1) << span) - 1);
+        return pop_base_ - (31 - std::countl_zero(unknown)) + latency;
+    }
     Cycle last_grant() const { return pop_base_ < 0 ? -1 : pop_base_; }
-    uint32_t payload() const { return deep_ ? deep_->data[head_] : data_[head_]; }
+    uint32_t payload() const { return is_deep_ ? deep_->data[head_] : data_[head_]; }
     uint8_t flags() const {
-        if (deep_) return static_cast<uint8_t>((deep_->control >> head_ & 1) | (deep_->advance >> head_ & 1) << 1);
+        if (is_deep_) return static_cast<uint8_t>((deep_->control >> head_ & 1) | (deep_->advance >> head_ & 1) << 1);
         return static_cast<uint8_t>((control_ >> head_ & 1) | (advance_ >> head_ & 1) << 1);
     }
 
@@ -97,14 +105,17 @@ class alignas(64) RouterFifo {
         note(push_base_, push_bits_, t);
     }
     void pop(Cycle t) {
-        head_ = static_cast<uint8_t>((head_ + 1) & (deep_ ? kDeep - 1 : kInline - 1));
+        head_ = static_cast<uint8_t>((head_ + 1) & (is_deep_ ? kDeep - 1 : kInline - 1));
         --count_;
         note(pop_base_, pop_bits_, t);
         ++grants;
     }
 
-    int64_t grants = 0;  // since the color's route last changed; ColorState::settle() books them
-    bool upstream_waits = false;
+    uint32_t owner = 0;         // number of the ColorState
+    uint32_t grants = 0;        // since Fabric::settle() booked them
+    uint32_t backpressure = 0;  // likewise
+    uint32_t waiting = 0;  // colors of the upstream router that wait for space here; not 0 at the RAMP: its queues do
+    uint8_t port = 0;
     bool head_blocked = false;  // the head was a candidate without space at least once
 
   private:
@@ -124,7 +135,7 @@ class alignas(64) RouterFifo {
         base = t;
     }
     void push_deep(uint32_t payload, uint8_t flags) {
-        if (!deep_) deep_ = new Deep;
+        if (!is_deep_) deep_ = new Deep, is_deep_ = true;
         const int k = (head_ + count_) & (kDeep - 1);
         const uint64_t bit = UINT64_C(1) << k;
         deep_->data[k] = payload;
@@ -132,19 +143,24 @@ class alignas(64) RouterFifo {
         deep_->advance = flags & kFlagAdvance ? deep_->advance | bit : deep_->advance & ~bit;
     }
 
-    Cycle push_base_ = -1000, pop_base_ = -1000;
-    uint32_t push_bits_ = 0, pop_bits_ = 0;
-    uint32_t data_[kInline] = {};
-    Deep* deep_ = nullptr;  // storage of a FIFO with more than kInline places
+    bool is_deep_ = false;
     uint8_t head_ = 0, count_ = 0, control_ = 0, advance_ = 0;
+    uint32_t push_bits_ = 0, pop_bits_ = 0;
+    Cycle push_base_ = -1000, pop_base_ = -1000;
+    union {
+        uint32_t data_[kInline] = {};
+        Deep* deep_;  // storage of a FIFO with more than kInline places
+    };
 };
+static_assert(sizeof(RouterFifo) == 64);
 
 struct InputQueue {
     WaveletRing ring;
     int16_t color = -1;
     int16_t priority = -1;
     int16_t high_water = 0;
-    bool router_waits = false, initialised = false, flush_pending = false, flushed = false;
+    uint32_t waiting = 0;  // colors of the router that wait for space here
+    bool initialised = false, flush_pending = false, flushed = false;
 };
 
 struct OutputQueue {

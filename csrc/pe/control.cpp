@@ -17,10 +17,10 @@ bool has(const Instr& in, CodeFlag flag) {
 void Core::exec_descriptor(Pe& p, const Instr& in, Cycle t) {
     Cycle next = t + arch_.value(ArchInt::kCostDsdSet);
     auto bad_slot = [&](int64_t slot) {
-        if (slot >= 0 && slot < static_cast<int64_t>(p.slots.size())) return false;
+        if (slot >= 0 && slot < static_cast<int64_t>(p.tile->dsds.size())) return false;
         fail(p, t,
              "descriptor number " + std::to_string(slot) + " is not declared; there are " +
-                 std::to_string(p.slots.size()),
+                 std::to_string(p.tile->dsds.size()),
              -1, in.line);
         p.dead = true;
         return true;
@@ -229,6 +229,13 @@ void Core::exec_control(Pe& p, const Instr& in, Cycle t) {
             if (p.open_launches > 0) --p.open_launches, --open_launches;
             next = cost(ArchInt::kCostDone);
             break;
+        case Op::kTaskPriority: {
+            const int id = static_cast<int>(in.a < 0 ? in.imm : static_cast<int32_t>(reg(in.a) & 0xffff));
+            const uint64_t tasks = tasks_named(p, static_cast<BlockSpace>(in.type), id);
+            p.high_tasks = in.imm2 ? p.high_tasks | tasks : p.high_tasks & ~tasks;
+            next = cost(ArchInt::kCostTaskControl);
+            break;
+        }
         default:  // MAIN_PRIORITY
             p.main_priority = in.imm;
             next = cost(ArchInt::kCostTaskControl);

@@ -17,6 +17,7 @@
 #include "fabric/fabric.hpp"
 #include "pe/state.hpp"
 #include "program/program.hpp"
+#include "record/timeline.hpp"
 
 namespace wafersim {
 
@@ -54,6 +55,9 @@ class Core {
     std::optional<RunFault> fault;
     std::vector<Print> prints;
     uint64_t events = 0;
+    Timeline* timeline = nullptr;
+    TimelineEntry task_entry(const Pe& p, Cycle until) const;
+    TimelineEntry vector_entry(const Pe& p, const LiveOp& op, Cycle until) const;
     bool run_ahead = true;  // off only in tests: every instruction is then an event of its own
 
   private:
@@ -85,6 +89,7 @@ class Core {
     void book(Pe& p, Counter kind, Cycle until) const;
     MainStatus main_status(Pe& p, Cycle t, bool issuing = false);
     void activate(Pe& p, int id) const;
+    uint64_t tasks_named(const Pe& p, BlockSpace space, int id) const;  // mask over tile->tasks
     void set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const;
     void fail(const Pe& p, Cycle t, std::string message, int color = -1, int line = -1);
     void mark(Cycle after) { end = after > end ? after : end; }

@@ -1,6 +1,7 @@
 // Fabric control by instructions and through configuration words (docs/semantics.md, sections 3 and 6).
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "pe/core.hpp"
 
@@ -29,31 +30,34 @@ uint32_t switch_nibble(const ColorState& cs, int k) {
     if (k >= cs.num_positions) return 5;
     const auto at = static_cast<size_t>(k);
     auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
-    if (cs.out[at] == cs.out[0] && std::has_single_bit(cs.in[at])) return 8u | direction(cs.in[at]);
-    if (cs.in[at] == cs.in[0] && std::has_single_bit(cs.out[at])) return direction(cs.out[at]);
+    if (cs.route->out[at] == cs.route->out[at - 1] && std::has_single_bit(cs.route->in[at]))
+        return 8u | direction(cs.route->in[at]);
+    if (cs.route->in[at] == cs.route->in[at - 1] && std::has_single_bit(cs.route->out[at]))
+        return direction(cs.route->out[at]);
     return 5;
 }
 
 uint32_t switch_word(ColorState& cs) {
-    if (cs.switch_word < 0) {
-        cs.switch_word = 0;
-        for (int k = 1; k < 4; ++k) cs.switch_word |= static_cast<int32_t>(switch_nibble(cs, k) << 4 * (k - 1));
+    if (cs.route->switch_word < 0) {
+        cs.route->switch_word = 0;
+        for (int k = 1; k < 4; ++k) cs.route->switch_word |= static_cast<int32_t>(switch_nibble(cs, k) << 4 * (k - 1));
     }
-    return static_cast<uint32_t>(cs.switch_word);
+    return static_cast<uint32_t>(cs.route->switch_word);
 }
 
-// Positions 1 to 3 follow from position 0 and the switch word; the first invalid one ends them.
-void derive_positions(ColorState& cs, uint32_t position) {
+// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one
+// ends them. The current one then.
+int derive_positions(ColorState& cs, uint32_t position) {
     cs.num_positions = 1;
     for (size_t k = 1; k < 4; ++k) {
-        const uint32_t nibble = static_cast<uint32_t>(cs.switch_word) >> 4 * (k - 1) & 15;
+        const uint32_t nibble = static_cast<uint32_t>(cs.route->switch_word) >> 4 * (k - 1) & 15;
         if ((nibble & 7) >= 5) break;
         const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
-        cs.in[k] = nibble & 8 ? mask : cs.in[0];
-        cs.out[k] = nibble & 8 ? cs.out[0] : mask;
+        cs.route->in[k] = nibble & 8 ? mask : cs.route->in[k - 1];
+        cs.route->out[k] = nibble & 8 ? cs.route->out[k - 1] : mask;
         cs.num_positions = static_cast<uint8_t>(k + 1);
     }
-    cs.set_position(static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u)));
+    return static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u));
 }
 
 }  // namespace
@@ -65,7 +69,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                           : in.imm;
     const Cycle next = t + arch_.value(ArchInt::kCostConfig);
     uint64_t result = 0;
-    const bool per_color = in.op <= Op::kFilterSet;
+    const bool per_color = in.op <= Op::kFilterSet || in.op == Op::kFilterGet;
     ColorState* cs = per_color && color >= 0 && color < kMaxColors ? fabric_.color(p.id, color) : nullptr;
     if (per_color && in.op != Op::kRouteSet && (!cs || !cs->has_route)) {
         fail(p, t, "fabric control of color " + std::to_string(color) + ", which has no route here", color, in.line);
@@ -85,8 +89,8 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
             break;
         case Op::kSwitchSet: {
             const uint64_t position = in.a < 0 ? static_cast<uint64_t>(in.imm2) : reg(in.a);
-            cs->set_position(
-                static_cast<int>(std::min<uint64_t>(position, static_cast<uint64_t>(cs->num_positions - 1))));
+            fabric_.set_position(
+                *cs, static_cast<int>(std::min<uint64_t>(position, static_cast<uint64_t>(cs->num_positions - 1))));
             break;
         }
         case Op::kSwitchGet:
@@ -98,29 +102,43 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
         case Op::kTeardownGet:
             result = cs->teardown;
             break;
+        case Op::kTeardownPending:
+            result = std::exchange(p.queues->teardown_pending, 0);
+            break;
         case Op::kFilterSet: {
             const auto v = static_cast<int32_t>(reg(in.a) & 0xffff);
             switch (static_cast<FilterField>(in.imm2)) {
                 case FilterField::kCounter:
-                    cs->counter = v;
+                    cs->route->counter = v;
                     break;
                 case FilterField::kLimit1:
-                    cs->limit1 = v;
+                    cs->route->limit1 = v;
                     break;
                 case FilterField::kMax:
-                    cs->max = v;
+                    cs->route->max = v;
                     break;
                 case FilterField::kMin:
-                    cs->min = v;
+                    cs->route->min = v;
                     break;
                 case FilterField::kActive:
-                    if (v == 0) cs->filter = FilterKind::kNone;
+                    cs->filter = v == 0 ? FilterKind::kNone : cs->route->filter_kind;
                     break;
             }
             break;
         }
+        case Op::kFilterGet: {
+            const auto field = static_cast<FilterField>(in.imm2);
+            const int32_t value = field == FilterField::kCounter  ? cs->route->counter
+                                  : field == FilterField::kLimit1 ? cs->route->limit1
+                                  : field == FilterField::kMax    ? cs->route->max
+                                  : field == FilterField::kMin    ? cs->route->min
+                                                                  : cs->filter != FilterKind::kNone;
+            result = static_cast<uint64_t>(value);
+            break;
+        }
         case Op::kQueueGet:
         case Op::kQueueFlush:
+        case Op::kQueueExit:
         case Op::kQueueBind: {
             const auto q = static_cast<size_t>(in.imm);
             auto apply = [&](auto& queue, int capacity) {
@@ -144,8 +162,11 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
                     queue.flushed = false;
                     p.queues->flush_watch = true;
                     ces_.wake(p.id, t + 1);
+                } else if (in.op == Op::kQueueExit) {
+                    queue.flushed = false;
                 } else {
                     queue.color = static_cast<int16_t>(in.a < 0 ? in.imm2 : static_cast<int32_t>(reg(in.a) & 0x1f));
+                    p.queues->bind_colors(arch_.num_iq);
                 }
             };
             if (in.type)
@@ -158,7 +179,7 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
             break;
     }
     fabric_.route_changed(p.id, t);
-    if (in.op == Op::kSwitchGet || in.op == Op::kTeardownGet || in.op == Op::kQueueGet) {
+    if (in.dst >= 0) {  // only those that give a result have one
         p.regs[static_cast<size_t>(in.dst)] = result;
         p.reg_ready[static_cast<size_t>(in.dst)] = next;
     }
@@ -184,17 +205,17 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return 0;
     }
     if (!cs || !cs->has_route) return 0;
     if (is_color)
-        return mask_to_config(cs->in[0]) << 5 | mask_to_config(cs->out[0]) | static_cast<uint32_t>(cs->teardown) << 14 |
-               static_cast<uint32_t>(cs->pop_mode) << 12 | static_cast<uint32_t>(cs->swap_x) << 11 |
-               static_cast<uint32_t>(cs->swap_y) << 10;
+        return mask_to_config(cs->route->in[0]) << 5 | mask_to_config(cs->route->out[0]) |
+               static_cast<uint32_t>(cs->teardown) << 14 | static_cast<uint32_t>(cs->pop_mode) << 12 |
+               static_cast<uint32_t>(cs->swap_x) << 11 | static_cast<uint32_t>(cs->swap_y) << 10;
     return switch_word(*cs) | static_cast<uint32_t>(cs->ring_mode) << 12 | static_cast<uint32_t>(cs->position) << 13;
 }
 
@@ -204,9 +225,9 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     const int color = static_cast<int>(offset / 2);
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return;
     }
@@ -223,17 +244,17 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
             return;
         }
         switch_word(*cs);  // read off before position 0 changes
-        cs->settle();
-        cs->in[0] = static_cast<uint8_t>(config_to_mask(value >> 5 & 31));
-        cs->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
+        fabric_.settle(*cs);
+        cs->route->in[0] = static_cast<uint8_t>(config_to_mask(value >> 5 & 31));
+        cs->route->out[0] = static_cast<uint8_t>(config_to_mask(value & 31));
         cs->pop_mode = static_cast<PopMode>(value >> 12 & 3);
         cs->teardown = value >> 14 & 1;
-        derive_positions(*cs, cs->position);
+        fabric_.set_position(*cs, derive_positions(*cs, cs->position));
     } else {
-        cs->settle();
-        cs->switch_word = static_cast<int32_t>(value & 0xfff);
+        fabric_.settle(*cs);
+        cs->route->switch_word = static_cast<int32_t>(value & 0xfff);
         cs->ring_mode = value >> 12 & 1;
-        derive_positions(*cs, value >> 13 & 3);
+        fabric_.set_position(*cs, derive_positions(*cs, value >> 13 & 3));
     }
     fabric_.route_changed(p.id, t);
 }

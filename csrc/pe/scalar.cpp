@@ -27,7 +27,8 @@ Core::Decoded Core::decode(const Instr& in) const {
     auto dsr = [&](int32_t r) { d.dsrs[d.num_dsrs++] = r; };
     const int op = static_cast<int>(in.op);
     d.local = op <= 46 || (op >= 50 && op <= 54) || in.op == Op::kActivate || in.op == Op::kBlock ||
-              in.op == Op::kUnblock || (op >= 90 && op <= 92) || in.op == Op::kMainPriority;
+              in.op == Op::kUnblock || in.op == Op::kTaskPriority || (op >= 90 && op <= 92) ||
+              in.op == Op::kMainPriority;
     if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
     switch (in.op) {
         case Op::kNop:
@@ -95,6 +96,7 @@ Core::Decoded Core::decode(const Instr& in) const {
 }
 
 void Core::end_task(Pe& p, Cycle t) {
+    if (p.traced) timeline->add(task_entry(p, t + 1));
     p.in_task = false;
     p.free_at = t + arch_.task_end;
     mark(p.free_at);
@@ -107,8 +109,8 @@ void Core::exec(Pe& p, const Instr& in, Cycle t) {
         start_op(p, in, t);
         return;
     }
-    if ((op >= 40 && op <= 46) || (op >= 70 && op <= 73) || in.op == Op::kMainPriority) return exec_control(p, in, t);
-    if (op >= 80 && op <= 88) return exec_fabric(p, in, t);
+    if ((op >= 40 && op <= 46) || (op >= 70 && op <= 74) || in.op == Op::kMainPriority) return exec_control(p, in, t);
+    if ((op >= 80 && op <= 89) || op >= 97) return exec_fabric(p, in, t);
     exec_scalar(p, in, t);
 }
 
@@ -261,10 +263,10 @@ int64_t Core::event_count(const Pe& p, int event) const {
             for (const OutputQueue& q : p.queues->oq) count = std::max<int64_t>(count, q.high_water);
             return count;
         case Event::kArbitrationLosses:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->arbitration_losses;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->arbitration_losses;
             return count;
         case Event::kBackpressure:
-            for (const ColorState* cs : fabric_.colors(p.id)) count += cs->backpressure;
+            for (ColorState* cs : fabric_.colors(p.id)) fabric_.settle(*cs), count += cs->route->backpressure;
             return count;
         default:
             return count;

@@ -27,7 +27,31 @@ void Core::account(Pe& p, Cycle until) const {
 
 void Core::book(Pe& p, Counter kind, Cycle until) const {
     p.counters[static_cast<size_t>(kind)] += until - p.accounted;
+    if (p.traced) timeline->stretch(p.id, p.accounted, until, kind);
     p.accounted = until;
+}
+
+TimelineEntry Core::task_entry(const Pe& p, Cycle until) const {
+    TimelineEntry entry;
+    entry.begin = p.task_began;
+    entry.end = until;
+    entry.pe = p.id;
+    entry.code = static_cast<int16_t>(p.task);
+    entry.value = p.launched_function();
+    return entry;
+}
+
+TimelineEntry Core::vector_entry(const Pe& p, const LiveOp& op, Cycle until) const {
+    TimelineEntry entry;
+    entry.kind = Happening::kVector;
+    entry.begin = op.launched;
+    entry.end = until;
+    entry.pe = p.id;
+    entry.line = op.line;
+    entry.code = static_cast<int16_t>(op.op == Op::kMap ? -1 : static_cast<int>(op.vop));
+    entry.thread = static_cast<int8_t>(op.thread);
+    entry.value = op.done;
+    return entry;
 }
 
 void Core::plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const {
@@ -50,22 +74,28 @@ void Core::activate(Pe& p, int id) const {
     if (task >= 0) p.active |= UINT64_C(1) << task;
 }
 
-void Core::set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const {
-    if (id < 0 || id > 63) return;
-    auto apply = [&](int task) {
-        if (task < 0) return;
-        const uint64_t bit = UINT64_C(1) << task;
-        p.blocked = blocked ? p.blocked | bit : p.blocked & ~bit;
+uint64_t Core::tasks_named(const Pe& p, BlockSpace space, int id) const {
+    uint64_t mask = 0;
+    if (id < 0 || id > 63) return mask;
+    auto add = [&](int task) {
+        if (task >= 0) mask |= UINT64_C(1) << task;
     };
+    if (space == BlockSpace::kTask) {
+        add(p.tile->local_task[static_cast<size_t>(id)]);
+        for (size_t i = 0; i < p.tile->tasks.size(); ++i)
+            if (p.tile->tasks[i].kind == TaskKind::kData && p.tile->tasks[i].id == id) add(static_cast<int>(i));
+    }
+    if (space == BlockSpace::kControl || arch_.generation == 2) add(p.tile->control_task[static_cast<size_t>(id)]);
+    return mask;
+}
+
+void Core::set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const {
     if (space == BlockSpace::kUt) {
-        if (id < 8) p.blocked_uts = blocked ? p.blocked_uts | 1u << id : p.blocked_uts & ~(1u << id);
+        if (id >= 0 && id < 8) p.blocked_uts = blocked ? p.blocked_uts | 1u << id : p.blocked_uts & ~(1u << id);
         return;
     }
-    if (space == BlockSpace::kControl) return apply(p.tile->control_task[static_cast<size_t>(id)]);
-    apply(p.tile->local_task[static_cast<size_t>(id)]);
-    for (size_t i = 0; i < p.tile->tasks.size(); ++i)
-        if (p.tile->tasks[i].kind == TaskKind::kData && p.tile->tasks[i].id == id) apply(static_cast<int>(i));
-    if (arch_.generation == 2) apply(p.tile->control_task[static_cast<size_t>(id)]);
+    const uint64_t tasks = tasks_named(p, space, id);
+    p.blocked = blocked ? p.blocked | tasks : p.blocked & ~tasks;
 }
 
 void Core::apply_completions(Pe& p, Cycle t) const {
@@ -88,18 +118,18 @@ void Core::apply_completions(Pe& p, Cycle t) const {
 
 void Core::check_flush(Pe& p, Cycle) const {
     bool left = false;
-    auto look = [&](auto& queue) {
+    auto look = [&](auto& queue, const QueueInit& init) {
         if (!queue.flush_pending) return;
         if (queue.ring.empty()) {
             queue.flush_pending = false;
             queue.flushed = true;
-            activate(p, kTeardownTask);
+            activate(p, init.empty_task >= 0 ? init.empty_task : kTeardownTask);
         } else {
             left = true;
         }
     };
-    for (auto& q : p.queues->iq) look(q);
-    for (auto& q : p.queues->oq) look(q);
+    for (size_t i = 0; i < p.queues->iq.size(); ++i) look(p.queues->iq[i], p.tile->iq[i]);
+    for (size_t i = 0; i < p.queues->oq.size(); ++i) look(p.queues->oq[i], p.tile->oq[i]);
     p.queues->flush_watch = left;
 }
 
@@ -116,7 +146,8 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
     auto better = [&](int candidate) {
         if (task < 0) return true;
         const Task &a = tasks[static_cast<size_t>(candidate)], &b = tasks[static_cast<size_t>(task)];
-        if (a.priority != b.priority) return a.priority > b.priority;
+        const auto high = [&](int i) { return p.high_tasks >> i & 1; };
+        if (high(candidate) != high(task)) return high(candidate) > high(task);
         const Cycle pa = p.last_pick[static_cast<size_t>(candidate)], pb = p.last_pick[static_cast<size_t>(task)];
         if (pa != pb) return pa < pb;
         if (a.id != b.id) return a.id < b.id;
@@ -190,6 +221,7 @@ bool Core::pick(Pe& p, Cycle t) {
     }
     ++p.count(Event::kTaskStarts);
     p.in_task = true;
+    p.task_began = t;
     p.calls.clear();
     p.next_issue = p.next_vector = t + arch_.task_start;
     mark(t + 1);
@@ -416,7 +448,8 @@ void Core::step(Pe& p, Cycle t) {
     if (p.dead) return;
     issue(p, t);
     if (p.dead) return;
-    if (run_ahead && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
+    const bool watched = p.traced && timeline->wants(t, t + ahead);  // cycle by cycle, for an exact timeline
+    if (run_ahead && !watched && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
     if (!p.dead) plan(p, t);
 }
 

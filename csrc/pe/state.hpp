@@ -1,6 +1,8 @@
 // What one compute element holds: threads, registers, descriptors, task flags, counters.
 #pragma once
 #include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -37,7 +39,7 @@ struct LiveOp {
     Operand dst, a, b, c;
     const Operand *first = nullptr, *second = nullptr;  // the pair of memory sources that can conflict
     int64_t length = 0, done = 0, beats = 0;
-    Cycle start = -1, next_beat = 0, last_issue = -1;
+    Cycle launched = 0, start = -1, next_beat = 0, last_issue = -1;
     int priority = 0, width = 1, simd = 0, cost = 1;
     Settings set;
     uint32_t index = 0, carry = 0;
@@ -67,68 +69,79 @@ struct Launch {
     std::vector<uint64_t> args;
 };
 
-struct Pe {
-    uint32_t id = 0;
+// One compute element. The order of the members is that of their use: what every step reads and writes comes first, in
+// as few cache lines as it fits; what only some instructions need comes last.
+struct alignas(64) Pe {
+    // Cycles before `accounted` are in the counters.
+    Cycle last_step = -1, accounted = 0, slot_free = 0, free_at = 0;
+    Cycle next_issue = 0, next_vector = 0, last_issue = -1;  // main thread
+    uint32_t live_uts = 0, blocked_uts = 0;
+
+    bool in_task = false, dead = false;
+    bool traced = false;  // a timeline wants what it does
+    bool clash_counted = false;
+    int32_t task = -1;  // of the main thread: index in tile->tasks, -1 a host launch
+    int32_t pc = 0;
+    int main_priority = static_cast<int>(Priority::kMainMediumLow);
     const Tile* tile = nullptr;
     CeQueues* queues = nullptr;
     uint8_t* sram = nullptr;
+    Cycle recent_newest = -1000;
+    uint64_t active = 0, blocked = 0, high_tasks = 0;  // task flags by index in tile->tasks; high_tasks: HIGH priority
 
-    // main thread
-    bool in_task = false, dead = false;
-    int32_t task = -1;  // index in tile->tasks, -1 a host launch
-    int32_t pc = 0, launch_line = -1;
-    Cycle next_issue = 0, next_vector = 0, free_at = 0, last_issue = -1;
-    int main_priority = static_cast<int>(Priority::kMainMediumLow);
+    // Arrays in one block of memory, sizes as the tile says.
+    uint64_t* regs = nullptr;
+    Cycle *reg_ready = nullptr, *dsr_ready = nullptr;
+    Dsd *slots = nullptr, *dsrs = nullptr;  // dsrs: the three files one after the other
+    Cycle* last_pick = nullptr;             // by task
+    FifoState* fifos = nullptr;
+    uint32_t id = 0;
+    int tail_kind = 0;  // class of the last beat, for a run that ends within it; so is tail_conflict
+
+    // `plan` says what the cycles after `accounted` are, so that a step in which nothing happens leaves no trace.
+    struct Stretch {
+        Cycle start;
+        Counter kind;
+    };
+    std::vector<Stretch> plan;
+    std::vector<Completion> completions;
+    size_t next_launch = 0;
+    std::vector<Launch> launches;
+    std::array<std::unique_ptr<LiveOp>, 9> ops;  // microthreads, then the main thread
+
+    std::array<int64_t, kNumCounters> counters{};
+    std::array<int64_t, kNumEvents> events{};
+    std::array<int32_t, 3> dsr_first{};
+    int32_t launch_line = -1;
+    int tail_conflict = 0, open_launches = 0;
     std::vector<int32_t> calls;
+    Cycle tsc_offset = 0, tsc_frozen = 0, task_began = 0;
+    bool tsc_enabled = true;
+    uint32_t random = 0xdeadbeef;
+    int recent_next = 0;
     struct Recent {
         Cycle start = -1000;
         int32_t low = 0, high = 0;
     };
     std::array<Recent, 16> recent{};
-    int recent_next = 0;
-    Cycle recent_newest = -1000;
+    std::unique_ptr<std::byte[]> block;
+
+    void allocate(const Tile& of);
     void note_write(Cycle start, int32_t low, int32_t high) {
         recent[static_cast<size_t>(recent_next)] = {start, low, high};
         recent_next = (recent_next + 1) & 15;
         recent_newest = start;
     }
-
-    std::vector<uint64_t> regs;
-    std::vector<Cycle> reg_ready;
-    std::vector<Dsd> slots, dsrs;  // dsrs: the three files one after the other
-    std::vector<Cycle> dsr_ready;
-    std::array<int32_t, 3> dsr_first{};
-    std::vector<FifoState> fifos;
-
-    std::array<std::unique_ptr<LiveOp>, 9> ops;  // microthreads, then the main thread
-    uint32_t live_uts = 0, blocked_uts = 0;
-    std::vector<Completion> completions;
-
-    // task flags by index in tile->tasks
-    uint64_t active = 0, blocked = 0;
-    std::vector<Cycle> last_pick;
-    std::vector<Launch> launches;
-    size_t next_launch = 0;
-    int open_launches = 0;
-
-    // cycle counter, random numbers
-    Cycle tsc_offset = 0, tsc_frozen = 0;
-    bool tsc_enabled = true;
-    uint32_t random = 0xdeadbeef;
-
-    // accounting: cycles before `accounted` are in the counters; `plan` says what the following ones are, so that a
-    // step in which nothing happens leaves no trace
-    struct Stretch {
-        Cycle start;
-        Counter kind;
-    };
-    Cycle slot_free = 0, accounted = 0, last_step = -1;
-    std::vector<Stretch> plan;
-    std::array<int64_t, kNumCounters> counters{};
-    std::array<int64_t, kNumEvents> events{};
-    bool clash_counted = false;
-    int tail_kind = 0, tail_conflict = 0;  // class of the last beat, for a run that ends within it
-
+    // Brings the lines that a step reads first into the cache.
+    void prefetch(bool again) const {
+        if (!again) {
+            for (size_t line = 0; line < 6; ++line) __builtin_prefetch(reinterpret_cast<const char*>(this) + 64 * line);
+        } else {
+            __builtin_prefetch(regs);
+            __builtin_prefetch(reg_ready);
+            for (uint32_t rest = live_threads(); rest; rest &= rest - 1) __builtin_prefetch(op(std::countr_zero(rest)));
+        }
+    }
     int launched_function() const { return task < 0 && next_launch ? launches[next_launch - 1].function->number : -1; }
     LiveOp* op(int thread) const { return ops[static_cast<size_t>(thread)].get(); }
     bool main_op_live() const { return ops[kMainThread] && ops[kMainThread]->live; }

@@ -40,9 +40,9 @@ bool is_nan(Type type, uint64_t raw) {
     return v != v;
 }
 
-// MIN and MAX: the other operand if one is NaN; -0 < +0.
+// MIN and MAX: the other operand if one is NaN, the canonical NaN if both are; -0 < +0.
 uint64_t float_min_max(Type type, uint64_t a, uint64_t b, bool want_max) {
-    if (is_nan(type, a)) return b;
+    if (is_nan(type, a)) return is_nan(type, b) ? from_f64(type, std::nan("")) : b;
     if (is_nan(type, b)) return a;
     const double x = to_f64(type, a), y = to_f64(type, b);
     bool a_less = x < y;
@@ -305,6 +305,7 @@ uint64_t scalar_math(MathFn fn, Type type, uint64_t a) {
     const double x = to_f64(type, a);
     switch (fn) {
         case MathFn::kSqrt:
+            if (!(x >= 0)) return from_f64(type, std::nan(""));  // of either sign on this host
             return type == Type::kF32 ? f32_to_bits(std::sqrt(bits_to_f32(static_cast<uint32_t>(a))))
                                       : from_f64(type, std::sqrt(x));
         case MathFn::kRsqrt:

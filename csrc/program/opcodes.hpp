@@ -5,7 +5,7 @@
 
 namespace wafersim {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 inline constexpr int kEndless = 32767;
 inline constexpr int kMaxColors = 24;
 inline constexpr int kNumPorts = 5;
@@ -17,9 +17,10 @@ inline constexpr int kSettingsCols = 11;
 inline constexpr int kTaskCols = 12;
 inline constexpr int kQueueCols = 6;
 inline constexpr int kFifoCols = 8;
-inline constexpr int kRouteCols = 23;
+inline constexpr int kRouteCols = 24;
 inline constexpr int kFunctionCols = 5;
 inline constexpr int kTileCols = 11;
+inline constexpr int kArrayCols = 6;
 inline constexpr int kArchInts = 80;
 inline constexpr int kNumVops = 43;
 inline constexpr int kNumCounters = 11;
@@ -100,6 +101,7 @@ enum class Op : int32_t {
     kBlock = 71,
     kUnblock = 72,
     kDone = 73,
+    kTaskPriority = 74,
     kRouteSet = 80,
     kSwitchSet = 81,
     kSwitchGet = 82,
@@ -109,6 +111,7 @@ enum class Op : int32_t {
     kQueueGet = 86,
     kQueueFlush = 87,
     kQueueBind = 88,
+    kTeardownPending = 89,
     kTimestamp = 90,
     kTscControl = 91,
     kRandom = 92,
@@ -116,6 +119,8 @@ enum class Op : int32_t {
     kPrint = 94,
     kAssert = 95,
     kMainPriority = 96,
+    kFilterGet = 97,
+    kQueueExit = 98,
 };
 
 enum class CodeCol : int32_t {
@@ -321,6 +326,7 @@ enum class RouteCol : int32_t {
     kFilterInit = 20,
     kFilterCountData = 21,
     kFilterCountControl = 22,
+    kSink = 23,
 };
 
 enum class PopMode : int32_t {
@@ -399,6 +405,21 @@ enum class ParamCol : int32_t {
     kAddress = 1,
     kBytes = 2,
     kOffset = 3,
+};
+
+enum class ArrayCol : int32_t {
+    kTile = 0,
+    kName = 1,
+    kAddress = 2,
+    kBytes = 3,
+    kType = 4,
+    kFlags = 5,
+};
+
+enum class ArrayFlag : int32_t {
+    kExported = 1,
+    kHostWritten = 2,
+    kData = 4,
 };
 
 enum class VOp : int32_t {

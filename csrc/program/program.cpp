@@ -94,6 +94,7 @@ RouteClass read_route(const RowReader& r) {
     c.init = r.get(C::kFilterInit, 0, 65535, "filter counter");
     c.count_data = at(r.row, C::kFilterCountData) != 0;
     c.count_control = at(r.row, C::kFilterCountControl) != 0;
+    c.sink = static_cast<uint8_t>(r.get(C::kSink, 0, 31, "sink mask"));
     return c;
 }
 
@@ -129,10 +130,13 @@ Use register_use(Op op) {
         case Op::kTeardownExit:
         case Op::kFilterSet:
         case Op::kQueueBind:
+        case Op::kTaskPriority:
         case Op::kAssert:
             return {false, true, false, false};
         case Op::kSwitchGet:
         case Op::kTeardownGet:
+        case Op::kTeardownPending:
+        case Op::kFilterGet:
         case Op::kQueueGet:
         case Op::kTimestamp:
         case Op::kRandom:
@@ -176,7 +180,7 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         return tiles[static_cast<size_t>(r.get(column, 0, num_tiles - 1, "tile"))];
     };
 
-    tile_map.assign(t.tile_map.data, t.tile_map.data + num_pes);
+    tile_map.assign(t.tile_map, t.tile_map + num_pes);
     for (int64_t i = 0; i < num_pes; ++i)
         if (tile_map[static_cast<size_t>(i)] < -1 || tile_map[static_cast<size_t>(i)] >= num_tiles)
             bad("tile_map", i, "tile", tile_map[static_cast<size_t>(i)], -1, num_tiles - 1);
@@ -320,9 +324,8 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
         in.type = r.get(C::kType, -1, 63, "type");
         const int op = static_cast<int>(in.op);
         const bool known = (op >= 0 && op <= 31) || (op >= 40 && op <= 46) || (op >= 50 && op <= 55) ||
-                           (op >= 60 && op <= 61) || (op >= 70 && op <= 73) || (op >= 80 && op <= 88) ||
-                           (op >= 90 && op <= 96);
-        if (!known) bad("code", i, "opcode", op, 0, 96);
+                           (op >= 60 && op <= 61) || (op >= 70 && op <= 74) || (op >= 80 && op <= 98);
+        if (!known) bad("code", i, "opcode", op, 0, 98);
         const bool vector = in.op == Op::kVop || in.op == Op::kMap;
         const Use use = register_use(in.op);
         const bool b_imm = in.flags & static_cast<int>(CodeFlag::kBImm);
@@ -425,14 +428,20 @@ Program::Program(const Tables& t, int sram_bytes) : width(t.width), height(t.hei
             r.get(C::kImm2, 0, t.routes.rows - 1, "route class");
             if (in.a < 0) r.get(C::kImm, 0, kMaxColors - 1, "color");
         } else if (in.op == Op::kSwitchSet || in.op == Op::kSwitchGet || in.op == Op::kTeardownGet ||
-                   in.op == Op::kFilterSet || (in.op == Op::kTeardownExit && in.a < 0)) {
+                   in.op == Op::kFilterSet || in.op == Op::kFilterGet || (in.op == Op::kTeardownExit && in.a < 0)) {
             r.get(C::kImm, 0, kMaxColors - 1, "color");
-            if (in.op == Op::kFilterSet) r.get(C::kImm2, 0, 4, "filter field");
-        } else if (in.op == Op::kQueueGet || in.op == Op::kQueueFlush || in.op == Op::kQueueBind) {
+            if (in.op == Op::kFilterSet || in.op == Op::kFilterGet) r.get(C::kImm2, 0, 4, "filter field");
+        } else if (in.op == Op::kQueueGet || in.op == Op::kQueueFlush || in.op == Op::kQueueBind ||
+                   in.op == Op::kQueueExit) {
             r.get(C::kImm, 0, 7, "queue");
             r.get(C::kType, 0, 1, "queue direction");
-        } else if ((in.op == Op::kActivate || in.op == Op::kBlock || in.op == Op::kUnblock) && in.a < 0) {
-            r.get(C::kImm, 0, 63, "task id");
+        } else if (in.op == Op::kActivate || in.op == Op::kBlock || in.op == Op::kUnblock ||
+                   in.op == Op::kTaskPriority) {
+            if (in.a < 0) r.get(C::kImm, 0, 63, "task id");
+            if (in.op == Op::kTaskPriority) {
+                r.get(C::kType, 0, static_cast<int>(BlockSpace::kControl), "task space");
+                r.get(C::kImm2, 0, 1, "task priority");
+            }
         }
         // SRAM addresses and shifted settings registers are checked when used: they are run-time values.
         code.push_back(in);

@@ -47,6 +47,7 @@ struct RouteClass {
     FilterKind filter = FilterKind::kNone;
     int32_t limit1 = 0, limit2 = 0, max = 0, min = 0, init = 0;
     bool count_data = false, count_control = false;
+    uint8_t sink = 0;
 };
 
 struct QueueInit {
@@ -95,8 +96,9 @@ struct TableView {
 // What the bindings hand over; see docs/program-format.md.
 struct Tables {
     int32_t width = 0, height = 0;
-    TableView tile_map, tiles, code, dsds, settings, tasks, queues, fifos, functions, dsr_init, routes, colors, params;
-    const int32_t* route_map = nullptr;  // [colors][height][width]
+    TableView tiles, code, dsds, settings, tasks, queues, fifos, functions, dsr_init, routes, colors, params, arrays;
+    const int16_t* tile_map = nullptr;   // [height][width]
+    const int16_t* route_map = nullptr;  // [colors][height][width]
     const uint8_t* image = nullptr;
     int64_t image_bytes = 0;
     const uint8_t* param_values = nullptr;
@@ -107,13 +109,13 @@ struct Program {
     Program(const Tables& tables, int sram_bytes);
 
     int32_t width, height;
-    std::vector<int32_t> tile_map;
+    std::vector<int16_t> tile_map;
     std::vector<Tile> tiles;
     std::vector<Instr> code;
     std::vector<Settings> settings;
     std::vector<RouteClass> routes;
     std::vector<int32_t> colors;     // colors with a layer in route_map
-    std::vector<int32_t> route_map;  // [colors][height][width]
+    std::vector<int16_t> route_map;  // [colors][height][width]
     std::vector<uint8_t> image, param_values;
 };
 

@@ -8,7 +8,7 @@ Automaton::Automaton(const Program& program, const Arch& arch, const std::vector
                      const std::vector<Array>& arrays)
     : program_(program),
       arch_(arch),
-      control_(find_control_bytes(program, code_owner, arrays)),
+      control_(find_control_bytes(program, arch.sram_bytes, code_owner, arrays)),
       local_(program, arch, control_),
       router_(program, arch, loop_),
       element_(program, arch, local_, router_, loop_),
@@ -24,6 +24,7 @@ void Automaton::check_supported() const {
     for (const RouteClass& r : program_.routes) {
         if (r.filter != FilterKind::kNone) throw Refused("input filters");
         if (r.swap_x || r.swap_y) throw Refused("color swap");
+        if (r.sink) throw Refused("routes that lead to the host (SINK)");
     }
     for (const Tile& tile : program_.tiles) {
         for (const Task& task : tile.tasks)

@@ -16,13 +16,27 @@ std::vector<int32_t> owners(const Tables& tables, size_t num_code) {
     return owner;
 }
 
+std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
+    std::vector<Array> arrays;
+    for (int64_t i = 0; i < tables.arrays.rows; ++i) {
+        const int32_t* row = tables.arrays.row(i);
+        auto at = [&](ArrayCol column) { return row[static_cast<int>(column)]; };
+        const int32_t tile = at(ArrayCol::kTile), address = at(ArrayCol::kAddress), bytes = at(ArrayCol::kBytes);
+        if (tile < 0 || tile >= tables.tiles.rows || address < 0 || bytes < 0 || address > sram_bytes - bytes)
+            throw ProgramFault("table 'arrays', row " + std::to_string(i) + ": tile " + std::to_string(tile) +
+                               ", address " + std::to_string(address) + ", bytes " + std::to_string(bytes) +
+                               "; a tile that exists and bytes inside of SRAM wanted");
+        arrays.push_back({tile, address, bytes, (at(ArrayCol::kFlags) & static_cast<int>(ArrayFlag::kData)) != 0});
+    }
+    return arrays;
+}
+
 }  // namespace
 
-Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops,
-               const std::vector<Array>& arrays)
+Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops)
     : arch_(arch, vops),
       program_(tables, arch_.sram_bytes),
-      automaton_(program_, arch_, owners(tables, program_.code.size()), arrays),
+      automaton_(program_, arch_, owners(tables, program_.code.size()), read_arrays(tables, arch_.sram_bytes)),
       neighbor_{-program_.width, 1, program_.width, -1} {
     const size_t num_pes = program_.tile_map.size();
     slots_.resize(num_pes);

@@ -17,8 +17,7 @@ inline constexpr size_t kTableBytes = size_t{1} << 30;
 
 class Engine {
   public:
-    Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops,
-           const std::vector<Array>& arrays);
+    Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops);
 
     int launch(int function, std::span<const uint64_t> args);  // on how many PEs
     Status run(const Limits& limits, const std::function<bool()>& interrupted);

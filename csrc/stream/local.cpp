@@ -14,6 +14,9 @@ int kind_of(int32_t encoded) {
     return encoded < 0 ? 0 : encoded >> 24;
 }
 
+// Array data up to this size is held as a whole if scalar code stores some of it by address, such as time stamps.
+constexpr int32_t kStoredArray = 256;
+
 using Ranges = std::vector<std::pair<int32_t, int32_t>>;
 
 void merge(Ranges& ranges) {
@@ -28,34 +31,57 @@ void merge(Ranges& ranges) {
     ranges = std::move(out);
 }
 
+// What a tile's rows say of each byte.
+enum class Named : uint8_t { kNot, kData, kState };
+
+std::vector<Named> named_bytes(const std::vector<Array>& arrays, size_t tile, int sram_bytes) {
+    std::vector<Named> named(static_cast<size_t>(sram_bytes), Named::kNot);
+    for (const Array& a : arrays)
+        for (int32_t x = a.address; static_cast<size_t>(a.tile) == tile && x < a.address + a.bytes; ++x) {
+            Named& byte = named[static_cast<size_t>(x)];
+            byte = std::max(byte, a.data ? Named::kData : Named::kState);
+        }
+    return named;
+}
+
 }  // namespace
 
-std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner,
-                                             const std::vector<Array>& arrays) {
-    std::vector<Ranges> ranges(program.tiles.size());
-    for (size_t t = 0; t < program.tiles.size(); ++t)
-        for (const ParamBlock& p : program.tiles[t].params) ranges[t].push_back({p.address, p.address + p.bytes});
+std::vector<ControlBytes> find_control_bytes(const Program& program, int sram_bytes,
+                                             const std::vector<int32_t>& code_owner, const std::vector<Array>& arrays) {
+    std::vector<Ranges> accesses(program.tiles.size());
     for (size_t i = 0; i < program.code.size(); ++i) {
         const Instr& in = program.code[i];
         if ((in.op == Op::kLoad || in.op == Op::kStore) && in.a < 0 && code_owner[i] >= 0)
-            ranges[static_cast<size_t>(code_owner[i])].push_back(
+            accesses[static_cast<size_t>(code_owner[i])].push_back(
                 {in.imm, in.imm + type_bytes(static_cast<Type>(in.type))});
-    }
-    for (Ranges& r : ranges) merge(r);
-    std::vector<Ranges> whole = ranges;
-    for (const Array& a : arrays) {
-        const auto t = static_cast<size_t>(a.tile);
-        if (t >= ranges.size()) continue;
-        for (const auto& [low, high] : ranges[t])
-            if (a.address < high && low < a.address + a.bytes) whole[t].push_back({a.address, a.address + a.bytes});
     }
     std::vector<ControlBytes> control(program.tiles.size());
     for (size_t t = 0; t < control.size(); ++t) {
-        merge(whole[t]);
-        control[t].ranges = whole[t];
-        for (const auto& [low, high] : whole[t]) {
-            control[t].offset.push_back(control[t].bytes);
-            control[t].bytes += high - low;
+        const std::vector<Named> named = named_bytes(arrays, t, sram_bytes);
+        std::vector<uint8_t> held(static_cast<size_t>(sram_bytes), 0);
+        auto hold = [&](int64_t low, int64_t high, bool data) {
+            for (int64_t x = std::max<int64_t>(low, 0); x < std::min<int64_t>(high, sram_bytes); ++x)
+                if (const auto at = static_cast<size_t>(x); data || named[at] != Named::kData) held[at] = 1;
+        };
+        merge(accesses[t]);
+        for (const auto& [low, high] : accesses[t]) hold(low, high, true);
+        for (const ParamBlock& p : program.tiles[t].params) hold(p.address, p.address + p.bytes, false);
+        for (const Array& a : arrays) {
+            if (static_cast<size_t>(a.tile) != t) continue;
+            if (!a.data) hold(a.address, a.address + a.bytes, true);
+            for (const auto& [low, high] : accesses[t])
+                if (a.data && a.bytes <= kStoredArray && a.address < high && low < a.address + a.bytes)
+                    hold(a.address, a.address + a.bytes, true);
+        }
+        ControlBytes& c = control[t];
+        for (int32_t x = 0; x < sram_bytes; ++x) {
+            const auto at = static_cast<size_t>(x);
+            if (!held[at]) continue;
+            if (c.ranges.empty() || c.ranges.back().second != x)
+                c.ranges.push_back({x, x}), c.offset.push_back(c.bytes);
+            c.ranges.back().second = x + 1;
+            c.data.push_back(named[at] == Named::kData);
+            ++c.bytes;
         }
     }
     return control;

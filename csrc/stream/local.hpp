@@ -11,10 +11,11 @@
 
 namespace wafersim::stream {
 
-// Bytes that scalar code uses as state (parameters, absolute addresses of loads and stores), per tile.
+// Bytes whose values are held, per tile: state of scalar code, and array data that scalar code stores for the host.
 struct ControlBytes {
     std::vector<std::pair<int32_t, int32_t>> ranges;  // [address, end), sorted
     std::vector<int32_t> offset;                      // of each range in the PE's copy
+    std::vector<uint8_t> data;                        // of each byte held: array data, whose value a load does not know
     int32_t bytes = 0;
     int find(int64_t low, int64_t high) const {  // offset of [low, high) or -1
         for (size_t i = 0; i < ranges.size(); ++i)
@@ -23,12 +24,12 @@ struct ControlBytes {
         return -1;
     }
 };
-// A tile's array that is scalar state as a whole if scalar code touches any part of it.
 struct Array {
     int32_t tile = 0, address = 0, bytes = 0;
+    bool data = false;  // flag DATA (docs/program-format.md)
 };
-std::vector<ControlBytes> find_control_bytes(const Program& program, const std::vector<int32_t>& code_owner,
-                                             const std::vector<Array>& arrays);
+std::vector<ControlBytes> find_control_bytes(const Program& program, int sram_bytes,
+                                             const std::vector<int32_t>& code_owner, const std::vector<Array>& arrays);
 
 class Local {
   public:

@@ -94,7 +94,7 @@ void visit(A& a, std::vector<Special>& list) {
 
 template <typename A>
 void visit(A& a, Color& c) {
-    a.num(c.color), a.num(c.route), a.num(c.position), a.num(c.iq), a.num(c.teardown), a.time(c.changed),
+    a.num(c.color), a.num(c.route), a.num(c.position), a.num(c.iq), a.num(c.teardown), a.num(c.torn), a.time(c.changed),
         a.num(c.pending);
     uint32_t used = 0;
     for (size_t p = 0; p < 5; ++p) used |= static_cast<uint32_t>(c.fifo[p].used) << p;

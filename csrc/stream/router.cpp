@@ -14,7 +14,7 @@ uint32_t command_field(uint32_t payload) {
 void Router::settle(Color& c, Cycle now) const {
     if (c.pending == SwitchCommand::kNop || c.changed >= now) return;
     if (c.pending == SwitchCommand::kTeardown)
-        c.teardown = true;
+        c.teardown = c.torn = true;
     else if (c.pending == SwitchCommand::kReset)
         c.position = 0;
     else if (c.position + 1 < route(c).num_positions)

@@ -233,7 +233,7 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         uint64_t value = 0;
         bool clear = at >= 0;
         for (int i = 0; at >= 0 && i < bytes; ++i) {
-            clear = clear && !m.unknown[static_cast<size_t>(at + i)];
+            clear = clear && !m.unknown[static_cast<size_t>(at + i)] && !control.data[static_cast<size_t>(at + i)];
             value |= static_cast<uint64_t>(m.memory[static_cast<size_t>(at + i)]) << 8 * i;
         }
         int32_t term = clear ? recorder.load_bytes(at, bytes, m.memory.data()) : -1;

@@ -1,6 +1,7 @@
 // Instructions that are more than local: starts of vector ops, and control of the fabric.
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "stream/element.hpp"
 
@@ -12,6 +13,34 @@ int kind_of(int32_t encoded) {
 }
 bool is_kind(int32_t encoded, OperandKind kind) {
     return kind_of(encoded) == static_cast<int>(kind);
+}
+
+const char* name_of(Op op) {
+    switch (op) {
+        case Op::kMap:
+            return "MAP";
+        case Op::kFifoSet:
+            return "FIFO_SET";
+        case Op::kTaskPriority:
+        case Op::kMainPriority:
+            return "TASK_PRIORITY and MAIN_PRIORITY";
+        case Op::kFilterSet:
+        case Op::kFilterGet:
+            return "filter control";
+        case Op::kQueueGet:
+        case Op::kQueueFlush:
+        case Op::kQueueBind:
+        case Op::kQueueExit:
+            return "queue control";
+        case Op::kTscControl:
+        case Op::kRandom:
+        case Op::kPerfGet:
+        case Op::kPrint:
+        case Op::kAssert:
+            return "TSC_CONTROL, RANDOM, PERF_GET, PRINT and ASSERT";
+        default:
+            return "this instruction";
+    }
 }
 
 }  // namespace
@@ -248,9 +277,17 @@ void Element::execute(Node& n, Cycle T) {
         case Op::kTeardownExit:
             control_color(n, in, T);
             break;
+        case Op::kTeardownPending: {
+            uint64_t mask = 0;
+            for (Color& c : n.colors) {
+                router_.settle(c, T);
+                if (std::exchange(c.torn, false)) mask |= UINT64_C(1) << c.color;
+            }
+            local_.write(m, in.dst, mask, true, T + arch_.value(cost));
+            break;
+        }
         default:
-            refuse(in, "an instruction that fidelity stream does not execute (opcode " +
-                           std::to_string(static_cast<int>(in.op)) + ")");
+            refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
     }
     m.last_issue = T;
     n.slot_free = T + 1;

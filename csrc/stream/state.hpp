@@ -45,7 +45,7 @@ struct OutLink {
 
 struct Color {
     int32_t color = -1, route = -1, position = 0, iq = -1;
-    bool teardown = false;
+    bool teardown = false, torn = false;          // torn: by a command, since TEARDOWN_PENDING was last read
     Cycle changed = kMinus;                       // last change of the route
     SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
     std::array<LinkFifo, 5> fifo;

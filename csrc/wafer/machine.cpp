@@ -11,7 +11,7 @@ namespace {
 // Cycles that all main threads together may be ahead of the others: what one cycle can cost at most, and what is to be
 // made up for when a run ends between two cycles. About 0.02 s of work.
 constexpr int64_t kRunAheadOfAll = 2000000;
-constexpr Cycle kRunAhead = 512;  // more saves nothing
+constexpr Cycle kRunAhead = 4096;  // more saves nothing
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
 
@@ -92,15 +92,20 @@ const std::optional<RunFault>& Machine::fault() const {
 void Machine::step_cycle(Cycle t) {
     routers_.advance(t);
     ces_.advance(t);
+    if (timeline_) timeline_->set_now(t);
     routers_.drain([&](uint32_t pe, bool again) { fabric_->prefetch(pe, again); },
                    [&](uint32_t pe) { fabric_->step(pe, t); });
     for (const auto& [pe, color] : fabric_->teardowns)
         if (const int32_t i = pe_index_[pe]; i >= 0) core_->teardown_due(pes_[static_cast<size_t>(i)], t + 1);
     fabric_->teardowns.clear();
-    ces_.drain([](uint32_t, bool) {},
-               [&](uint32_t pe) {
-                   if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
-               });
+    ces_.drain(
+        [&](uint32_t pe, bool again) {
+            const int32_t i = pe_index_[pe];
+            if (i >= 0) pes_[static_cast<size_t>(i)].prefetch(again);
+        },
+        [&](uint32_t pe) {
+            if (const int32_t i = pe_index_[pe]; i >= 0) core_->step(pes_[static_cast<size_t>(i)], t);
+        });
     fabric_->apply_pending();
 }
 
@@ -110,9 +115,11 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     auto polled = began;
     Cycle stop = kForever;
     if (limits.max_cycles >= 0) stop = cycle_ + limits.max_cycles;
-    bool pauses = false;
+    bool pauses = false, host_has_all = false;
     if (limits.pause_at >= 0 && limits.pause_at <= stop) stop = limits.pause_at, pauses = true;
     core_->horizon = stop;
+    const Cycle ahead = core_->ahead;
+    if (fabric_->watching()) core_->ahead = 1;  // a run that stops for the host stops where the host would see it
     const uint64_t first_event = events();
     uint64_t polled_events = first_event;
     if (!paused_) began_ = cycle_;
@@ -124,8 +131,13 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             status = Status::kFault;
             stop = core_->horizon = std::min(stop, place_of_rest(f->cycle + 1));
         }
+        if (const Cycle seen = fabric_->watched_until(); seen >= 0 && seen <= stop && status == Status::kFinished)
+            stop = core_->horizon = seen, pauses = true, host_has_all = true;
         if (t >= kForever) {
-            if (status == Status::kFinished) status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
+            if (status == Status::kFinished && host_has_all)
+                status = Status::kPaused;
+            else if (status == Status::kFinished)
+                status = quiescent_is_stuck() ? Status::kStuck : Status::kFinished;
             break;
         }
         if (t >= stop) {
@@ -161,6 +173,8 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     else
         take_back(std::max({began_, core_->end, fabric_->last_activity + 1}));
     paused_ = status == Status::kPaused;
+    core_->ahead = ahead;
+    fabric_->end_watch();
     for (Pe& p : pes_) core_->account(p, cycle_);
     if (status == Status::kFinished || status == Status::kStuck) {
         // Both wheels are empty; the last turns may have been hints later than the end. The next launch is due at once.
@@ -184,8 +198,40 @@ void Machine::take_back(Cycle end) {
         const Counter kind = p.plan.empty() ? Counter::kIdle : p.plan.back().kind;  // nothing has changed since
         p.counters[static_cast<size_t>(kind)] -= p.accounted - end;
         p.accounted = end;
+        if (p.traced) timeline_->cut(p.id, end);
     }
     cycle_ = end;
+}
+
+void Machine::watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most) {
+    timeline_ = std::make_unique<Timeline>(pe_index_.size(), begin, end, most);
+    core_->timeline = fabric_->timeline = timeline_.get();
+    for (Pe& p : pes_) {
+        const PeCoord at = coord(p.id);
+        p.traced = p.queues->traced =
+            at.x >= corner.x && at.y >= corner.y && at.x < corner.x + width && at.y < corner.y + height;
+    }
+}
+
+std::vector<TimelineEntry> Machine::timeline_entries() {
+    std::vector<TimelineEntry> out;
+    if (!timeline_) return out;
+    auto add = [&](TimelineEntry entry) {
+        entry.open = true;
+        if (timeline_->wants(entry.begin, entry.end)) out.push_back(entry);
+    };
+    for (const TimelineEntry& entry : timeline_->entries()) {
+        out.push_back(entry);
+        if (entry.kind == Happening::kStretch) out.back().end = std::min(entry.end, cycle_);
+        if (out.back().end <= out.back().begin) out.pop_back();
+    }
+    for (const Pe& p : pes_) {
+        if (!p.traced) continue;
+        if (p.in_task) add(core_->task_entry(p, cycle_));
+        for (uint32_t rest = p.live_threads(); rest; rest &= rest - 1)
+            if (const LiveOp& op = *p.op(std::countr_zero(rest)); !op.finished) add(core_->vector_entry(p, op, cycle_));
+    }
+    return out;
 }
 
 bool Machine::quiescent_is_stuck() const {
@@ -232,11 +278,12 @@ void Machine::event_counts(int64_t* out) const {
         put(row, Event::kWaveletsSent, p.queues->wavelets_sent);
         put(row, Event::kWaveletsReceived, p.queues->wavelets_received);
     }
-    for (const ColorState& cs : fabric_->states()) {
+    fabric_->each_state([&](ColorState& cs) {
+        fabric_->settle(cs);
         int64_t* row = out + static_cast<size_t>(cs.pe) * kNumEvents;
-        row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.arbitration_losses;
-        row[static_cast<size_t>(Event::kBackpressure)] += cs.backpressure;
-    }
+        row[static_cast<size_t>(Event::kArbitrationLosses)] += cs.route->arbitration_losses;
+        row[static_cast<size_t>(Event::kBackpressure)] += cs.route->backpressure;
+    });
 }
 
 void Machine::link_wavelets(int64_t* out) const {
@@ -245,11 +292,12 @@ void Machine::link_wavelets(int64_t* out) const {
     layer.fill(-1);
     for (size_t k = 0; k < program_.colors.size(); ++k)
         layer[static_cast<size_t>(program_.colors[k])] = static_cast<int>(k);
-    for (ColorState& cs : fabric_->states()) {
-        cs.settle();
+    fabric_->each_state([&](ColorState& cs) {
+        fabric_->settle(cs);
         if (const int k = layer[cs.color]; k >= 0)
-            std::copy(cs.wavelets.begin(), cs.wavelets.end(), out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
-    }
+            std::copy(cs.route->wavelets.begin(), cs.route->wavelets.end(),
+                      out + (static_cast<size_t>(k) * num_pes + cs.pe) * 5);
+    });
 }
 
 }  // namespace wafersim

@@ -26,6 +26,12 @@ struct Limits {
     Cycle pause_at = -1;     // absolute cycle, -1: none
 };
 
+// A port that the host feeds.
+struct HostPlace {
+    PeCoord pe;
+    int color, port;
+};
+
 // One thing that waits when a run is stuck; docs/semantics.md section 7.
 struct WaitReport {
     PeCoord pe;
@@ -36,9 +42,10 @@ struct WaitReport {
     int line = -1, color = -1, queue = -1, task = -1;
     int function = -1;  // launched function, where there is no task
     int64_t done = 0, length = 0, fill = 0;
-    std::vector<PeCoord> waits_for;   // PEs whose action would help
-    std::vector<PeCoord> blocked_on;  // those of them that wait themselves and would go on from there
-    std::vector<std::string> places;  // where wavelets stand and what PEs do, in words
+    std::vector<PeCoord> waits_for;     // PEs whose action would help
+    std::vector<PeCoord> blocked_on;    // those of them that wait themselves and would go on from there
+    std::vector<HostPlace> host_ports;  // those that a receiver waits for
+    std::vector<std::string> places;    // where wavelets stand and what PEs do, in words
 };
 
 struct Leftover {
@@ -54,6 +61,13 @@ class Machine {
 
     // Makes a pending launch on every PE that exports `function`; returns how many.
     int launch(int function, std::span<const uint64_t> args);
+    // Host ports (docs/semantics.md, section 9); a port that cannot be one is a ProgramFault.
+    void declare_port(int x, int y, int color, int port);
+    void feed(int x, int y, int color, int port, std::span<const HostWavelet> words);
+    int64_t fed_left(int x, int y, int color, int port) const;      // fed, and not yet taken by the router
+    int64_t arrived(int x, int y, int color, int port) const;       // collected and arrived, not yet read
+    HostWavelet read_collected(int x, int y, int color, int port);  // the first one that arrived
+    void watch(int x, int y, int color, int port, int64_t count);   // ends with the next run
     Status run(const Limits& limits, const std::function<bool()>& interrupted);
 
     Cycle cycle() const { return cycle_; }
@@ -78,10 +92,17 @@ class Machine {
     std::vector<Leftover> leftovers(size_t limit);
     void set_run_ahead(bool on) { core_->run_ahead = on; }
 
+    // From now on the PEs of a rectangle are recorded in cycles begin .. end - 1, with at most `most` entries.
+    void watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most);
+    const Timeline* timeline() const { return timeline_.get(); }
+    std::vector<TimelineEntry> timeline_entries();  // those that are over, then the open ones as they stand
+
   private:
     void step_cycle(Cycle t);
     bool quiescent_is_stuck() const;
     Cycle place_of_rest(Cycle earliest) const;
+    uint32_t id_of(int x, int y) const;
+    uint32_t host_port(int x, int y, int color, int port) const;
     void take_back(Cycle end);
     PeCoord coord(uint32_t pe) const { return fabric_->coord(pe); }
     Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
@@ -96,6 +117,8 @@ class Machine {
     void judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report);
     void judge_full_queue(uint32_t pe, int queue, WaitReport& report);
     void trace_backward(uint32_t pe, int color, WaitReport& report);
+    void add_host_ports(const ColorState& cs, uint32_t inputs, std::vector<HostPlace>& found) const;
+    void judge_host_port(const HostPlace& place, WaitReport& report);
     bool judge_standing(const ColorState& cs, WaitReport& report);
     bool can_send(uint32_t pe, int color);
     bool goes_on(uint32_t pe, int color, bool sends);
@@ -113,6 +136,7 @@ class Machine {
     Cycle cycle_ = 0;
     Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
     bool paused_ = false;  // the last run() ended with a pause
+    std::unique_ptr<Timeline> timeline_;
     std::optional<RunFault> no_fault_;
     int64_t trace_budget_ = 0;  // router states that the reports of one waits() call may still look at
 };

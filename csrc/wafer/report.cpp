@@ -184,7 +184,7 @@ void Machine::trace_forward(uint32_t start, int color, WaitReport& report) {
 // Why the first wavelet of a FIFO does not move.
 void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report) {
     const std::string at = "color " + std::to_string(cs.color) + " at PE " + place(coord(cs.pe));
-    const RouterFifo& fifo = cs.fifo[static_cast<size_t>(port)];
+    const RouterFifo& fifo = fabric_->fifo(cs, port);
     const std::string waiting = at + ": " + std::to_string(fifo.count()) +
                                 (fifo.count() == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port];
     if (!(cs.in_now >> port & 1)) {
@@ -199,10 +199,11 @@ void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitRepor
         return;
     }
     uint32_t blocked = 0;
-    for (uint32_t rest = cs.out_now & 15u; rest; rest &= rest - 1) {
+    const uint32_t outputs = cs.out_now & ~static_cast<uint32_t>(cs.sink);  // the host always takes
+    for (uint32_t rest = outputs & 15u; rest; rest &= rest - 1) {
         const int d = std::countr_zero(rest);
-        const ColorState* next = cs.neighbor[static_cast<size_t>(d)];
-        if (next && next->fifo[static_cast<size_t>(opposite(d))].count() >= arch_.link_buffer) blocked |= 1u << d;
+        const ColorState* next = fabric_->neighbor(cs, d);
+        if (next && fabric_->fifo(*next, opposite(d)).count() >= arch_.link_buffer) blocked |= 1u << d;
     }
     const bool control = fifo.flags() & kFlagControl;
     const bool dropped =
@@ -211,7 +212,7 @@ void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitRepor
     int bound = -1;
     for (int i = 0; q && i < arch_.num_iq && bound < 0; ++i)
         if (q->iq[static_cast<size_t>(i)].color == cs.color) bound = i;
-    if ((cs.out_now >> kPortRamp & 1) && !dropped &&
+    if ((outputs >> kPortRamp & 1) && !dropped &&
         (bound < 0 || q->iq[static_cast<size_t>(bound)].ring.count() >= arch_.iq_capacity(bound)))
         blocked |= 1u << kPortRamp;
     if (blocked && blocked != cs.out_now && std::popcount(static_cast<unsigned>(cs.out_now)) > 1) {
@@ -226,7 +227,7 @@ void Machine::judge_head(const ColorState& cs, int port, Stand& stand, WaitRepor
             judge_full_queue(cs.pe, bound, report);
     }
     for (uint32_t rest = blocked & 15u; rest; rest &= rest - 1) {
-        const ColorState* next = cs.neighbor[static_cast<size_t>(std::countr_zero(rest))];
+        const ColorState* next = fabric_->neighbor(cs, std::countr_zero(rest));
         stand.open.push_back({next->pe, next->color});
     }
 }
@@ -277,7 +278,7 @@ bool Machine::judge_standing(const ColorState& cs, WaitReport& report) {
     for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
         const int port = std::countr_zero(rest);
         if (cs.in_now >> port & 1) continue;
-        const int n = cs.fifo[static_cast<size_t>(port)].count();
+        const int n = fabric_->fifo(cs, port).count();
         note(report, "switch position", cs.pe,
              at + ": " + std::to_string(n) + (n == 1 ? " wavelet" : " wavelets") + " from " + kPortName[port] +
                  " wait, switch position " + std::to_string(cs.position) + " takes from " +
@@ -287,18 +288,51 @@ bool Machine::judge_standing(const ColorState& cs, WaitReport& report) {
     return explains;
 }
 
+// Inputs of this router that lead out of the fabric, or that the host feeds.
+void Machine::add_host_ports(const ColorState& cs, uint32_t inputs, std::vector<HostPlace>& found) const {
+    for (int port = 0; port < kNumPorts; ++port) {
+        if (!(inputs >> port & 1)) continue;
+        bool feeds = fabric_->is_outer(cs.pe, port);
+        if (const auto* queues = fabric_->host_queues(cs.pe))
+            for (const HostQueue& q : *queues) feeds |= q.port == port && q.color == cs.color;
+        if (feeds && found.size() < kMostPlaces) found.push_back({coord(cs.pe), cs.color, port});
+    }
+}
+
+// A receiver waits for what comes by this port: what has the host done there?
+void Machine::judge_host_port(const HostPlace& host, WaitReport& report) {
+    const std::string at = std::string("port ") + kPortName[host.port] + " of PE " + place(host.pe);
+    const uint32_t id = static_cast<uint32_t>(host.pe.y * program_.width + host.pe.x);
+    report.host_ports.push_back(host);
+    int64_t fed = 0, left = 0;
+    if (const auto* queues = fabric_->host_queues(id))
+        for (const HostQueue& q : *queues)
+            if (q.port == host.port && (q.color == host.color || q.color == (host.color ^ 1)) && q.fed > fed)
+                fed = q.fed, left = static_cast<int64_t>(q.words.size());
+    const std::string color = "color " + std::to_string(host.color);
+    if (fed == 0)
+        note(report, "missing host data", id, color + " comes from the host, by " + at + "; it has fed nothing");
+    else if (left == 0)
+        note(report, "host stream dry", id,
+             "the host's stream of " + color + " into " + at + " ran dry after " + std::to_string(fed) + " wavelets");
+    else
+        note(report, "host stream blocked", id,
+             "the host still holds " + std::to_string(left) + " wavelets of " + color + " for " + at);
+}
+
 // Follows a color from a receiver back to the PEs that can send on it.
 void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
     std::set<std::pair<uint32_t, int>> seen;
     std::vector<std::pair<uint32_t, int>> open{{start, color}};
     std::vector<uint32_t> senders;
+    std::vector<HostPlace> hosts;
     ColorState* here = fabric_->color(start, color);
     if (!here || !here->has_route) {
         note(report, "no route", start,
              "color " + std::to_string(color) + " has no route at PE " + place(coord(start)));
         return;
     }
-    here->settle();
+    fabric_->settle(*here);
     while (!open.empty() && trace_budget_-- > 0) {
         const auto [id, c] = open.back();
         open.pop_back();
@@ -307,24 +341,24 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
         if (!cs || !cs->has_route) continue;
         judge_standing(*cs, report);
         uint32_t in = 0;
-        for (int i = 0; i < cs->num_positions; ++i) in |= cs->in[static_cast<size_t>(i)];
+        for (int i = 0; i < cs->num_positions; ++i) in |= cs->route->in[static_cast<size_t>(i)];
         if ((in >> kPortRamp & 1) && can_send(id, c)) senders.push_back(id);
+        add_host_ports(*cs, in, hosts);
         const PeCoord at = coord(id);
         for (int d = 0; d < 4; ++d) {
             if (!(in >> d & 1)) continue;
             const int x = at.x + kDx[d], y = at.y + kDy[d];
-            if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) {
-                if (report.places.size() < kMostPlaces)
-                    report.places.push_back("color " + std::to_string(c) + " is expected from beyond the " +
-                                            kPortName[d] + " edge at PE " + place(at));
-                continue;
-            }
+            if (x < 0 || y < 0 || x >= program_.width || y >= program_.height) continue;  // the host: see above
             for (const ColorState* other : fabric_->colors(static_cast<uint32_t>(y * program_.width + x)))
-                if (other->neighbor[static_cast<size_t>(opposite(d))] == cs) open.push_back({other->pe, other->color});
+                if (fabric_->neighbor(*other, opposite(d)) == cs) open.push_back({other->pe, other->color});
         }
     }
     if (trace_budget_ <= 0) return;  // not looked at to the end: nothing is said about senders
-    if (senders.empty()) {
+    const bool waits_itself =
+        std::any_of(senders.begin(), senders.end(), [&](uint32_t id) { return goes_on(id, color, true); });
+    if (!waits_itself)
+        for (const HostPlace& host : hosts) judge_host_port(host, report);
+    if (senders.empty() && hosts.empty()) {
         note(report, "missing sender", start,
              "no PE sends on color " + std::to_string(color) + " towards PE " + place(coord(start)));
         return;
@@ -340,8 +374,8 @@ void Machine::trace_backward(uint32_t start, int color, WaitReport& report) {
     if (waiting)
         report.kind = "waiting sender";
     else
-        report.kind =
-            report.done > 0 || report.fill > 0 || here->wavelets[kPortRamp] > 0 ? "count mismatch" : "missing sender";
+        report.kind = report.done > 0 || report.fill > 0 || here->route->wavelets[kPortRamp] > 0 ? "count mismatch"
+                                                                                                 : "missing sender";
     for (size_t i = 0; i < senders.size() && i < 2; ++i)
         report.places.push_back("PE " + place(coord(senders[i])) + " can send on color " + std::to_string(color) +
                                 ", and " + state_of(senders[i]));
@@ -537,16 +571,24 @@ std::vector<WaitReport> Machine::waits(size_t limit) {
 
 std::vector<Leftover> Machine::leftovers(size_t limit) {
     std::vector<std::pair<uint32_t, Leftover>> found;  // by PE; in a PE routers come before queues
-    for (const ColorState& cs : fabric_->states())
+    fabric_->each_state([&](const ColorState& cs) {
         for (uint32_t rest = cs.nonempty; rest; rest &= rest - 1) {
             const int port = std::countr_zero(rest);
             found.push_back({cs.pe,
                              {coord(cs.pe), cs.color, std::string("router, from ") + kPortName[port],
-                              cs.fifo[static_cast<size_t>(port)].count()}});
+                              fabric_->fifo(cs, port).count()}});
         }
+    });
     std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return std::make_pair(a.first, a.second.color) < std::make_pair(b.first, b.second.color);
     });
+    for (uint32_t id = 0; id < pe_index_.size(); ++id)
+        if (const auto* queues = fabric_->host_queues(id))
+            for (const HostQueue& q : *queues)
+                if (!q.words.empty())
+                    found.push_back({id,
+                                     {coord(id), q.color, std::string("host, for port ") + kPortName[q.port],
+                                      static_cast<int>(q.words.size())}});
     for (const Pe& p : pes_)
         for (size_t i = 0; i < 8; ++i) {
             const InputQueue& iq = p.queues->iq[i];

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from wafersim.program import Layout, MachineProgram, TileProgram
     from wafersim.record import Record
-    from wafersim.simulate import Simulator, run
+    from wafersim.simulate import Simulator, evaluate, run
 
 #: public name -> module that defines it
 _HOMES = {
@@ -34,6 +34,7 @@ _HOMES = {
     "TileProgram": "program",
     "Record": "record",
     "Simulator": "simulate",
+    "evaluate": "simulate",
     "run": "simulate",
     "ConfigError": "errors",
     "DeadlockError": "errors",
@@ -61,6 +62,7 @@ __all__ = [
     "TileProgram",
     "WafersimError",
     "__version__",
+    "evaluate",
     "run",
 ]
 

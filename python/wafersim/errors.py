@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -122,3 +123,29 @@ class FaultError(SimulationError):
 
 class InternalError(WafersimError):
     """A mistake of wafersim itself; please report it."""
+
+
+def error_words(error: BaseException) -> tuple[str, str]:
+    """Kind and message of an error, for an answer that is data."""
+    if isinstance(error, ConfigError | ProgramError | SimulationError):
+        return type(error).__name__, str(error)
+    if isinstance(error, MemoryError):
+        return "MemoryError", "not enough memory; a smaller grid needs less (see --dry-run)"
+    label = "" if isinstance(error, WafersimError) else f"{type(error).__name__}: "
+    text = " ".join(str(error).split())
+    return "InternalError", f"internal error: {label}{text}; please report it (--debug shows where)"
+
+
+def error_answer(request_id: Any, kind: str, message: str) -> dict[str, Any]:
+    """The answer to a run request that gave no record."""
+    return {"id": request_id, "status": "error", "error": {"kind": kind, "message": message}}
+
+
+def fate(returncode: int) -> str:
+    """How a process ended, in words."""
+    if returncode >= 0:
+        return f"ended with exit code {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"

@@ -124,7 +124,7 @@ def test_the_version_is_written_once():
     assert places == ["python/wafersim/_version.py"]
 
 
-@pytest.mark.parametrize("generator", ["gen_opcodes.py", "gen_stub.py"])
+@pytest.mark.parametrize("generator", ["gen_opcodes.py", "gen_stub.py", "gen_csl_page.py"])
 def test_generated_files_are_fresh(generator):
     command = [sys.executable, ROOT / "tools" / generator, "--check"]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wafersim.program.schema import (
+    ARRAY_COLS,
     CODE_COLS,
     DSD_COLS,
     FIFO_COLS,
@@ -119,9 +120,11 @@ class TileAsm:
         row[TaskCol.ENTRY] = entry
         self.tasks.append(row)
 
-    def queue(self, direction: int, number: int, color: int, priority: int = -1) -> None:
+    def queue(
+        self, direction: int, number: int, color: int, priority: int = -1, empty_task: int = -1
+    ) -> None:
         values = {"tile": self.number, "direction": direction, "id": number}
-        values |= {"color": color, "priority": priority}
+        values |= {"color": color, "priority": priority, "empty_task": empty_task}
         self.queues.append(row_of(QueueCol, QUEUE_COLS, -1, values))
 
     def fifo(self, base: int, capacity: int, elem_bytes: int, push: int = -1, pop: int = -1) -> int:
@@ -241,6 +244,7 @@ class Asm:
             "image": np.frombuffer(image, np.uint8).copy(),
             "params": table(params, len(ParamCol)),
             "param_values": np.frombuffer(values, np.uint8).copy(),
+            "arrays": table([], ARRAY_COLS),
         }
 
     def _params(self) -> tuple[list[list[int]], bytes]:
@@ -252,13 +256,13 @@ class Asm:
         return rows, values
 
     def _tile_map(self) -> np.ndarray:
-        out = np.full((self.height, self.width), -1, np.int32)
+        out = np.full((self.height, self.width), -1, np.int16)
         for (x, y), number in self.placed.items():
             out[y, x] = number
         return out
 
     def _route_map(self, colors: list[int]) -> np.ndarray:
-        out = np.full((len(colors), self.height, self.width), -1, np.int32)
+        out = np.full((len(colors), self.height, self.width), -1, np.int16)
         for (color, x, y), number in self.route_at.items():
             out[colors.index(color), y, x] = number
         return out

@@ -11,7 +11,7 @@ import numpy as np
 from wafersim.program.schema import Counter, Event, Port
 
 from .generate import Generated, generate
-from .run import FAULT, STUCK
+from .run import FAULT, FINISHED, STUCK
 from .run import Machine as Oracle
 
 MAX_CYCLES = 20_000
@@ -73,7 +73,24 @@ def compare(oracle: Oracle, status: int, engine: Any, engine_status: int) -> lis
     out += first_difference("events", oracle.events(), engine.events(), by_column(Event))
     if status == STUCK:
         out += _compare_waits(oracle, engine)
-    return out
+    return out + _compare_arrivals(oracle, engine)
+
+
+def _compare_arrivals(oracle: Oracle, engine: Any) -> list[str]:
+    """What the host got from every sink, with its cycles; and that it got nothing else."""
+    expected = oracle.arrivals()
+    for color in oracle.colors:
+        for port in Port:
+            found = engine.arrived(0, 0, oracle.width, oracle.height, color, int(port))
+            for y, x in np.argwhere(found > 0):
+                key = (int(x), int(y), color, int(port))
+                values, cycles, control = engine.collect(*key[:2], 1, 1, color, int(port), int(found[y, x]))
+                words = list(
+                    zip(cycles[0, 0].tolist(), values[0, 0].tolist(), control[0, 0] != 0, strict=True)
+                )
+                if words != expected.pop(key, None):
+                    return [f"arrivals of color {color} by {port.name} of PE ({x}, {y}) differ"]
+    return [f"arrivals that the engine lacks: {sorted(expected)}"] if expected else []
 
 
 def _compare_sram(oracle: Oracle, engine: Any) -> list[str]:
@@ -101,16 +118,25 @@ def _compare_waits(oracle: Oracle, engine: Any) -> list[str]:
     return [] if expected == found else [f"waits: oracle {expected}, engine {found}"]
 
 
+def run_twice(generated: Generated, machine: Any) -> int:
+    """Run; if nothing can happen any more and the host has more to feed, feed it and go on."""
+    status = int(machine.run(MAX_CYCLES))
+    if status in (FINISHED, STUCK) and getattr(generated, "more_feeds", ()):
+        generated.feed(machine, generated.more_feeds)
+        status = int(machine.run(MAX_CYCLES))
+    return status
+
+
 def run_oracle(generated: Generated, **options: Any) -> tuple[Oracle, int]:
     """The program on the oracle."""
     oracle = generated.make(Oracle, **options)
-    return oracle, oracle.run(MAX_CYCLES)
+    return oracle, run_twice(generated, oracle)
 
 
 def run_engine(generated: Generated, machine: Any) -> tuple[Any, int]:
     """The program on the engine."""
     engine = generated.make(machine)
-    return engine, engine.run(MAX_CYCLES)
+    return engine, run_twice(generated, engine)
 
 
 def check(seed: int, machine: Any, keep: Callable[[str, int], bool] | None = None) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wafersim.program.schema import (
+    ROUTE_COLS,
     BlockSpace,
     CodeCol,
     CodeFlag,
@@ -39,7 +40,7 @@ _A_OR_IMM = frozenset(
     int(o)
     for o in (
         *(Op.DSD_SET, Op.ACTIVATE, Op.BLOCK, Op.UNBLOCK, Op.ROUTE_SET),
-        *(Op.SWITCH_SET, Op.TEARDOWN_EXIT, Op.QUEUE_BIND),
+        *(Op.SWITCH_SET, Op.TEARDOWN_EXIT, Op.QUEUE_BIND, Op.TASK_PRIORITY),
     )
 )
 _COLUMN = {
@@ -227,7 +228,7 @@ class Executor:
             word = value & 0xFFFF
             route = pe.routes.get(color)
             if route is None:
-                route = Route([0] * 8 + [1] + [0] * 14)
+                route = Route([0] * 8 + [1] + [0] * (ROUTE_COLS - 9))
                 self.machine.defer(lambda: pe.routes.setdefault(color, route))
             if is_color and configwords.swap_changes(route, word):
                 raise Fault("a store to a color word changes its swap bits")
@@ -247,7 +248,7 @@ class Executor:
     def _config_word(self, address: int, type_: int) -> tuple[int, bool]:
         """(color, is it the color word and not the switch word)."""
         a = self.arch
-        if a.generation == 2 and type_ == Type.U16:
+        if type_ == Type.U16:
             for base, is_color in ((a.color_config_base, True), (a.switch_config_base, False)):
                 offset = address - base
                 if base >= 0 and 0 <= offset < 2 * a.num_colors and offset % 2 == 0:
@@ -398,6 +399,14 @@ class Executor:
     def _unblock(self, pe: Pe, ins: list[int], t: int) -> None:
         self._set_blocked(pe, ins, t, False)
 
+    def _task_priority(self, pe: Pe, ins: list[int], t: int) -> None:
+        number, control_space = self._a(pe, ins, IMM_) & 0xFFFF, ins[TYPE] == BlockSpace.CONTROL
+        for task in pe.tasks:
+            control = task.kind == TaskKind.CONTROL
+            if task.id == number and (control if control_space else not control or self.arch.generation == 2):
+                task.high = bool(ins[IMM2])
+        self._next(pe, t + self.arch.cost_task_control)
+
     def _done(self, pe: Pe, ins: list[int], t: int) -> None:
         pe.open_launches = max(0, pe.open_launches - 1)
         self._next(pe, t + self.arch.cost_done)
@@ -429,7 +438,7 @@ class Executor:
 
     def _switch_set(self, pe: Pe, ins: list[int], t: int) -> None:
         route = self._route(pe, ins[IMM_])
-        position = self._a(pe, ins, IMM2) & 3
+        position = min(self._a(pe, ins, IMM2), route.num_positions - 1)
         self.machine.defer(lambda: setattr(route, "position", position))
         self._config(pe, ins, t)
 
@@ -444,10 +453,22 @@ class Executor:
     def _teardown_get(self, pe: Pe, ins: list[int], t: int) -> None:
         self._config_result(pe, ins, t, int(self._route(pe, ins[IMM_]).teardown))
 
+    def _teardown_pending(self, pe: Pe, ins: list[int], t: int) -> None:
+        self._config_result(pe, ins, t, pe.torn_down)
+        pe.torn_down = 0  # commands of this cycle act at its end
+
+    def _filter_get(self, pe: Pe, ins: list[int], t: int) -> None:
+        route = self._route(pe, ins[IMM_])
+        if ins[IMM2] == FilterField.ACTIVE:
+            value = int(route.filter_active)
+        else:
+            value = getattr(route, _FILTER_FIELD[ins[IMM2]])
+        self._config_result(pe, ins, t, value)
+
     def _filter_set(self, pe: Pe, ins: list[int], t: int) -> None:
         route, value = self._route(pe, ins[IMM_]), pe.regs[ins[A]] & 0xFFFF
         if ins[IMM2] == FilterField.ACTIVE:
-            self.machine.defer(lambda: setattr(route, "filter_active", bool(value)))
+            self.machine.defer(lambda: setattr(route, "filter_active", bool(value) and route.filter != 0))
         else:
             name = _FILTER_FIELD[ins[IMM2]]
             self.machine.defer(lambda: setattr(route, name, value))
@@ -470,6 +491,10 @@ class Executor:
         queue = self._queue(pe, ins)
         queue.flushed = False
         pe.flushing.append(queue)
+        self._config(pe, ins, t)
+
+    def _queue_exit(self, pe: Pe, ins: list[int], t: int) -> None:
+        self._queue(pe, ins).flushed = False
         self._config(pe, ins, t)
 
     def _queue_bind(self, pe: Pe, ins: list[int], t: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wafersim.program.schema import TEARDOWN_TASK, Event, FilterKind, PopMode, SwitchCommand
 
-from .state import Fault, Fifo, Pe, Route
+from .state import Fault, Fifo, HostQueue, Pe, Route
 
 if TYPE_CHECKING:
     from .run import Machine
@@ -75,7 +75,7 @@ def filter_count(route: Route, control: bool) -> None:
     if not (route.count_control if control else route.count_data):
         return
     if route.counter != route.limit1:
-        route.counter += 1
+        route.counter = route.counter + 1 & 0xFFFF
         return
     route.counter = 0
     if route.filter == SPARSE:
@@ -107,7 +107,7 @@ def _candidates(machine: Machine, pe: Pe, t: int) -> list[Candidate]:
         if route.teardown or not inputs >> port & 1:
             continue
         for direction in range(4):
-            if outputs >> direction & 1 and pe.neighbors[direction] is None:
+            if (outputs & ~route.sink) >> direction & 1 and pe.neighbors[direction] is None:
                 raise Fault(f"color {color} leaves the fabric to the {NAMES[direction]}")
         if not outputs:
             continue  # an empty output mask: waits
@@ -126,13 +126,14 @@ def _candidates(machine: Machine, pe: Pe, t: int) -> list[Candidate]:
 def _blocked(machine: Machine, pe: Pe, one: Candidate, t: int) -> tuple[bool, bool]:
     """(some output cannot take it, some output has no space); no bound queue is no lack of space."""
     full = False
+    outputs = one.outputs & ~one.route.sink
     for direction in range(4):
-        if one.outputs >> direction & 1:
+        if outputs >> direction & 1:
             neighbor = pe.neighbors[direction]
             assert neighbor is not None
             color = color_at(neighbor, one.color, direction)
             full = full or not link_fifo(machine, neighbor, color, direction ^ 2).has_space(t)
-    if not one.outputs >> RAMP & 1:
+    if not outputs >> RAMP & 1:
         return full, full
     number = input_queue_of(pe, one.color)
     if number is None:
@@ -177,23 +178,30 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
     if control:
         commands = command_field(payload)
         command = commands & 3
-        machine.defer(_command(machine, pe, route, command))
+        machine.defer(_command(machine, pe, color, route, command))
         mode = route.pop_mode
+        moves = route.num_positions > 1 and (route.ring or route.position + 1 < route.num_positions)
         if (
             mode == PopMode.ALWAYS
-            or (mode == PopMode.ON_ADVANCE and command == SwitchCommand.ADVANCE)
-            or (mode == PopMode.ON_ADVANCE_OR_NOP and command in (SwitchCommand.ADVANCE, SwitchCommand.NOP))
+            or (
+                mode in (PopMode.ON_ADVANCE, PopMode.ON_ADVANCE_OR_NOP)
+                and command == SwitchCommand.ADVANCE
+                and moves
+            )
+            or (mode == PopMode.ON_ADVANCE_OR_NOP and command == SwitchCommand.NOP)
         ):
             onward = with_field(payload, commands >> 3)
     if advance:
-        machine.defer(_command(machine, pe, route, int(SwitchCommand.ADVANCE)))
+        machine.defer(_command(machine, pe, color, route, int(SwitchCommand.ADVANCE)))
     if one.judged:
-        machine.defer(lambda: filter_count(route, control))
+        filter_count(route, control)
     for direction in range(5):
         if one.outputs >> direction & 1:
             key = (color, direction)
             pe.link_wavelets[key] = pe.link_wavelets.get(key, 0) + 1
-            if direction == RAMP:
+            if route.sink >> direction & 1:
+                _to_host(machine, pe, direction, color, payload if direction == RAMP else onward, control, t)
+            elif direction == RAMP:
                 _deliver(machine, pe, color, payload, control, t)
             else:
                 _cross(machine, pe, direction, color, onward, control, t)
@@ -208,6 +216,36 @@ def _cross(machine: Machine, pe: Pe, direction: int, color: int, payload: int, c
     neighbor.waiting.add(key)
 
 
+def _to_host(machine: Machine, pe: Pe, port: int, color: int, payload: int, control: bool, t: int) -> None:
+    when = t + (machine.arch.ramp_in_cycles if port == RAMP else machine.arch.hop_cycles)
+    pe.collected.setdefault((color, port), []).append((when, payload, control))
+    machine.cost_end = max(machine.cost_end, when + 1)
+
+
+def host_links(machine: Machine, pe: Pe, t: int) -> None:
+    """Phase R of the host's links: one wavelet a cycle and port at the fabric's edge."""
+    for port in range(4):
+        ready = []
+        for (color, at), queue in pe.host.items():
+            if at != port or not queue.entries:
+                continue
+            target = color_at(pe, color, port)
+            if link_fifo(machine, pe, target, port).has_space(t):
+                ready.append((queue.last_move, color, target))
+        if ready:
+            _, color, target = min(ready)
+            payload, control = _take(machine, pe.host[(color, port)], t)
+            entry = (t + machine.arch.hop_cycles, payload, control, False)
+            link_fifo(machine, pe, target, port).entries.append(entry)
+            pe.waiting.add((target, port))
+
+
+def _take(machine: Machine, queue: HostQueue, t: int) -> tuple[int, bool]:
+    queue.last_move = t
+    machine.happened = True
+    return queue.entries.popleft()
+
+
 def _deliver(machine: Machine, pe: Pe, color: int, payload: int, control: bool, t: int) -> None:
     number = input_queue_of(pe, color)
     assert number is not None
@@ -217,7 +255,7 @@ def _deliver(machine: Machine, pe: Pe, color: int, payload: int, control: bool, 
     pe.events[Event.WAVELETS_RECEIVED] += 1
 
 
-def _command(machine: Machine, pe: Pe, route: Route, command: int) -> Callable[[], None]:
+def _command(machine: Machine, pe: Pe, color: int, route: Route, command: int) -> Callable[[], None]:
     """The act of a command on this PE's route, done at the end of the cycle."""
 
     def act() -> None:
@@ -231,6 +269,7 @@ def _command(machine: Machine, pe: Pe, route: Route, command: int) -> Callable[[
         elif command == SwitchCommand.TEARDOWN:
             route.teardown = True
             if pe.tile is not None:
+                pe.torn_down |= 1 << color
                 machine.activate_if_bound(pe, TEARDOWN_TASK)
 
     return act
@@ -240,23 +279,29 @@ def ramp_pe(machine: Machine, pe: Pe, t: int) -> None:
     """Phase Q of one PE: at most one wavelet moves from the output queues to the router."""
     if t < pe.next_move:
         return
-    best = None
+    waiting: list[tuple[int, bool, int, int]] = []  # (last move, from the host, number or color, color)
     for number, queue in enumerate(pe.oq):
         if queue.entries and queue.entries[0][0] <= t:
-            color = queue.entries[0][3]
-            if color not in pe.routes:
-                raise Fault(f"color {color} in output queue {number} meets no route")
-            key = (queue.last_move, number)
-            if link_fifo(machine, pe, color, RAMP).has_space(t) and (best is None or key < best):
-                best = key
-    if best is None:
+            waiting.append((queue.last_move, False, number, queue.entries[0][3]))
+    for (color, port), fed in pe.host.items():
+        if port == RAMP and fed.entries:
+            waiting.append((fed.last_move, True, color, color))
+    for *_, color in waiting:
+        if color not in pe.routes:
+            raise Fault(f"color {color} on its way to the router meets no route")
+    able = [w for w in waiting if link_fifo(machine, pe, w[3], RAMP).has_space(t)]
+    if not able:
         return
-    queue = pe.oq[best[1]]
-    _, payload, control, color, advance = queue.entries.popleft()
+    _, from_host, number, color = min(able)
+    advance = False
+    if from_host:
+        payload, control = _take(machine, pe.host[(color, RAMP)], t)
+    else:
+        _, payload, control, _, advance = pe.oq[number].entries.popleft()
+        pe.oq[number].last_move = t
     arch = machine.arch
     link_fifo(machine, pe, color, RAMP).entries.append((t + arch.ramp_out_cycles, payload, control, advance))
     pe.waiting.add((color, RAMP))
-    queue.last_move = t
     pe.events[Event.WAVELETS_SENT] += 1
     machine.happened = True
     pe.pace += arch.ramp_pace_num - arch.ramp_pace_den

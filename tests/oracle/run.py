@@ -10,7 +10,7 @@ import numpy as np
 from wafersim.program.schema import Counter, Event, TaskKind
 
 from . import ce, instructions, router
-from .state import Arch, Fault, Pe, Route, Tile
+from .state import Arch, Fault, HostQueue, Pe, Route, Tile
 from .vector import VecOp
 
 FINISHED, STUCK, LIMIT, FAULT = 0, 1, 2, 5
@@ -117,6 +117,9 @@ class Machine:
         for pe in self.pes:
             if pe.waiting:
                 self._guard(router.route_pe, pe, t)
+        for pe in self.pes:
+            if pe.host:
+                router.host_links(self, pe, t)
 
     def _phase_q(self, t: int) -> None:
         for pe in self.computing:
@@ -191,6 +194,7 @@ class Machine:
             for queue in (*pe.iq, *pe.oq):
                 times += [e[0] for e in queue.entries]
             times.append(pe.next_move)
+            times += [words[-1][0] for words in pe.collected.values()]
             if pe.tile is None:
                 continue
             times += [pe.next_issue, pe.next_vector, pe.free_at, pe.slot_free_at, pe.beat_bank_from]
@@ -229,6 +233,18 @@ class Machine:
             if function in pe.tile.functions:
                 pe.launches.append((function, list(arguments)))
                 pe.open_launches += 1
+
+    def feed(self, x: int, y: int, w: int, h: int, color: int, port: int, values: Any, control: Any) -> None:
+        """The host's words for a port of every PE of a rectangle, as the engine takes them."""
+        for dy in range(h):
+            for dx in range(w):
+                queue = self.grid[y + dy][x + dx].host.setdefault((color, port), HostQueue())
+                flags = control[dy, dx].tolist() if control.size else [0] * values.shape[2]
+                queue.entries += zip(values[dy, dx].tolist(), map(bool, flags), strict=True)
+
+    def arrivals(self) -> dict[tuple[int, int, int, int], list[tuple[int, int, bool]]]:
+        """(x, y, color, port) -> (cycle, payload, control) of all that the host got."""
+        return {(pe.x, pe.y, *key): words for pe in self.pes for key, words in pe.collected.items()}
 
     def write(self, x: int, y: int, w: int, h: int, address: int, data: Any) -> None:
         data = np.asarray(data)

@@ -88,6 +88,7 @@ class Route:
         self.counter = row[RouteCol.FILTER_INIT]
         self.count_data = bool(row[RouteCol.FILTER_COUNT_DATA])
         self.count_control = bool(row[RouteCol.FILTER_COUNT_CONTROL])
+        self.sink = row[RouteCol.SINK]
 
 
 class Queue:
@@ -96,6 +97,7 @@ class Queue:
     __slots__ = (
         "capacity",
         "color",
+        "empty_task",
         "entries",
         "flushed",
         "flushing",
@@ -112,6 +114,17 @@ class Queue:
         self.initialised = False
         self.last_move = -1
         self.flushed = False
+        self.empty_task = -1
+
+
+class HostQueue:
+    """What the host holds for a router port; entries are (payload, control)."""
+
+    __slots__ = ("entries", "last_move")
+
+    def __init__(self) -> None:
+        self.entries: deque[tuple[int, bool]] = deque()
+        self.last_move = -1
 
 
 class MemoryFifo:
@@ -200,6 +213,8 @@ class Pe:
         self.waiting: set[tuple[int, int]] = set()  # keys of FIFOs that hold something
         self.neighbors: list[Pe | None] = [None] * 4
         self.link_wavelets: dict[tuple[int, int], int] = {}  # (color, direction) -> count
+        self.host: dict[tuple[int, int], HostQueue] = {}  # (color, port) -> what the host feeds
+        self.collected: dict[tuple[int, int], list[tuple[int, int, bool]]] = {}  # (cycle, payload, control)
         self.iq = [Queue(d + arch.ramp_in_cycles) for d in arch.iq_depth]
         self.oq = [Queue(d) for d in arch.oq_depth]
         self.next_move = 0
@@ -230,6 +245,7 @@ class Pe:
         for row in tile.queues:
             queue = (self.oq if row[QueueCol.DIRECTION] else self.iq)[row[QueueCol.ID]]
             queue.color, queue.priority = row[QueueCol.COLOR], row[QueueCol.PRIORITY]
+            queue.empty_task = row[QueueCol.EMPTY_TASK]
             queue.initialised = True
         self.regs = [0] * tile.num_regs
         self.reg_ready = [0] * tile.num_regs
@@ -248,6 +264,7 @@ class Pe:
         self.beat_bank_from = 0
         self.completions: list[Any] = []
         self.flushing: list[Queue] = []
+        self.torn_down = 0  # mask of colors, since TEARDOWN_PENDING
         self.pc_after_map = 0
         self.claims: dict[tuple[str, int], Any] = {}
         self.clash_counted = False

@@ -42,7 +42,7 @@ def sample():
     with receiver.function("main", args=[("n", "i16")]):
         pass
     lay.placements[0].params["n"] = np.array([7, 0], np.uint8).reshape(1, 1, 2)
-    lay.stream("in", red, "left", 0, to_host=False)
+    lay.stream("in", red, "WEST", to_host=False)
     return lay.build()
 
 
@@ -186,7 +186,9 @@ HEADER_EDITS = [
     ("no metadata", lambda h: h.pop("__metadata__"), "__metadata__"),
     ("metadata number", lambda h: h["__metadata__"].update(schema=1), "__metadata__"),
     ("other format", lambda h: h["__metadata__"].update(format="pt"), "format"),
-    ("other schema", lambda h: h["__metadata__"].update(schema="2"), "build the program again"),
+    ("other schema", lambda h: h["__metadata__"].update(schema="1"), "schema 1 was a draft"),
+    ("later schema", lambda h: h["__metadata__"].update(schema="3"), "build the program again"),
+    ("wide map", lambda h: h["tile_map"].update(dtype="I32"), "I16"),
     ("metadata no JSON", lambda h: h["__metadata__"].update(program="{"), "JSON"),
     ("metadata list", lambda h: h["__metadata__"].update(program="[]"), "no JSON object"),
     ("metadata nan", lambda h: h["__metadata__"].update(program='{"name": NaN}'), "NaN"),
@@ -248,10 +250,17 @@ META_EDITS = [
     ("function number", lambda m: m["functions"]["main"].update(number=5), "number"),
     ("function args", lambda m: m["functions"]["main"].update(args=[["n"]]), "args"),
     ("function type", lambda m: m["functions"]["main"].update(args=[["n", "x9"]]), "x9"),
-    ("arrays", lambda m: m.update(arrays=[]), "arrays"),
+    ("shapes", lambda m: m.update(shapes=[]), "shapes of arrays"),
+    ("shape", lambda m: m["shapes"].__setitem__(0, [0]), "shape [0]"),
+    ("shape and bytes", lambda m: m["shapes"].__setitem__(0, [3]), "BYTES is 16; allowed 12"),
+    ("symbol elsewhere", lambda m: m["symbols"]["x"]["tile:0"].update(address=0), "symbol 'x' of tile:0"),
+    ("no such symbol", lambda m: m["symbols"].pop("x"), "symbol 'x' of tile:0 is missing"),
     ("tile names", lambda m: m.update(tile_names=["a"]), "tile names"),
     ("color name", lambda m: m.update(color_names={"99": "x"}), "color name"),
-    ("stream", lambda m: m["host"]["streams"][0].update(edge="up"), "stream"),
+    ("stream port", lambda m: m["host"]["streams"][0].update(port="UP"), "stream"),
+    ("stream direction", lambda m: m["host"]["streams"][0].update(direction="in"), "stream"),
+    ("stream places", lambda m: m["host"]["streams"][0].update(places=[0, 0, 9, 9]), "stream"),
+    ("stream twice", lambda m: m["host"]["streams"].append(m["host"]["streams"][0]), "stream"),
     ("missing key", lambda m: m.pop("lines"), "lines"),
     ("wrong kind", lambda m: m.update(symbols=[]), "symbols"),
 ]
@@ -295,6 +304,7 @@ def test_every_value_of_every_table_at_extremes(program, name):
         for value in few:
             changed = {k: v for k, v in program.tables.items()}
             changed[name] = table.copy()
+            value = max(min(value, np.iinfo(table.dtype).max), np.iinfo(table.dtype).min)
             changed[name].reshape(-1)[at] = value
             if changed[name].reshape(-1)[at] == table.reshape(-1)[at]:
                 continue
@@ -332,6 +342,14 @@ VALUE_EDITS = [
     ("dsds", "ELEM_BYTES", 0, 3, "ELEM_BYTES"),
     ("dsds", "FIFO", 0, 4, "FIFO"),
     ("settings", "ACTIVATE", 0, 64, "ACTIVATE"),
+    ("arrays", "TILE", 0, 2, "TILE"),
+    ("arrays", "NAME", 0, -1, "NAME"),
+    ("arrays", "ADDRESS", 0, 1 << 15, "ADDRESS"),
+    ("arrays", "BYTES", 0, 20, "BYTES"),
+    ("arrays", "TYPE", 0, 12, "TYPE"),
+    ("arrays", "FLAGS", 0, 8, "FLAGS"),
+    ("arrays", "FLAGS", 0, 2, "HOST_WRITTEN"),
+    ("routes", "SINK", 0, 32, "SINK"),
 ]
 
 
@@ -343,6 +361,7 @@ def test_a_bad_value_names_table_row_and_column(program, file, table, column, ro
         "code": schema.CodeCol, "tiles": schema.TileCol, "tasks": schema.TaskCol, "queues": schema.QueueCol,
         "fifos": schema.FifoCol, "functions": schema.FunctionCol, "dsr_init": schema.DsrInitCol,
         "params": schema.ParamCol, "routes": schema.RouteCol, "dsds": schema.DsdCol, "settings": schema.SettingsCol,
+        "arrays": schema.ArrayCol,
     }  # fmt: skip
     header, body = split(file.read_bytes())
     start = header[table]["data_offsets"][0]

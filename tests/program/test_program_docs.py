@@ -22,7 +22,7 @@ COLUMNS: dict[str, type[IntEnum]] = {
     "tiles": schema.TileCol, "code": schema.CodeCol, "dsds": schema.DsdCol, "settings": schema.SettingsCol,
     "tasks": schema.TaskCol, "queues": schema.QueueCol, "fifos": schema.FifoCol,
     "functions": schema.FunctionCol, "dsr_init": schema.DsrInitCol, "routes": schema.RouteCol,
-    "params": schema.ParamCol,
+    "params": schema.ParamCol, "arrays": schema.ArrayCol,
 }  # fmt: skip
 
 

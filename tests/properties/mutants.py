@@ -1,4 +1,4 @@
-"""Forty-five seeded engine bugs: each changes one line of the core, and the random programs must notice.
+"""Fifty-four seeded engine bugs: each changes one line of the core, and the random programs must notice.
 
 A mutant names a source below ``csrc/``, a fragment that occurs in it exactly once, and what stands there instead.  `run_mutants` compiles
 and runs them.
@@ -39,21 +39,21 @@ MUTANTS = (
     Mutant("ignore_bit_of_the_second_command", "fabric/fabric.cpp",
            "command_field(fifo.payload()) >> 2 & 1", "command_field(fifo.payload()) >> 5 & 1", "2.1.2"),
     Mutant("ring_goes_back_to_the_second_position", "fabric/fabric.cpp",
-           "    else if (cs.ring_mode)\n        cs.set_position(0);", "    else if (cs.ring_mode)\n        cs.set_position(1);", "2.1.6"),
+           "    else if (cs.ring_mode)\n        set_position(cs, 0);", "    else if (cs.ring_mode)\n        set_position(cs, 1);", "2.1.6"),
     Mutant("descriptor_does_not_advance_the_switch", "fabric/fabric.cpp",
            "if (flags & kFlagAdvance) control_action", "if (flags & kFlagAdvance & kFlagControl) control_action", "4.2"),
-    Mutant("filter_passes_one_less", "fabric/fabric.cpp", "return max > 65535 || counter <= max;",
-           "return max > 65535 || counter < max;", "5"),
+    Mutant("filter_passes_one_less", "fabric/fabric.cpp", "return counter <= max;",
+           "return counter < max;", "5"),
     Mutant("range_filter_is_half_open", "fabric/fabric.cpp", "(min <= index && index <= max);",
            "(min <= index && index < max);", "5"),
     Mutant("swaps_of_the_wrong_axis", "fabric/fabric.cpp", "(kDx[d] ? same->swap_x : same->swap_y);",
            "(kDx[d] ? same->swap_y : same->swap_x);", "2.1.3"),
     Mutant("freed_link_slot_is_told_late", "fabric/fabric.cpp",
-           "routers_.wake(static_cast<uint32_t>(up), t + arch_.hop);",
-           "routers_.wake(static_cast<uint32_t>(up), t + arch_.hop + 1);", "1"),
+           "routers_.wake(up, t + arch_.hop);",
+           "routers_.wake(up, t + arch_.hop + 1);", "1"),
     Mutant("pressure_of_the_ramp_is_not_counted", "fabric/fabric.cpp",
-           "if (!space) cs.fifo[c.port].head_blocked = true;",
-           "if (!space && c.port != kPortRamp) cs.fifo[c.port].head_blocked = true;", "8"),
+           "if (!space) c.fifo->head_blocked = true;",
+           "if (!space && c.port != kPortRamp) c.fifo->head_blocked = true;", "8"),
     # the ramp and the queues
     Mutant("ramp_pace_is_one_late", "fabric/fabric.cpp", "if (q.pace >= arch_.ramp_pace_den) {",
            "if (q.pace > arch_.ramp_pace_den) {", "2.2"),
@@ -64,7 +64,7 @@ MUTANTS = (
            "return count_ + unknown_pops(t, latency) < capacity;", "return count_ < capacity;", "1"),
     Mutant("far_events_share_a_bucket", "engine/wheel.hpp", "if (when - now_ >= 64) {", "if (when - now_ > 64) {", "1"),
     # tasks
-    Mutant("low_priority_first", "pe/schedule.cpp", "return a.priority > b.priority;", "return a.priority < b.priority;", "2.3.2"),
+    Mutant("low_priority_first", "pe/schedule.cpp", "return high(candidate) > high(task);", "return high(candidate) < high(task);", "2.3.2"),
     Mutant("latest_pick_first", "pe/schedule.cpp", "if (pa != pb) return pa < pb;", "if (pa != pb) return pa > pb;", "2.3.2"),
     Mutant("data_tasks_take_claimed_wavelets", "pe/schedule.cpp",
            "if (data >= 0 && !data_blocked && !claimer && better(data))", "if (data >= 0 && !data_blocked && better(data))", "2.3.2"),
@@ -115,4 +115,22 @@ MUTANTS = (
            "static_cast<int64_t>(turn) <= static_cast<int64_t>(reg(in.c));", "3"),
     Mutant("east_and_west_in_configuration_words", "pe/fabric_control.cpp", "kConfigBit[5] = {3, 1, 2, 0, 4};",
            "kConfigBit[5] = {3, 0, 2, 1, 4};", "3"),
+    Mutant("flush_forgets_the_handler", "pe/schedule.cpp", "init.empty_task >= 0 ? init.empty_task : kTeardownTask",
+           "init.empty_task > 63 ? init.empty_task : kTeardownTask", "6"),
+    Mutant("teardown_is_not_noted", "fabric/fabric.cpp", "q->teardown_pending |= 1u << cs.color;",
+           "q->teardown_pending |= 2u << cs.color;", "6"),
+    Mutant("priority_of_a_task_stays", "pe/control.cpp", "p.high_tasks = in.imm2 ?", "p.high_tasks = !in.imm2 ?", "3"),
+    # the host
+    Mutant("host_words_are_late", "fabric/host_ports.cpp", "    if (again) routers_.wake(pe, t + 1);",
+           "    if (again) routers_.wake(pe, t + 2);", "9"),
+    Mutant("host_colors_do_not_take_turns", "fabric/host_ports.cpp",
+           "if (!best || queue.last_move < best->last_move) best = &queue;", "if (!best) best = &queue;", "9"),
+    Mutant("host_goes_first_on_the_ramp", "fabric/host_ports.cpp", "if (queue->last_move < best_move) return queue;",
+           "if (queue->last_move <= best_move) return queue;", "9"),
+    Mutant("host_pays_no_pace", "fabric/fabric.cpp", "            ramp_moved(q, t);\n            wait_turn = true;",
+           "            ++q.wavelets_sent;\n            wait_turn = true;", "9"),
+    Mutant("sinks_keep_the_command", "fabric/host_ports.cpp", "port == kPortRamp ? payload : forwarded, control",
+           "payload, control", "9"),
+    Mutant("sinks_are_a_cycle_late", "fabric/host_ports.cpp", "(port == kPortRamp ? arch_.ramp_in : arch_.hop);",
+           "(port == kPortRamp ? arch_.ramp_in : arch_.hop + 1);", "9"),
 )  # fmt: skip

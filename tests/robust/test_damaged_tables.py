@@ -30,7 +30,8 @@ def damage(tables, rng):
         else:
             near = int(flat[k]) + rng.choice((-1, 1))
             value = rng.choice((*INTERESTING, near, near, rng.randrange(-70_000, 70_000)))
-            flat[k] = min(max(value, -(2**31)), 2**31 - 1)
+            limits = np.iinfo(flat.dtype)
+            flat[k] = min(max(value, limits.min), limits.max)
     return copy
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wafersim import run
+from wafersim import evaluate, run
 from wafersim.errors import ConfigError, UnsupportedError
 from wafersim.program import Layout
 from wafersim.simulate.stream import StreamSimulator
@@ -86,3 +86,54 @@ def test_limit_and_pause_go_on_to_the_same_end():
     assert part.status == "limit"
     assert part.cycles == 50
     assert record.status == "finished"
+
+
+def test_a_batch_takes_both_fidelities():
+    answers = evaluate(
+        [
+            {"kernel": "reduce", "grid": "6x1"},
+            {"kernel": "reduce", "grid": "6x1", "fidelity": "stream", "values": False},
+            {"kernel": "reduce", "grid": "6x1", "fidelity": "stream"},
+        ]
+    )
+    assert answers[0]["cycles"] == answers[1]["cycles"]
+    assert (answers[0]["fidelity"], answers[1]["fidelity"]) == ("wavelet", "stream")
+    assert "without values" in str(answers[2]["error"])
+
+
+def test_routes_to_the_host():
+    layout = Layout(1, 1, arch="wse2")
+    pe = layout.tile("a")
+    color = layout.color("out", 3)
+    layout.route(color, rx="RAMP", tx="EAST", sink="EAST")
+    with pe.function("main"):
+        pe.done()
+    layout.place(pe)
+    with pytest.raises(UnsupportedError, match="SINK"):
+        StreamSimulator(layout.build(), "wse2")
+
+
+@pytest.mark.parametrize("op", ["task_priority", "queue_exit", "queue_get"])
+def test_instructions_it_does_not_execute(op):
+    layout = Layout(1, 1, arch="wse2")
+    pe = layout.tile("a")
+    color = layout.color("in", 3)
+    layout.route(color, rx="RAMP", tx="RAMP")
+    queue = pe.input_queue(2, color)
+    task = pe.local_task("later", id=12)
+    with task:
+        pe.done()
+    with pe.function("main"):
+        if op == "task_priority":
+            pe.task_priority(task, "high")
+        elif op == "queue_exit":
+            pe.queue_exit(queue)
+        else:
+            pe.queue_field(queue, "flushed")
+        pe.activate(task)
+    layout.place(pe)
+    sim = StreamSimulator(layout.build(), "wse2")
+    sim.launch("main")
+    words = "TASK_PRIORITY" if op == "task_priority" else "queue control"
+    with pytest.raises(UnsupportedError, match=words):
+        sim.run()

@@ -29,8 +29,8 @@ PICTURE = "wafersim-demo.svg"
 def demo(out: Path | None, as_json: bool) -> int:
     """Ten seconds: a matrix product on 32x32 PEs, checked against NumPy and compared with a real machine."""
     from wafersim.cli.progress import progress_bar
-    from wafersim.cli.request import Request, execute, exit_code
     from wafersim.record.picture import heat_map_svg
+    from wafersim.simulate.request import Request, execute, exit_code
 
     request = Request(kernel=KERNEL, arch=ARCH, grid=f"{SIDE}x{SIDE}", params={"tile": TILE})
     with progress_bar() as progress:

@@ -13,8 +13,8 @@ from wafersim.record import RECORD_SCHEMA
 from wafersim.simulate.footprint import available_bytes, host_bytes
 
 if TYPE_CHECKING:
-    from wafersim.cli.request import Request
     from wafersim.program import MachineProgram
+    from wafersim.simulate.request import Request
 
 
 def estimate(request: Request) -> dict[str, Any]:

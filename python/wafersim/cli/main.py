@@ -21,6 +21,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "demo",
         "Ten seconds: a matrix product on 32x32 PEs, checked and compared.",
     ),
+    "cslc": ("wafersim.cli.cslc", "cslc", "Compile a CSL program, with the vendor compiler's options."),
+    "python": ("wafersim.cli.python", "python", "Run the host script of a CSL program."),
+    "sdk-shims": (
+        "wafersim.cli.shims",
+        "sdk_shims",
+        "Write the commands cslc and cs_python that call these two.",
+    ),
     "kernels": ("wafersim.cli.kernels", "kernels", "List the library kernels and their parameters."),
     "arch": ("wafersim.cli.arch", "arch_group", "Show the machines and the source of every constant."),
     "validate": (
@@ -130,25 +137,14 @@ def _report(error: BaseException, as_json: bool) -> int:
 
 def classify(error: BaseException) -> tuple[int, str, str]:
     """Exit code, kind and message of an error."""
-    from wafersim.errors import ConfigError, ProgramError, SimulationError, WafersimError
+    from wafersim.errors import ConfigError, ProgramError, error_words
 
     if isinstance(error, click.ClickException):
         ctx: click.Context | None = getattr(error, "ctx", None)
         path = ctx.command_path.removeprefix("wafersim").strip() if ctx is not None else ""
         text = " ".join(error.format_message().split())
         return EXIT_BAD_INPUT, "usage", f"{path}: {text}" if path else text
-    if isinstance(error, ConfigError | ProgramError):
-        return EXIT_BAD_INPUT, type(error).__name__, str(error)
-    if isinstance(error, SimulationError):
-        return EXIT_FAILED, type(error).__name__, str(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return EXIT_FAILED, "Interrupted", "interrupted"
-    if isinstance(error, MemoryError):
-        return EXIT_FAILED, "MemoryError", "not enough memory; a smaller grid needs less (see --dry-run)"
-    label = "" if isinstance(error, WafersimError) else f"{type(error).__name__}: "
-    text = " ".join(str(error).split())
-    return (
-        EXIT_FAILED,
-        "InternalError",
-        f"internal error: {label}{text}; please report it (--debug shows where)",
-    )
+    bad_input = isinstance(error, ConfigError | ProgramError)
+    return EXIT_BAD_INPUT if bad_input else EXIT_FAILED, *error_words(error)

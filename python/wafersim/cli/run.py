@@ -9,8 +9,6 @@ import click
 
 from wafersim.cli.common import json_option
 
-_NOT_YET = "is not available yet"
-
 
 @click.command()
 @click.argument("target", metavar="KERNEL|PROGRAM_FILE")
@@ -32,7 +30,15 @@ _NOT_YET = "is not available yet"
     is_flag=True,
     help="Build and check only; say PEs, memory and, if a formula is known, cycles and events.",
 )
-@click.option("--trace", is_flag=False, flag_value="", metavar="[FILTER]", help="Not available yet.")
+@click.option(
+    "--trace",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILTER]",
+    help="With --out: save what each PE did when. FILTER: pe=X,Y or rect=X0,Y0,X1,Y1 (two corners, "
+    "both included); cycles=A:B (to B - 1); most=N entries; joined by ';'.  "
+    "[default: all PEs and cycles, 1000000 entries]",
+)
 @click.option(
     "--grain",
     type=int,
@@ -49,38 +55,52 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     \b
     wafersim run gemm --arch wse2 --grid 32x32 --set tile=4
     wafersim run program.wsp --launch main --set n=4
+    wafersim run reduce --trace "rect=0,0,3,0;cycles=0:500" --out DIR
     """
-    from wafersim.cli import request as requests
     from wafersim.cli.report import print_record
-    from wafersim.errors import ConfigError
+    from wafersim.simulate import request as requests
 
-    _refuse_options(options)
+    watch = _watch(options.pop("trace"), out)
     fields = {name: value for name, value in options.items() if value is not None}
     fields["values"] = not fields.pop("no_values")
     fields["params"] = requests.parse_settings(settings)
     fields["program" if requests.looks_like_file(target) else "kernel"] = target
     request = requests.from_fields(fields)
+    if request.fidelity == "stream":
+        _refuse_for_stream(watch, out)
     if request.dry_run:
         return _dry_run(request, as_json)
     if out is not None:
-        if request.fidelity == "stream":
-            raise ConfigError("--out: a run at fidelity stream has no columns to save; leave it out")
         _check_place(out)
     from wafersim.cli.progress import progress_bar
 
     with progress_bar() as progress:
-        record = requests.execute(request, progress)
+        record = requests.execute(request, progress, watch)
     if out is not None:
         _save(record, out)
     print_record(record, as_json)
     return requests.exit_code(record)
 
 
-def _refuse_options(options: dict[str, Any]) -> None:
+def _watch(trace: str | None, out: Path | None) -> Any:
+    """What ``--trace`` asks for, None without it."""
+    if trace is None:
+        return None
     from wafersim.errors import ConfigError
+    from wafersim.simulate.watching import parse_filter
 
-    if options.pop("trace") is not None:
-        raise ConfigError(f"--trace {_NOT_YET}; --out DIR saves the counters of the run")
+    if out is None:
+        raise ConfigError("--trace needs --out DIR, where the timeline is saved")
+    return parse_filter(trace)
+
+
+def _refuse_for_stream(watch: Any, out: Path | None) -> None:
+    from wafersim.errors import ConfigError
+    from wafersim.simulate.stream import refuse_watch
+
+    refuse_watch(watch)
+    if out is not None:
+        raise ConfigError("--out: a run at fidelity stream has no columns to save; leave it out")
 
 
 def _dry_run(request: Any, as_json: bool) -> int:
@@ -106,4 +126,9 @@ def _check_place(out: Path) -> None:
 def _save(record: Any, out: Path) -> None:
     from wafersim.record.picture import heat_map_svg
 
-    record.save(out, {"heatmap.svg": heat_map_svg(record).encode()})
+    files = {"heatmap.svg": heat_map_svg(record).encode()}
+    if record.timeline is not None:
+        files["timeline.json"] = record.timeline.to_chrome().encode()
+        files["timeline.csv"] = record.timeline.to_csv().encode()
+        record.info["timeline"]["files"] = ["timeline.json", "timeline.csv"]
+    record.save(out, files)

@@ -6,13 +6,14 @@ Each request runs in a child process of its own. A child that crashes or is kill
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
 import click
+
+from wafersim.errors import error_answer, fate
 
 #: longest request line accepted
 MAX_LINE_BYTES = 1 << 20
@@ -68,11 +69,6 @@ def _answer(line: bytes | None, children: _Children, timeout: float | None) -> d
     if not isinstance(request, dict):
         return error_answer(None, "ConfigError", "the line is not a JSON object")
     return children.serve(request, timeout)
-
-
-def error_answer(request_id: Any, kind: str, message: str) -> dict[str, Any]:
-    """The answer to a request that gave no record."""
-    return {"id": request_id, "status": "error", "error": {"kind": kind, "message": message}}
 
 
 def _refuse_constant(text: str) -> Any:
@@ -135,14 +131,5 @@ def _decode(output: bytes, returncode: int, request_id: Any) -> dict[str, Any]:
     if isinstance(answer, dict):
         return answer
     return error_answer(
-        request_id, "Crashed", f"the process of the run {_fate(returncode)} and gave no answer"
+        request_id, "Crashed", f"the process of the run {fate(returncode)} and gave no answer"
     )
-
-
-def _fate(returncode: int) -> str:
-    if returncode >= 0:
-        return f"ended with exit code {returncode}"
-    try:
-        return f"was killed by {signal.Signals(-returncode).name}"
-    except ValueError:
-        return f"was killed by signal {-returncode}"

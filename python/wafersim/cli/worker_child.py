@@ -31,9 +31,9 @@ def main() -> None:
 
 def answer(fields: dict[str, Any]) -> dict[str, Any]:
     """The record's summary, or the error in its place; the request's id in both."""
-    from wafersim.cli import request as requests
     from wafersim.cli.main import classify
-    from wafersim.cli.worker import error_answer
+    from wafersim.errors import error_answer
+    from wafersim.simulate import request as requests
 
     request_id = fields.get("id")
     try:

@@ -18,15 +18,20 @@ class MemoryMixin(TileBase):
 
     def array(
         self, name: str, type: TypeName, shape: int | tuple[int, ...] = 1, *, align: int | None = None,
-        address: int | None = None, init: Any = None, export: bool = True,
+        address: int | None = None, init: Any = None, export: bool = True, host_write: bool = True,
+        data: bool | None = None,
     ) -> Array:  # fmt: skip
         """A named array in SRAM.
 
         ``shape`` counts elements; ``align`` and ``address`` are bytes.  Arrays follow each other in
         declaration order from a 16-byte boundary above the code unless they have an address.  ``init`` is a
-        number or an array of values.
+        number or an array of values.  ``export``: the host can read it, and with ``host_write`` write it.
+        ``data``: its values decide nothing but values, so that a run without values need not hold them;
+        default: true if no scalar load reads the array.
         """
-        return self._add_array(name, type, shape, align, address, init, export, is_param=False)
+        array = self._add_array(name, type, shape, align, address, init, export, is_param=False)
+        array.host_write, array.data = host_write, data
+        return array
 
     def param(
         self,
@@ -71,6 +76,7 @@ class MemoryMixin(TileBase):
     def load(self, array: Array, index: Any = 0, *, into: Reg | None = None) -> Reg:
         """Load an element; the index is a number, a register, or a tuple of them."""
         base, offset = self._element(array, index)
+        array.is_loaded = True
         out = into if into is not None else self.temp(array.type)
         if out.type != array.type:
             raise self.fail(
@@ -149,6 +155,7 @@ class MemoryMixin(TileBase):
     def address_of(self, array: Array, index: Any = 0) -> Reg:
         """A u16 register with the byte address of an element."""
         base, offset = self._element(array, index)
+        array.is_pointed = True
         out = self.temp(Type.U16)
         if isinstance(base, VReg):
             start = self.temp(Type.U16)
@@ -163,8 +170,17 @@ class MemoryMixin(TileBase):
         t = parse_type(type_, self.place_text())
         out = self.temp(t)
         base, imm = self._raw_address(address, offset)
+        if isinstance(address, int):
+            self._loaded_at(imm)
+        else:
+            self.loads_by_address = True
         self.emit(Op.LOAD, type=int(t), dst=out.v, a=base, imm=imm)
         return out
+
+    def _loaded_at(self, address: int) -> None:
+        for array in self.arrays:
+            if array.fixed is not None and array.fixed <= address < array.fixed + array.bytes:
+                array.is_loaded = True
 
     def store_at(self, type_: str | Type, address: Scalar, value: Scalar, offset: int = 0) -> None:
         """Store to a byte address: SRAM, or a configuration word above it."""

@@ -13,12 +13,15 @@ from wafersim.program.model import MachineProgram
 from wafersim.program.model_tables import TABLES
 from wafersim.program.scalars import type_name
 from wafersim.program.schema import (
+    ARRAY_COLS,
     FIFO_COLS,
     FUNCTION_COLS,
+    MAX_ROWS_OF_MAP,
     QUEUE_COLS,
     SCHEMA_VERSION,
     TASK_COLS,
     TILE_COLS,
+    ArrayCol,
     DsrInitCol,
     FifoCol,
     FunctionCol,
@@ -43,7 +46,10 @@ class _Tables:
         self.shared = shared
         self.rows: dict[str, Rows] = {
             n: []
-            for n in ("tiles", "code", "dsds", "tasks", "queues", "fifos", "functions", "dsr_init", "params")
+            for n in (
+                *("tiles", "code", "dsds", "tasks", "queues", "fifos"),
+                *("functions", "dsr_init", "params", "arrays"),
+            )
         }
         self.sources: dict[str, list[int]] = {}
         self.images: list[bytes] = []
@@ -67,15 +73,16 @@ def assemble(layout: Layout) -> MachineProgram:
     for tile in layout.tiles:
         encoded = encode_tile(tile, len(tables.rows["code"]), shared)
         _add_tile(tables, tile, encoded)
+        _add_arrays(tables, tile)
         _add_tasks(tables, tile)
         _add_queues(tables, tile)
         _add_functions(tables, tile, function_numbers)
         _add_params(tables, layout, tile)
-    arrays = {name: _table(name, rows) for name, rows in tables.rows.items()}
+    arrays: dict[str, npt.NDArray[Any]] = {name: _table(name, rows) for name, rows in tables.rows.items()}
     arrays["settings"] = _table("settings", [list(r) for r in shared.settings.rows])
     arrays["routes"] = _table("routes", [list(r) for r in layout.route_table.rows()])
     arrays["grid"] = np.array([layout.width, layout.height], np.int32)
-    arrays["tile_map"] = layout.tile_map.copy()
+    arrays["tile_map"] = _small("tiles", layout.tile_map, len(layout.tiles))
     _add_colors(arrays, layout)
     arrays["image"] = np.frombuffer(b"".join(tables.images), np.uint8)
     arrays["param_values"] = np.concatenate(tables.values) if tables.values else np.zeros(0, np.uint8)
@@ -114,6 +121,18 @@ def _add_tile(tables: _Tables, tile: TileProgram, encoded: EncodedTile) -> None:
         row[DsrInitCol.DSD] = dsd.slot
         row[DsrInitCol.SETTINGS] = tables.shared.settings.number(settings)
         tables.add("dsr_init", row, where)
+
+
+def _add_arrays(tables: _Tables, tile: TileProgram) -> None:
+    for array in tile.arrays:
+        row = [0] * ARRAY_COLS
+        row[ArrayCol.TILE] = tile.index
+        row[ArrayCol.NAME] = tables.shared.strings.number(array.name)
+        row[ArrayCol.ADDRESS] = array.placed
+        row[ArrayCol.BYTES] = array.bytes
+        row[ArrayCol.TYPE] = int(array.type)
+        row[ArrayCol.FLAGS] = array.flags
+        tables.add("arrays", row, array.where)
 
 
 def _add_tasks(tables: _Tables, tile: TileProgram) -> None:
@@ -222,10 +241,18 @@ def _add_params(tables: _Tables, layout: Layout, tile: TileProgram) -> None:
 def _add_colors(arrays: dict[str, npt.NDArray[Any]], layout: Layout) -> None:
     colors = sorted(layout.colors)
     arrays["colors"] = np.array(colors, np.int32)
-    none = np.full((layout.height, layout.width), -1, np.int32)
-    maps = [layout.route_maps.get(c, none) for c in colors]
+    none = np.full((layout.height, layout.width), -1, np.int16)
+    classes = len(layout.route_table.rows())
+    maps = [_small("route classes", layout.route_maps.get(c, none), classes) for c in colors]
     shape = (len(colors), layout.height, layout.width)
-    arrays["route_map"] = np.stack(maps) if maps else np.zeros(shape, np.int32)
+    arrays["route_map"] = np.stack(maps) if maps else np.zeros(shape, np.int16)
+
+
+def _small(what: str, grid: npt.NDArray[Any], count: int) -> npt.NDArray[np.int16]:
+    """A map of rows as the format holds it."""
+    if count > MAX_ROWS_OF_MAP:
+        raise ProgramError(f"the layout has {count} {what}; a program holds at most {MAX_ROWS_OF_MAP}")
+    return grid.astype(np.int16)
 
 
 def _meta(layout: Layout, tables: _Tables, numbers: dict[str, int]) -> dict[str, Any]:
@@ -248,16 +275,7 @@ def _meta(layout: Layout, tables: _Tables, numbers: dict[str, int]) -> dict[str,
         "lines": tables.shared.lines.rows(),
         "symbols": symbols,
         "functions": functions,
-        "arrays": [
-            [
-                {
-                    "name": a.name, "address": a.placed, "bytes": a.bytes, "type": type_name(a.type),
-                    "shape": list(a.shape),
-                }
-                for a in tile.arrays
-            ]
-            for tile in layout.tiles
-        ],
+        "shapes": [list(a.shape) for tile in layout.tiles for a in tile.arrays],
         "tile_names": [t.name for t in layout.tiles],
         "color_names": {str(c.id): c.name for c in layout.colors.values()},
         "host": {"streams": list(layout.streams)},

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from wafersim.errors import ProgramError
 from wafersim.program import schema as s
+from wafersim.program.check_streams import check_streams
 from wafersim.program.checking import Checking
 from wafersim.program.routes import mask_names
 from wafersim.program.schema import CodeCol, DsdCol, DsdKind, Op, Port, QueueCol, RouteCol, TileCol
@@ -25,6 +26,7 @@ def check_routes(check: Checking) -> None:
     _filters(check)
     _used_colors(check)
     _leads(check)
+    check_streams(check)
 
 
 def _where(check: Checking, cls: int) -> list[tuple[int, str, tuple[int, ...]]]:
@@ -89,7 +91,7 @@ def _class_problem(check: Checking, row: npt.NDArray[np.int32], positions: int) 
                 f"position {k} has the inputs {', '.join(mask_names(ins))}; generation {check.generation} "
                 "allows one"
             )
-        if check.generation == 2 and k and ins != int(row[0]) and outs != int(row[1]):
+        if check.generation == 2 and k and ins != int(row[2 * k - 2]) and outs != int(row[2 * k - 1]):
             return f"switch position {k} changes input and output; generation 2 overrides one of them"
     if check.generation == 3 and (row[RouteCol.SWAP_X] or row[RouteCol.SWAP_Y]):
         return "color swap exists on generation 2 only"
@@ -152,16 +154,18 @@ def _uses(check: Checking, tile: int) -> dict[int, tuple[str, int, bool]]:
 
 def _changed_colors(check: Checking, tile: int) -> set[int | None]:
     """Colors whose routes the tile sets at run time (None: any)."""
-    out: set[int | None] = set()
+    rows = check.code_range(tile)
+    code = check.t["code"][rows.start : rows.stop]
+    literal = code[:, int(CodeCol.A)] < 0
+    numbers = code[:, int(CodeCol.IMM)]
+    is_set = code[:, int(CodeCol.OP)] == int(Op.ROUTE_SET)
+    out: set[int | None] = set(numbers[is_set & literal].tolist())
+    if (is_set & ~literal).any():
+        out.add(None)
     base = int(check.arch.color_config_base)
-    for row in check.code_range(tile):
-        instr = check.t["code"][row]
-        if instr[CodeCol.OP] == Op.ROUTE_SET:
-            out.add(int(instr[CodeCol.IMM]) if instr[CodeCol.A] < 0 else None)
-        elif instr[CodeCol.OP] == Op.STORE and instr[CodeCol.A] < 0 and base >= 0:
-            offset = int(instr[CodeCol.IMM]) - base
-            if 0 <= offset < 2 * s.NUM_COLORS:
-                out.add(offset // 2)
+    if base >= 0:
+        offsets = numbers[(code[:, int(CodeCol.OP)] == int(Op.STORE)) & literal] - base
+        out.update((offsets[(offsets >= 0) & (offsets < 2 * s.NUM_COLORS)] // 2).tolist())
     return out
 
 
@@ -169,16 +173,16 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
     """An error where no PE of the tile has a route for the color, a warning where some have none."""
     colors = check.t["colors"].tolist()
     routes = check.t["route_map"][colors.index(color)] if color in colors else np.full(here.shape, -1)
-    ramp = _ramp(check, sends)
+    ramp = ramp_classes(check, sends)
     missing = here & (routes < 0)
     useless = here & (routes >= 0) & ~ramp[routes]
     verb, port = ("sends", "RAMP as input") if sends else ("receives", "RAMP as output")
     name = check.locator.color(color)
     if missing[here].all():
-        raise check.error(
+        check.unreached(
             table, row, tile, f"{verb} {name}, which has no route there; add lay.route({color}, ...)", color
         )
-    if missing.any():
+    elif missing.any():
         region, _ = check.locator.region(missing)
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, which has no route at {region}")
     if useless.any() and useless.sum() + missing.sum() == here.sum():
@@ -186,7 +190,7 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, whose route has no {port} at {region}")
 
 
-def _ramp(check: Checking, sends: bool) -> Bool:
+def ramp_classes(check: Checking, sends: bool) -> Bool:
     """Per class: whether some position takes from (or gives to) the RAMP; one more entry for "no route"."""
     masks = _masks(check, 0 if sends else 1)
     return np.append(masks >> Port.RAMP & 1 == 1, False)
@@ -208,7 +212,7 @@ def _leads(check: Checking) -> None:
     """Warnings: a route leaves the program, meets no route, or meets one that does not listen."""
     route_map, colors = check.t["route_map"], check.t["colors"].tolist()
     ins = np.append(_masks(check, 0), 0)
-    outs = np.append(_masks(check, 1), 0)
+    outs = np.append(_masks(check, 1) & ~check.t["routes"][:, RouteCol.SINK].astype(np.int64), 0)
     runtime = {c for tile in range(len(check.t["tiles"])) for c in _changed_colors(check, tile)}
     for k, color in enumerate(colors):
         if not (route_map[k] >= 0).any():

@@ -78,20 +78,23 @@ def _sram(check: Checking) -> None:
 
 def _arrays_text(check: Checking, tile: int, limit: int = 6) -> str:
     """The tile's largest arrays."""
-    arrays = sorted(check.meta["arrays"][tile], key=lambda a: -_bytes(a))
-    parts = [f"{a['name']} {_bytes(a)} B ({a['type']}{a['shape']})" for a in arrays[:limit]]
-    return ", ".join(parts) + (f" and {len(arrays) - limit} more" if len(arrays) > limit else "")
-
-
-def _bytes(array: Mapping[str, Any]) -> int:
-    size = s.TYPE_BYTES[s.Type[str(array["type"]).upper()]]
-    return int(np.prod([int(n) for n in array["shape"]], dtype=np.int64)) * size
+    mine = check.rows_of("arrays", s.ArrayCol.TILE, tile).tolist()
+    rows = sorted(mine, key=lambda row: -int(check.t["arrays"][row, s.ArrayCol.BYTES]))
+    parts = []
+    for row in rows[:limit]:
+        entry = check.t["arrays"][row]
+        name, kind = check.locator.string(int(entry[s.ArrayCol.NAME])), s.Type(int(entry[s.ArrayCol.TYPE]))
+        shape = check.meta["shapes"][row]
+        parts.append(f"{name} {entry[s.ArrayCol.BYTES]} B ({kind.name.lower()}{shape})")
+    return ", ".join(parts) + (f" and {len(rows) - limit} more" if len(rows) > limit else "")
 
 
 def _overlaps(check: Checking, tile: int, code: int) -> None:
     """An array at a fixed address over the code is an error, over another array a warning."""
+    rows = check.t["arrays"][check.rows_of("arrays", s.ArrayCol.TILE, tile)]
     spans = sorted(
-        (int(a["address"]), int(a["address"]) + _bytes(a), a["name"]) for a in check.meta["arrays"][tile]
+        (int(address), int(address + size), check.locator.string(int(name)))
+        for name, address, size in rows[:, [s.ArrayCol.NAME, s.ArrayCol.ADDRESS, s.ArrayCol.BYTES]]
     )
     name = check.locator.tile(tile)
     if spans and spans[0][0] < code:

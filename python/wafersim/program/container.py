@@ -25,7 +25,7 @@ from wafersim.program.schema import FORMAT_NAME, SCHEMA_VERSION
 from wafersim.program.validate import validate
 
 MAX_HEADER_BYTES = 64 << 20
-_DTYPES = {"<i4": "I32", "|u1": "U8"}
+_DTYPES = {"<i4": "I32", "<i2": "I16", "|u1": "U8"}
 _HEADER_ALIGN = 8
 
 
@@ -129,8 +129,8 @@ def _metadata(entry: Any) -> dict[str, Any]:
         raise ProgramError(f"format {str(entry.get('format'))[:40]!r}; allowed {FORMAT_NAME!r}")
     if entry.get("schema") != str(SCHEMA_VERSION):
         raise ProgramError(
-            f"schema {str(entry.get('schema'))[:40]!r}; this version reads {SCHEMA_VERSION!r}; "
-            "build the program again with this version"
+            f"schema {str(entry.get('schema'))[:40]!r}; this version reads '{SCHEMA_VERSION}' alone: build "
+            "the program again with this version (schema 1 was a draft that is no longer read)"
         )
     meta = _json(entry.get("program", ""), "metadata")
     if not isinstance(meta, dict):

@@ -57,15 +57,30 @@ class FabricMixin(QueueMixin):
         self.emit(Op.TEARDOWN_GET, dst=out.v, imm=self.layout.color_id(color))
         return out
 
+    def teardown_pending(self) -> Reg:
+        """Mask of the colors torn down since it was last read (u32); reading clears it."""
+        out = self.temp(Type.U32)
+        self.emit(Op.TEARDOWN_PENDING, dst=out.v)
+        return out
+
     def filter_set(self, color: Any, which: str, value: Scalar) -> None:
         """Set a filter field (counter, limit1, max, min, active) of a color at this PE."""
-        try:
-            number = FilterField[which.upper()]
-        except KeyError:
-            allowed = ", ".join(f.name.lower() for f in FilterField)
-            raise self.fail(f"unknown filter field {which!r}; allowed are {allowed}") from None
+        number = self._filter_field(which)
         reg = self.reg_of(value)
-        self.emit(Op.FILTER_SET, a=reg.v, imm=self.layout.color_id(color), imm2=int(number))
+        self.emit(Op.FILTER_SET, a=reg.v, imm=self.layout.color_id(color), imm2=number)
+
+    def filter_get(self, color: Any, which: str) -> Reg:
+        """A filter field (counter, limit1, max, min, active) of a color at this PE (u32)."""
+        number = self._filter_field(which)
+        out = self.temp(Type.U32)
+        self.emit(Op.FILTER_GET, dst=out.v, imm=self.layout.color_id(color), imm2=number)
+        return out
+
+    def _filter_field(self, which: str) -> int:
+        if which.upper() not in FilterField.__members__:
+            allowed = ", ".join(f.name.lower() for f in FilterField)
+            raise self.fail(f"unknown filter field {which!r}; allowed are {allowed}")
+        return int(FilterField[which.upper()])
 
     def color_config_address(self, color: Any) -> int:
         """Byte address of the color's configuration word; raises ProgramError if the generation has none."""

@@ -97,6 +97,7 @@ ISA: dict[Op, OpSpec] = {
     Op.BLOCK: OpSpec(type=Use.ENUM, a=Use.MAYBE, imm=Use.TASK, enum="BlockSpace"),
     Op.UNBLOCK: OpSpec(type=Use.ENUM, a=Use.MAYBE, imm=Use.TASK, enum="BlockSpace"),
     Op.DONE: OpSpec(),
+    Op.TASK_PRIORITY: OpSpec(type=Use.ENUM, a=Use.MAYBE, imm=Use.TASK, imm2=Use.INT, enum="BlockSpace"),
     Op.ROUTE_SET: OpSpec(bytes=8, a=Use.MAYBE, imm=Use.COLOR, imm2=Use.ROUTE),
     Op.SWITCH_SET: OpSpec(a=Use.MAYBE, imm=Use.COLOR, imm2=Use.INT),
     Op.SWITCH_GET: OpSpec(dst=Use.WRITE, imm=Use.COLOR),
@@ -106,6 +107,7 @@ ISA: dict[Op, OpSpec] = {
     Op.QUEUE_GET: OpSpec(type=Use.INT, dst=Use.WRITE, imm=Use.QUEUE, imm2=Use.ENUM, enum="QueueField"),
     Op.QUEUE_FLUSH: OpSpec(type=Use.INT, imm=Use.QUEUE),
     Op.QUEUE_BIND: OpSpec(type=Use.INT, a=Use.MAYBE, imm=Use.QUEUE, imm2=Use.COLOR),
+    Op.TEARDOWN_PENDING: OpSpec(dst=Use.WRITE),
     Op.TIMESTAMP: OpSpec(bytes=12, dst=Use.WRITE),
     Op.TSC_CONTROL: OpSpec(imm=Use.INT),
     Op.RANDOM: OpSpec(dst=Use.WRITE),
@@ -113,6 +115,8 @@ ISA: dict[Op, OpSpec] = {
     Op.PRINT: OpSpec(bytes=0, a=Use.MAYBE, b=Use.MAYBE, c=Use.MAYBE, imm=Use.STRING, imm2=Use.BITS),
     Op.ASSERT: OpSpec(bytes=0, a=Use.READ, imm=Use.STRING),
     Op.MAIN_PRIORITY: OpSpec(imm=Use.ENUM, enum="Priority"),
+    Op.FILTER_GET: OpSpec(dst=Use.WRITE, imm=Use.COLOR, imm2=Use.ENUM, enum="FilterField"),
+    Op.QUEUE_EXIT: OpSpec(type=Use.INT, imm=Use.QUEUE),
 }  # fmt: skip
 
 #: Bytes of SRAM that one constant descriptor is estimated to take.

@@ -59,6 +59,7 @@ MEANING: dict[Op, str] = {
     Op.BLOCK: "block task IMM (or A) of the space TYPE (BlockSpace)",
     Op.UNBLOCK: "unblock task IMM (or A) of the space TYPE (BlockSpace)",
     Op.DONE: "the launched function has signalled completion",
+    Op.TASK_PRIORITY: "priority of task IMM (or A) of the space TYPE (TASK, CONTROL) <- IMM2: 0 low, 1 high",
     Op.ROUTE_SET: "route of color IMM (or A) <- route class IMM2",
     Op.SWITCH_SET: "switch position of color IMM <- A (A = -1: IMM2)",
     Op.SWITCH_GET: "DST <- switch position of color IMM",
@@ -66,8 +67,13 @@ MEANING: dict[Op, str] = {
     Op.TEARDOWN_GET: "DST <- 1 if color IMM is in teardown",
     Op.FILTER_SET: "field IMM2 (FilterField) of the filter of color IMM <- A",
     Op.QUEUE_GET: "DST <- field IMM2 (QueueField) of queue IMM; TYPE 0 input, 1 output",
-    Op.QUEUE_FLUSH: "activate task 29 once queue IMM (TYPE) is empty",
+    Op.QUEUE_FLUSH: (
+        "once queue IMM (TYPE) is empty activate its empty handler (column EMPTY_TASK), else task 29"
+    ),
     Op.QUEUE_BIND: "color of queue IMM (TYPE) <- A (A = -1: IMM2)",
+    Op.TEARDOWN_PENDING: (
+        "DST <- mask of the colors that a TEARDOWN command tore down since the last read; clears it"
+    ),
     Op.TIMESTAMP: "DST <- the 48-bit cycle counter",
     Op.TSC_CONTROL: "cycle counter: IMM 0 disable, 1 enable, 2 reset",
     Op.RANDOM: "DST <- 16 random bits",
@@ -75,4 +81,6 @@ MEANING: dict[Op, str] = {
     Op.PRINT: "print string IMM with the values A, B, C; byte k of IMM2 is the Type of value k",
     Op.ASSERT: "fault with string IMM if A is 0",
     Op.MAIN_PRIORITY: "priority of the main thread <- IMM (Priority)",
+    Op.FILTER_GET: "DST <- field IMM2 (FilterField) of the filter of color IMM",
+    Op.QUEUE_EXIT: "FLUSHED of queue IMM (TYPE) <- 0",
 }

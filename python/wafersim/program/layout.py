@@ -17,9 +17,9 @@ from wafersim.program import picture, picture_svg
 from wafersim.program.assemble import assemble
 from wafersim.program.memory import Array
 from wafersim.program.model import MachineProgram
-from wafersim.program.routes import Ports, RouteClass, RouteTable, route_columns
+from wafersim.program.routes import Ports, RouteClass, RouteTable, mask_names, port_mask, route_columns
 from wafersim.program.scalars import as_stored
-from wafersim.program.schema import NUM_COLORS
+from wafersim.program.schema import NUM_COLORS, Port
 from wafersim.program.source import StringTable, Where, caller
 from wafersim.program.tile import TileProgram
 
@@ -232,15 +232,17 @@ class Layout:
         self, color: Any, x: int = 0, y: int = 0, width: int | None = 1, height: int | None = 1, *,
         rx: Ports = (), tx: Ports = (), switches: Any = (), initial: int = 0, ring: bool = False,
         pop: str = "never", filter: Mapping[str, Any] | None = None, color_swap_x: bool = False,
-        color_swap_y: bool = False, teardown: bool = False, mask: Any = None, replace: bool = False,
+        color_swap_y: bool = False, teardown: bool = False, sink: Ports = (), mask: Any = None,
+        replace: bool = False,
     ) -> RouteClass:  # fmt: skip
         """Configure a color on a rectangle of PEs (None: up to the edge).
 
         ``rx``, ``tx``: input and output ports.  ``switches``: up to three further positions, each a dict with
-        ``rx`` and/or ``tx`` (what is missing stays as in position 0) or a pair.  ``initial``: first position.
+        ``rx`` and/or ``tx`` (what is missing stays as in the position before) or a pair.  ``initial``: first position.
         ``ring``: behind the last position comes the first.  ``pop``: which routers remove their command from
         a passing control wavelet: never, always, on_advance, on_advance_or_nop.  ``filter``: ``{"kind":
         "counter" | "sparse_counter" | "range", ...}``.  ``teardown``: start in the teardown state.
+        ``sink``: output ports whose wavelets go to the host instead of a neighbor or the CE.
         """
         number = self.color_id(color)
         what = f"route of color {self.colors[number].name!r} ({number})"
@@ -249,7 +251,7 @@ class Layout:
         columns = route_columns(
             what=f"{caller()}: {what} at {rect}", generation=self.generation, rx=rx, tx=tx, switches=switches,
             initial=initial, ring=ring, pop=pop, filter=filter, color_swap_x=color_swap_x,
-            color_swap_y=color_swap_y, teardown=teardown,
+            color_swap_y=color_swap_y, teardown=teardown, sink=sink,
         )  # fmt: skip
         cls = self.route_table.intern(columns)
         grid = self.route_maps.get(number)
@@ -272,20 +274,27 @@ class Layout:
         self.route_places.append((number, rect, where, cls, caller()))
         return cls
 
-    def stream(self, name: str, color: Any, edge: str, row: int, *, to_host: bool) -> None:
-        """Bind a host stream to a color at an edge (``left``, ``right``, ``top``, ``bottom``) and row or
-        column.
+    def stream(
+        self, name: str, color: Any, port: str | Port, x: int = 0, y: int = 0, width: int | None = 1,
+        height: int | None = 1, *, to_host: bool,
+    ) -> None:  # fmt: skip
+        """Declare a stream between the host and a router port of every PE of a rectangle.
+
+        Towards the device the port is one at the fabric's edge, or RAMP; towards the host it is an output
+        that the route gives to the host (``sink`` of `route`).
         """
-        if edge not in ("left", "right", "top", "bottom"):
-            raise ProgramError(
-                f"{caller()}: stream {name!r}: edge {edge!r}; allowed are left, right, top, bottom"
-            )
-        limit = self.height if edge in ("left", "right") else self.width
-        if not 0 <= row < limit:
-            raise ProgramError(f"{caller()}: stream {name!r}: row {row} is outside 0 .. {limit - 1}")
+        what = f"stream {name!r}"
+        if any(s["name"] == name for s in self.streams):
+            raise ProgramError(f"{caller()}: {what} exists already")
+        rect = self.rect(x, y, width, height, what)
+        (port_name,) = mask_names(port_mask(port, f"{caller()}: {what}"))
         self.streams.append(
-            {"name": name, "color": self.color_id(color), "edge": edge, "row": row, "to_host": to_host}
-        )
+            {
+                "name": name, "color": self.color_id(color), "port": port_name,
+                "places": [rect.x, rect.y, rect.width, rect.height],
+                "direction": "to_host" if to_host else "to_device",
+            }
+        )  # fmt: skip
 
     # --- pictures ----------------------------------------------------------------------------------------
 

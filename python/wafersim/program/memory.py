@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ProgramError
 from wafersim.program.instr import Address
-from wafersim.program.schema import TYPE_BYTES, Type
+from wafersim.program.schema import TYPE_BYTES, ArrayFlag, Type
 from wafersim.program.source import Where
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ class Array:
     is_param: bool
     where: Where
     placed: int = -1
+    addresses: dict[int, Address] = field(
+        default_factory=dict
+    )  # byte offset -> address stored there at start
+    data: bool | None = None  # None: what `is_data` finds
+    host_write: bool = True
+    is_loaded: bool = False  # a scalar load names it
+    is_pointed: bool = False  # its address is in a register
 
     @property
     def size(self) -> int:
@@ -44,6 +51,20 @@ class Array:
     def elem_bytes(self) -> int:
         """Bytes of one element."""
         return TYPE_BYTES[self.type]
+
+    @property
+    def is_data(self) -> bool:
+        """Flag DATA: its values decide nothing but values; as declared, else no load reads it."""
+        if self.data is not None:
+            return self.data
+        return not (self.is_loaded or (self.is_pointed and self.tile.loads_by_address))
+
+    @property
+    def flags(self) -> int:
+        """Flags of its row in the table of arrays."""
+        exported = ArrayFlag.EXPORTED if self.export else 0
+        written = ArrayFlag.HOST_WRITTEN if self.export and self.host_write else 0
+        return int(exported | written | (ArrayFlag.DATA if self.is_data else 0))
 
     @property
     def bytes(self) -> int:

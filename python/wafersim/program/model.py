@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wafersim.arch import Arch
+from wafersim.errors import ProgramError
 from wafersim.program.checks import check_program
 from wafersim.program.container import read_program, write_program
 from wafersim.program.model_tables import TABLES
@@ -23,7 +24,7 @@ class MachineProgram:
     """
 
     def __init__(self, tables: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
-        self.tables = {name: _frozen(tables[name], dtype) for name, (dtype, _) in TABLES.items()}
+        self.tables = {name: _frozen(name, tables[name], dtype) for name, (dtype, _) in TABLES.items()}
         self.meta = meta
         self.warnings: list[str] = []
 
@@ -70,8 +71,10 @@ class MachineProgram:
         write_program(path, self.tables, self.meta)
 
 
-def _frozen(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+def _frozen(name: str, array: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     out = np.ascontiguousarray(array, dtype=np.dtype(dtype))
+    if out.dtype != array.dtype and not np.array_equal(out, array):
+        raise ProgramError(f"table {name!r}: some values do not fit {out.dtype}")
     if out is array:
         out = out.view()
     out.flags.writeable = False

@@ -86,7 +86,7 @@ class QueueMixin(FlowMixin):
     def input_queue(
         self, id: int, color: Any = None, *, priority: str | None = None, empty_task: Any = None
     ) -> Queue:
-        """Initialise input queue ``id`` with a color."""
+        """Initialise input queue ``id`` with a color; a flush of it starts ``empty_task`` (generation 3)."""
         return self._queue(0, id, color, priority, empty_task)
 
     def output_queue(
@@ -137,8 +137,12 @@ class QueueMixin(FlowMixin):
         return out
 
     def queue_flush(self, queue: Queue) -> None:
-        """Activate the teardown task once the queue is empty."""
+        """Once the queue is empty activate its empty handler, or the teardown task if it has none."""
         self.emit(Op.QUEUE_FLUSH, type=queue.direction, imm=queue.id)
+
+    def queue_exit(self, queue: Queue) -> None:
+        """The queue leaves the flushed state (`queue_field` ``flushed`` reads 0 again)."""
+        self.emit(Op.QUEUE_EXIT, type=queue.direction, imm=queue.id)
 
     def queue_bind(self, queue: Queue, color: Any) -> None:
         """Bind another color to a queue at run time (a color or a register)."""
@@ -301,6 +305,18 @@ class QueueMixin(FlowMixin):
             self.emit(op, type=int(space), a=self.reg_of(value).v)
         else:
             self.emit(op, type=int(space), imm=value, flags=int(CodeFlag.A_IMM))
+
+    def task_priority(self, task: Any, level: str) -> None:
+        """Change the priority of a task (a task, an id, or a register holding one): ``low`` or ``high``."""
+        if level not in ("low", "high"):
+            raise self.fail(f"task priority {level!r}: allowed are low, high")
+        control = isinstance(task, Task) and self._space(task.kind) == 1
+        space = int(BlockSpace.CONTROL if control else BlockSpace.TASK)
+        if isinstance(task, Reg):
+            self.emit(Op.TASK_PRIORITY, type=space, a=self.reg_of(task).v, imm2=int(level == "high"))
+        else:
+            number, high = self.task_id(task), int(level == "high")
+            self.emit(Op.TASK_PRIORITY, type=space, imm=number, imm2=high, flags=int(CodeFlag.A_IMM))
 
     def main_priority(self, level: str) -> None:
         """Priority of the main thread: medium_low (the start value), medium, medium_high, high."""

@@ -76,12 +76,14 @@ class RouteTable:
 def route_columns(
     *, what: str, generation: int, rx: Ports = (), tx: Ports = (), switches: Sequence[Any] = (),
     initial: int = 0, ring: bool = False, pop: str = "never", filter: Mapping[str, Any] | None = None,
-    color_swap_x: bool = False, color_swap_y: bool = False, teardown: bool = False,
+    color_swap_x: bool = False, color_swap_y: bool = False, teardown: bool = False, sink: Ports = (),
 ) -> tuple[int, ...]:  # fmt: skip
     """Columns of a route class from CSL-like options; raises ProgramError."""
     row = [0] * ROUTE_COLS
     base = (port_mask(rx, what), port_mask(tx, what))
-    positions = [base] + [_position(s, base, generation, what) for s in switches]
+    positions = [base]
+    for switch in switches:
+        positions.append(_position(switch, positions[-1], generation, what))
     if len(positions) > MAX_SWITCH_POSITIONS:
         raise ProgramError(
             f"{what}: {len(positions)} switch positions; at most {MAX_SWITCH_POSITIONS} are allowed (the "
@@ -100,13 +102,23 @@ def route_columns(
     row[RouteCol.TEARDOWN] = int(teardown)
     row[RouteCol.SWAP_X] = int(color_swap_x)
     row[RouteCol.SWAP_Y] = int(color_swap_y)
+    row[RouteCol.SINK] = port_mask(sink, what)
+    outs = 0
+    for _, out in positions:
+        outs |= out
+    if row[RouteCol.SINK] & ~outs:
+        missing = ", ".join(mask_names(row[RouteCol.SINK] & ~outs))
+        raise ProgramError(f"{what}: sink {missing} is no output of any position; add it to tx")
     if filter is not None:
         _filter(row, dict(filter), what)
     return tuple(row)
 
 
 def _position(switch: Any, base: tuple[int, int], generation: int, what: str) -> tuple[int, int]:
-    """Masks of a further switch position: ``{"rx": ...}``, ``{"tx": ...}``, both, or a pair ``(rx, tx)``."""
+    """Masks of a further switch position: ``{"rx": ...}``, ``{"tx": ...}``, both, or a pair ``(rx, tx)``.
+
+    What is not given stays as in the position before, ``base``.
+    """
     if isinstance(switch, Mapping):
         unknown = set(switch) - {"rx", "tx"}
         if unknown or not switch:

@@ -3,15 +3,15 @@
 This module is the single source of the numbers that cross the waist.  The C++ header
 ``csrc/program/opcodes.hpp`` is generated from it (``tools/gen_opcodes.py``) and a test
 keeps the two equal.  ``docs/program-format.md`` describes the tables in prose and
-``docs/semantics.md`` says what each entry does.  Any change here bumps
-``SCHEMA_VERSION``.
+``docs/semantics.md`` says what each entry does.  The numbers are frozen: ``docs/program-format.md``,
+section 1, says what may still be added and how.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FORMAT_NAME = "wafersim-program"
 
 #: Extent that means "for ever" (the hardware's 15-bit length field, all ones).
@@ -19,6 +19,8 @@ ENDLESS = 0x7FFF
 NUM_COLORS = 24
 NUM_PORTS = 5
 MAX_SWITCH_POSITIONS = 4
+#: Most tiles and most route classes: their maps hold 16-bit numbers, -1 none.
+MAX_ROWS_OF_MAP = 0x7FFF
 TEARDOWN_TASK = 29
 
 
@@ -114,6 +116,7 @@ class Op(IntEnum):
     BLOCK = 71  # IMM or A; TYPE = BlockSpace
     UNBLOCK = 72
     DONE = 73  # the launched function has signalled completion (command stream released)
+    TASK_PRIORITY = 74  # priority of task IMM (or A) of the space TYPE <- IMM2 (0 low, 1 high)
     # fabric control
     ROUTE_SET = 80  # color IMM (or A) <- route class IMM2
     SWITCH_SET = 81  # position of color IMM <- A (or IMM2)
@@ -122,8 +125,9 @@ class Op(IntEnum):
     TEARDOWN_GET = 84  # DST <- 1 if color IMM is in teardown
     FILTER_SET = 85  # field IMM2 of the filter of color IMM <- A
     QUEUE_GET = 86  # DST <- QueueField IMM2 of queue IMM (TYPE 0 input, 1 output)
-    QUEUE_FLUSH = 87  # activate the teardown task once queue IMM (TYPE) is empty
+    QUEUE_FLUSH = 87  # once queue IMM (TYPE) is empty activate its empty handler, else the teardown task
     QUEUE_BIND = 88  # queue IMM (TYPE) <- color A (or IMM2)
+    TEARDOWN_PENDING = 89  # DST <- mask of the colors torn down since the last read, and clears it
     # time, random, debugging
     TIMESTAMP = 90  # DST <- cycle counter (48 bits)
     TSC_CONTROL = 91  # IMM 0 disable, 1 enable, 2 reset
@@ -132,6 +136,9 @@ class Op(IntEnum):
     PRINT = 94  # string IMM, values from registers A, B, C (-1: none)
     ASSERT = 95  # A == 0 is a fault with string IMM
     MAIN_PRIORITY = 96  # priority of the main thread <- IMM (Priority)
+    # fabric control, continued
+    FILTER_GET = 97  # DST <- field IMM2 of the filter of color IMM
+    QUEUE_EXIT = 98  # queue IMM (TYPE) leaves the flushed state
 
 
 class CodeCol(IntEnum):
@@ -329,7 +336,7 @@ class QueueCol(IntEnum):
     ID = 2
     COLOR = 3  # -1: none bound (output queues take the descriptor's color)
     PRIORITY = 4  # -1 default
-    EMPTY_TASK = 5  # WSE-3 empty handler, -1 none
+    EMPTY_TASK = 5  # generation 3: local task that a flush of the queue activates, -1 the teardown task
 
 
 QUEUE_COLS = len(QueueCol)
@@ -375,6 +382,7 @@ class RouteCol(IntEnum):
     FILTER_INIT = 20
     FILTER_COUNT_DATA = 21
     FILTER_COUNT_CONTROL = 22
+    SINK = 23  # mask of output ports whose wavelets go to the host
 
 
 ROUTE_COLS = len(RouteCol)
@@ -464,6 +472,28 @@ class ParamCol(IntEnum):
     ADDRESS = 1
     BYTES = 2  # per PE
     OFFSET = 3  # first byte in ``param_values``; PEs of the tile in row-major order
+
+
+class ArrayCol(IntEnum):
+    """Columns of the int32 table of arrays: what lies where in a tile's SRAM."""
+
+    TILE = 0
+    NAME = 1  # string number
+    ADDRESS = 2
+    BYTES = 3
+    TYPE = 4  # Type
+    FLAGS = 5  # ArrayFlag
+
+
+ARRAY_COLS = len(ArrayCol)
+
+
+class ArrayFlag(IntFlag):
+    """Bits of the FLAGS column of ``arrays``."""
+
+    EXPORTED = 1  # a symbol of the host
+    HOST_WRITTEN = 2  # the host may write it
+    DATA = 4  # its values decide nothing but values
 
 
 class VOp(IntEnum):

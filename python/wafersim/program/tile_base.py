@@ -36,6 +36,7 @@ class TileBase:
         self.index = index
         self.arrays: list[Array] = []
         self.bodies: list[Body] = []
+        self.loads_by_address = False  # a load takes its address from a register
         self._body: Body | None = None
         self._ifs: dict[int, Any] = {}
 

@@ -17,6 +17,7 @@ from wafersim.program import schema as s
 from wafersim.program.descriptors import DSRS_PER_FILE
 from wafersim.program.locate import Locator, Tables, table_error
 from wafersim.program.model_tables import TABLES
+from wafersim.program.validate_arrays import validate_arrays
 from wafersim.program.validate_code import validate_code
 from wafersim.program.validate_meta import validate_meta
 
@@ -47,6 +48,7 @@ def validate(tables: Tables, meta: Mapping[str, Any]) -> None:
     v.dsr_init()
     v.routes()
     v.params()
+    validate_arrays(tables, meta, v)
     validate_code(tables, v.locator, len(meta["strings"]), len(meta["lines"]))
 
 
@@ -68,6 +70,9 @@ def _shapes(tables: Tables) -> None:
         if tables[name].ndim != 1:
             raise ProgramError(f"table {name!r}: shape {tables[name].shape}; allowed one dimension")
     expected = {"tile_map": (height, width), "route_map": (len(tables["colors"]), height, width)}
+    for name, most in (("tiles", s.MAX_ROWS_OF_MAP), ("routes", s.MAX_ROWS_OF_MAP)):
+        if len(tables[name]) > most:
+            raise ProgramError(f"table {name!r}: {len(tables[name])} rows; allowed up to {most}")
     for name, shape in expected.items():
         if tables[name].shape != shape:
             raise ProgramError(f"table {name!r}: shape {tables[name].shape}; allowed {shape}")
@@ -300,6 +305,7 @@ class _Validator:
         self.booleans(
             "routes", c.RING, c.TEARDOWN, c.SWAP_X, c.SWAP_Y, c.FILTER_COUNT_DATA, c.FILTER_COUNT_CONTROL
         )
+        self.within("routes", c.SINK, 0, (1 << s.NUM_PORTS) - 1)
         self.within("routes", c.POP_MODE, 0, len(s.PopMode) - 1)
         self.within("routes", c.FILTER, 0, len(s.FilterKind) - 1)
         for column in (c.FILTER_LIMIT1, c.FILTER_LIMIT2, c.FILTER_MAX, c.FILTER_MIN, c.FILTER_INIT):

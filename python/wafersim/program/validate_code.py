@@ -156,7 +156,10 @@ class _CodeValidator:
         elif op is Op.SWITCH_SET:
             given = code[rows, CodeCol.A] < 0
             self._within(rows[given], CodeCol.IMM2, 0, 3)
-        elif op in (Op.QUEUE_GET, Op.QUEUE_FLUSH, Op.QUEUE_BIND):
+        elif op is Op.TASK_PRIORITY:
+            self._within(rows, CodeCol.TYPE, 0, s.BlockSpace.CONTROL)
+            self._within(rows, CodeCol.IMM2, 0, 1)
+        elif op in (Op.QUEUE_GET, Op.QUEUE_FLUSH, Op.QUEUE_BIND, Op.QUEUE_EXIT):
             self._within(rows, CodeCol.TYPE, 0, 1)
         elif op is Op.TSC_CONTROL:
             self._within(rows, CodeCol.IMM, 0, 2)

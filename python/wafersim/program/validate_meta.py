@@ -8,11 +8,11 @@ from typing import Any
 from wafersim.errors import ProgramError
 from wafersim.program.locate import Tables
 from wafersim.program.scalars import parse_type
-from wafersim.program.schema import NUM_COLORS, SCHEMA_VERSION, TYPE_BYTES
+from wafersim.program.schema import NUM_COLORS, SCHEMA_VERSION, TYPE_BYTES, Port
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str, "schema": int, "generation": int, "strings": list, "lines": list, "symbols": dict,
-    "functions": dict, "arrays": list, "tile_names": list, "color_names": dict, "host": dict,
+    "functions": dict, "shapes": list, "tile_names": list, "color_names": dict, "host": dict,
 }  # fmt: skip
 _MAX_ELEMENTS = 1 << 16
 
@@ -47,20 +47,18 @@ def validate_meta(meta: Mapping[str, Any], tables: Tables) -> None:
     _require(
         all(isinstance(v, str) for v in meta["tile_names"]), "'tile_names' holds something else", "strings"
     )
-    _require(len(meta["arrays"]) == num_tiles, f"{len(meta['arrays'])} lists of arrays", f"{num_tiles}")
-    for arrays in meta["arrays"]:
-        _require(isinstance(arrays, list), "'arrays' holds something else", "one list per tile")
-        for array in arrays:
-            _require(
-                isinstance(array, dict) and isinstance(array.get("name"), str), f"array {array!r}", "a name"
-            )
-            _location(array, f"array {array['name']!r}")
+    num_arrays = len(tables["arrays"])
+    _require(len(meta["shapes"]) == num_arrays, f"{len(meta['shapes'])} shapes of arrays", f"{num_arrays}")
+    for shape in meta["shapes"]:
+        good = isinstance(shape, list) and len(shape) >= 1
+        good = good and all(_is_int(n, 1, _MAX_ELEMENTS) for n in shape)
+        _require(good, f"shape {shape!r} of an array", "a list of positive integers")
     for name, color in meta["color_names"].items():
         good = name.isascii() and name.isdigit() and int(name) < NUM_COLORS and isinstance(color, str)
         _require(good, f"color name {name!r}", "color number -> name")
     _symbols(meta["symbols"], num_tiles)
     _functions(meta["functions"])
-    _streams(meta["host"])
+    _streams(meta["host"], tables)
 
 
 def _location(entry: Mapping[str, Any], what: str) -> None:
@@ -114,15 +112,31 @@ def _functions(functions: Mapping[str, Any]) -> None:
             parse_type(kind, f"metadata: function {name!r}")
 
 
-def _streams(host: Mapping[str, Any]) -> None:
+def _streams(host: Mapping[str, Any], tables: Tables) -> None:
     streams = host.get("streams", [])
     _require(isinstance(streams, list), f"host streams {streams!r}", "a list")
+    width, height = (int(v) for v in tables["grid"])
+    names = set()
     for stream in streams:
         good = (
             isinstance(stream, dict)
             and isinstance(stream.get("name"), str)
+            and stream["name"] not in names
             and _is_int(stream.get("color"), 0, NUM_COLORS - 1)
-            and stream.get("edge") in ("left", "right", "top", "bottom")
-            and _is_int(stream.get("row"), 0, 1 << 15)
+            and stream.get("port") in Port.__members__
+            and stream.get("direction") in ("to_device", "to_host")
+            and _inside(stream.get("places"), width, height)
         )
-        _require(good, f"host stream {stream!r}", "name, color, edge, row")
+        allowed = (
+            "name (each once), color, port (NORTH ... RAMP), direction (to_device, to_host), "
+            "places [x, y, width, height] in the grid"
+        )
+        _require(good, f"host stream {stream!r}", allowed)
+        names.add(stream["name"])
+
+
+def _inside(places: Any, width: int, height: int) -> bool:
+    if not isinstance(places, list) or len(places) != 4 or not all(_is_int(v, 0, 1 << 15) for v in places):
+        return False
+    x, y, w, h = places
+    return bool(w >= 1 and h >= 1 and x + w <= width and y + h <= height)

@@ -17,6 +17,7 @@ from wafersim.record import analysis
 from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS
 from wafersim.record.plain import plain
 from wafersim.record.table import Table
+from wafersim.record.timeline import Timeline
 
 #: version of the record's fields and of its directory; raised when a reader has to change
 RECORD_SCHEMA = 1
@@ -43,6 +44,8 @@ class Record:
     has_tile : bool array [H, W]
     info : dict
         The other fields, as `summary` gives them.
+    timeline : Timeline or None
+        What `Simulator.timeline` asked for; a record that was loaded has none.
     """
 
     counters: Array
@@ -51,6 +54,7 @@ class Record:
     has_tile: Array
     colors: list[dict[str, Any]] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
+    timeline: Timeline | None = None
 
     def __post_init__(self) -> None:
         self.counters, self.event_counts = _read_only(self.counters), _read_only(self.event_counts)
@@ -204,6 +208,21 @@ class Record:
     def to_arrow(self, table: str = "pe") -> Any:
         """A table as a nanoarrow stream (Arrow PyCapsule interface)."""
         return self[table].to_arrow()
+
+    def to_xarray(self) -> Any:
+        """The figures per PE as an xarray Dataset with dims ``y, x``, units and descriptions as attributes.
+
+        Every column of ``record["pe"]`` is a variable, so is ``has_tile``; ``link_wavelets`` has the dims
+        ``color, port, y, x``. The record's figures that are numbers or text are the dataset's ``attrs``.
+
+        Raises
+        ------
+        ConfigError
+            xarray is not installed.
+        """
+        from wafersim.record.xarray_view import dataset
+
+        return dataset(self)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self["pe"].__arrow_c_stream__(requested_schema)

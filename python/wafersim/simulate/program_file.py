@@ -11,6 +11,7 @@ from wafersim.record import Record
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.runner import did_you_mean, parse_grid
 from wafersim.simulate.simulator import Simulator
+from wafersim.simulate.watching import Watch
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -31,6 +32,7 @@ def execute_file(
     fidelity: str = "wavelet",
     grain: int | None = None,
     progress: Any = None,
+    watch: Watch | None = None,
     **limits: Any,
 ) -> Record:
     """Load a program file, launch a function, run; a stuck run comes back as a record.
@@ -47,16 +49,47 @@ def execute_file(
     ConfigError, ProgramError
         Unreadable file, unknown function, bad argument, grid other than the program's.
     """
-    program, loaded = open_program(path, arch, grid)
+    return execute_opened(
+        path,
+        open_program(path, arch, grid),
+        function=function,
+        arguments=arguments,
+        seed=seed,
+        fidelity=fidelity,
+        grain=grain,
+        progress=progress,
+        watch=watch,
+        **limits,
+    )
+
+
+def execute_opened(
+    path: Path,
+    opened: tuple[MachineProgram, Arch],
+    *,
+    function: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    fidelity: str = "wavelet",
+    grain: int | None = None,
+    progress: Any = None,
+    watch: Watch | None = None,
+    **limits: Any,
+) -> Record:
+    """`execute_file` for a program that `open_program` gave."""
+    program, loaded = opened
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
     sim: Any
     if fidelity == "stream":
-        from wafersim.simulate.stream import StreamSimulator
+        from wafersim.simulate.stream import StreamSimulator, refuse_watch
 
+        refuse_watch(watch)
         sim = StreamSimulator(program, loaded, seed, grain)
     else:
         sim = Simulator(program, loaded, seed)
+        if watch is not None:
+            sim.timeline(watch.rect, watch.window, watch.most)
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:

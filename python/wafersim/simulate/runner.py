@@ -12,6 +12,7 @@ import numpy as np
 from wafersim.errors import ConfigError
 from wafersim.record import Record
 from wafersim.simulate.simulator import Simulator
+from wafersim.simulate.watching import Watch
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -130,17 +131,25 @@ class PreparedRun:
     built: KernelRun
 
     def execute(
-        self, seed: int = 0, fidelity: str = "wavelet", grain: int | None = None, **limits: Any
+        self,
+        seed: int = 0,
+        fidelity: str = "wavelet",
+        grain: int | None = None,
+        watch: Watch | None = None,
+        **limits: Any,
     ) -> Record:
         """Write the inputs, launch, run, check."""
         sim: Any
         if fidelity == "stream":
-            from wafersim.simulate.stream import StreamSimulator, write_without_values
+            from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
 
+            refuse_watch(watch)
             sim = StreamSimulator(self.built.program, self.arch, seed, grain)
             write_without_values(sim, self.built.setup)
         else:
             sim = Simulator(self.built.program, self.arch, seed)
+            if watch is not None:
+                sim.timeline(watch.rect, watch.window, watch.most)
             self.built.setup(sim, np.random.default_rng(seed))
         for launch in self.built.launches:
             sim.launch(launch.function, **launch.args)

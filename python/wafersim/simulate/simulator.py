@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
+from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
+from wafersim.record.timeline import from_core
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
+from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.memory import Rect, SymbolTable
 from wafersim.simulate.printing import Printed, printed
+from wafersim.simulate.streams import Arrival, HostPorts
+from wafersim.simulate.watching import MOST_TIMELINE_ENTRIES, checked_rect, checked_window
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -68,11 +73,14 @@ class Simulator:
         tables = program.tables
         self._machine = _new_machine(tables, self.arch, self.seed)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
+        self._read_only = _read_only(program)
+        self._ports = HostPorts(program, self._machine)
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = tables["tile_map"] >= 0
         self._start = Baseline()
         self._paused = False
         self._wall_s = 0.0
+        self._watched: tuple[Rect, tuple[int, int]] | None = None
 
     # -- host side -----------------------------------------------------------------------------------------
 
@@ -108,6 +116,10 @@ class Simulator:
         rect : tuple of int, optional
             ``(x, y, width, height)``; default the smallest rectangle with the symbol.
         """
+        if name in self._read_only:
+            raise ConfigError(
+                f"symbol {name!r}: the program does not let the host write it (host_write=False)"
+            )
         self._symbols.write(self._machine, name, value, rect)
 
     def read(self, name: str, rect: Rect | None = None) -> Array:
@@ -122,11 +134,72 @@ class Simulator:
         raw = self._machine.sram(x, y)[place.address : place.address + place.num_bytes]
         return np.asarray(raw).view(values.sram_dtype(place.type)).reshape(place.shape)
 
+    def read_bytes(self, rect: Rect, address: int, num_bytes: int) -> Array:
+        """SRAM ``[H, W, num_bytes]`` of a rectangle of PEs from a byte address on; a fresh array."""
+        raw: Array = self._machine.read(*rect, address, num_bytes)
+        return raw
+
+    def write_bytes(self, rect: Rect, address: int, raw: Array) -> None:
+        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs, from an address on."""
+        self._machine.write(*rect, address, np.ascontiguousarray(raw))
+
+    @property
+    def open_launches(self) -> int:
+        """PEs on which a launched function has not signalled completion."""
+        return int(self._machine.open_launches)
+
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
         number, arguments = self._functions.call(function, args, kwargs)
         if self._machine.launch(number, arguments) == 0:
             raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
+
+    def feed(self, values: Any, *, control: Any = None, **place: Any) -> None:
+        """Give wavelets to a router port; they enter it in this order, one a cycle, as the router has room.
+
+        Parameters
+        ----------
+        values : uint32 array
+            Payloads ``[n]`` (for every PE alike) or ``[H, W, n]``.
+        control : bool array, optional
+            Which of them are control wavelets; shape of ``values``, or ``[n]``.
+        **place
+            ``color`` (name or number), ``port`` (RAMP, or one that looks out of the fabric), and
+            ``pe=(x, y)`` or ``rect=(x, y, width, height)``; or ``stream``, the name of a declared one.
+
+        Notes
+        -----
+        They are there from the machine's present cycle on. What the program does not take stays with the
+        host; a run that ends with some left says so in its warnings.
+        """
+        self._ports.feed(values, control, place)
+
+    def collect(
+        self, count: int | None = None, *, with_control: bool = False, **place: Any
+    ) -> tuple[Array, ...]:
+        """Take the wavelets that have arrived at the host from a sink (``sink`` of `Layout.route`), in order.
+
+        Parameters
+        ----------
+        count : int, optional
+            So many from each PE, default all; fewer is an error.
+        with_control : bool
+            Return a third array that says which are control wavelets.
+        **place
+            As for `feed`; the port is the output.
+
+        Returns
+        -------
+        values : uint32 array
+            ``[n]`` for ``pe=``, ``[H, W, n]`` for ``rect=``.
+        cycles : int64 array
+            Cycle in which each arrived; same shape.
+        """
+        return self._ports.collect(count, with_control, place)
+
+    def arrival(self, count: int, **place: Any) -> Arrival:
+        """What `run` can stop for: ``count`` uncollected wavelets from each PE of a place (see `collect`)."""
+        return self._ports.arrival(count, place)
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -138,6 +211,7 @@ class Simulator:
         raise_on_stuck: bool = True,
         progress: Progress | None = None,
         pause_at: int | None = None,
+        until: Arrival | Iterable[Arrival] | None = None,
     ) -> Record:
         """Run until nothing can happen any more, or until a limit.
 
@@ -153,6 +227,8 @@ class Simulator:
             Called now and then with the cycle and the number of events so far.
         pause_at : int, optional
             Cycle of the machine before which the run pauses; call `run` again to go on.
+        until : Arrival or list of Arrival, optional
+            Pause as soon as all this has arrived at the host (see `arrival`): in the cycle of the last one.
 
         Returns
         -------
@@ -166,6 +242,8 @@ class Simulator:
             With the record up to that point in ``record``.
         """
         limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
+        if until is not None:
+            self._ports.watch(until)
         if not self._paused:
             self._start, self._wall_s = Baseline(self._machine), 0.0
         began = time.perf_counter()
@@ -186,6 +264,37 @@ class Simulator:
         if raise_on_stuck and status in ("stuck", "fault"):
             raise self._error(record)
         return record
+
+    def timeline(
+        self,
+        rect: Rect | None = None,
+        window: tuple[int, int] | None = None,
+        most: int = MOST_TIMELINE_ENTRIES,
+    ) -> None:
+        """Record from now on what the PEs of a rectangle do; the next records have it as ``timeline``.
+
+        Figures of the run stay the same to the bit, but for ``events``: in the window these PEs are simulated
+        cycle by cycle.
+
+        Parameters
+        ----------
+        rect : tuple of int, optional
+            ``(x, y, width, height)``; default all PEs.
+        window : tuple of int, optional
+            First cycle of the machine, and the first one behind; default all cycles.
+        most : int
+            Most entries, 1 .. 100,000,000 (about 130 bytes each); what does not fit is counted and said.
+
+        Raises
+        ------
+        ConfigError
+            The rectangle is not on the grid, or the window is empty.
+        """
+        height, width = self._has_tile.shape
+        corner, cycles = checked_rect(rect, width, height), checked_window(window)
+        most = checked_int("most", most, 1, 100_000_000)
+        self._machine.watch_timeline(*corner, *cycles, most)
+        self._watched = corner, cycles
 
     def inspect(self, x: int, y: int) -> dict[str, Any]:
         """Queues, tasks, threads and registers of PE (x, y) between two runs or at a pause."""
@@ -242,6 +351,10 @@ class Simulator:
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, color_entries(self.program), info)
         record.check_complete()
+        if self._watched is not None:
+            rows, dropped, until = machine.timeline()
+            record.timeline = from_core(rows, dropped, until, *self._watched, meta, self.program.tables)
+            info["timeline"] = record.timeline.summary()
         return record
 
     def _warnings(self, status: str) -> list[str]:
@@ -267,32 +380,15 @@ def _new_machine(tables: dict[str, Array], arch: Arch, seed: int) -> _core.Machi
     return core.Machine(tables, arch.ints(), arch.vop_costs(), seed)
 
 
+def _read_only(program: MachineProgram) -> set[str]:
+    """Exported arrays that the host may not write on some tile."""
+    rows = program.tables["arrays"]
+    flags = rows[:, ArrayCol.FLAGS]
+    closed = (flags & ArrayFlag.EXPORTED != 0) & (flags & ArrayFlag.HOST_WRITTEN == 0)
+    return {str(program.meta["strings"][name]) for name in rows[closed, ArrayCol.NAME]}
+
+
 def color_entries(program: MachineProgram) -> list[dict[str, Any]]:
     """Number and name of every color that the program routes."""
     names = program.meta.get("color_names", {})
     return [{"number": int(c), "name": str(names.get(str(int(c)), ""))} for c in program.tables["colors"]]
-
-
-def run_limits(
-    max_cycles: int | None, max_seconds: float | None, max_events: int | None, pause_at: int | None
-) -> tuple[int, float, int, int]:
-    """The limits as the core takes them, checked."""
-    top = (1 << 63) - 1
-    seconds = 0.0 if max_seconds is None else max_seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e15:
-        raise ConfigError(f"max_seconds: {max_seconds!r} given, a positive number of seconds wanted")
-    if max_seconds is not None and seconds == 0:
-        raise ConfigError("max_seconds: 0 given, a positive number of seconds wanted")
-    return (
-        -1 if max_cycles is None else checked_int("max_cycles", max_cycles, 1, top),
-        float(seconds),
-        0 if max_events is None else checked_int("max_events", max_events, 1, top),
-        -1 if pause_at is None else checked_int("pause_at", pause_at, 0, top),
-    )
-
-
-def checked_int(name: str, value: Any, low: int, high: int) -> int:
-    """The value as a whole number of the given range, or `ConfigError`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise ConfigError(f"{name}: {value!r} given, a whole number {low} .. {high} wanted")
-    return int(value)

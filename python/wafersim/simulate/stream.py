@@ -14,12 +14,14 @@ from wafersim.record import Record
 from wafersim.simulate import places
 from wafersim.simulate.footprint import peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
+from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.memory import Rect, SymbolTable
-from wafersim.simulate.simulator import NOT_MODELLED, STATUS, checked_int, color_entries, run_limits
+from wafersim.simulate.simulator import NOT_MODELLED, STATUS, color_entries
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
+    from wafersim.simulate.watching import Watch
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
@@ -28,10 +30,6 @@ Progress = Callable[[int, int], None]
 STREAM_LEAVES_OUT = (
     "fidelity stream: values of arrays; cycles per class, events and link counts of each PE",
 )
-
-
-#: exported arrays up to this size are scalar state as a whole if scalar code touches any part of them
-STATE_BYTES = 256
 
 
 class StreamSimulator:
@@ -63,7 +61,7 @@ class StreamSimulator:
         self.grain = 0 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
         program.check(self.arch)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), program.tables["tile_map"])
-        self._machine = _new_machine(program, self.arch, self.grain, self._symbols)
+        self._machine = _new_machine(program, self.arch, self.grain)
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = program.tables["tile_map"] >= 0
         self._start_cycle = self._start_events = 0
@@ -205,6 +203,14 @@ def write_without_values(sim: StreamSimulator, setup: Callable[[Any, Any], None]
     setup(_Host(sim), _NoNumbers())
 
 
+def refuse_watch(watch: Watch | None) -> None:
+    """Raise `ConfigError` if a timeline is asked for."""
+    if watch is not None:
+        raise ConfigError(
+            "--trace: a run at fidelity stream has no timeline; leave it out, or run at fidelity wavelet"
+        )
+
+
 class _Host:
     """What a kernel's setup sees of the simulator."""
 
@@ -256,8 +262,7 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def _new_machine(program: MachineProgram, arch: Arch, grain: int, symbols: SymbolTable) -> Any:
+def _new_machine(program: MachineProgram, arch: Arch, grain: int) -> Any:
     from wafersim import _core as core
 
-    small = [entry for entry in symbols.entries() if entry[2] <= STATE_BYTES]
-    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain, small)
+    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wafersim.program.schema import Op, TaskCol, VOp
+from wafersim.program.schema import Op, Port, TaskCol, VOp
 from wafersim.simulate.places import color_text, pe_of, pes_text, source_of
 
 Entry = Mapping[str, Any]
@@ -37,6 +37,9 @@ _LATER = {"no done": 1, "waiting sender": 2, "waiting receiver": 2}
 #: what each ``kind`` of the core means
 KINDS = {
     "missing sender": "nobody sends to it",
+    "missing host data": "the host has fed nothing",
+    "host stream dry": "the host has fed no more",
+    "host stream blocked": "what the host feeds is held up on its way",
     "count mismatch": "fewer wavelets came than it takes",
     "waiting sender": "who should send waits itself",
     "waiting receiver": "who should receive waits itself",
@@ -140,6 +143,10 @@ def _described(wait: Entry, meta: Entry, tables: Entry | None) -> dict[str, Any]
         if key in wait:
             entry[key] = [list(other) for other in wait[key]]
     entry.setdefault("waits_for", [])
+    entry["host_ports"] = [
+        {"pe": [x, y], "color": color, "port": Port(port).name}
+        for x, y, color, port in wait.get("host_ports", ())
+    ]
     entry["places"] = [_with_color_names(str(place), meta) for place in wait.get("places", ())]
     entry["what"] = _op_name(str(wait.get("what", "")))
     entry["task_name"] = _task_name(wait, pe, meta, tables)

@@ -14,6 +14,8 @@ from ..asm import Asm, Label, TileAsm, dsr_operand
 from ..formats import BYTES, FLOATS, encode
 from ..vector import stride_cap
 
+#: what the host feeds: x, y, color, port, (payload, control) of each wavelet
+Feed = tuple[int, int, int, int, list[tuple[int, bool]]]
 F16, F32, I16 = int(Type.F16), int(Type.F32), int(Type.I16)
 
 
@@ -231,6 +233,8 @@ class ProgramGen:
         self.pes: dict[tuple[int, int], PeGen] = {}
         self.vop_turn = rng.randrange(1000)
         self.op_turn = rng.randrange(1000)
+        self.feeds: list[Feed] = []
+        self.more_feeds: list[Feed] = []
 
     def arch(self, name: str) -> int:
         return int(self.arch_ints[ArchInt[name]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wafersim.program.schema import CodeFlag, FilterField, FilterKind, Op, Type
+from wafersim.program.schema import ROUTE_COLS, CodeFlag, FilterField, FilterKind, Op, Type
 
 from .. import configwords
 from ..state import Route
@@ -12,6 +12,7 @@ from . import ends
 from .context import PeGen, ProgramGen, Steps
 from .ends import INDEXED, PACKED, WORDS, Batch
 from .nets import (
+    RAMP,
     Node,
     advance_local,
     control_payload,
@@ -22,7 +23,7 @@ from .nets import (
     set_positions,
     trace,
 )
-from .vector_blocks import completion
+from .vector_blocks import completion, small_task
 
 
 class Flow:
@@ -43,6 +44,8 @@ class Flow:
         for node in self.root.walk():
             columns = {"initial": node.initial, "ring": int(node.ring), "pop_mode": node.pop}
             columns |= node.filter
+            if node.to_host:
+                columns["sink"] = node.to_host
             asm.route_at[(node.color, node.x, node.y)] = asm.route_class(node.positions, **columns)
             if node.color != node.arrives:
                 self.program.features.add("color swap")
@@ -72,14 +75,17 @@ class Flow:
                     release(node, node.positions[:1])
 
     def sinks(self) -> list[Node]:
-        return [n for n in self.root.walk() if n.got]
+        return [n for n in self.root.walk() if n.got and not n.to_host >> RAMP & 1]
 
     def participants(self) -> list[tuple[int, int]]:
         return [(n.x, n.y) for n in self.sinks()] + [(self.root.x, self.root.y)]
 
     def fits(self, source: bool = True) -> bool:
         """Are there queues for the source and every possible sink?"""
-        nodes = [n for n in self.root.walk() if n.sink or (source and n is self.root)]
+        nodes = [
+            n for n in self.root.walk()
+            if (n.sink and not n.to_host >> RAMP & 1) or (source and n is self.root)
+        ]  # fmt: skip
         pes = [self.program.pe(n.x, n.y) for n in nodes]
         return all(len(pe.free_iq) >= 2 and len(pe.free_oq) >= 2 for pe in pes)
 
@@ -254,15 +260,13 @@ def _gate(flow: Flow) -> None:
     inputs, outputs = node.positions[0]
     closed = rng.choice(((0, outputs), (inputs, 0)))
     asm, color = program.asm, node.color
-    ways = ["route", "switch"]
-    if program.generation == 2:
-        ways += ["color word"] * 3 + ["switch word"]
-    if program.generation == 2 and outputs & (outputs - 1) == 0:
+    ways = ["route", "switch"] + ["color word"] * 3 + ["switch word"]
+    if outputs & (outputs - 1) == 0:
         ways += ["switch word"] * 3
     way = rng.choice(ways)
-    if way == "switch word" and (outputs & (outputs - 1) or program.generation != 2):
+    if way == "switch word" and outputs & (outputs - 1):
         way = "switch"
-    opened = asm.route_class([(inputs, outputs)], initial=0)
+    opened = asm.route_class([(inputs, outputs)], initial=0, sink=node.to_host)
     if way == "switch":
         node.positions = [closed, (inputs, outputs)]
         node.position = 1  # for the trace; the initial one stays 0
@@ -311,7 +315,7 @@ def _config_word(pe: PeGen, program: ProgramGen, color: int, way: str, masks: tu
         word = configwords.mask_to_word(inputs) << 5 | configwords.mask_to_word(outputs)
     else:
         base = switch_base
-        row = [0] * 23
+        row = [0] * ROUTE_COLS
         row[0:4] = [inputs, 0, inputs, outputs]
         row[8], row[9] = 2, 1
         word = configwords.read_switch(Route(row))
@@ -393,6 +397,10 @@ def _teardown_handler(pe: PeGen, node: Node) -> None:
     def act() -> None:
         pe.emit(Op.TEARDOWN_GET, dst=pe.regs[4], imm=node.color)
         pe.keep(pe.regs[4], int(Type.U16))
+        if rng.random() < 0.6:
+            program.features.add("teardown pending")
+            pe.emit(Op.TEARDOWN_PENDING, dst=pe.regs[5])
+            pe.keep(pe.regs[5], int(Type.U32))
         if by_route:
             _route_set(pe, node.color, number)
         if rng.random() < 0.5:
@@ -470,14 +478,20 @@ def _set_filter(flow: Flow, laid: dict[int, dict[str, int]]) -> None:
             else:
                 laid[id(node)] = dict(laid[id(node)])
                 node.filter = {**node.filter, column: value}
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         changes.append((FilterField.ACTIVE, 0))
-        node.filter_on = False
+        node.filter_on = rng.random() < 0.4
+        if node.filter_on:
+            changes.append((FilterField.ACTIVE, 7))
 
     def emit() -> None:
         for name, value in changes:
             pe.emit(Op.FILTER_SET, imm=node.color, imm2=name, a=pe.li(pe.temp(), value))
         _switch_set(pe, node.color, 1)
+        for field in FilterField:
+            if rng.random() < 0.4:
+                pe.emit(Op.FILTER_GET, dst=pe.regs[5], imm=node.color, imm2=field)
+                pe.keep(pe.regs[5], int(Type.U32))
 
     flow.steps(pe).append(emit)
 
@@ -648,6 +662,13 @@ def flushed(program: ProgramGen) -> None:
     program.features.add("queue flush")
     kind = rng.randint(0, 1)
     number = rng.randrange(program.arch("NUM_OQ"))
+    free = pe.free_oq if kind else pe.free_iq
+    if program.generation == 3 and number in free and rng.random() < 0.6:
+        handler = small_task(pe)
+        if handler is not None:
+            program.features.add("empty handler")
+            pe.take(number)
+            pe.asm.queue(kind, number, -1, empty_task=handler)
 
     def emit() -> None:
         pe.emit(Op.QUEUE_FLUSH, imm=number, type=kind)
@@ -657,6 +678,10 @@ def flushed(program: ProgramGen) -> None:
             if rng.random() < 0.5:
                 pe.emit(Op.QUEUE_GET, dst=pe.regs[5], imm=number, type=kind, imm2=field)
                 pe.keep(pe.regs[5], int(Type.U16))
+        if rng.random() < 0.6:
+            pe.emit(Op.QUEUE_EXIT, imm=number, type=kind)
+            pe.emit(Op.QUEUE_GET, dst=pe.regs[5], imm=number, type=kind, imm2=3)
+            pe.keep(pe.regs[5], int(Type.U16))
 
     pe.computes = True
     pe.early.append(emit)
@@ -698,7 +723,7 @@ KINDS: list[tuple[Callable[[ProgramGen], None], int]] = [
     (filtered, 5),
     (relayed, 4),
     (joined, 3),
-    (gathered, 6),
+    (gathered, 7),
     (crossed, 5),
     (flushed, 3),
     (rebound, 3),

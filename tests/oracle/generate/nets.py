@@ -41,6 +41,7 @@ class Node:
     got: list[Wavelet] = field(default_factory=list)
     held: list[Wavelet] = field(default_factory=list)
     traced: list[tuple[int, int]] = field(default_factory=list)  # masks that the program sets later
+    to_host: int = 0  # outputs that are sinks
 
     def outputs(self) -> int:
         mask = sum(1 << d for d in self.children)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from wafersim.program.schema import Op, TaskKind, Type
 
-from . import flows, mishaps, scalar_blocks, task_blocks, vector_blocks
-from .context import PeGen, ProgramGen
+from . import flows, hosts, mishaps, scalar_blocks, task_blocks, vector_blocks
+from .context import Feed, PeGen, ProgramGen
 from .machine import random_arch
 
 SIZES = ((1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (1, 3), (3, 2), (2, 3), (4, 1), (1, 4), (4, 4))
@@ -37,12 +37,23 @@ class Generated:
     run_seed: int
     launches: list[tuple[int, list[int]]]
     features: set[str]
+    feeds: list[Feed] = field(default_factory=list)
+    more_feeds: list[Feed] = field(default_factory=list)  # once nothing can happen any more
+
+    @staticmethod
+    def feed(machine: Any, feeds: list[Feed]) -> None:
+        """Give the machine's host ports their words."""
+        for x, y, color, port, words in feeds:
+            values = np.array([[[payload for payload, _ in words]]], np.uint32)
+            control = np.array([[[control for _, control in words]]], np.uint8)
+            machine.feed(x, y, 1, 1, color, port, values, control)
 
     def make(self, machine: Any, **options: Any) -> Any:
         """A machine of the given class, launched."""
         made = machine(self.tables, self.arch_ints, self.vop_costs, self.run_seed, **options)
         for function, arguments in self.launches:
             made.launch(function, arguments)
+        self.feed(made, self.feeds)
         return made
 
 
@@ -54,7 +65,7 @@ def generate(seed: int, keep: Callable[[str, int], bool] | None = None) -> Gener
     width, height = rng.choices(SIZES, SIZE_WEIGHTS)[0]
     program = ProgramGen(rng, width, height, ints, costs)
     program.features.add(f"generation {program.generation}")
-    kinds, weights = zip(*flows.KINDS, strict=True)
+    kinds, weights = zip(*flows.KINDS, (hosts.fed, 8), strict=True)
     for number in range(rng.choice((1, 2, 2, 3, 3, 4, 5))):
         part = Random(rng.getrandbits(64))
         kind = rng.choices(kinds, weights)[0]
@@ -64,7 +75,11 @@ def generate(seed: int, keep: Callable[[str, int], bool] | None = None) -> Gener
     if rng.random() < mishaps.CHANCE and keep("mishap", 0):
         mishaps.random_mishap(program)
     launches = _finish(program, rng)
-    return Generated(seed, program.asm.build(), ints, costs, rng.getrandbits(16), launches, program.features)
+    run_seed = rng.getrandbits(16)
+    return Generated(
+        seed, program.asm.build(), ints, costs, run_seed, launches, program.features, program.feeds,
+        program.more_feeds,
+    )  # fmt: skip
 
 
 def _local_blocks(program: ProgramGen, rng: Random, keep: Callable[[str, int], bool]) -> None:

@@ -29,6 +29,10 @@ def local_tasks(pe: PeGen) -> None:
         by_number(pe, Op.BLOCK, number, type=BlockSpace.TASK)
     order = [n for n in numbers for _ in range(rng.choice((1, 1, 2)))]
     rng.shuffle(order)
+    if rng.random() < 0.5:
+        pe.program.features.add("task priority")
+        for number in numbers:
+            by_number(pe, Op.TASK_PRIORITY, number, type=BlockSpace.TASK, imm2=rng.randint(0, 1))
     for number in order:
         by_number(pe, Op.ACTIVATE, number)
         pe.filler()

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
+from wafersim.simulate.interrupt import remembered_interrupts
 from wafersim.simulate.runner import check_fidelity, did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.record import Record
+    from wafersim.simulate.watching import Watch
 
 #: field -> what a value has to be, in words; the JSON names of a request
 FIELDS: dict[str, str] = {
@@ -101,34 +103,50 @@ def refuse_threads(threads: Any) -> None:
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
 
-def execute(request: Request, progress: Any = None) -> Record:
+def execute(request: Request, progress: Any = None, watch: Watch | None = None) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
+    if request.kernel is not None and request.launch is not None:
+        raise ConfigError("launch: only a program file has functions to choose from")
+    with remembered_interrupts(progress) as watched:
+        return run_built(request, build(request), watched, watch)
+
+
+def build(request: Request) -> Any:
+    """What runs of one program share: a prepared kernel, or an opened file with its arch."""
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
-        if request.launch is not None:
-            raise ConfigError("launch: only a program file has functions to choose from")
-        prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
-        return prepared.execute(
+        return prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
+    from wafersim.simulate.program_file import open_program
+
+    return open_program(Path(request.program or ""), request.arch, request.grid)
+
+
+def run_built(request: Request, built: Any, progress: Any = None, watch: Watch | None = None) -> Record:
+    """Run what `build` made of this request, or of another one for the same program."""
+    if request.kernel is not None:
+        record: Record = built.execute(
             seed=request.seed,
             fidelity=request.fidelity,
             grain=request.grain,
             raise_on_stuck=False,
             progress=progress,
+            watch=watch,
             **request.limits,
         )
-    from wafersim.simulate.program_file import execute_file
+        return record
+    from wafersim.simulate.program_file import execute_opened
 
-    return execute_file(
+    return execute_opened(
         Path(request.program or ""),
-        arch=request.arch,
-        grid=request.grid,
+        built,
         function=request.launch,
         arguments=request.params,
         seed=request.seed,
         fidelity=request.fidelity,
         grain=request.grain,
         progress=progress,
+        watch=watch,
         **request.limits,
     )
 

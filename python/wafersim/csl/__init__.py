@@ -1,0 +1,1 @@
+"""The CSL front end: source text to machine programs."""
