@@ -1,10 +1,14 @@
 // Objects with stable addresses and small numbers: one reservation of address space, pages touched as objects are made.
+// Under AddressSanitizer what is not made yet is poisoned, in the first kGuarded bytes.
 #pragma once
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
+
+#include "base/guard.hpp"
 
 namespace wafersim {
 
@@ -16,7 +20,9 @@ class Arena {
     Arena& operator=(const Arena&) = delete;
     ~Arena() {
         for (uint32_t i = 0; i < size_; ++i) base_[i].~T();
-        if (mapped_) munmap(mapped_, bytes_);
+        if (!mapped_) return;
+        unguard(base_, guarded_);
+        munmap(mapped_, bytes_);
     }
     void reserve(size_t most) {
         bytes_ = most * sizeof(T);
@@ -32,8 +38,11 @@ class Arena {
 #endif
         }
         base_ = static_cast<T*>(at);
+        guarded_ = std::min(most * sizeof(T), kGuarded);
+        guard(base_, guarded_);
     }
     uint32_t add() {
+        unguard(base_ + size_, sizeof(T));
         new (base_ + size_) T();
         return size_++;
     }
@@ -43,11 +52,11 @@ class Arena {
     uint32_t number_of(const T& object) const { return static_cast<uint32_t>(&object - base_); }
 
   private:
-    static constexpr size_t kHugePage = size_t{2} << 20, kLarge = size_t{4} << 20;
+    static constexpr size_t kHugePage = size_t{2} << 20, kLarge = size_t{4} << 20, kGuarded = size_t{64} << 20;
 
     void* mapped_ = nullptr;
     T* base_ = nullptr;
-    size_t bytes_ = 0;
+    size_t bytes_ = 0, guarded_ = 0;
     uint32_t size_ = 0;
 };
 

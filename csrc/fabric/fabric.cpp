@@ -462,14 +462,14 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         const int i = std::countr_zero(rest);
         const OutputQueue& oq = q.oq[static_cast<size_t>(i)];
         if (!oq.ring.visible(t)) continue;
+        if (t < q.next_move) {
+            wait_turn = true;
+            continue;
+        }
         ColorState* cs = color(pe, oq.ring.front().color);
         if (!cs || !cs->has_route) {
             fail(pe, oq.ring.front().color, t,
                  "a wavelet leaves the compute element on a color that has no route here");
-            continue;
-        }
-        if (t < q.next_move) {
-            wait_turn = true;
             continue;
         }
         RouterFifo& fifo = ensure_fifo(*cs, kPortRamp);

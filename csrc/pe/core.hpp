@@ -127,7 +127,7 @@ class Core {
     bool whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit);
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
-    void store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t);
+    void store(Pe& p, Operand& o, uint32_t value, Cycle t);
     void advance(Operand& o) const;
     void map_read(Pe& p, LiveOp& op, Cycle t);
     void map_write(Pe& p, LiveOp& op, Cycle t);

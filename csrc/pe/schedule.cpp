@@ -234,7 +234,8 @@ Core::MainStatus Core::main_status(Pe& p, Cycle t, bool issuing) {
     if (p.main_op_live() && !(p.op(kMainThread)->op == Op::kMap && p.op(kMainThread)->map_phase == 1)) {
         LiveOp& op = *p.op(kMainThread);
         s.from = op.next_beat;
-        s.before = Counter::kStallPace;
+        // A run can end before the cycle in which the op started; then that is still to come.
+        s.before = op.launched > t ? Counter::kStallPipeline : Counter::kStallPace;
         if (s.from > t) return s;
         const Beat beat = check_beat(p, op, t, false);
         s.ready = beat.elements != 0;
@@ -351,7 +352,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         const Cycle at = std::max({s.from, p.slot_free, t + 1});
         if (at >= limit) return;
         if (d.vector) {
-            for (const int32_t encoded : {in.dst, in.a, in.b})
+            for (const int32_t encoded : {in.dst, in.a, in.b, in.c})
                 if (const Dsd* dsr = dsr_of(p, encoded); dsr && dsr->kind != DsdKind::kMem) return;
             const Settings set = effective_settings(p, in);
             if (set.async || set.activate >= 0 || set.unblock >= 0 || vector_length(p, in) == 0) return;

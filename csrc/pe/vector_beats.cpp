@@ -159,7 +159,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
         case Source::kReg:
             return static_cast<uint32_t>(p.regs[static_cast<size_t>(o.reg)]);
         case Source::kPtr:
-            return read_sram(p, o.addr, 4);
+            return read_sram(p, o.addr, o.elem_bytes);
         case Source::kImm:
             return o.imm;
         default:
@@ -167,8 +167,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
     }
 }
 
-void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
-    const int bytes = op.op == Op::kVop ? kVopShape[static_cast<int>(op.vop)].dst_bytes : 4;
+void Core::store(Pe& p, Operand& o, uint32_t value, Cycle t) {
     switch (o.kind) {
         case Source::kMem:
             write_sram(p, o.addr, o.elem_bytes, value);
@@ -184,7 +183,7 @@ void Core::store(Pe& p, LiveOp& op, Operand& o, uint32_t value, Cycle t) {
             p.reg_ready[static_cast<size_t>(o.reg)] = t;
             break;
         case Source::kPtr:
-            write_sram(p, o.addr, bytes, value);
+            write_sram(p, o.addr, o.elem_bytes, value);
             break;
         default:
             break;
@@ -288,10 +287,10 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             outgoing |= k ? value << 16 : value;
         } else if (op.dst.kind == Source::kMem && op.dst.index_offset) {
             const int64_t address = op.dst.addr + static_cast<int64_t>(index) * op.dst.elem_bytes;
-            if (address + op.dst.elem_bytes > arch_.sram_bytes) {
+            if (address < 0 || address % 2 || address + op.dst.elem_bytes > arch_.sram_bytes) {
                 fail(p, t,
                      "wavelet index " + std::to_string(index) + " puts an element at address " +
-                         std::to_string(address) + ", outside SRAM",
+                         std::to_string(address) + ", which is odd or outside SRAM",
                      -1, op.line);
                 p.dead = true;
                 return 1;
@@ -300,7 +299,7 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             p.count(Event::kSramWriteBytes) += op.dst.elem_bytes;
             advance(op.dst);
         } else {
-            store(p, op, op.dst, value, t);
+            store(p, op.dst, value, t);
         }
     }
     op.done += n;
@@ -405,7 +404,7 @@ void Core::map_write(Pe& p, LiveOp& op, Cycle t) {
         w.flags = op.dst.control ? kFlagControl : 0;
         fabric_.push_oq(p.id, *p.queues, op.dst.queue, w, t);
     } else if (op.dst.kind != Source::kNone) {
-        store(p, op, op.dst, value, t);
+        store(p, op.dst, value, t);
     }
     ++op.done;
     ++op.beats;

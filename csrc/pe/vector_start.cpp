@@ -1,4 +1,4 @@
-// Vector operations: a PE's initial state, claims, ranges, the start of an op (docs/semantics.md, section 4.1).
+// Vector operations: claims, ranges, the start of an op (docs/semantics.md, section 4.1).
 #include <algorithm>
 #include <bit>
 
@@ -29,56 +29,6 @@ int stride_cap(const Operand& o) {
 }
 
 }  // namespace
-
-void Pe::allocate(const Tile& of) {
-    const auto num_regs = static_cast<size_t>(of.num_regs);
-    const auto num_dsrs = static_cast<size_t>(of.num_dsrs[0] + of.num_dsrs[1] + of.num_dsrs[2]);
-    const size_t words = 2 * num_regs + num_dsrs + of.tasks.size();
-    const size_t bytes = 8 * words + (num_dsrs + of.dsds.size()) * sizeof(Dsd) + of.fifos.size() * sizeof(FifoState);
-    static_assert(alignof(Dsd) <= 8 && sizeof(Dsd) % alignof(FifoState) == 0);
-    block = std::make_unique_for_overwrite<std::byte[]>(bytes);
-    std::byte* at = block.get();
-    auto take = [&]<typename T>(T*& array, size_t count, const T& value) {
-        array = reinterpret_cast<T*>(at);
-        std::uninitialized_fill_n(array, count, value);
-        at += count * sizeof(T);
-    };
-    take(regs, num_regs, uint64_t{0});
-    take(reg_ready, num_regs, Cycle{0});
-    take(dsr_ready, num_dsrs, Cycle{0});
-    take(last_pick, of.tasks.size(), Cycle{-1});
-    take(dsrs, num_dsrs, Dsd{});
-    take(slots, of.dsds.size(), Dsd{});
-    std::copy(of.dsds.begin(), of.dsds.end(), slots);
-    take(fifos, of.fifos.size(), FifoState{});
-}
-
-void Core::init(Pe& p, uint32_t id, const Tile& tile, uint8_t* sram) const {
-    p.id = id;
-    p.tile = &tile;
-    p.queues = fabric_.queues(id);
-    p.sram = sram;
-    p.allocate(tile);
-    p.dsr_first = {0, tile.num_dsrs[0], tile.num_dsrs[0] + tile.num_dsrs[1]};
-    for (const auto& init : tile.dsr_init) {
-        Dsd& d = p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(init.dsr / 32)] + init.dsr % 32)];
-        d = tile.dsds[static_cast<size_t>(init.dsd)];
-        d.settings = init.settings;
-    }
-    for (size_t i = 0; i < tile.tasks.size(); ++i) {
-        if (tile.tasks[i].active && tile.tasks[i].kind == TaskKind::kLocal) p.active |= UINT64_C(1) << i;
-        if (tile.tasks[i].blocked) p.blocked |= UINT64_C(1) << i;
-        if (tile.tasks[i].priority) p.high_tasks |= UINT64_C(1) << i;
-    }
-    const PeCoord at = fabric_.coord(id);
-    uint64_t z =
-        seed_ * UINT64_C(0x9e3779b97f4a7c15) + (static_cast<uint64_t>(at.y) << 32) + static_cast<uint64_t>(at.x);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    p.random = (0xdeadbeefu ^ static_cast<uint32_t>(z)) & 0x7fffff;
-    if (!p.random) p.random = 1;
-}
 
 const Dsd* Core::dsr_of(const Pe& p, int32_t encoded) const {
     if (operand_kind(encoded) != static_cast<int>(OperandKind::kDsr)) return nullptr;
@@ -167,19 +117,38 @@ bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
 
 namespace {
 
-// Lowest and highest byte that a memory descriptor touches over `length` elements.
-void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) {
-    int64_t inner = 1;
-    for (int i = 0; i + 1 < d.ndim; ++i) inner *= std::max(d.ext[static_cast<size_t>(i)], 1);
-    const int64_t outer = inner > 0 ? (length + inner - 1) / inner : length;
-    low = high = d.base;
-    for (int i = 0; i < d.ndim; ++i) {
-        const bool last = i + 1 == d.ndim;
-        const int64_t extent = last ? outer : std::min<int64_t>(d.ext[static_cast<size_t>(i)], length);
-        const int64_t reach = (extent - 1) * d.stride[static_cast<size_t>(i)] * d.elem_bytes;
-        (reach < 0 ? low : high) += reach;
+struct Span {
+    int64_t low, high;
+};
+
+// Lowest and highest offset, in elements, of the first `count` > 0 elements of a descriptor's first `ndim` dimensions.
+// A count that is no whole number of rows ends within the last one.
+Span offsets(const Dsd& d, int ndim, int64_t count) {
+    const auto outer = static_cast<size_t>(ndim - 1);
+    const int64_t stride = d.stride[outer];
+    if (ndim == 1) return {std::min<int64_t>((count - 1) * stride, 0), std::max<int64_t>((count - 1) * stride, 0)};
+    int64_t row = 1;
+    for (size_t i = 0; i < outer; ++i) row *= std::max(d.ext[i], 1);
+    const int64_t rows = count / row, rest = count % row;
+    Span span{INT64_MAX, INT64_MIN};
+    if (rows > 0) {
+        const Span whole = offsets(d, ndim - 1, row);
+        const int64_t last = (rows - 1) * stride;
+        span = {whole.low + std::min<int64_t>(last, 0), whole.high + std::max<int64_t>(last, 0)};
     }
-    high += d.elem_bytes;
+    if (rest > 0) {
+        const Span part = offsets(d, ndim - 1, rest);
+        span.low = std::min(span.low, part.low + rows * stride);
+        span.high = std::max(span.high, part.high + rows * stride);
+    }
+    return span;
+}
+
+// The bytes from the lowest to behind the highest that a memory descriptor touches over `length` elements.
+void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) {
+    const Span span = offsets(d, std::max(d.ndim, 1), length);
+    low = d.base + span.low * d.elem_bytes;
+    high = d.base + (span.high + 1) * d.elem_bytes;
 }
 
 }  // namespace
@@ -255,11 +224,18 @@ Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
 }
 
 bool Core::settle_range(Pe& p, Operand& o, int64_t length, Cycle t, int line) {
+    if (o.kind == Source::kPtr) {
+        if (o.addr % 2 == 0 && o.addr + o.elem_bytes <= arch_.sram_bytes) return true;
+        fail(p, t, "a scalar operand at address " + std::to_string(o.addr) + " is misaligned or outside SRAM", -1,
+             line);
+        p.dead = true;
+        return false;
+    }
     if (o.kind != Source::kMem) return true;
     const Dsd& d = p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o.dsr / 32)] + o.dsr % 32)];
     int64_t low, high;
-    memory_range(d, o.index_offset ? 1 : length, low, high);
-    if (low < 0 || high > arch_.sram_bytes || d.base % 2) {
+    memory_range(d, length, low, high);
+    if (!o.index_offset && (low < 0 || high > arch_.sram_bytes || d.base % 2)) {
         fail(p, t,
              "a vector operand covers bytes " + std::to_string(low) + " to " + std::to_string(high) + "; SRAM has " +
                  std::to_string(arch_.sram_bytes) + " bytes and addresses are even",
@@ -267,8 +243,8 @@ bool Core::settle_range(Pe& p, Operand& o, int64_t length, Cycle t, int line) {
         p.dead = true;
         return false;
     }
-    o.low = static_cast<int32_t>(low);
-    o.high = static_cast<int32_t>(high);
+    o.low = static_cast<int32_t>(std::max<int64_t>(low, INT32_MIN));  // with INDEX_OFFSET it may be anywhere
+    o.high = static_cast<int32_t>(std::min<int64_t>(high, INT32_MAX));
     return true;
 }
 
@@ -303,15 +279,6 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         p.dead = true;
         return false;
     }
-    for (const int32_t encoded : {in.dst, in.a, in.b, in.c}) {
-        if (operand_kind(encoded) != static_cast<int>(OperandKind::kPtr)) continue;
-        const int address = static_cast<uint16_t>(p.regs[static_cast<size_t>(encoded & 0xffffff)]);
-        if (address % 2 == 0 && address + 4 <= arch_.sram_bytes) continue;
-        fail(p, t, "a scalar operand at address " + std::to_string(address) + " is misaligned or outside SRAM", -1,
-             in.line);
-        p.dead = true;
-        return false;
-    }
     const int thread = async ? microthread_of(p, in, set) : kMainThread;
     auto& slot = p.ops[static_cast<size_t>(thread)];
     if (!slot) slot = std::make_unique<LiveOp>();
@@ -335,8 +302,19 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     op.a = make_operand(p, in, in.a);
     op.b = make_operand(p, in, in.b);
     op.c = make_operand(p, in, in.c);
+    op.a.index_offset = op.b.index_offset = op.c.index_offset = false;  // it is for destinations of wavelets
+    if (in.op == Op::kMap) op.dst.index_offset = false;
     if (in.op == Op::kVop && kVopShape[in.type].num_sources == 1 && op.a.kind == Source::kNone) std::swap(op.a, op.b);
     if (set.index_reg >= 0) op.index = static_cast<uint32_t>(p.regs[static_cast<size_t>(set.index_reg)] & 0xffff);
+    if (in.op == Op::kVop) {
+        const VOpShape& shape = kVopShape[in.type];
+        const int8_t bytes[4] = {shape.dst_bytes, shape.src0_bytes, shape.src1_bytes, shape.src1_bytes};
+        int i = 0;
+        for (Operand* o : {&op.dst, &op.a, &op.b, &op.c}) {
+            if (o->kind == Source::kPtr) o->elem_bytes = static_cast<uint8_t>(bytes[i]);
+            ++i;
+        }
+    }
     for (Operand* o : {&op.dst, &op.a, &op.b, &op.c})
         if (!settle_range(p, *o, length, t, in.line)) return false;
 

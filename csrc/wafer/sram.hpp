@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <new>
 
-#ifdef WAFERSIM_SANITIZED
-#include <sanitizer/asan_interface.h>
-#endif
+#include "base/guard.hpp"
 
 namespace wafersim {
 
@@ -20,31 +18,22 @@ class SramArena {
     SramArena& operator=(const SramArena&) = delete;
     ~SramArena() {
         if (!base_) return;
-#ifdef WAFERSIM_SANITIZED
-        __asan_unpoison_memory_region(base_, bytes_);
-#endif
+        unguard(base_, bytes_);
         munmap(base_, bytes_);
     }
     void reserve(size_t num_pes, size_t sram_bytes) {
-        stride_ = (sram_bytes + kGap + 15) & ~size_t{15};
+        stride_ = (sram_bytes + kGuardBytes + 15) & ~size_t{15};
         bytes_ = num_pes * stride_;
         if (!bytes_) return;
         void* at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (at == MAP_FAILED) throw std::bad_alloc();
         base_ = static_cast<uint8_t*>(at);
-#ifdef WAFERSIM_SANITIZED
-        for (size_t i = 0; i < num_pes; ++i)
-            __asan_poison_memory_region(this->at(i) + sram_bytes, stride_ - sram_bytes);
-#endif
+        if constexpr (kGuardBytes > 0)
+            for (size_t i = 0; i < num_pes; ++i) guard(this->at(i) + sram_bytes, stride_ - sram_bytes);
     }
     uint8_t* at(size_t pe) const { return base_ + pe * stride_; }
 
   private:
-#ifdef WAFERSIM_SANITIZED
-    static constexpr size_t kGap = 64;
-#else
-    static constexpr size_t kGap = 0;
-#endif
     uint8_t* base_ = nullptr;
     size_t bytes_ = 0, stride_ = 0;
 };

@@ -300,6 +300,8 @@ def test_the_dialect_of_releases_before_1_0():
         ("activate", "local", 9),
         ("block", "color", 0),
     ]
+    assert program.root is not None
+    assert entity_value(program.root, "free").data == 26
     for line in (
         "color free;",
         "comptime { @bind_task(work, main); }",

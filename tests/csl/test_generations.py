@@ -50,9 +50,14 @@ const in = @get_dsd(fabin_dsd, .{
 });
 """ + BODY.format(call="@fmovs(mem, in);")
     found = compiled(tmp_path, text, "wse3").warnings
-    assert any("input queue 3 of a fabric descriptor is not initialised with @initialize_queue" in line for line in found), found
+    assert any(
+        "input queue 3 of a fabric descriptor is not initialised with @initialize_queue" in line
+        for line in found
+    ), found
     found = compiled(tmp_path, text, "wse2").warnings
-    assert any("receives color 'color1' (1), which has no route there; give it one with" in line for line in found), found
+    assert any(
+        "receives color 'color1' (1), which has no route there; give it one with" in line for line in found
+    ), found
     assert all("pe.csl:" in line for line in found if "color1" in line)
 
 
@@ -76,3 +81,23 @@ comptime {
 def test_good_programs_have_no_clash():
     for arch in ("wse2", "wse3"):
         assert clashes(compile_one(FOLDER / "good/pe.csl", arch).program, arch) == []
+
+
+def test_a_register_that_is_loaded_again_too_early(tmp_path):
+    text = """
+var a: [4]f32;
+const mem = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> a[i] });
+const out = @get_dsd(fabout_dsd, .{
+  .extent = 4, .fabric_color = @get_color(1), .output_queue = @get_output_queue(3),
+});
+const s = @get_dsr(dsr_src0, 1);
+const d = @get_dsr(dsr_dest, 1);
+comptime { @set_local_color_config(@get_color(1), .{ .routes = .{ .rx = RAMP, .tx = RAMP } }); }
+fn load() void { @load_to_dsr(s, mem); }
+fn send() void { @load_to_dsr(d, out, .{ .async = true }); @fmovs(d, s); }
+"""
+    late = compiled(tmp_path, text + BODY.format(call="send();\n  load();"), "wse2").program
+    (line,) = [line for line in clashes(late, "wse2") if "register" in line]
+    assert "descriptor register src0 1" in line and "pe.csl:11" in line and "pe.csl:10" in line, line
+    early = compiled(tmp_path, text + BODY.format(call="load();\n  send();"), "wse2").program
+    assert not any("register" in line for line in clashes(early, "wse2"))

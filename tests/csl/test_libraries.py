@@ -136,6 +136,17 @@ def test_traces_and_prints(arch):
     numbers, powers = ran.read("numbers"), ran.read("powers")
     assert (numbers >= -1).all() and (numbers < 2).all() and len(np.unique(numbers)) > 90
     assert powers.max() < 32 and len(np.unique(powers)) > 20
+    assert ran.read("seeded").tolist() == [[seeded_words(12345, 4)] * 2]
+
+
+def seeded_words(seed, count):
+    """Pairs of 16 bits of the register of 23 bits, 128 single steps each."""
+    state, halves = (seed ^ seed >> 23) & 0x7FFFFF or 1, []
+    for _ in range(2 * count):
+        for _ in range(128):
+            state = state >> 1 ^ (0x420000 if state & 1 else 0)
+        halves.append(state & 0xFFFF)
+    return [low | high << 16 for low, high in zip(halves[::2], halves[1::2], strict=True)]
 
 
 @pytest.mark.parametrize("arch", ARCHES)
@@ -150,6 +161,13 @@ def test_vector_operations_by_type(arch):
     halves = [a, np.abs(h), h * h, w, mantissa, np.ldexp(h.astype(np.float64), w)]
     np.testing.assert_array_equal(ran.read("halves")[0, 0], np.array(halves).astype(np.float16))
     np.testing.assert_array_equal(ran.read("words")[0, 0], np.array([w, w + w, w - 5, np.trunc(a)], np.int16))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_surface_of_newer_releases(arch):
+    data = np.array([[[1, 2, 3, 4, 5], [0, 0, 0, 0, 0]]], np.uint32)
+    ran = run("surface", arch, width=2, params=".place = x", data={"data": data})
+    assert ran.read("data")[0].tolist() == [[1, 2, 3, 4, 5]] * 2
 
 
 # --- collectives -----------------------------------------------------------------------------------------------------

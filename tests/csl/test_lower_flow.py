@@ -136,7 +136,7 @@ fn early(n: i32) i32 { if (n > 10) { if (n > 20) { return 2; } return 1; } var s
 
 
 def test_recursion_is_an_error() -> None:
-    with pytest.raises(Exception, match="cannot recurse|recursion"):
+    with pytest.raises(Exception, match=r"cannot recurse|recursion"):
         main("r[0] = f(3);", "fn f(n: i32) i32 { if (n == 0) { return 0; } return f(n - 1) + 1; }")
 
 

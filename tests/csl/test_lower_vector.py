@@ -21,7 +21,9 @@ Y = np.arange(10, 90, 10, dtype=np.float32)
 def vectors(body: str, before: str = "", **options: object) -> Built:
     """Run a body with x = 1..8 and y = 10..80."""
     built = build(f"{HEAD}{before}\nfn main() void {{\n{body}\n  @__launch_done();\n}}{TAIL}", **options)
-    return built.run(("main",), x=X.reshape(1, 1, 8), y=Y.reshape(1, 1, 8))
+    given = {"x": X.reshape(1, 1, 8), "y": Y.reshape(1, 1, 8)}
+    known = built.program.meta["symbols"]
+    return built.run(("main",), **{n: v for n, v in given.items() if n in known})
 
 
 def test_operands() -> None:
@@ -275,3 +277,80 @@ def test_a_destination_that_is_a_source_accumulates() -> None:
         "var total: f32 = 1.0;",
     )
     assert list(b.read("out")[:2]) == [8, 1 + Y.sum()]
+
+
+def test_save_address_is_an_option_of_one_register() -> None:
+    b = vectors(
+        """
+  @load_to_dsr(d0, quarter, .{ .save_address = false }); @load_to_dsr(a0, quarter);
+  @load_to_dsr(b0, half, .{ .save_address = true });
+  @map(row, two); @fmovs(dy, 0.0);
+""",
+        """
+const d0 = @get_dsr(dsr_dest, 0); const a0 = @get_dsr(dsr_src0, 0); const b0 = @get_dsr(dsr_src1, 0);
+const quarter = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> z[i] });
+const half = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> x[i] });
+const two = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> y[i] });
+fn row(f: f32) void { @fmacs(d0, a0, b0, f); }
+""",
+    )
+    assert (b.read("z")[:4] == 10 * X[:4] + 20 * X[4:]).all()
+
+
+def test_descriptors_whose_numbers_differ_among_pes_share_a_class() -> None:
+    b = build(
+        """
+param k: u16;
+var a = [8]u16{ 1, 2, 3, 4, 5, 6, 7, 8 }; var r = @zeros([8]u16);
+const src = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{8} -> a[i] });
+const some = @set_dsd_length(@increment_dsd_offset(src, k, u16), k + 1);
+const dst = @get_dsd(mem1d_dsd, .{ .base_address = &r, .extent = 8, .stride = 1, .offset = k });
+fn main() void { @mov16(dst, some); @__launch_done(); }
+comptime { @export_symbol(main); }
+""",
+        width=4,
+        params=".k = x",
+    ).run()
+    assert len(b.tiles) == 1
+    found = b.read("r").reshape(4, 8)
+    for k in range(4):
+        expected = [0] * 8
+        expected[k : 2 * k + 1] = range(k + 1, 2 * k + 2)
+        assert found[k].tolist() == expected
+
+
+def test_memory_behind_a_changed_descriptor_is_read_again() -> None:
+    b = vectors(
+        """
+  const before = other[1];
+  var d = @set_dsd_base_addr(dx, other);
+  @fmovs(d, dy);
+  out[0] = before + other[1];
+""",
+        "var other = @constants([8]f32, 0.5);",
+    )
+    assert b.read("out")[0] == 20.5
+
+
+def test_a_constant_descriptor_stays_when_others_are_made_of_it() -> None:
+    b = vectors(
+        """
+  const first = @set_dsd_length(@increment_dsd_offset(dz, n, f32), 1);
+  const next = @increment_dsd_offset(first, 1, f32);
+  @fmovs(next, 5.0); @fmovs(first, 4.0);
+"""
+    )
+    assert list(b.read("z")) == [0, 0, 0, 4, 5, 0, 0, 0]
+
+
+def test_a_descriptor_argument_is_not_changed_by_the_callee() -> None:
+    b = vectors(
+        "  twice(@set_dsd_length(dz, n));",
+        """
+fn twice(d: mem1d_dsd) void {
+  @fmovs(@set_dsd_length(d, 1), 7.0);
+  @fadds(d, d, 1.0);
+}
+""",
+    )
+    assert list(b.read("z")) == [8, 1, 1, 0, 0, 0, 0, 0]

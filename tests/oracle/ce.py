@@ -167,8 +167,8 @@ def _main_candidate(machine: Machine, pe: Pe, t: int) -> tuple[int, int, Any]:
     """(status, elements, op or instruction) of the main thread; starting an op takes no slot."""
     while True:
         op = pe.op
-        if op is not None and not op.is_map and not op.beats and t < op.next_beat:
-            return STALL_PIPELINE + 100, 0, None  # a run ended before the op could start, and goes on
+        if op is not None and t < op.started:
+            return STALL_PIPELINE + 100, 0, None  # the last run ended before the op started: it has not yet
         if op is not None and not (op.is_map and op.stage == "run"):
             if op.is_map:
                 return mapping.probe(machine, pe, op, t)

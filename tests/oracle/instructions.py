@@ -203,7 +203,7 @@ class Executor:
     # memory
 
     def _address(self, pe: Pe, ins: list[int]) -> int:
-        return (signed(pe.regs[ins[A]], 64) if ins[A] >= 0 else 0) + ins[IMM_]
+        return ((pe.regs[ins[A]] if ins[A] >= 0 else 0) + ins[IMM_]) & 0xFFFF
 
     def _load(self, pe: Pe, ins: list[int], t: int) -> None:
         address, size = self._address(pe, ins), BYTES[ins[TYPE]]

@@ -41,6 +41,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
 def beat(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """A read beat (and the entry of the callback) or a write beat."""
     if op.stage == "read":
+        vector.remember(machine, pe, op, t)
         machine.occupy(pe, t, 1, int(Counter.BUSY_RECEIVE if op.fabin else Counter.BUSY_VECTOR), 1)
         when = t + machine.arch.map_call_cycles
         for k, source in enumerate(op.sources):

@@ -101,7 +101,7 @@ def decode_operand(pe: Pe, encoded: int, nbytes: int, imm: int, is_dst: bool) ->
         one.reg = value
     elif kind == OperandKind.PTR:
         one = Operand(PTR, nbytes)
-        one.address = pe.regs[value]
+        one.address = pe.regs[value] & 0xFFFF
     else:
         one = Operand(IMM, nbytes)
         one.value = imm & 0xFFFFFFFF
@@ -126,7 +126,9 @@ class VecOp:
         index_reg = s[SettingsCol.INDEX_REG]
         self.index = pe.regs[index_reg] & 0xFFFF if index_reg >= 0 else 0
         dst = self.dst
-        self.by_index = dst is not None and dst.kind == MEM and bool(dst.desc[DsdCol.INDEX_OFFSET])
+        self.by_index = (
+            dst is not None and dst.kind == MEM and bool(dst.desc[DsdCol.INDEX_OFFSET]) and not self.is_map
+        )
         if self.by_index:
             self.simd = OFF
         self.fabin = [o for o in self.sources if o.kind == FABIN]
@@ -134,18 +136,13 @@ class VecOp:
         self.fifos = [o for o in self.sources if o.kind == FIFO]
         self.scalar_dst = dst is not None and dst.kind in (REG, PTR)
         self.to_fabric = dst is not None and dst.kind == FABOUT
-        self.color = -1
-        if dst is not None and dst.kind == FABOUT:
-            named = dst.desc[DsdCol.COLOR]  # several colors may share a queue on generation 2
-            self.color = named if named >= 0 else pe.oq[dst.queue].color
         self.advance_switch = bool(s[SettingsCol.ADVANCE_SWITCH]) or (
             dst is not None and dst.kind == FABOUT and bool(dst.desc[DsdCol.ADVANCE_SWITCH])
         )
         self.elements = self.beats = self.carry = 0
         ends = [*self.fabin, *([dst] if dst is not None and dst.kind == FABOUT else [])]
         self.packed_fabric = self.simd != OFF and any(o.bytes == 2 for o in ends)
-        self.first_beat = -1
-        self.remembered = False
+        self.first_beat = self.started = -1
         self.next_beat = 0
         self.complete = False
         self.stage = "read"
@@ -289,8 +286,13 @@ def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
 
 
 def check_range(machine: Machine, op: VecOp) -> None:
-    """A memory operand that leaves SRAM, or whose base is odd, is a fault at the start."""
+    """A memory operand or scalar that leaves SRAM, or lies at an odd address, is a fault at the start."""
     dst = op.dst
+    for scalar in (*op.sources, dst):
+        if scalar is None or scalar.kind != PTR or op.length == 0:
+            continue
+        if scalar.address % 2 or scalar.address + scalar.bytes > machine.arch.sram_bytes:
+            raise Fault(f"a scalar operand of {scalar.bytes} bytes at address {scalar.address}")
     for operand in (*op.memory, dst):
         if operand is None or operand.kind != MEM or not op.length or (operand is dst and op.by_index):
             continue
@@ -302,6 +304,7 @@ def check_range(machine: Machine, op: VecOp) -> None:
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     check_range(machine, op)
+    op.started = t
     machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False
     pe.events[Event.INSTRUCTIONS] += op.is_async  # a start takes no slot, a launch does
@@ -501,7 +504,9 @@ def send(machine: Machine, pe: Pe, op: VecOp, payload: int, last: bool, t: int) 
     queue = pe.oq[dst.queue]
     control = bool(dst.desc[DsdCol.CONTROL])
     ready = t + machine.arch.fabric_write_cycles
-    queue.entries.append((ready, payload, control, op.color, last and op.advance_switch))
+    named = dst.desc[DsdCol.COLOR]  # several colors may share a queue on generation 2
+    color = max(named if named >= 0 else queue.color, 0)
+    queue.entries.append((ready, payload, control, color, last and op.advance_switch))
     pe.high_water(Event.OQ_HIGH_WATER, queue)
 
 
@@ -558,16 +563,20 @@ def do_beat(machine: Machine, pe: Pe, op: VecOp, n: int, t: int) -> None:
     _after_beat(machine, pe, op, base, conflict, t)
 
 
-def _remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
-    """Later ops that read what this one writes may have to wait (read after write)."""
+def remember(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
+    """The op's first beat: later ops that read what it writes may have to wait (read after write)."""
+    if op.is_async or op.first_beat >= 0:
+        return
+    op.first_beat = t
     pe.recent = [r for r in pe.recent if t < r[0] + machine.arch.vector_raw_cycles]
     if op.dst is not None and op.dst.kind == MEM and op.length:
         pe.recent.append((t, *op.byte_range(op.dst)))
 
 
-def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
+def _advance_pace(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int) -> None:
     """A beat or control beat was issued: when the next one is due."""
     op.beats += 1
+    remember(machine, pe, op, t)
     if op.first_beat < 0:
         op.first_beat = t
     op.next_beat = t + cost
@@ -582,10 +591,7 @@ def _advance_pace(machine: Machine, op: VecOp, t: int, cost: int) -> None:
 
 def _after_beat(machine: Machine, pe: Pe, op: VecOp, base: int, conflict: int, t: int) -> None:
     cost = base + conflict
-    if op.elements and not op.is_async and not op.remembered:
-        op.remembered = True
-        _remember(machine, pe, op, t)
-    _advance_pace(machine, op, t, cost)
+    _advance_pace(machine, pe, op, t, cost)
     machine.occupy(pe, t, cost, beat_class(op), base)
     if op.elements == op.length:
         finish(machine, pe, op, t, cost, True)
@@ -614,7 +620,7 @@ def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     assert source is not None
     pop_wavelet(pe, source.queue)
     machine.occupy(pe, t, 1, int(Counter.BUSY_SCALAR), 1)
-    _advance_pace(machine, op, t, 1)
+    _advance_pace(machine, pe, op, t, 1)
     op.next_beat = t + 1  # it counts for the pace of later beats, but is followed at once
     task = op.settings[SettingsCol.ON_CONTROL_TASK]
     if op.on_control == OnControl.TERMINATE:

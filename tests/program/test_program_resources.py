@@ -105,11 +105,18 @@ def test_an_op_of_a_task_started_at_once_is_one():
     assert len(bench.found()) == 1
 
 
-def test_the_completion_of_another_op_starts_tasks_too():
+def test_the_completion_of_another_op_is_a_wait():
     bench = Bench()
     bench.main(bench.send(0, activate=bench.b), bench.receive(1, activate=bench.a), bench.done)
     bench.body("a", bench.send(0))
-    assert len(bench.found()) == 1
+    assert bench.found() == []
+
+
+def test_equal_findings_of_several_tiles_are_one_line():
+    bench = Bench()
+    bench.main(bench.send(), bench.send(), bench.done)
+    lines = clashes(bench.program(), "wse2")
+    assert next(line for line in lines if "microthread" in line).startswith("tile 'pe': microthread 2")
 
 
 def test_a_blocked_task_waits_for_its_unblock():

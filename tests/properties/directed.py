@@ -1,7 +1,8 @@
 """Programs written by hand for corners that random programs seldom meet, ready for oracle and engine alike.
 
-`DIRECTED` holds the ones of this file, the small programs and kernels that other tests use, and the programs of `tests/robust` that get
-stuck or must not.  Each has the face of a generated program: ``make(machine)`` gives a machine of that class, launched.
+`DIRECTED` holds the ones of this file and of `corners`, the small programs and kernels that other tests use, and the programs of
+`tests/robust` that get stuck or must not.  Each has the face of a generated program: ``make(machine)`` gives a machine of that class,
+launched.  Those of `corners` are generated ones by class, and so may have words that the host feeds at first or later.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import quiet_programs  # noqa: E402
 import stuck_programs  # noqa: E402
 
 import small_programs  # noqa: E402
+from tests.oracle.generate import Generated  # noqa: E402
+from tests.properties.corners import CORNERS  # noqa: E402
 
 
 class Directed:
@@ -295,7 +298,8 @@ def _of_case(name: str) -> Directed:
 TOO_LONG = {"quiet: long_silence"}
 
 #: name -> function that makes the program
-DIRECTED: dict[str, Callable[[], Directed]] = {
+DIRECTED: dict[str, Callable[[], Directed | Generated]] = {
+    **CORNERS,
     **{f.__name__: lambda f=f: _of_program(f.__name__, f()) for f in _OWN},
     **{name: lambda name=name: _of_case(name) for name in small_programs.CASES},
     **{f"stuck: {f.__name__}": lambda f=f: _of_program(f.__name__, f()) for f in stuck_programs.PROGRAMS},

@@ -115,11 +115,11 @@ class Build:
         return core
 
 
-def directed_programs() -> list[Any]:
+def directed_programs() -> dict[str, Any]:
     """The programs of `directed`, made in a process of their own: that loads the installed core."""
     code = (
         "import pickle, sys; from tests.properties.directed import DIRECTED, TOO_LONG; "
-        "pickle.dump([make() for name, make in DIRECTED.items() if name not in TOO_LONG], sys.stdout.buffer)"
+        "pickle.dump({n: make() for n, make in DIRECTED.items() if n not in TOO_LONG}, sys.stdout.buffer)"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:2])}
     out = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, check=True)
@@ -149,7 +149,7 @@ class Subset:
     def make(cls, count: int, seconds: float) -> Subset:
         """The programs written by hand, and as many of the first ``count`` random ones as fit in the time."""
         began = time.process_time()
-        cases = [(program.name, program, *diff.run_oracle(program)) for program in directed_programs()]
+        cases = [(name, program, *diff.run_oracle(program)) for name, program in directed_programs().items()]
         for seed in range(count):
             if time.process_time() - began > seconds:
                 break

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wafersim.errors import ConfigError
-from wafersim.sdk import utils
+from wafersim.sdk import portmaps, utils
 
 
 def test_view_of_words_is_the_low_part_and_writes_through():
@@ -55,6 +55,35 @@ def test_scalars_as_words(value, bits):
 def test_name_of_the_output(options):
     assert utils.getOutputNameFromCompileOptions(options) == "there"
     assert utils.getOutputNameFromCompileOptions(["a.csl"]) == "out"
+
+
+def test_port_maps_of_old_scripts():
+    text = "{ A[i=0:3][j=0:5] -> [PE[i//2, 1 + j/3] -> index[i%2, j mod 3]] }"
+    tensor = np.arange(24, dtype=np.float32).reshape(4, 6)
+    px, py, w, h, elements, data = portmaps.convert_input_tensor(text, tensor)
+    assert (px, py, w, h, elements) == (0, 1, 2, 2, 6)
+    blocks = data.view(np.float32).reshape(2, 2, 6)
+    assert blocks[1, 0].tolist() == [3, 4, 5, 9, 10, 11]
+    assert portmaps.prepare_output_tensor(text, np.float32)[:5] == (0, 1, 2, 2, 6)
+    np.testing.assert_array_equal(portmaps.format_output_tensor(text, np.float32, data), tensor)
+    halves = portmaps.convert_input_tensor(
+        "{ x[i=0:2] -> [PE[0, 0] -> index[i]] }", np.array([1, -1, 2], np.int16)
+    )
+    assert halves[5].tolist() == [1, 0xFFFF, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("A[i=0:3]", "wanted"),
+        ("{ A[i=1:3] -> [PE[i, 0] -> index[0]] }", "NAME=0:LAST"),
+        ("{ A[i=0:3] -> [PE[k, 0] -> index[i]] }", "no whole number"),
+        ("{ A[i=0:3] -> [PE[i//2, 0] -> index[0]] }", "two elements go to one place"),
+    ],
+)
+def test_wrong_port_maps_are_named(text, words):
+    with pytest.raises(ConfigError, match=words):
+        portmaps.PortMap.parse(text)
 
 
 def test_signatures_of_functions(tmp_path):

@@ -1,6 +1,6 @@
 """A matrix-vector product on a square of PEs with scatter, broadcast, sum and gather.
 
-cslc --arch=wse3 layout.csl --fabric-dims=11,6 --fabric-offsets=4,1 --params=size:4,n:6 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=11,6 --fabric-offsets=4,1 --params=size:4,n:6 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 ids = {name: runner.get_id(name) for name in ("A", "x", "y")}
 runner.load()
 runner.run()

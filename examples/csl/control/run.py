@@ -1,6 +1,6 @@
 """A control wavelet ends a stream of any length; two launches of the same function.
 
-cslc --arch=wse3 layout.csl --fabric-dims=9,3 --fabric-offsets=4,1 --params=n:20 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=9,3 --fabric-offsets=4,1 --params=n:20 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 data = runner.get_id("data")
 runner.load()
 runner.run()

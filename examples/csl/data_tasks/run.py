@@ -1,6 +1,6 @@
 """The sieve of Eratosthenes as a chain of data tasks.
 
-cslc --arch=wse3 layout.csl --fabric-dims=15,3 --fabric-offsets=4,1 --params=width:8,count:30 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=15,3 --fabric-offsets=4,1 --params=width:8,count:30 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 prime = runner.get_id("prime")
 runner.load()
 runner.run()

@@ -1,6 +1,6 @@
 """Copy a vector to every PE, launch a function on all, copy the results back.
 
-cslc --arch=wse3 layout.csl --fabric-dims=11,6 --fabric-offsets=4,1 --params=size:4,n:8 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=11,6 --fabric-offsets=4,1 --params=size:4,n:8 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 x = runner.get_id("x")
 runner.load()
 runner.run()

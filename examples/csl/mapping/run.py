@@ -1,6 +1,6 @@
 """A function per element of vectors.
 
-cslc --arch=wse3 layout.csl --fabric-dims=8,3 --fabric-offsets=4,1 --params=n:12 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=8,3 --fabric-offsets=4,1 --params=n:12 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 ids = {name: runner.get_id(name) for name in ("a", "b", "norms", "counts")}
 runner.load()
 runner.run()

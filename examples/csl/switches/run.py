@@ -1,6 +1,6 @@
 """One color serves several targets in turn: a switch per PE.
 
-cslc --arch=wse3 layout.csl --fabric-dims=12,3 --fabric-offsets=4,1 --params=width:5,n:6 --memcpy --channels=1 -o out
+cslc --arch=wse3 layout.csl --fabric-dims=12,3 --fabric-offsets=4,1 --params=width:5,n:6 --memcpy
 """
 
 import argparse
@@ -16,7 +16,12 @@ with open(f"{args.name}/out.json", encoding="utf-8") as file:
     params = {name: int(value) for name, value in json.load(file)["params"].items()}
 
 runner = SdkRuntime(args.name)
-HOW = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "data_type": MemcpyDataType.MEMCPY_32BIT, "nonblock": False}
+HOW = {
+    "streaming": False,
+    "order": MemcpyOrder.ROW_MAJOR,
+    "data_type": MemcpyDataType.MEMCPY_32BIT,
+    "nonblock": False,
+}
 data = runner.get_id("data")
 runner.load()
 runner.run()

@@ -110,8 +110,7 @@ def instantiate(
 
 
 def at_root(split: Split, interp: Interp) -> np.ndarray:
-    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own.
-    """
+    """The column of a `Split` over all PEs of the class; PEs that never came there are a group of their own."""
     lanes = interp.lanes
     if lanes is interp.root or len(split.column) == interp.root.size:
         return split.column
@@ -127,8 +126,7 @@ Finish = Callable[[ProgramInstance], Any]
 def resolve(
     layout: LayoutResult, options: Options, loader: Loader, finish: Finish
 ) -> Iterator[tuple[ProgramInstance, Any]]:
-    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again.
-    """
+    """All classes: evaluated and finished (lowered); where either splits a class, its parts are tried again."""
     assert layout.rectangle is not None
     work = list(reversed(candidates(layout)))
     count = 0

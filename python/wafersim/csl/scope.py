@@ -72,8 +72,7 @@ class Scope:
         self.names[name] = entity
 
     def lookup(self, name: str) -> Any | None:
-        """The entity a name stands for, None if there is none; a module's names are evaluated on first use.
-        """
+        """The entity a name stands for, None if there is none; a module's names are evaluated on first use."""
         scope: Scope | None = self
         while scope is not None:
             found = scope.names.get(name)

@@ -39,8 +39,8 @@ class Checking:
     def unreached(self, table: str, row: int, tile: int, problem: str, color: int | None = None) -> None:
         """What a run would stop at if it came there: an error, in a compiled program a warning.
 
-        A source program may hold code for PEs that never run it; whether they do is known only in a run, where
-        the same is a fault.
+        A source program may hold code for PEs that never run it; whether they do is known only in a run,
+        where the same is a fault.
         """
         error = self.error(table, row, tile, problem, color)
         if "csl" not in self.meta:

@@ -1,8 +1,9 @@
-"""What code may run while an asynchronous op is still under way: a walk over one tile's code.
+"""What code runs while an asynchronous op is still under way: a walk over one tile's code.
 
-The walk starts behind the op and follows jumps, calls, activations and the completions of *other* ops, never
-the op's own completion.  It knows no values, so it may reach code that never runs then.
-It leaves out that the host may launch a function again before the op has completed.
+The walk starts behind the op and follows jumps, calls, activations and unblocks: what comes without any wait.
+It stops at the end of a task: what data tasks and the completions of other ops start comes after a wait, and
+often after one that includes this op.  It knows no values, so it may take a branch that never goes with the
+first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 from wafersim.program import schema as s
 from wafersim.program.checking import Checking
-from wafersim.program.schema import BlockSpace, CodeCol, CodeFlag, Op, SettingsCol, TaskCol, TaskKind
+from wafersim.program.schema import BlockSpace, CodeCol, CodeFlag, Op, SettingsCol, TaskCol
 
 _BRANCHES = (Op.BZ, Op.BNZ, Op.LOOP, Op.ENDLOOP)
 
@@ -34,7 +35,6 @@ class TileFlow:
         self.rows = check.code_range(tile)
         self.entries: dict[int, list[int]] = {}  # local or other task id -> first rows
         self.blocked: set[int] = set()
-        self.always: list[int] = []  # rows that anything may start: data and control tasks
         self.launched: list[int] = []
         for row in check.rows_of("tasks", TaskCol.TILE, tile):
             task = check.t["tasks"][row]
@@ -42,8 +42,6 @@ class TileFlow:
             self.entries.setdefault(number, []).append(entry)
             if task[TaskCol.BLOCKED]:
                 self.blocked.add(number)
-            elif task[TaskCol.KIND] != TaskKind.LOCAL:
-                self.always.append(entry)
         for row in check.rows_of("functions", s.FunctionCol.TILE, tile):
             self.launched.append(int(check.t["functions"][row, s.FunctionCol.ENTRY]))
         self.callers: dict[int, list[int]] = {}
@@ -113,9 +111,7 @@ class TileFlow:
         seen: set[int] = set()
         active: set[int] = set()
         open_tasks = set(self.entries) - self.blocked
-        waiting = [row for row in (*self.successors(op_row), *self.always) if row in self.rows]
-        if self.code[op_row, CodeCol.OP] == Op.MAP:
-            return seen
+        waiting = [row for row in self.successors(op_row) if row in self.rows]
         while waiting:
             row = waiting.pop()
             if row in seen or row not in self.rows:
@@ -123,6 +119,8 @@ class TileFlow:
             seen.add(row)
             waiting.extend(next_ for next_ in self.successors(row) if next_ not in seen)
             if row == op_row:
+                continue
+            if self.code[row, CodeCol.OP] in (Op.VOP, Op.MAP):
                 continue
             begun = self.starts(row)
             active |= begun.activates

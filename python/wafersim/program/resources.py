@@ -50,11 +50,14 @@ def clashes(program: MachineProgram, arch: str | Arch, host_link: bool = False) 
         The program uses host copies, whose colors and tasks are taken.
     """
     check = Checking(program.tables, program.meta, Arch.load(arch))
-    found: list[str] = []
+    tiles: dict[str, list[str]] = {}
     for tile in range(len(check.t["tiles"])):
         for line in _Tile(check, tile, host_link).findings():
-            if line not in found:
-                found.append(line)
+            tiles.setdefault(line, []).append(check.locator.tile(tile))
+    found = []
+    for line, names in tiles.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        found.append(f"tile {names[0]}{more}: {line}")
     return found
 
 
@@ -143,9 +146,6 @@ class _Tile:
     def _where(self, row: int, table: str = "code") -> str:
         return self.check.locator.source(table, row).strip(" ()") or f"{table} row {row}"
 
-    def _text(self, problem: str) -> str:
-        return f"tile {self.check.locator.tile(self.tile)}: {problem}"
-
     def _overlaps(self) -> list[str]:
         """Ops that may begin while an asynchronous op holds what they need."""
         flow = TileFlow(self.check, self.tile)
@@ -180,7 +180,7 @@ class _Tile:
             else f"of the asynchronous op at {one} is used at {other}"
         )
         end = "activate a task on completion and go on there"
-        return self._text(f"{name} {both} while that op may still run; {end}")
+        return f"{name} {both} while that op may still run; {end}"
 
     def _queue_colors(self) -> list[str]:
         """One queue for several colors."""
@@ -201,7 +201,7 @@ class _Tile:
                     f"{self.check.locator.color(color)} at {self._where(row, 'dsds')}"
                     for color, row in by_color.items()
                 )
-                out.append(self._text(f"{which} queue {queue} stands for several colors: {places}"))
+                out.append(f"{which} queue {queue} stands for several colors: {places}")
         return out
 
     def _data_queues(self) -> list[str]:
@@ -223,10 +223,8 @@ class _Tile:
                     if not blocks:
                         where = self._where(use.row)
                         out.append(
-                            self._text(
-                                f"input queue {number} feeds data task {name!r} and is read at {where}; "
-                                "block the task while the op runs"
-                            )
+                            f"input queue {number} feeds data task {name!r} and is read at {where}; "
+                            "block the task while the op runs"
                         )
         return out
 
@@ -260,9 +258,9 @@ class _Tile:
             where = self._where(int(row), "tasks")
             local = task[TaskCol.KIND] == TaskKind.LOCAL and number != s.TEARDOWN_TASK
             if local and not task[TaskCol.ACTIVE] and number not in activated:
-                out.append(self._text(f"task {name!r} (id {number}, {where}) is never activated"))
+                out.append(f"task {name!r} (id {number}, {where}) is never activated")
             if task[TaskCol.BLOCKED] and number not in unblocked:
-                out.append(self._text(f"task {name!r} (id {number}, {where}) is blocked and never unblocked"))
+                out.append(f"task {name!r} (id {number}, {where}) is blocked and never unblocked")
         return out
 
     def _host(self) -> list[str]:
@@ -275,9 +273,7 @@ class _Tile:
                 where = self._where(int(row), "tasks")
                 taken = ", ".join(map(str, HOST_TASKS))
                 out.append(
-                    self._text(
-                        f"task {name!r} at {where} has id {int(task[TaskCol.ID])}; host copies use {taken}"
-                    )
+                    f"task {name!r} at {where} has id {int(task[TaskCol.ID])}; host copies use {taken}"
                 )
         return out
 
@@ -314,7 +310,7 @@ def memory_lines(program: MachineProgram, arch: str | Arch, largest: int = 12) -
 
 
 def _variables(check: Checking, tile: int) -> list[tuple[str, int, int, str]]:
-    """Name, address, bytes and type of a tile's arrays, the largest first; a name for a part of one is left out."""
+    """Name, address, bytes, type of a tile's arrays, the largest first; names for parts are left out."""
     found: list[tuple[str, int, int, str]] = []
     for row in check.rows_of("arrays", s.ArrayCol.TILE, tile):
         entry = check.t["arrays"][row]

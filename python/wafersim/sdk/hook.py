@@ -48,6 +48,13 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
             ],
         )
     ],
+    "cerebras.sdk.runtime.runtime_utils": [
+        (
+            "wafersim.sdk.utils",
+            ["calculate_cycles", "input_array_to_u32", "make_u48", "memcpy_view", "sub_ts"],
+        ),
+        ("wafersim.sdk.portmaps", ["convert_input_tensor", "format_output_tensor", "prepare_output_tensor"]),
+    ],
     "cerebras.sdk.debug": [],
     "cerebras.sdk.debug.debug_util": [("wafersim.sdk.debug", ["debug_util"])],
     "cerebras.sdk.client": [("wafersim.sdk.client", ["SdkCompiler", "SdkLauncher", "SdkRuntime"])],
@@ -62,7 +69,7 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
 
 #: names of older releases
 RENAMED = {
-    "cerebras.sdk.runtime.runtime_utils": "cerebras.sdk.sdk_utils",
+    "cerebras.sdk.client.sdk_utils": "cerebras.sdk.sdk_utils",
     "cerebras.sdk.runtime.sdkruntimepy": "cerebras.sdk.runtime.sdkruntimepybind",
     "cerebras_appliance": "cerebras.appliance",
     "cerebras_appliance.sdk": "cerebras.sdk.client",

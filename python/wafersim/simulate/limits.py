@@ -1,4 +1,4 @@
-"""Limits of a run and other whole numbers that callers give, checked."""
+"""Checks of the limits of a run and of other whole numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wafersim.errors import ConfigError
 def run_limits(
     max_cycles: int | None, max_seconds: float | None, max_events: int | None, pause_at: int | None
 ) -> tuple[int, float, int, int]:
-    """The limits as the core takes them, checked."""
+    """The limits as the core takes them (-1 or 0: none); raises ConfigError for a bad one."""
     top = (1 << 63) - 1
     seconds = 0.0 if max_seconds is None else max_seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e15:
@@ -28,7 +28,7 @@ def run_limits(
 
 
 def checked_int(name: str, value: Any, low: int, high: int) -> int:
-    """The value as a whole number of the given range, or `ConfigError`."""
+    """The number, if it is a whole one in the range."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise ConfigError(f"{name}: {value!r} given, a whole number {low} .. {high} wanted")
     return int(value)

@@ -11,9 +11,8 @@ import numpy as np
 from wafersim.program.schema import CodeCol, Op, Type
 from wafersim.simulate import values
 
-
-#: A place for a value; without a base it is shown in decimal. ``{:f}`` and ``{:h}`` are ``{}`` under other names:
-#: a text has one type for each place, so a compiler that prints several types takes several texts.
+#: A place for a value; without a base it is shown in decimal. ``{:f}`` and ``{:h}`` are ``{}`` under other
+#: names: a text has one type for each place, so a compiler that prints several types takes several texts.
 PLACE = re.compile(r"\{(?::0(?P<width>\d{1,2})(?P<base>[Xb])|:[fh])?\}")
 
 
@@ -65,8 +64,9 @@ def _fill(text: str, raw: list[int], types: int | None) -> str:
 
 
 def _bits(raw: int, kind: int | None, place: re.Match[str]) -> str:
-    known = kind is not None and kind < len(Type)
-    size = values.sram_dtype(Type(kind).name.lower()).itemsize if known else 8
+    size = 8
+    if kind is not None and kind < len(Type):
+        size = values.sram_dtype(Type(kind).name.lower()).itemsize
     return format(raw & ((1 << 8 * size) - 1), f"0{place.group('width')}{place.group('base')}")
 
 

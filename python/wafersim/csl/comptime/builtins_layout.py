@@ -53,6 +53,7 @@ def _coordinates(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> tuple[n
     layout = _layout(interp, node)
     if layout.rectangle is None:
         raise CslError(node.span, f"@{node.name} comes after @set_rectangle")
+    interp.progress()
     places = []
     for arg, name, side in zip(node.args, ("x", "y"), layout.rectangle, strict=False):
         value = interp.eval(arg, scope)

@@ -43,7 +43,7 @@ def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Ac
             if interp.program is None:
                 raise CslError(node.span, f"@{name} belongs into the code of a PE, not into a layout")
             interp.require_all_lanes(f"@{name}", node.span)
-            interp.steps += EFFECT_STEPS  # each is kept and compared with the others: an endless loop must end
+            interp.steps += EFFECT_STEPS  # each is kept and compared with the others
             function(interp, interp.program, node, scope)
             return va.VOID
 

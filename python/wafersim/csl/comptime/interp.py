@@ -30,10 +30,9 @@ from wafersim.csl.scope import Scope
 from wafersim.csl.types import Type
 from wafersim.csl.values import Choice, FnRef, Value
 
-#: Statements that one compilation step may execute before it counts as endless.
+#: Statements executed without saying anything about a PE before compile time counts as endless, and in all.
 MAX_STEPS = 3_000_000
-#: Builtins of the old dialect only.
-OLD_BUILTINS = ("bind_task",)
+MAX_ALL_STEPS = 30_000_000
 MAX_CALL_DEPTH = 200
 
 
@@ -109,13 +108,14 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.running = 0
         self.probing = 0  # a tensor access is evaluated at points that need not be in it
         self.steps = 0
+        self.useful_steps = 0
         self.instances: dict[Any, Any] = {}
         self.kept: list[Any] = []
         self.memo: dict[Any, Value] = {}
         self.all_modules: list[Any] = []
         self.command_line: list[Value] = []
         self.places: dict[str, Value] = {}
-        self.free_color = 0
+        self.assigned: set[int] = set()
         #: Lowering's answer to the type of an expression known only at run time.
         self.run_time_type: Callable[[ast.Node, Scope], Type] | None = None
         self._evaluators = self.expression_table()
@@ -174,14 +174,24 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
 
     def exec(self, node: ast.Node, scope: Scope) -> Lanes | None:
         """Run a statement; the lanes that go on behind it, None if none do."""
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise CslError(node.span, f"compile time takes more than {MAX_STEPS} steps", hint="endless loop?")
+        self.count_step(node)
         execute = self._executors.get(type(node))
         if execute is not None:
             return execute(node, scope)
         self.eval(node, scope)
         return self.lanes
+
+    def count_step(self, node: ast.Node) -> None:
+        """One more step of compile time."""
+        self.steps += 1
+        if self.steps > MAX_STEPS or self.steps + self.useful_steps > MAX_ALL_STEPS:
+            what = f"compile time takes more than {self.steps} steps"
+            raise CslError(node.span, what, hint="endless loop?")
+
+    def progress(self) -> None:
+        """Something new was said about PEs: the steps so far were of use."""
+        self.useful_steps += self.steps
+        self.steps = 0
 
     def run_block(self, block: ast.Block, scope: Scope) -> None:
         """Run a ``comptime`` block that stands in a function or at the top level."""
@@ -335,12 +345,6 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         """A builtin of run time, or none at all."""
         if node.name in RUN_TIME or node.name.startswith("__"):
             raise RunTime(node, f"@{node.name} acts at run time")
-        if node.name in OLD_BUILTINS:
-            raise CslError(
-                node.span,
-                f"@{node.name} belongs to the language of releases 0.x",
-                hint="compile with --sdk=0.x",
-            )
         hint = closest(node.name, [n for n in {*BUILTINS, *RUN_TIME} if not n.startswith("_")], "@")
         raise CslError(node.span, f"unknown builtin @{node.name}", hint=hint)
 

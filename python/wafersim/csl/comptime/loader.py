@@ -36,6 +36,7 @@ class Loader:
         self.texts = texts or {}
         self.legacy = legacy
         self.trees: dict[str, ast.File] = {}
+        self.top: Path | None = None  # folder of the first file loaded
 
     def find(self, path: str, importer: str, span: Span | None) -> str:
         """The file that ``path`` means in a file; ``<...>`` names stay as they are."""
@@ -45,6 +46,8 @@ class Loader:
             return path
         folder = Path(importer).parent if not importer.startswith("<") else self._library_folder(importer)
         tried = [folder / path, *(p / path for p in self.import_paths)]
+        if self.top is not None and self.top != folder:
+            tried.append(self.top / path)  # as releases before 1.0 do
         for candidate in tried:
             if candidate.is_file():
                 return os.path.normpath(candidate)
@@ -73,6 +76,8 @@ class Loader:
     def load(self, path: str, span: Span | None = None) -> ast.File:
         """The tree of a file found by `find`."""
         tree = self.trees.get(path)
+        if self.top is None and not path.startswith("<"):
+            self.top = Path(path).parent
         if tree is None:
             tree = self.trees[path] = self._parse(path, span)
         return tree

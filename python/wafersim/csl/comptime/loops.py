@@ -216,14 +216,6 @@ class Loops:
                 self.exec(node.next, scope)
         return self.after_loop(entry, done)
 
-    def count_step(self: Parts, node: ast.Node) -> None:
-        """One more step of compile time."""
-        from wafersim.csl.comptime.interp import MAX_STEPS
-
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise CslError(node.span, f"compile time takes more than {MAX_STEPS} steps", hint="endless loop?")
-
     def one_turn(self: Parts, body: ast.Stmt, scope: Scope, lanes: Lanes, entry: Lanes) -> Lanes | None:
         """Run a loop's body; the lanes that come to the next turn."""
         target = self.frames[-1].targets[-1]

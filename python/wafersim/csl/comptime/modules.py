@@ -21,6 +21,8 @@ from wafersim.csl.types import Type
 from wafersim.csl.values import FnRef, Value
 
 _PENDING = object()
+#: Colors that ``color c;`` may get: those that host copies leave to programs.
+FREE_COLORS = (*range(21), 24, 25, 26)
 MAX_IMPORT_DEPTH = 64
 
 
@@ -251,18 +253,35 @@ class Modules:
         return coerce(value, kind, decl.init.span, f"parameter '{decl.name}'") if kind is not None else value
 
     def assigned_color(self: Parts, decl: ast.VarDecl) -> Value:
-        """Releases before 1.0: ``color c;`` takes the lowest color that the command line does not name."""
+        """Releases before 1.0: ``color c;`` takes a color that neither command line nor parameters name.
+
+        Layouts count up, PE programs down, so that a PE's own colors differ from those of the layout.
+        """
         if not self.options.legacy:
             raise CslError(
                 decl.span,
                 f"'color {decl.name};' belongs to releases before 1.0",
                 hint=f"compile with --sdk=0.x, or write 'const {decl.name}: color = @get_color(0);'",
             )
-        while any(value.data == self.free_color for value in self.command_line):
-            self.free_color += 1
-        self.free_color += 1
-        return Value(ty.COLOR, self.free_color - 1)
+        used = {value.data for value in self.command_line} | self.assigned
+        for instance in self.all_modules:
+            used |= {x for value in instance.params.values() for x in _ids(value)}
+        order = FREE_COLORS if self.layout is not None else reversed(FREE_COLORS)
+        number = next((color for color in order if color not in used), None)
+        if number is None:
+            raise CslError(decl.span, f"no color is left for '{decl.name}'")
+        self.assigned.add(number)
+        return Value(ty.COLOR, number)
 
     def is_command_line(self: Parts, value: Value) -> bool:
         """Whether a value was given as a bare number on the command line."""
         return any(value is known for known in self.command_line)
+
+
+def _ids(value: Value) -> list[int]:
+    """Numbers of the colors and task ids in a value."""
+    if isinstance(value.data, dict):
+        return [x for item in value.data.values() for x in _ids(item)]
+    if value.type in (ty.COLOR, *ty.TASK_IDS) and not isinstance(value.data, va.Choice):
+        return [int(x) for x in np.unique(np.asarray(value.data))]
+    return []

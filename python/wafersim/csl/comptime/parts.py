@@ -39,12 +39,12 @@ class Parts(Protocol):
     lanes: Lanes
     frames: list[Frame]
     running: int
-    steps: int
+    probing: int
     instances: dict[Any, Any]
     kept: list[Any]
     all_modules: list[Module]
     command_line: list[Value]
-    free_color: int
+    assigned: set[int]
     _evaluators: dict[type, Evaluator]
 
     # interp.py

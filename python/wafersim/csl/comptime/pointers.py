@@ -76,6 +76,8 @@ class Pointers:
                     base.data.path,
                 )
         root, kind, offset, path = self.place_of(node.base, scope)
+        if isinstance(kind, ty.Pointer):
+            raise RunTime(node, "the pointer has its value at run time")
         if not isinstance(kind, ty.Array):
             raise CslError(node.span, "an array is expected", found=f"'{kind}'")
         step = self.flat_index(node, scope, kind)

@@ -253,6 +253,9 @@ class Statements:
             old = self.zeros(kind, node.span)
         if not isinstance(old.type, ty.Array) or old.data is None:
             raise CslError(index.span, "an array is expected", found=describe(old))
+        for v, item in zip(at, index.indices, strict=True):
+            if not ty.is_integer(v.type):
+                raise CslError(item.span, "an index is an integer", found=describe(v))
         places = [v.data for v in at]
         current = self.element(old, places, index)
         made = self.replaced(current, old.type.elem, rest, value, node)

@@ -19,8 +19,8 @@ def with_symbols(
 ) -> MachineProgram:
     """The program with ``symbols`` as its metadata's symbols and the exported rows of ``arrays``.
 
-    A variable of the same name, place, type and shape becomes the exported row itself; another variable of that
-    name is renamed. Symbols in ``constant`` are not for the host to write.
+    A variable of the same name, place, type and shape becomes the exported row itself; another variable of
+    that name is renamed. Symbols in ``constant`` are not for the host to write.
     """
     rows = [row.tolist() for row in program.tables["arrays"]]
     shapes = [list(shape) for shape in program.meta["shapes"]]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from wafersim.csl import types as ty
 from wafersim.csl.values import Choice, Value, is_column
+from wafersim.program.schema import Port
 
 Lanes = npt.NDArray[np.int64]
 
@@ -59,6 +60,23 @@ def port_mask(value: Value, lanes: Lanes) -> Any:
         joined = np.bitwise_or.reduce(bits, axis=1)
         return joined if is_column(value) else int(joined[0])
     raise ValueError(f"a value of type {value.type}")
+
+
+def is_bits(value: Value) -> bool:
+    """Whether routes are given as one number (see `bits_masks`)."""
+    return value.type == ty.COMPTIME_INT or isinstance(value.type, ty.Int)
+
+
+def bits_masks(value: Value, lanes: Lanes) -> tuple[Any, Any]:
+    """Input and output masks of the bits of ``<directions>``: W, E, S, N, R from bit 0 (out) and 5 (in)."""
+    bits = np.asarray(numbers(value, lanes))
+    ports = (Port.WEST, Port.EAST, Port.SOUTH, Port.NORTH, Port.RAMP)
+
+    def mask(first: int) -> Any:
+        out = sum(((bits >> (first + k)) & 1) << int(port) for k, port in enumerate(ports))
+        return out if np.ndim(out) else int(out)
+
+    return mask(5), mask(0)
 
 
 def _choice_mask(value: Value, lanes: Lanes) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wafersim.csl.ast import Span
 from wafersim.csl.diagnostics import CslError, closest
-from wafersim.csl.emit.columns import Lanes, RouteRows, cases, numbers, port_mask
+from wafersim.csl.emit.columns import Lanes, RouteRows, bits_masks, cases, is_bits, numbers, port_mask
 from wafersim.csl.values import Value
 from wafersim.program.routes import mask_names
 from wafersim.program.schema import ROUTE_COLS, FilterKind, PopMode, RouteCol
@@ -110,6 +110,12 @@ class ConfigReader:
 
     def _routes(self, routes: Value, lanes: Lanes) -> None:
         for chosen, plain in cases(routes, lanes):
+            if plain is not None and is_bits(plain):
+                for column, mask in zip(
+                    (RouteCol.IN0, RouteCol.OUT0), bits_masks(plain, chosen), strict=True
+                ):
+                    self.rows.put(column, chosen, mask)
+                continue
             fields = self._fields(plain, chosen, "routes", ROUTE_FIELDS)
             for name, column in (("rx", RouteCol.IN0), ("tx", RouteCol.OUT0)):
                 if name not in fields:
@@ -201,6 +207,8 @@ class ConfigReader:
     def _position(self, position: Value, lanes: Lanes, number: int) -> bool:
         """Columns of one further position; whether it is valid."""
         name = f"pos{number}"
+        if is_bits(position):
+            return self._position_bits(position, lanes, number)
         fields = self._fields(position, lanes, name, ("rx", "tx", "invalid"))
         invalid = fields.get("invalid")
         if invalid is not None and np.all(numbers(invalid, lanes)):
@@ -221,6 +229,20 @@ class ConfigReader:
                 self.rows.put(column, chosen, mask)
                 if key == "rx" and self.generation == 3:
                     self._one_input(self.rows.columns[column], chosen, f".{name}.rx")
+        return True
+
+    def _position_bits(self, position: Value, lanes: Lanes, number: int) -> bool:
+        """A position as one number: what is given of input and output replaces those before; 0: none."""
+        bits = np.unique(np.asarray(numbers(position, lanes)))
+        if len(bits) > 1 and bits[0] == 0:
+            raise self.error(f"pos{number} is 0 on some PEs and valid on others of one kind", lanes)
+        if not bits.any():
+            return False
+        for column, mask in zip((RouteCol.IN0, RouteCol.OUT0), bits_masks(position, lanes), strict=True):
+            if np.all(mask):
+                self.rows.put(column + 2 * number, lanes, mask)
+            elif np.any(mask):
+                raise self.error(f"pos{number} changes the input on some PEs and the output on others", lanes)
         return True
 
     def _initial(self, value: Value | None, lanes: Lanes) -> None:

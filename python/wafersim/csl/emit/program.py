@@ -116,4 +116,10 @@ def _describe(
         **csl,
         "exports": export_list(result.exports, symbols, meta["functions"]),
         "pointers": names.pointers,
+        # descriptor registers that the program chose itself (@get_dsr): the search for clashes looks at them
+        "registers": {
+            f"tile:{tile.index}": sorted(int(file) * 32 + number for file, number in tile.dsrs)
+            for tile in layout.tiles
+            if tile.dsrs
+        },
     }

@@ -1,10 +1,11 @@
 """Where arrays start, so that the two memory sources of vector ops meet in a bank as rarely as possible.
 
-A beat with two memory sources pays when their distance, modulo the period of the banks, falls into one class (see
-docs/semantics.md, 4.3).  Arrays start at multiples of 16 bytes or 8 bytes behind one; arrays that are sources of the
-same ops take different sides.  The published timings of the public matrix multiplication are only met without
-conflicts for tiles of a multiple of 16 bytes, whichever of its buffers is in use, so the vendor's placement has this
-property there; its rule is not public and this one is ours.  Arrays with an ``align`` of their own stay where it says.
+A beat with two memory sources pays when their distance, modulo the period of the banks, falls into one
+class (docs/semantics.md, 4.3).  Arrays start at multiples of 16 bytes or 8 bytes behind one; arrays that are
+sources of the same ops take different sides.  The published timings of the public matrix multiplication are
+met only without conflicts for tiles of a multiple of 16 bytes, whichever of its buffers is in use: the
+vendor's placement has this property there, its rule is not public, and this one is ours.  Arrays with an
+``align`` of their own stay where it says.
 """
 
 from __future__ import annotations

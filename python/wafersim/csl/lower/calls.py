@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, exprs, places, walk
+from wafersim.csl.lower.arguments import Argument, Pending, Returns, is_plain, key_of
 from wafersim.csl.lower.context import Frame
 from wafersim.csl.lower.operands import LocalVar, Nothing, Operand, Scalar, is_scalar
 from wafersim.csl.scope import Scope
@@ -29,44 +27,13 @@ _SMALL = 40
 _DEEPEST = 64
 
 
-@dataclass(slots=True, eq=False)
-class Argument:
-    """One argument of a call: the parameter, its type and what is given."""
-
-    name: str
-    type: ty.Type
-    operand: Operand
-    node: ast.Node
-    fixed: bool  # part of what is instantiated
-
-
-@dataclass(slots=True, eq=False)
-class Returns:
-    """The returns of an inlined body met so far."""
-
-    count: int = 0
-    operand: Operand | None = None
-    start: int = -1
-    end: int = -1
-    type: ty.Type | None = None
-
-
-@dataclass(slots=True)
-class _Pending:
-    function: Function
-    fn: FnRef
-    scope: Scope
-    result: ty.Type
-    params: list[Argument] = field(default_factory=list)
-
-
 class Functions:
     """The functions of one tile."""
 
     def __init__(self, cx: Context) -> None:
         self.cx = cx
         self._instances: dict[tuple[Any, ...], Function] = {}
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
         self._sizes: dict[ast.FnDecl, int] = {}
         self._taken: dict[ast.FnDecl, frozenset[str]] = {}
         self._calls: Counter[str] | None = None
@@ -145,7 +112,7 @@ class Functions:
         operand = exprs.rvalue(cx, node, None if type_ == ty.ANYTYPE else type_, what=what)
         if type_ == ty.ANYTYPE:
             return Argument(param.name, operand.type, operand, node, isinstance(operand, Value))
-        fixed = isinstance(operand, Value) and not _numeric(type_) and not isinstance(type_, ty.Pointer)
+        fixed = isinstance(operand, Value) and not is_plain(type_) and not isinstance(type_, ty.Pointer)
         return Argument(param.name, type_, operand, node, fixed)
 
     def enter(self, fn: FnRef, arguments: list[Argument], scope: Scope, span: ast.Span) -> Operand:
@@ -153,7 +120,8 @@ class Functions:
         cx, decl = self.cx, fn.decl
         if decl.body is None:
             raise CslError(span, f"{decl.name!r} has no body", notes=[(decl.span, "declared here")])
-        if cx.frame is not None and cx.frame.active(decl, fn.module):
+        fixed = any(a.fixed for a in arguments)  # compile-time arguments may end a recursion
+        if cx.frame is not None and cx.frame.active(decl, fn.module) and not fixed:
             raise CslError(
                 span, f"{decl.name!r} calls itself; functions have static registers and cannot recurse",
                 notes=[(decl.span, "declared here")],
@@ -219,7 +187,7 @@ class Functions:
 
     def _define(self, scope: Scope, argument: Argument, frame: Frame) -> None:
         """Make an argument visible in the callee's scope."""
-        cx, operand = self.cx, argument.operand
+        cx, operand = self.cx, exprs.named(argument.operand)
         if isinstance(operand, Value) and argument.name not in frame.address_taken:
             scope.define(argument.name, operand)
             return
@@ -310,7 +278,7 @@ class Functions:
         cx = self.cx
         fixed = [a for a in arguments if a.fixed]
         moving = [a for a in arguments if not a.fixed]
-        key = (fn.decl, fn.module, *((a.name, _key(a.operand)) for a in fixed), *(a.type for a in moving))
+        key = (fn.decl, fn.module, *((a.name, key_of(a.operand)) for a in fixed), *(a.type for a in moving))
         if not fixed and all(p.type is not None for p in fn.decl.params):
             key = (fn.decl, fn.module)
         function = self._instances.get(key)
@@ -355,7 +323,7 @@ class Functions:
         cx.code.at(span)
         function = cx.tile.function(name, args, returns=returns, export=export)
         self._instances[key] = function
-        self._pending.append(_Pending(function, fn, scope, result, moving))
+        self._pending.append(Pending(function, fn, scope, result, moving))
         return function
 
     def export(self, name: str, fn: FnRef, span: ast.Span) -> Function:
@@ -371,7 +339,7 @@ class Functions:
             moving.append(Argument(param.name, type_, Nothing(), param, False))
         result = self.cx.interp.type_expr(fn.decl.result, scope)
         self._names.add(name)
-        key = (fn.decl, fn.module)
+        key: tuple[Any, ...] = (fn.decl, fn.module)
         if key in self._instances:
             key = (*key, name)
         return self.declare(key, name, fn, scope, moving, result, export=True)
@@ -381,7 +349,7 @@ class Functions:
         while self._pending:
             self._lower(self._pending.pop(0))
 
-    def _lower(self, item: _Pending) -> None:
+    def _lower(self, item: Pending) -> None:
         cx = self.cx
         frame = Frame(item.fn, item.result, False, address_taken=self.taken(item.fn.decl))
         cx.code.at(item.fn.decl.span)
@@ -409,23 +377,3 @@ class Functions:
                 extra()
             self._body(fn.decl)
             cx.code.at(ast.Span(fn.decl.span.file, fn.decl.span.end - 1, fn.decl.span.end))
-
-
-def _numeric(t: ty.Type) -> bool:
-    return isinstance(t, ty.Int | ty.Float) or t == ty.BOOL or isinstance(t, ty.Enum)
-
-
-def _key(operand: Operand) -> Any:
-    """What tells compile-time arguments apart."""
-    if not isinstance(operand, Value):
-        return id(operand)
-    data = operand.data
-    if isinstance(data, FnRef):
-        return (data.decl, data.module)
-    if isinstance(data, np.ndarray):
-        return (operand.type, data.shape, data.tobytes() if data.dtype != object else id(data))
-    if isinstance(data, dict):
-        return tuple((k, _key(v)) for k, v in data.items())
-    if isinstance(data, int | float | str | bool | ty.Type | None):
-        return (operand.type, data)
-    return id(data)

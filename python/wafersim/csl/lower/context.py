@@ -20,8 +20,8 @@ from wafersim.program.instr import Label
 if TYPE_CHECKING:
     from wafersim.csl.instance import ProgramInstance
     from wafersim.csl.lower.calls import Functions
-    from wafersim.csl.lower.dsds import Slots
     from wafersim.csl.lower.settings import DsrOptions
+    from wafersim.csl.lower.slots import Slots
     from wafersim.csl.lower.tasks import Tasks
     from wafersim.program.layout import Layout
     from wafersim.program.tile import TileProgram

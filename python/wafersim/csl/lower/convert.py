@@ -1,4 +1,4 @@
-"""Conversions of run-time values: implicit ones, ``@as``, ``@bitcast``, and getting a value into a register."""
+"""Conversions of run-time values: implicit ones, ``@as``, ``@bitcast``; getting a value into a register."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import types as ty
 from wafersim.csl.coerce import cast as cast_value
-from wafersim.csl.coerce import coerce
+from wafersim.csl.coerce import coerce as coerce
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower.operands import (
     Address,
@@ -122,9 +122,9 @@ def to_type(
         return _struct_to(cx, operand, want, span, what)
     if _numeric_widening(operand.type, want):
         return _number(cx, operand, want, span, into)
-    if isinstance(want, ty.Pointer) and isinstance(operand.type, ty.Pointer):
-        if pointers_agree(operand.type, want):
-            return retype(operand, want)
+    both = isinstance(want, ty.Pointer) and isinstance(operand.type, ty.Pointer)
+    if both and pointers_agree(operand.type, want):  # type: ignore[arg-type]
+        return retype(operand, want)
     if isinstance(want, ty.Dsd) and isinstance(operand, DsdRef):
         return operand
     raise mismatch(operand.type, want, span, what)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, places, settings, vector
+from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar
 from wafersim.csl.values import DsdData, Value
 from wafersim.program.descriptors import DsdChoice
@@ -96,7 +98,7 @@ def _offset(cx: Context, node: ast.BuiltinCall) -> Operand:
         return Value(ty.I32, operand.data * size)
     reg = convert.canonical(cx, operand, node.span)
     cx.code.at(node.span)
-    scaled: VReg = places._scaled(cx, reg, size) if size != 1 else reg
+    scaled: VReg = indexing.scaled(cx, reg, size) if size != 1 else reg
 
     return Scalar(ty.I16, scaled)
 
@@ -120,31 +122,45 @@ def get_dsd(cx: Context, node: ast.BuiltinCall) -> Operand:
             moving[name] = item
         else:
             known[name] = value
-    if type_ == ty.MEM1D:
-        return _memory(cx, node, known, moving)
+    if type_ in (ty.MEM1D, ty.MEM4D):
+        return _memory(cx, node, known, moving, type_)
     return _fabric(cx, node, type_, known, moving)
 
 
+def _numbers(value: Value | None, default: int) -> list[int]:
+    """One number or several (a tuple or an array), the outermost first."""
+    if value is None:
+        return [default]
+    if isinstance(value.data, dict):
+        return [int(item.data) for item in value.data.values()]
+    return [int(x) for x in np.asarray(value.data).reshape(-1)]
+
+
 def _memory(
-    cx: Context, node: ast.BuiltinCall, known: dict[str, Value], moving: dict[str, ast.Node]
+    cx: Context, node: ast.BuiltinCall, known: dict[str, Value], moving: dict[str, ast.Node], kind: ty.Dsd
 ) -> DsdRef:
-    allowed = {"base_address", "extent", "stride", "offset"}
+    allowed = (
+        {"base_address", "extent", "stride", "offset"} if kind == ty.MEM1D else {"base_address", "offset"}
+    )
     wrong = set(moving) - allowed
     if wrong:
         raise CslError(node.span, f"the property .{sorted(wrong)[0]} must be known at compile time")
     base = base_address(cx, moving["base_address"]) if "base_address" in moving else known.get("base_address")
     if base is None or not isinstance(base.type, ty.Pointer):
-        raise CslError(node.span, "a mem1d_dsd needs .base_address or .tensor_access")
+        raise CslError(node.span, f"a {kind} needs .base_address or .tensor_access")
     elem = base.type.elem.scalar if isinstance(base.type.elem, ty.Array) else base.type.elem
-    extent = int(known["extent"].data) if "extent" in known else 0
-    stride = int(known["stride"].data) if "stride" in known else 1
+    extents, strides = _numbers(known.get("extent"), 0), _numbers(known.get("stride"), 1)
+    if "stride" not in known:
+        strides = [1] * len(extents)
+    if len(extents) != len(strides):
+        raise CslError(node.span, f"{len(extents)} extents and {len(strides)} strides")
     cx.code.at(node.span)
     dsd = cx.tile._new_dsd(
-        kind=DsdKind.MEM, elem_bytes=0, extents=(extent,), strides=(stride,),
+        kind=DsdKind.MEM, elem_bytes=0, extents=tuple(reversed(extents)), strides=tuple(reversed(strides)),
         index_offset=bool(known["wavelet_index_offset"].data) if "wavelet_index_offset" in known else False,
     )  # fmt: skip
     cx.widths.natural(dsd, elem.size_bytes)
-    ref = DsdRef(ty.MEM1D, dsd, fresh=True)
+    ref = DsdRef(kind, dsd, fresh=True)
     dsds.set_field(cx, ref, DsdField.BASE, base, node.span)
     for name, field, type_ in (("extent", DsdField.LENGTH, ty.U16), ("stride", DsdField.STRIDE, ty.I16)):
         if name in moving:
@@ -164,7 +180,7 @@ def _add_offset(
         item = moving["offset"]
         reg = convert.canonical(cx, _sixteen(cx, item, ty.I16, ".offset"), item.span)
 
-        scaled = Scalar(ty.I16, places._scaled(cx, reg, elem.size_bytes))
+        scaled = Scalar(ty.I16, indexing.scaled(cx, reg, elem.size_bytes))
         dsds.set_field(cx, ref, DsdField.OFFSET, scaled, node.span)
 
 
@@ -206,6 +222,10 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
+    if "async" not in merged and "save_address" in merged:
+        option = merged.pop("save_address")
+        if isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM:
+            cx.dsr_options.saves(key)
     fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
     spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, node.span)
     cx.code.at(node.span)
@@ -213,6 +233,7 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     cx.tile.dsrs[key].loaded.extend(models)
     if models[0].kind is not DsdKind.FIFO:
         cx.widths.loaded_explicit(instr, models)
+    cx.dsr_options.load(cx.tile.body, instr, key)
     cx.dsr_options.loaded(key, cx.tile.body, merged, spec if merged else None)
     return Nothing()
 

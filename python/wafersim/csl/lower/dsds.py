@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,279 +12,16 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert
 from wafersim.csl.lower.operands import DsdArray, DsdRef, LocalVar, Operand, Place, Struct
-from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Split, Value, require_scalar
-from wafersim.program.descriptors import Dsd, DsdChoice, Fifo
-from wafersim.program.instr import Instr, VReg
-from wafersim.program.queues import Queue
-from wafersim.program.schema import ENDLESS, CodeFlag, DescSpace, DsdField, DsdKind, Op
+from wafersim.csl.lower.slots import KINDS
+from wafersim.csl.values import DsdData, Ptr, Value
+from wafersim.program.descriptors import Dsd, DsdChoice
+from wafersim.program.instr import VReg
+from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsdKind, Op
 from wafersim.program.schema import Type as MType
-from wafersim.program.source import caller
 
 if TYPE_CHECKING:
     from wafersim.csl.ast import Span
     from wafersim.csl.lower.context import Context
-
-_KINDS = {
-    "mem1d_dsd": DsdKind.MEM,
-    "mem4d_dsd": DsdKind.MEM,
-    "fabin_dsd": DsdKind.FABIN,
-    "fabout_dsd": DsdKind.FABOUT,
-}
-#: Options of a descriptor that are settings of the ops that use it.
-SETTINGS = ("simd_mode", "priority", "ut_id", "activate", "unblock", "on_control", "async", "save_address")
-
-
-class Slots:
-    """The descriptor slots of one tile."""
-
-    def __init__(self, cx: Context) -> None:
-        self.cx = cx
-        self._constants: dict[tuple[Any, ...], Dsd] = {}
-        self._plain: dict[int, Dsd] = {}
-        self._fifos: dict[int, Fifo] = {}
-        self._keep: list[object] = []  # what the keys above name by id
-        self.options: dict[int, dict[str, Value]] = {}
-        self._queues: dict[tuple[int, int], Queue] = {}
-
-    # --- constants ---------------------------------------------------------------------------------------
-
-    def constant(self, value: Value, span: Span) -> Dsd:
-        """The slot of a compile-time descriptor; equal ones share it."""
-        data = self.data(value, span)
-        key = self._key(data, span)
-        found = self._constants.get(key)
-        if found is None:
-            found = self._constants[key] = self.new(data, span)
-        return found
-
-    def without_index(self, dsd: Dsd) -> Dsd:
-        """The same descriptor for ops whose index is an option: wavelets bring none."""
-        if not self.is_constant(dsd):
-            dsd.index_offset = False
-            return dsd
-        found = self._plain.get(dsd.slot)
-        if found is None:
-            found = self._plain[dsd.slot] = self.fresh(dsd)
-            found.index_offset = False
-        return found
-
-    def is_constant(self, dsd: Dsd) -> bool:
-        """Whether a slot is never changed."""
-        return any(dsd is known for known in self._constants.values())
-
-    def data(self, value: Value, span: Span) -> DsdData:
-        """What a compile-time descriptor holds."""
-        if isinstance(value.data, Choice):
-            raise Split(value.data.index, "a descriptor", span)
-        if not isinstance(value.data, DsdData):
-            raise CslError(span, "a descriptor that was never given a value", found=str(value.type))
-        return value.data
-
-    def _key(self, data: DsdData, span: Span) -> tuple[Any, ...]:
-        base = data.base.data if data.base is not None else None
-        root = (id(base.root), _plain(base.offset, span)) if isinstance(base, Ptr) else None
-        if isinstance(base, Ptr):
-            self._keep.append(base.root)
-        numbers = tuple(_hashable(x) for x in (data.offset, *data.extents, *data.strides))
-        parts = tuple(
-            (n, _id(v, span)) for n, v in (("queue", data.queue), ("color", data.color)) if v is not None
-        )
-        options = tuple((n, _option_key(v)) for n, v in sorted(data.options.items()))
-        elem = data.elem.name if data.elem is not None else ""
-        return (data.kind, root, numbers, parts, options, elem)
-
-    def new(self, data: DsdData, span: Span, name: str = "") -> Dsd:
-        """A new slot with these contents; columns hold zero there and are set where the slot is used."""
-        cx, kind = self.cx, _KINDS.get(data.kind)
-        if kind is None:
-            raise CslError(span, f"descriptors of the kind {data.kind} are not supported")
-        cx.code.at(span)
-        if kind is DsdKind.MEM:
-            dsd = self._memory(data, span, name)
-        else:
-            dsd = self._fabric(kind, data, span, name)
-        used = {n: v for n, v in data.options.items() if n in SETTINGS}
-        if used:
-            self.options[dsd.slot] = used
-        return dsd
-
-    def _memory(self, data: DsdData, span: Span, name: str) -> Dsd:
-        elem = data.elem.size_bytes if data.elem is not None else 0
-        if elem not in (2, 4):
-            raise CslError(
-                span,
-                "a descriptor of this element type",
-                found=str(data.elem),
-                allowed="elements of 2 or 4 bytes",
-            )
-        base = data.base.data if data.base is not None else None
-        if not isinstance(base, Ptr):
-            raise CslError(span, "a descriptor without a base address")
-        place = self.cx.storage.pointee(base, data.elem or ty.U16, span)
-        if place.array is None:
-            raise CslError(span, "a descriptor over an absolute address")
-        offset = place.offset + _plain(data.offset, span) * elem
-        dsd = self.cx.tile._new_dsd(
-            kind=DsdKind.MEM, elem_bytes=0, extents=tuple(_extent(x, span) for x in reversed(data.extents)),
-            strides=tuple(_stride(x, span) for x in reversed(data.strides)), array=place.array,
-            byte_offset=offset, index_offset=_flag(data, "wavelet_index_offset", span), name=name,
-        )  # fmt: skip
-        self.cx.widths.natural(dsd, elem)
-        return dsd
-
-    def _fabric(self, kind: DsdKind, data: DsdData, span: Span, name: str) -> Dsd:
-        direction = 0 if kind is DsdKind.FABIN else 1
-        number = _id(data.queue, span) if data.queue is not None else None
-        color = _id(data.color, span) if data.color is not None else None
-        queue = self.queue(direction, number, color, span)
-        length = _extent(data.extents[0], span) if data.extents else ENDLESS
-        dsd = self.cx.tile._new_dsd(
-            kind=kind, elem_bytes=0, extents=(min(length, ENDLESS),), strides=(0,), queue=queue,
-            color=color if color is not None else queue.color, name=name,
-        )  # fmt: skip
-        if color is not None:
-            self.cx.layout.color_id(color)
-        dsd.control = _flag(data, "control", span)
-        dsd.advance_switch = _flag(data, "advance_switch", span)
-        return dsd
-
-    # --- queues ------------------------------------------------------------------------------------------
-
-    def add_queue(self, queue: Queue) -> None:
-        """Register a queue that the program initializes."""
-        self._queues[queue.direction, queue.id] = queue
-
-    def queue(self, direction: int, number: int | None, color: int | None, span: Span) -> Queue:
-        """The queue of a fabric descriptor; one that the program does not initialize gets the color."""
-        cx = self.cx
-        explicit = number is not None
-        if number is None:
-            number = self._default(direction, color, span)
-        found = self._queues.get((direction, number))
-        if found is None and explicit and cx.generation == 3:
-            # the program forgot it, or never comes here: the queue stays uninitialized (the checks warn)
-            cx.code.at(span)
-            known = cx.layout.color_id(color) if color is not None else -1
-            found = self._queues[direction, number] = Queue(
-                cx.tile, direction, number, known, -1, -1, caller()
-            )
-        if found is None:
-            cx.code.at(span)
-            if direction == 0:
-                found = cx.tile.input_queue(number, color)
-            else:
-                found = cx.tile.output_queue(number, color if cx.generation == 3 else None)
-            self._queues[direction, number] = found
-        elif direction == 0 and color is not None and found.color < 0:
-            found.color = cx.layout.color_id(color)
-        return found
-
-    def _default(self, direction: int, color: int | None, span: Span) -> int:
-        """A descriptor without a queue: the one bound to its color, else the lowest free one (1 and up first)."""
-        for (side, number), queue in self._queues.items():
-            if side == direction and color is not None and queue.color == color:
-                return number
-        limit = int(self.cx.layout.arch.num_oq if direction else self.cx.layout.arch.num_iq)
-        for number in (*range(1, limit), 0):
-            if (direction, number) not in self._queues:
-                return number
-        raise CslError(span, f"no {'output' if direction else 'input'} queue is free for this descriptor")
-
-    # --- FIFOs -------------------------------------------------------------------------------------------
-
-    def fifo(self, value: Value, span: Span) -> Fifo:
-        """The FIFO of ``@allocate_fifo``."""
-        data = value.data
-        if isinstance(data, Choice):
-            raise Split(data.index, "a FIFO", span)
-        if not isinstance(data, FifoData):
-            raise CslError(span, "a FIFO is needed", found=str(value.type))
-        found = self._fifos.get(id(data))
-        if found is None:
-            self._keep.append(data)
-            found = self._fifos[id(data)] = self._new_fifo(data, span)
-        return found
-
-    def _new_fifo(self, data: FifoData, span: Span) -> Fifo:
-        from wafersim.csl.lower import settings
-
-        cx, buffer = self.cx, data.buffer
-        if not isinstance(buffer.data, Ptr):
-            raise CslError(span, "a FIFO needs an array of the PE", found=str(buffer.type))
-        target = buffer.type.elem if isinstance(buffer.type, ty.Pointer) else buffer.type
-        place = cx.storage.pointee(buffer.data, target, span)
-        scalar = target.scalar if isinstance(target, ty.Array) else target
-        machine = convert.mtype(scalar, span)
-        if place.array is None or place.offset or not isinstance(target, ty.Array):
-            raise CslError(span, "a FIFO needs a whole array of the PE")
-        tasks = {
-            n: settings.task_of(cx, data.options[n], span) if n in data.options else -1
-            for n in ("activate_push", "activate_pop")
-        }
-        cx.code.at(span)
-        fifo = Fifo(
-            cx.tile, len(cx.tile.fifos), place.array.name, machine, target.count, place.array,
-            tasks["activate_push"], tasks["activate_pop"], place.array.where,
-        )  # fmt: skip
-        cx.tile.fifos.append(fifo)
-        fifo.dsd = cx.tile.fifo_dsd(fifo)
-        return fifo
-
-    def fresh(self, dsd: Dsd) -> Dsd:
-        """A new slot like another one."""
-        twin = self.cx.tile._new_dsd(
-            kind=dsd.kind, elem_bytes=0, extents=dsd.extents, strides=dsd.strides, array=dsd.array,
-            byte_offset=dsd.byte_offset, queue=dsd.queue, color=dsd.color, name=dsd.name,
-        )  # fmt: skip
-        twin.control, twin.advance_switch, twin.index_offset = (
-            dsd.control,
-            dsd.advance_switch,
-            dsd.index_offset,
-        )
-        twin.fifo = dsd.fifo
-        if dsd.slot in self.options:
-            self.options[twin.slot] = self.options[dsd.slot]
-        self.cx.widths.like(twin, dsd)
-        return twin
-
-
-def _hashable(x: Any) -> Any:
-    return (x.shape, x.tobytes()) if isinstance(x, np.ndarray) else x
-
-
-def _option_key(value: Value) -> Any:
-    from wafersim.csl.lower.calls import _key
-
-    return _key(value)
-
-
-def _plain(x: Any, span: Span) -> int:
-    return int(require_scalar(Value(ty.COMPTIME_INT, x), "the start of a descriptor", span))
-
-
-def _id(value: Value | None, span: Span) -> int:
-    assert value is not None
-    return int(require_scalar(value, "a queue or color of a descriptor", span))
-
-
-def _extent(x: Any, span: Span) -> int:
-    number = int(require_scalar(Value(ty.COMPTIME_INT, x), "the extent of a descriptor", span))
-    if not 0 <= number <= 0xFFFF:
-        raise CslError(span, f"an extent of {number}", allowed="0 .. 65535")
-    return number
-
-
-def _stride(x: Any, span: Span) -> int:
-    number = int(require_scalar(Value(ty.COMPTIME_INT, x), "the stride of a descriptor", span))
-    if not -(1 << 15) <= number < 1 << 15:
-        raise CslError(span, f"a stride of {number}", allowed="-32768 .. 32767")
-    return number
-
-
-def _flag(data: DsdData, name: str, span: Span) -> bool:
-    value = data.options.get(name)
-    return bool(require_scalar(value, f"the option .{name}", span)) if value is not None else False
-
 
 # --- variables ------------------------------------------------------------------------------------------
 
@@ -326,7 +64,7 @@ def _plain_type(type_: ty.Type) -> bool:
 
 def _blank(cx: Context, type_: ty.Dsd, name: str, span: Span) -> Dsd:
     """A slot of a kind that is given its contents at run time."""
-    kind = _KINDS.get(type_.kind)
+    kind = KINDS.get(type_.kind)
     if kind is None:
         raise CslError(span, f"a variable of type {type_}")
     if kind is DsdKind.MEM:
@@ -357,7 +95,7 @@ def new_store(cx: Context, type_: ty.Type, name: str, span: Span) -> Operand:
 
 def _any(cx: Context, type_: ty.Dsd, name: str, span: Span) -> Dsd:
     """A fabric slot whose queue comes with the first copy."""
-    kind = _KINDS.get(type_.kind)
+    kind = KINDS.get(type_.kind)
     if kind is None:
         raise CslError(span, f"a variable of type {type_}")
     return cx.tile._new_dsd(kind=kind, elem_bytes=0, extents=(0,), strides=(0,), name=name)
@@ -412,8 +150,41 @@ def reference(cx: Context, value: Operand, span: Span) -> DsdRef:
             fifo = cx.slots.fifo(value, span)
             assert fifo.dsd is not None
             return DsdRef(value.type, fifo.dsd)
+        columns = moving(cx.slots.data(value, span))
+        if columns:
+            return _of_columns(cx, value, columns, span)
         return DsdRef(value.type, cx.slots.constant(value, span))
     raise CslError(span, "a descriptor is needed", found=f"a value of type {value.type}")
+
+
+def moving(data: DsdData) -> dict[DsdField, Any]:
+    """Numbers of a one-dimensional descriptor that differ among PEs."""
+    if len(data.extents) != 1:
+        return {}
+    numbers = {DsdField.LENGTH: data.extents[0], DsdField.OFFSET: data.offset}
+    if data.strides:
+        numbers[DsdField.STRIDE] = data.strides[0]
+    return {f: x for f, x in numbers.items() if isinstance(x, np.ndarray) and not (x == x[0]).all()}
+
+
+def _of_columns(cx: Context, value: Value, columns: dict[DsdField, Any], span: Span) -> DsdRef:
+    """A descriptor whose numbers are words of the PE: set in a slot of its own at every use."""
+    data = cx.slots.data(value, span)
+    plain = replace(
+        data,
+        extents=(0,) if DsdField.LENGTH in columns else data.extents,
+        offset=0 if DsdField.OFFSET in columns else data.offset,
+        strides=(1,) if DsdField.STRIDE in columns else data.strides,
+    )
+    constant = DsdRef(value.type, cx.slots.constant(Value(value.type, plain), span))
+    ref = fresh_copy(cx, constant, span)
+    for field, column in columns.items():
+        if field is DsdField.OFFSET:
+            assert data.elem is not None
+            column = column * data.elem.size_bytes
+        type_ = ty.U16 if field is DsdField.LENGTH else ty.I16
+        set_field(cx, ref, field, Value(type_, column), span)
+    return ref
 
 
 def copy_into(cx: Context, target: DsdRef, source: DsdRef, span: Span) -> None:
@@ -485,6 +256,8 @@ def set_in(cx: Context, where: int, field: DsdField, value: Operand, span: Span)
     place = value.place if isinstance(value, Address) else None
     if isinstance(value, Value) and isinstance(value.data, Ptr):
         place = cx.storage.pointee(value.data, ty.U16, span)
+    if place is not None and place.array is not None:
+        place.array.is_pointed = True  # descriptors reach it from now on
     if place is not None and place.base is None:
         target = At(place.array, place.offset) if place.array is not None else place.offset
         cx.code.emit(Op.DSD_SET, dst=where, imm=int(field), imm2=target, flags=int(CodeFlag.A_IMM))

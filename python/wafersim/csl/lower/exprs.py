@@ -37,7 +37,9 @@ def lower(cx: Context, node: ast.Node, want: ty.Type | None = None, into: VReg |
     if type(node) not in _RUN_TIME_FIRST:
         value = cx.try_eval(node)
         if value is not None:
-            return convert.coerce(value, want, node.span) if _guides(value, want) else value
+            return (
+                convert.coerce(value, want, node.span) if want is not None and _guides(value, want) else value
+            )
     if handler is None:
         raise CslError(node.span, "this expression cannot be evaluated at run time")
     return handler(cx, node, want, into)
@@ -129,13 +131,13 @@ def _struct(cx: Context, node: ast.StructLit, want: ty.Type | None, into: VReg |
     fields: dict[str, Operand] = {}
     kinds = type_.fields if isinstance(type_, ty.Struct) else {}
     for name, value in zip(node.names, node.values, strict=True):
-        fields[name] = settle(cx, rvalue(cx, value, kinds.get(name)), value.span)
+        fields[name] = named(settle(cx, rvalue(cx, value, kinds.get(name)), value.span))
     result = Struct(ty.COMPTIME_STRUCT, fields)
     return convert.to_type(cx, result, type_, node.span) if isinstance(type_, ty.Struct) else result
 
 
 def _tuple(cx: Context, node: ast.TupleLit, want: ty.Type | None, into: VReg | None) -> Operand:
-    fields = {str(i): settle(cx, rvalue(cx, v), v.span) for i, v in enumerate(node.values)}
+    fields = {str(i): named(settle(cx, rvalue(cx, v), v.span)) for i, v in enumerate(node.values)}
     return Struct(ty.COMPTIME_STRUCT, fields)
 
 
@@ -173,6 +175,11 @@ def settle(cx: Context, operand: Operand, span: ast.Span) -> Operand:
         cx.code.move(copy, operand.reg)
         return Scalar(operand.type, copy)
     return operand
+
+
+def named(operand: Operand) -> Operand:
+    """A value that gets a name: a descriptor made for it must not be changed in place any more."""
+    return DsdRef(operand.type, operand.dsd) if isinstance(operand, DsdRef) and operand.fresh else operand
 
 
 # --- conditionals and blocks ----------------------------------------------------------------------------

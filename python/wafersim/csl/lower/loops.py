@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import branches, convert, exprs, places
+from wafersim.csl.lower import branches, convert, exprs, indexing, places
 from wafersim.csl.lower.context import Exit
 from wafersim.csl.lower.operands import LocalVar, Operand, Place, Scalar
 from wafersim.csl.values import RangeData, Value, is_column, require_scalar
@@ -248,7 +248,7 @@ def _for_array(cx: Context, node: ast.For, operand: Operand) -> bool:
 
     def bind(counter: VReg) -> None:
         if node.names and node.names[0] != "_":
-            scaled = places._scaled(cx, counter, type_.elem.size_bytes)
+            scaled = indexing.scaled(cx, counter, type_.elem.size_bytes)
             if place.base is not None:
                 scaled = cx.code.binary(Op.ADD, MType.U16, place.base, scaled)
             item: Operand = Place(type_.elem, scaled, place.array, place.offset, True)

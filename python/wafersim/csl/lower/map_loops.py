@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, places
-from wafersim.csl.lower.calls import Argument
+from wafersim.csl.lower import convert, dsds, exprs, indexing, places
+from wafersim.csl.lower.arguments import Argument
 from wafersim.csl.lower.operands import DsdRef, LocalVar, Operand, Place, Scalar, is_scalar
 from wafersim.csl.values import FnRef, Value
 from wafersim.program.descriptors import Dsd
@@ -39,7 +40,7 @@ def lower(
     cx: Context,
     node: ast.BuiltinCall,
     fn: FnRef,
-    nodes: list[ast.Node],
+    nodes: Sequence[ast.Node],
     target: ast.Node | None,
     result: ty.Type,
 ) -> None:
@@ -88,7 +89,7 @@ def _walker(cx: Context, operand: Operand, type_: ty.Type, span: Span) -> tuple[
         reg = cx.code.temp(machine, variable=field is DsdField.BASE)
         cx.code.emit(Op.DSD_GET, dst=reg, a=where, imm=int(field))
         regs.append(reg)
-    step = places._scaled(cx, regs[1], convert.mtype_bytes(type_, span))
+    step = indexing.scaled(cx, regs[1], convert.mtype_bytes(type_, span))
     return _Walker(type_, regs[0], step), regs[2]
 
 
@@ -102,7 +103,8 @@ def _target(cx: Context, node: ast.Node, result: ty.Type, walkers: list[_Walker]
 
 
 def _loop(
-    cx: Context, node: ast.BuiltinCall, fn: FnRef, arguments: list[tuple[str, ty.Type, Operand | _Walker, ast.Node]],
+    cx: Context, node: ast.BuiltinCall, fn: FnRef,
+    arguments: list[tuple[str, ty.Type, Operand | _Walker, ast.Node]],
     store: Operand | _Walker | None, count: VReg, walkers: list[_Walker],
 ) -> None:  # fmt: skip
     from wafersim.csl.lower import loops

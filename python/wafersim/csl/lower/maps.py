@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, exprs, settings, vector, walk
-from wafersim.csl.lower.calls import Argument
+from wafersim.csl.lower.arguments import Argument
 from wafersim.csl.lower.operands import Address, DsdRef, LocalVar, Nothing, Operand, Place, Scalar, is_scalar
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import FnRef, Value
@@ -72,7 +73,7 @@ def _is_element(operand: Operand) -> bool:
     return isinstance(operand, Value) and isinstance(operand.type, ty.Dsd | ty.Dsr)
 
 
-def _arguments(cx: Context, fn: FnRef, nodes: list[ast.Node], scope: Scope) -> list[Argument]:
+def _arguments(cx: Context, fn: FnRef, nodes: Sequence[ast.Node], scope: Scope) -> list[Argument]:
     """Which parameters get elements; the others are caught: constants as they are, registers pinned."""
     elements: list[Argument] = []
     for param, node in zip(fn.decl.params, nodes, strict=True):

@@ -1,9 +1,9 @@
-"""What an expression is while it is lowered: a compile-time `Value`, a register, a place in SRAM, a descriptor."""
+"""What an expression is while it is lowered: a compile-time `Value`, a register, a place, a descriptor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 from wafersim.csl import types as ty
 from wafersim.csl.values import Value
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Scalar:
     """A number in a register.
 
-    ``reg.type`` may be another machine type than that of ``type``: narrowing and reinterpreting need no instruction,
-    because every operation takes its operands modulo its own width.  ``steady``: the register is not assigned again.
+    ``reg.type`` may be another machine type than that of ``type``: narrowing and reinterpreting need no
+    instruction, because every operation takes its operands modulo its own width.  ``steady``: the register
+    is not assigned again.
     """
 
     type: ty.Type
@@ -31,7 +32,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Something in SRAM: at ``array`` + ``offset`` bytes, plus the byte address in ``base`` if there is one."""
+    """Something in SRAM: at ``array`` + ``offset`` bytes, plus the byte address in ``base``, if any."""
 
     type: ty.Type
     base: VReg | None
@@ -84,12 +85,12 @@ class Nothing:
     type: ty.Type = field(default=ty.VOID)
 
 
-Operand: TypeAlias = Union[Value, Scalar, Place, Address, DsdRef, DsdArray, Struct, Nothing]
+Operand: TypeAlias = Value | Scalar | Place | Address | DsdRef | DsdArray | Struct | Nothing
 
 
 @dataclass(slots=True, eq=False)
 class LocalVar:
-    """A run-time local variable or constant; ``store`` is a register, a place, descriptors or a struct of those."""
+    """A run-time local; ``store`` is a register, a place, descriptors or a struct of those."""
 
     name: str
     type: ty.Type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
@@ -10,14 +10,18 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
+from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
-from wafersim.program.instr import Instr, SettingsSpec
-from wafersim.program.schema import DsrFile, SettingsCol
+from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec, VReg
+from wafersim.program.queues import MAX_TASK_ID
+from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
+from wafersim.program.schema import Type as MType
 from wafersim.program.settings import make_settings
 
 if TYPE_CHECKING:
     from wafersim.csl.ast import Span
     from wafersim.csl.lower.context import Context
+    from wafersim.program.tile import TileProgram
 
 _NAMES = (
     "async", "activate", "unblock", "on_control", "priority", "ut_id", "index", "simd_mode", "save_address",
@@ -49,7 +53,7 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
 
 
 def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
-    """The options with one 16-bit element per wavelet where they do not say otherwise, as CSL programs expect."""
+    """The options, with one 16-bit element per wavelet where they do not say otherwise."""
     return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
 
 
@@ -68,6 +72,8 @@ def task_of(cx: Context, value: Operand, span: Span) -> int:
         )  # fmt: skip
     if not isinstance(data, int):
         raise CslError(span, "a task or a task id is needed", found=str(value.type))
+    if isinstance(data, bool) or not 0 <= data <= MAX_TASK_ID:
+        raise CslError(span, "no such task id", found=str(data), allowed=f"0..{MAX_TASK_ID}")
     return data
 
 
@@ -117,7 +123,7 @@ def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
     if isinstance(value.data, dict):
         given = [n for n, v in value.data.items() if require_scalar(v, f"the option .{what}", span)]
         if len(given) == 1 and given[0] in names:
-            return given[0]
+            return str(given[0])
     if isinstance(value.type, ty.Enum):
         for name, number in value.type.members.items():
             if number == value.data and name.lower() in names:
@@ -135,7 +141,7 @@ def _simd(cx: Context, value: Value, span: Span) -> str:
         if given == {"simd_32", "simd_64"}:
             return "simd_32_or_64"
         if len(given) == 1 and next(iter(given)) in (*_SIMD, "max"):
-            return next(iter(given))
+            return str(next(iter(given)))
     return _choice(value, ("off", *_SIMD, "max"), "simd_mode", span)
 
 
@@ -176,6 +182,10 @@ class DsrOptions:
         self._latest: dict[tuple[DsrFile, int], tuple[object, dict[str, Operand]]] = {}
         self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
         self._open: list[_Open] = []
+        self._saving: set[tuple[DsrFile, int]] = set()
+        self._loads: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
+        self._mirrors: dict[tuple[DsrFile, int], tuple[DsrFile, int]] = {}
+        self._ops: list[tuple[Body, Instr, dict[tuple[DsrFile, int], int]]] = []
 
     def loaded(
         self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
@@ -183,6 +193,29 @@ class DsrOptions:
         """A load with these options."""
         self._latest[dsr] = (body, fields)
         self._specs.setdefault(dsr, []).append(spec)
+
+    def load(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
+        """The instruction of a load."""
+        self._loads.append((body, instr, dsr))
+
+    def as_destination(self, tile: TileProgram, dsr: tuple[DsrFile, int]) -> tuple[DsrFile, int]:
+        """A register of the file src0 as destination: one of the file dest that is loaded along with it."""
+        found = self._mirrors.get(dsr)
+        if found is None:
+            index = next((i for i in range(11, -1, -1) if (DsrFile.DEST, i) not in tile.dsrs), None)
+            if index is None:
+                raise CslError(None, "no DSR of the file dest is free to stand for a dsr_src0 destination")
+            tile.dsr("dest", index)
+            found = self._mirrors[dsr] = (DsrFile.DEST, index)
+        return found
+
+    def saves(self, dsr: tuple[DsrFile, int]) -> None:
+        """Ops are to leave the advanced address in this DSR (and not in the others)."""
+        self._saving.add(dsr)
+
+    def used(self, body: Body, instr: Instr, dsrs: dict[tuple[DsrFile, int], int]) -> None:
+        """A synchronous op on DSRs with elements of these widths."""
+        self._ops.append((body, instr, dsrs))
 
     def of(self, dsr: tuple[DsrFile, int], body: object) -> dict[str, Operand]:
         """The options of the load that precedes in the same body."""
@@ -202,3 +235,39 @@ class DsrOptions:
                 values = list(spec.values)
                 values[SettingsCol.ASYNC] = 1
                 spec.values = tuple(values)
+        extra: dict[int, list[Instr]] = {}
+        bodies = []
+        for body, instr, dsr in self._loads:
+            if dsr in self._mirrors:
+                same = replace(instr, dst=DsrNumber(self._mirrors[dsr]))
+                extra.setdefault(id(instr), []).append(same)
+                bodies.append(body)
+        for body, instr, dsrs in self._ops:
+            for dsr in dsrs:
+                if dsr in self._saving:
+                    extra.setdefault(id(instr), []).extend(_advance(body, instr, dsr, dsrs))
+                    bodies.append(body)
+        for body in {id(b): b for b in bodies}.values():
+            add_behind(body, extra)
+
+
+def _advance(
+    body: Body, instr: Instr, dsr: tuple[DsrFile, int], dsrs: dict[tuple[DsrFile, int], int]
+) -> list[Instr]:
+    """Move one DSR by the elements of an op (the machine's own option moves all memory operands)."""
+
+    def where(one: tuple[DsrFile, int]) -> int:
+        return (int(DescSpace.DEST) + int(one[0])) << 16 | one[1]
+
+    order = sorted(dsrs, key=lambda one: (one[0] is DsrFile.DEST, int(one[0])))
+    length, stride, count, size = (VReg(MType.I16, body) for _ in range(4))
+    shift = dsrs[dsr].bit_length() - 1
+    return [
+        Instr(Op.DSD_GET, instr.where, dst=length, a=where(order[0]), imm=int(DsdField.LENGTH)),
+        Instr(Op.DSD_GET, instr.where, dst=stride, a=where(dsr), imm=int(DsdField.STRIDE)),
+        Instr(Op.MUL, instr.where, type=int(MType.I16), dst=count, a=length, b=stride),
+        Instr(
+            Op.SHL, instr.where, type=int(MType.I16), dst=size, a=count, imm=shift, flags=int(CodeFlag.B_IMM)
+        ),
+        Instr(Op.DSD_SET, instr.where, dst=where(dsr), a=size, imm=int(DsdField.OFFSET)),
+    ]

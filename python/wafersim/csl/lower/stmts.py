@@ -88,7 +88,9 @@ def _constant(cx: Context, node: ast.VarDecl, type_: ty.Type | None) -> Any:
     if isinstance(operand, Nothing):
         return LocalVar(node.name, operand.type, False, operand, node.span)
     operand = exprs.settle(cx, operand, node.init.span)
-    if _shared(operand):
+    if isinstance(operand, DsdRef) and operand.fresh:
+        operand = exprs.named(operand)
+    elif _shared(operand):
         store = places.variable(cx, node.name, operand.type, node.span)
         places.assign(cx, store.store, operand, node.span)
         operand = store.store

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wafersim.csl import ast
+from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, of_builder
 from wafersim.csl.lower import banks, builtins
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
-from wafersim.csl.lower.dsds import Slots
 from wafersim.csl.lower.optimize import optimize
 from wafersim.csl.lower.settings import DsrOptions
+from wafersim.csl.lower.slots import Slots
 from wafersim.csl.lower.storage import Storage, holds_descriptors
 from wafersim.csl.lower.tasks import Tasks
-from wafersim.csl.scope import GlobalVar
+from wafersim.csl.scope import GlobalVar, Scope
 from wafersim.csl.values import FnRef, Ptr, Value
 from wafersim.errors import ProgramError
 from wafersim.program.source import set_place
@@ -45,7 +47,7 @@ class LoweredTile:
 
 
 def lower(instance: ProgramInstance, layout: Layout, name: str) -> LoweredTile:
-    """Lower all tasks and exported functions of a class; raises `CslError`, or `Split` for a column that decides."""
+    """Lower all tasks and exported functions of a class; raises `CslError`, or `Split`."""
     tile = layout.tile(name)
     cx = Context(instance, layout, tile)
     cx.functions, cx.slots, cx.tasks, cx.dsr_options = Functions(cx), Slots(cx), Tasks(cx), DsrOptions()
@@ -63,9 +65,9 @@ def lower(instance: ProgramInstance, layout: Layout, name: str) -> LoweredTile:
     return LoweredTile(tile, cx.storage.params, cx.storage.arrays, cx.storage, functions)
 
 
-def _type_in(cx: Context, node: object, scope: object) -> object:
-    with cx.inside(cx.frame, scope):  # type: ignore[arg-type]
-        return builtins.run_time_type(cx, node)  # type: ignore[arg-type]
+def _type_in(cx: Context, node: ast.Node, scope: Scope) -> ty.Type:
+    with cx.inside(cx.frame, scope):
+        return builtins.run_time_type(cx, node)
 
 
 def _lower(cx: Context) -> dict[str, Function]:

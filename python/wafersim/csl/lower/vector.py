@@ -58,13 +58,15 @@ class Operands:
     def _dsr(self, value: Value, width: int, what: str) -> Encoded:
         key = dsr_key(self.cx, value, self.span)
         source = what != "destination"
-        if source == (key[0] is DsrFile.DEST):
+        if source == (key[0] is DsrFile.DEST) and (source or key[0] is DsrFile.SRC1):
             raise CslError(
                 self.span, f"@{self.name}: a {value.type} cannot be the {what}",
-                allowed="dsr_src0 and dsr_src1" if source else "dsr_dest",
+                allowed="dsr_src0 and dsr_src1" if source else "dsr_dest and dsr_src0",
             )  # fmt: skip
         self.dsrs[key] = width
         self.halves = self.halves or width == 2
+        if not source and key[0] is DsrFile.SRC0:
+            key = self.cx.dsr_options.as_destination(self.cx.tile, key)
         return Encoded(OperandKind.DSR, key)
 
     def _load(self, ref: DsdRef, width: int, file: DsrFile | None, what: str) -> Encoded:
@@ -258,9 +260,9 @@ def _accumulator(cx: Context, node: ast.Node, given: list[Operand]) -> Operand |
     mark = len(cx.tile.body.code)
     source = places.place_of(cx, node)
     found = places.pointee(cx, target, node.span)
-    if isinstance(source, Place) and source.base is None and found.base is None and found.array is not None:
-        if source.array is found.array and source.offset == found.offset:
-            return Address(ty.Pointer(source.type), source)
+    fixed = isinstance(source, Place) and source.base is None and found.base is None
+    if fixed and (source.array, source.offset) == (found.array, found.offset) and found.array is not None:  # type: ignore[union-attr]
+        return Address(ty.Pointer(source.type), source)  # type: ignore[arg-type]
     del cx.tile.body.code[mark:]
     return None
 
@@ -313,6 +315,8 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
+        if not asynchronous:
+            cx.dsr_options.used(cx.tile.body, instr, encoder.dsrs)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE

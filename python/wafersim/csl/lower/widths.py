@@ -1,8 +1,8 @@
 """Element widths of descriptors.
 
-A descriptor of CSL does not say how wide its elements are: the op that uses it does.  A slot of the machine program
-holds the width.  So slots get their widths when all code is known, and a descriptor that ops of both widths use gets
-a second slot; whatever changes the first one changes the second as well.
+A descriptor of CSL does not say how wide its elements are: the op that uses it does.  A slot of the machine
+program holds the width.  So slots get their widths when all code is known, and a descriptor that ops of both
+widths use gets a second slot; whatever changes the first one changes the second as well.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Widths:
         return False
 
     def _resolve_explicit(self) -> None:
-        """The width of a load is that of the next op in the same body that uses the DSR; else what other bodies say."""
+        """The width of a load: that of the next op on the DSR in the same body, else in other bodies."""
         waiting: list[tuple[Instr, tuple[Dsd, ...], tuple[DsrFile, int]]] = []
         everywhere: dict[tuple[DsrFile, int], list[int]] = {}
         for body in self.tile.bodies:

@@ -1,4 +1,4 @@
-"""What a sensible compiler does to the code of a body: values reused, copies and dead code gone, loops thinned."""
+"""What a sensible compiler does to a body: values reused, copies and dead code gone, loops thinned."""
 
 from __future__ import annotations
 

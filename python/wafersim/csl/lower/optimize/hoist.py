@@ -62,7 +62,7 @@ def _hoist(linear: Linear, loop: Loop, shared: set[int]) -> None:
                 item, inside, counts, memory, straight, linear
             ):
                 moved.append(item)
-                inside.discard(item.dst)  # type: ignore[arg-type]
+                inside.discard(item.dst)
                 changed = True
             straight = straight and item.op not in _BRANCHES
     if moved:

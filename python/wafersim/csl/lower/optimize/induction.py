@@ -1,4 +1,4 @@
-"""Addresses that grow by the same step in every turn of a loop: one addition instead of the whole computation."""
+"""Addresses that grow by the same step in every turn of a loop: one addition instead of a computation."""
 
 from __future__ import annotations
 

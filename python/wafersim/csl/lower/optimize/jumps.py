@@ -24,8 +24,8 @@ def _after(items: list[Item], label: Label) -> Instr | None:
 def _thread(linear: Linear) -> bool:
     """A jump to a jump goes to its end.
 
-    A jump to a return stays one: functions end in one epilogue, as compilers for small memories make them (the
-    published times of the solver benchmarks speak against a return per branch).
+    A jump to a return stays one: functions end in one epilogue, as compilers for small memories make them
+    (the published times of the solver benchmarks speak against a return per branch).
     """
     changed = False
     followers: dict[int, Instr | None] = {}
@@ -49,7 +49,8 @@ def _thread(linear: Linear) -> bool:
 
 def _drop(linear: Linear) -> bool:
     """Jumps to the next instruction, and what stands between a jump and the next label."""
-    items, out = linear.items, []
+    items = linear.items
+    out: list[Item] = []
     targets = {id(i.imm) for i in linear.instructions if isinstance(i.imm, Label)}
     reachable = True
     for k, item in enumerate(items):

@@ -17,9 +17,9 @@ _COLUMNS = ("dst", "a", "b", "c", "aux")
 
 #: Instructions that do nothing but give their result.
 PURE = {
-    Op.LI, Op.MOV, Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.REM, Op.AND, Op.OR, Op.XOR, Op.SHL, Op.SHR, Op.MIN, Op.MAX,
-    Op.NEG, Op.NOT, Op.ABS, Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.SELECT, Op.CLZ, Op.CTZ, Op.POPCNT, Op.CVT,
-    Op.MATH,
+    Op.LI, Op.MOV, Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.REM, Op.AND, Op.OR, Op.XOR, Op.SHL, Op.SHR, Op.MIN,
+    Op.MAX, Op.NEG, Op.NOT, Op.ABS, Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.SELECT, Op.CLZ, Op.CTZ,
+    Op.POPCNT, Op.CVT, Op.MATH,
 }  # fmt: skip
 #: Instructions after which other code may run before the next one, or that leave the straight path.
 BRANCHES = {Op.JMP, Op.BZ, Op.BNZ, Op.LOOP, Op.ENDLOOP, Op.RET}
@@ -97,12 +97,10 @@ def writes(instr: Instr) -> list[VReg]:
     out: list[VReg] = []
     for name in _COLUMNS:
         value = getattr(instr, name)
-        if isinstance(value, VReg):
-            if _column(instr, name) in _WRITE:
-                out.append(value)
-        elif isinstance(value, Operand) and value.kind is OperandKind.REG and name == "dst":
-            if isinstance(value.value, VReg):
-                out.append(value.value)
+        if isinstance(value, VReg) and _column(instr, name) in _WRITE:
+            out.append(value)
+        elif name == "dst" and isinstance(value, Operand) and isinstance(value.value, VReg):
+            out.extend([value.value] if value.kind is OperandKind.REG else [])
     if instr.op in (Op.CALL, Op.MAP) and isinstance(instr.imm, Entry):
         out.extend(instr.imm.body.args)
         if instr.imm.body.result is not None:
@@ -114,11 +112,9 @@ def substitute(instr: Instr, old: VReg, new: VReg) -> None:
     """Read another register instead."""
     for name in _COLUMNS:
         value = getattr(instr, name)
-        if value is old:
-            if _column(instr, name) in (Use.READ, Use.MAYBE) or (
-                name == "aux" and instr.flags & CodeFlag.SLOT_REG
-            ):
-                setattr(instr, name, new)
+        slot = name == "aux" and instr.flags & CodeFlag.SLOT_REG
+        if value is old and (slot or _column(instr, name) in (Use.READ, Use.MAYBE)):
+            setattr(instr, name, new)
 
 
 def single_target(instr: Instr) -> VReg | None:

@@ -29,7 +29,7 @@ _COMMUTES = {Op.ADD, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.MIN, Op.MAX, Op.EQ, Op.NE
 def shared_arrays(tile: TileProgram) -> set[int]:
     """Arrays that pointers or descriptors may reach (by id)."""
     return {id(d.array) for d in tile.dsds if d.array is not None} | {
-        id(a) for a in tile.arrays if a.is_pointed
+        id(a) for a in (*(f.array for f in tile.fifos), *(a for a in tile.arrays if a.is_pointed))
     }
 
 
@@ -161,7 +161,7 @@ def _store(block: _Block, instr: Instr, place: tuple[int, int, int, int] | None)
     def stays(key: tuple[int, int, int, int], known: Array) -> bool:
         if key[0] != array:
             return True
-        if index == 0 and key[2] == 0 or index == key[2]:
+        if (index == 0 and key[2] == 0) or index == key[2]:
             return key[1] + TYPE_BYTES[MType(key[3])] <= offset or offset + size <= key[1]
         return False
 
