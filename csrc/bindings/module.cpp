@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
     m.attr("schema_version") = wafersim::kSchemaVersion;
     wafersim::register_errors(m);
     wafersim::register_machine(m);
+    wafersim::register_stream(m);
 }

@@ -96,7 +96,7 @@ struct TableView {
 // What the bindings hand over; see docs/program-format.md.
 struct Tables {
     int32_t width = 0, height = 0;
-    TableView tiles, code, dsds, settings, tasks, queues, fifos, functions, dsr_init, routes, colors, params;
+    TableView tiles, code, dsds, settings, tasks, queues, fifos, functions, dsr_init, routes, colors, params, arrays;
     const int16_t* tile_map = nullptr;   // [height][width]
     const int16_t* route_map = nullptr;  // [colors][height][width]
     const uint8_t* image = nullptr;

@@ -30,6 +30,20 @@ class ConfigError(WafersimError, ValueError):
         return cls("\n".join(faults), faults)
 
 
+class UnsupportedError(ConfigError):
+    """The chosen fidelity cannot represent something that the program does; the other one can.
+
+    Attributes
+    ----------
+    line : int
+        Entry of the program's source map, -1 if the place is not one instruction.
+    """
+
+    def __init__(self, message: str = "", line: int = -1) -> None:
+        super().__init__(message)
+        self.line = line
+
+
 class ProgramError(WafersimError, ValueError):
     """A machine program breaks a rule of the machine.
 

@@ -85,8 +85,8 @@ BAD_LINES = {
     "grid has three sides": (b'{"kernel": "reduce", "grid": [1, 2, 3]}', "WIDTHxHEIGHT"),
     "seed is true": (b'{"kernel": "reduce", "seed": true}', "seed=True"),
     "seed is a fraction": (b'{"kernel": "reduce", "seed": 1.5}', "seed=1.5"),
-    "stream": (b'{"kernel": "reduce", "fidelity": "stream"}', "not available yet"),
-    "no values": (b'{"kernel": "reduce", "values": false}', "not available yet"),
+    "stream": (b'{"kernel": "reduce", "fidelity": "stream"}', "without values"),
+    "no values": (b'{"kernel": "reduce", "values": false}', "fidelity 'stream'"),
     "threads": (b'{"kernel": "reduce", "threads": 4}', "1 thread"),
     "file missing": (b'{"program": "/nowhere/x.wsp"}', "/nowhere/x.wsp"),
 }

@@ -19,7 +19,6 @@ MOST_LINES = {
     "tools": 400,
     "bench": 400,
     "examples": 300,
-    "spikes": 1000,
 }
 
 #: generated files, and tables of data in code

@@ -13,7 +13,7 @@ pytestmark = needs_source_tree
 
 CPP_LAYERS = {
     "base": 0, "arch": 1, "record": 1, "program": 2, "engine": 2, "memory": 2, "fabric": 3, "pe": 4, "host": 4,
-    "wafer": 5, "bindings": 6,
+    "wafer": 5, "stream": 6, "bindings": 7,
 }  # fmt: skip
 
 #: generated words of the encoding, below every room

@@ -9,8 +9,6 @@ import click
 
 from wafersim.cli.common import json_option
 
-_NOT_YET = "is not available yet"
-
 
 @click.command()
 @click.argument("target", metavar="KERNEL|PROGRAM_FILE")
@@ -20,8 +18,8 @@ _NOT_YET = "is not available yet"
 @click.option(
     "--launch", metavar="NAME", help="Function of a program file to launch; --set gives its arguments."
 )
-@click.option("--fidelity", default="wavelet", help="Only wavelet so far.  [default: wavelet]")
-@click.option("--no-values", is_flag=True, help="Not available yet.")
+@click.option("--fidelity", help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet]")
+@click.option("--no-values", is_flag=True, help="Array data has no values; fidelity stream needs it.")
 @click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
 @click.option("--seed", type=int, default=0, help="Seed of inputs and random numbers.  [default: 0]")
 @click.option("--max-cycles", type=int, metavar="N", help="Stop after so many cycles.")
@@ -41,7 +39,12 @@ _NOT_YET = "is not available yet"
     "both included); cycles=A:B (to B - 1); most=N entries; joined by ';'.  "
     "[default: all PEs and cycles, 1000000 entries]",
 )
-@click.option("--grain", type=int, metavar="N", help="Not available yet (belongs to fidelity stream).")
+@click.option(
+    "--grain",
+    type=int,
+    metavar="N",
+    help="Fidelity stream: most wavelets placed in one step.  [default: no limit]",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."
 )
@@ -58,12 +61,13 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     from wafersim.simulate import request as requests
 
     watch = _watch(options.pop("trace"), out)
-    _refuse_options(options)
     fields = {name: value for name, value in options.items() if value is not None}
     fields["values"] = not fields.pop("no_values")
     fields["params"] = requests.parse_settings(settings)
     fields["program" if requests.looks_like_file(target) else "kernel"] = target
     request = requests.from_fields(fields)
+    if request.fidelity == "stream":
+        _refuse_for_stream(watch, out)
     if request.dry_run:
         return _dry_run(request, as_json)
     if out is not None:
@@ -78,13 +82,6 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     return requests.exit_code(record)
 
 
-def _refuse_options(options: dict[str, Any]) -> None:
-    from wafersim.errors import ConfigError
-
-    if options.pop("grain") is not None:
-        raise ConfigError(f"--grain {_NOT_YET}; it belongs to fidelity stream")
-
-
 def _watch(trace: str | None, out: Path | None) -> Any:
     """What ``--trace`` asks for, None without it."""
     if trace is None:
@@ -95,6 +92,15 @@ def _watch(trace: str | None, out: Path | None) -> Any:
     if out is None:
         raise ConfigError("--trace needs --out DIR, where the timeline is saved")
     return parse_filter(trace)
+
+
+def _refuse_for_stream(watch: Any, out: Path | None) -> None:
+    from wafersim.errors import ConfigError
+    from wafersim.simulate.stream import refuse_watch
+
+    refuse_watch(watch)
+    if out is not None:
+        raise ConfigError("--out: a run at fidelity stream has no columns to save; leave it out")
 
 
 def _dry_run(request: Any, as_json: bool) -> int:

@@ -175,7 +175,12 @@ _RUN = (
         "(compared with published rows like it), extrapolated (outside the rows), unvalidated (no row)",
     ),
     Term("not_modelled", "", "run", "what this run left out and a real machine has"),
-    Term("fidelity", "", "run", "wavelet: every wavelet, grant and queue slot is simulated"),
+    Term(
+        "fidelity",
+        "",
+        "run",
+        "wavelet: every wavelet, grant and queue slot is simulated; stream: runs of wavelets",
+    ),
 )
 
 _WORDS = (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wafersim._version import __version__
-from wafersim.errors import InternalError
+from wafersim.errors import ConfigError, InternalError
 from wafersim.program.schema import Counter, Event, Port
 from wafersim.record import analysis
 from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS
@@ -79,6 +79,11 @@ class Record:
         return None if value is None else float(value)
 
     @property
+    def counted(self) -> bool:
+        """Whether cycles per class, events and wavelets were counted per PE (not at fidelity stream)."""
+        return self.info.get("counted") is not False
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The kernel's own figures."""
         return dict(self.info.get("metrics") or {})
@@ -101,6 +106,10 @@ class Record:
 
     def __getitem__(self, table: str) -> Table:
         """``record["pe"]`` (columns [H, W]) or ``record["links"]`` (a row per used link and color)."""
+        if not self.counted:
+            raise ConfigError(
+                f"table {table!r}: a run at fidelity {self.info['fidelity']} does not count per PE"
+            )
         if table == "pe":
             return self._pe_table
         if table == "links":
@@ -151,6 +160,8 @@ class Record:
     @functools.cached_property
     def bottleneck_detail(self) -> dict[str, Any]:
         """What limited the run: ``kind``, ``share`` of the cycles, the PE, and a sentence."""
+        if not self.counted:
+            return {"kind": None, "text": f"not counted at fidelity {self.info['fidelity']}"}
         return analysis.bottleneck(self)
 
     @property
@@ -162,7 +173,7 @@ class Record:
     @property
     def utilisation(self) -> float | None:
         """Busy cycles over all cycles of the PEs that have a tile; None if nothing ran."""
-        return analysis.utilisation(self)
+        return analysis.utilisation(self) if self.counted else None
 
     def check_complete(self) -> None:
         """Raise `InternalError` unless busy + stalls + idle = cycles for each PE that has a tile."""
@@ -184,7 +195,7 @@ class Record:
             "utilisation": self.utilisation,
             "bottleneck": self.bottleneck,
             "bottleneck_detail": self.bottleneck_detail,
-            "totals": analysis.totals(self),
+            "totals": analysis.totals(self) if self.counted else None,
         }
         return dict(plain(fields))
 
@@ -226,6 +237,8 @@ class Record:
         """
         from wafersim.record import store
 
+        if not self.counted:
+            raise ConfigError(f"a record at fidelity {self.info['fidelity']} has no columns to save")
         return store.save(self, Path(directory), dict(extra or {}))
 
     @classmethod

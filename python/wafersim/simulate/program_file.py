@@ -29,6 +29,8 @@ def execute_file(
     function: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
+    fidelity: str = "wavelet",
+    grain: int | None = None,
     progress: Any = None,
     watch: Watch | None = None,
     **limits: Any,
@@ -53,6 +55,8 @@ def execute_file(
         function=function,
         arguments=arguments,
         seed=seed,
+        fidelity=fidelity,
+        grain=grain,
         progress=progress,
         watch=watch,
         **limits,
@@ -66,6 +70,8 @@ def execute_opened(
     function: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
+    fidelity: str = "wavelet",
+    grain: int | None = None,
     progress: Any = None,
     watch: Watch | None = None,
     **limits: Any,
@@ -74,16 +80,23 @@ def execute_opened(
     program, loaded = opened
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
-    sim = Simulator(program, loaded, seed)
-    if watch is not None:
-        sim.timeline(watch.rect, watch.window, watch.most)
+    sim: Any
+    if fidelity == "stream":
+        from wafersim.simulate.stream import StreamSimulator, refuse_watch
+
+        refuse_watch(watch)
+        sim = StreamSimulator(program, loaded, seed, grain)
+    else:
+        sim = Simulator(program, loaded, seed)
+        if watch is not None:
+            sim.timeline(watch.rect, watch.window, watch.most)
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:
         raise ConfigError(
             f"{path}: no function is launched, so argument {next(iter(arguments))!r} has no place"
         )
-    record = sim.run(raise_on_stuck=False, progress=progress, **limits)
+    record: Record = sim.run(raise_on_stuck=False, progress=progress, **limits)
     record.info["params"] = dict(arguments or {})
     record.info["program_file"] = str(path)
     record.info["launch"] = chosen

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
 from wafersim.simulate.interrupt import remembered_interrupts
-from wafersim.simulate.runner import did_you_mean
+from wafersim.simulate.runner import check_fidelity, did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.record import Record
@@ -26,8 +26,9 @@ FIELDS: dict[str, str] = {
     "arch": "name of an arch or path of a TOML file",
     "grid": "WxH",
     "params": "object of parameters, or of the launched function's arguments",
-    "fidelity": "wavelet",
-    "values": "true",
+    "fidelity": "wavelet or stream",
+    "values": "true or false",
+    "grain": "whole number",
     "threads": "1",
     "seed": "whole number",
     "max_cycles": "whole number",
@@ -52,6 +53,8 @@ class Request:
     max_events: int | None = None
     max_seconds: float | None = None
     dry_run: bool = False
+    fidelity: str = "wavelet"
+    grain: int | None = None
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -70,7 +73,10 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
     for name in fields:
         if name not in FIELDS:
             raise ConfigError(f"request: field {name!r} is unknown; {did_you_mean(name, FIELDS)}")
-    refuse_unavailable(fields.get("fidelity"), fields.get("values"), fields.get("threads"))
+    fidelity = _typed(fields, "fidelity", str)
+    values, grain = _typed(fields, "values", bool), _whole(fields, "grain", 1)
+    fidelity = check_fidelity(fidelity, values is not False, grain)
+    refuse_threads(fields.get("threads"))
     texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch", "arch")}
     if (texts["kernel"] is None) == (texts["program"] is None):
         raise ConfigError("request: exactly one of 'kernel' and 'program' is wanted")
@@ -86,21 +92,13 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
         max_events=_whole(fields, "max_events", 1),
         max_seconds=_positive(fields, "max_seconds"),
         dry_run=_typed(fields, "dry_run", bool) or False,
+        fidelity=fidelity,
+        grain=grain,
     )
 
 
-def refuse_unavailable(fidelity: Any, values: Any, threads: Any) -> None:
-    """Raise for what the interface knows and this version cannot do yet."""
-    if fidelity not in (None, "wavelet"):
-        if fidelity != "stream":
-            raise ConfigError(f"fidelity {fidelity!r} is unknown; there is: wavelet")
-        raise ConfigError("fidelity 'stream' is not available yet; leave it out to run at fidelity 'wavelet'")
-    if values is False:
-        raise ConfigError(
-            'a run without values is not available yet; leave out --no-values ("values": false)'
-        )
-    if values not in (None, True):
-        raise ConfigError(f"request: values={values!r}, true wanted")
+def refuse_threads(threads: Any) -> None:
+    """Raise for more than one thread."""
     if threads is not None and (isinstance(threads, bool) or threads != 1):
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
@@ -128,7 +126,13 @@ def run_built(request: Request, built: Any, progress: Any = None, watch: Watch |
     """Run what `build` made of this request, or of another one for the same program."""
     if request.kernel is not None:
         record: Record = built.execute(
-            seed=request.seed, raise_on_stuck=False, progress=progress, watch=watch, **request.limits
+            seed=request.seed,
+            fidelity=request.fidelity,
+            grain=request.grain,
+            raise_on_stuck=False,
+            progress=progress,
+            watch=watch,
+            **request.limits,
         )
         return record
     from wafersim.simulate.program_file import execute_opened
@@ -139,6 +143,8 @@ def run_built(request: Request, built: Any, progress: Any = None, watch: Watch |
         function=request.launch,
         arguments=request.params,
         seed=request.seed,
+        fidelity=request.fidelity,
+        grain=request.grain,
         progress=progress,
         watch=watch,
         **request.limits,

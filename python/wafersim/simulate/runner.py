@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: widest and highest grid that is accepted at all, in PEs
 MAX_GRID_SIDE = 4096
 
+#: how exactly the fabric is simulated
+FIDELITIES = ("wavelet", "stream")
+
 #: most characters of a parameter's text
 _LONGEST_VALUE = 100
 
@@ -37,6 +40,9 @@ def run(
     max_events: int | None = None,
     raise_on_stuck: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    fidelity: str | None = None,
+    values: bool = True,
+    grain: int | None = None,
     **more_params: Any,
 ) -> Record:
     """Run a library kernel and check its values against NumPy.
@@ -55,6 +61,12 @@ def run(
         Seed of the inputs and of the machine's random numbers.
     max_cycles, max_seconds, max_events, raise_on_stuck, progress
         As in `Simulator.run`.
+    fidelity : {"wavelet", "stream"}
+        Every wavelet, or runs of them (docs/fidelity.md); ``stream`` needs ``values=False``.
+    values : bool
+        Whether array data has values; without them nothing can be verified.
+    grain : int, optional
+        At fidelity stream: most wavelets that are placed in one step.
 
     Returns
     -------
@@ -78,15 +90,33 @@ def run(
     both = sorted((params or {}).keys() & more_params.keys())
     if both:
         raise ConfigError(f"{kernel}: parameter {both[0]!r} is given twice")
+    chosen = check_fidelity(fidelity, values, grain)
     prepared = prepare(kernel, arch, grid, {**(params or {}), **more_params})
     return prepared.execute(
         seed=seed,
+        fidelity=chosen,
+        grain=grain,
         max_cycles=max_cycles,
         max_seconds=max_seconds,
         max_events=max_events,
         raise_on_stuck=raise_on_stuck,
         progress=progress,
     )
+
+
+def check_fidelity(fidelity: str | None, values: bool, grain: int | None) -> str:
+    """The fidelity to run at, or `ConfigError` for a combination that does not exist."""
+    if fidelity not in (None, "wavelet", "stream"):
+        raise ConfigError(f"fidelity {fidelity!r} is unknown; {did_you_mean(str(fidelity), FIDELITIES)}")
+    if fidelity == "stream":
+        if values:
+            raise ConfigError("fidelity 'stream' runs without values so far: add --no-values (values=False)")
+        return "stream"
+    if not values:
+        raise ConfigError("fidelity 'wavelet' always computes values; without them: fidelity 'stream'")
+    if grain is not None:
+        raise ConfigError("grain belongs to fidelity 'stream'")
+    return "wavelet"
 
 
 @dataclass(frozen=True)
@@ -100,17 +130,32 @@ class PreparedRun:
     params: dict[str, Any]
     built: KernelRun
 
-    def execute(self, seed: int = 0, watch: Watch | None = None, **limits: Any) -> Record:
+    def execute(
+        self,
+        seed: int = 0,
+        fidelity: str = "wavelet",
+        grain: int | None = None,
+        watch: Watch | None = None,
+        **limits: Any,
+    ) -> Record:
         """Write the inputs, launch, run, check."""
-        sim = Simulator(self.built.program, self.arch, seed)
-        if watch is not None:
-            sim.timeline(watch.rect, watch.window, watch.most)
-        self.built.setup(sim, np.random.default_rng(seed))
+        sim: Any
+        if fidelity == "stream":
+            from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
+
+            refuse_watch(watch)
+            sim = StreamSimulator(self.built.program, self.arch, seed, grain)
+            write_without_values(sim, self.built.setup)
+        else:
+            sim = Simulator(self.built.program, self.arch, seed)
+            if watch is not None:
+                sim.timeline(watch.rect, watch.window, watch.most)
+            self.built.setup(sim, np.random.default_rng(seed))
         for launch in self.built.launches:
             sim.launch(launch.function, **launch.args)
         raise_on_stuck = limits.pop("raise_on_stuck", True)
         try:
-            record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
+            record: Record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
         except Exception as error:
             partial = getattr(error, "record", None)
             if isinstance(partial, Record):
@@ -119,7 +164,7 @@ class PreparedRun:
         self._complete(record, sim)
         return record
 
-    def _complete(self, record: Record, sim: Simulator) -> None:
+    def _complete(self, record: Record, sim: Any) -> None:
         built, info = self.built, record.info
         info["kernel"] = self.kernel.name
         info["params"] = dict(self.params)
@@ -130,8 +175,9 @@ class PreparedRun:
             formula = built.formula
             info["formula"] = {"name": formula.name, "source": formula.source, "cycles": formula.cycles}
         if record.status == "finished":
-            error, verified = built.check(sim)
-            info["max_abs_error"], info["verified"] = float(error), bool(verified)
+            if info["values"]:
+                error, verified = built.check(sim)
+                info["max_abs_error"], info["verified"] = float(error), bool(verified)
             info["metrics"] = built.metrics(sim, record)
 
 

@@ -41,7 +41,8 @@ NOT_MODELLED = (
 #: a record keeps so many prints; `Simulator.prints` has them all
 MOST_PRINTS = 1000
 
-_STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
+#: the core's numbers of how a run ended
+STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
 
 class Simulator:
@@ -255,7 +256,7 @@ class Simulator:
                 raise SimulationError(f"this simulator runs in another thread: {error}") from None
             raise
         self._wall_s += time.perf_counter() - began
-        status = _STATUS.get(int(code))
+        status = STATUS.get(int(code))
         if status is None:
             raise InternalError(f"the core returned status {code!r}")
         self._paused = status == "paused"
@@ -348,7 +349,7 @@ class Simulator:
             info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
         if status == "fault":
             info["fault"] = places.describe_fault(machine.fault(), meta)
-        record = Record(*self._start.since(machine), self._has_tile, _colors(self.program), info)
+        record = Record(*self._start.since(machine), self._has_tile, color_entries(self.program), info)
         record.check_complete()
         if self._watched is not None:
             rows, dropped, until = machine.timeline()
@@ -387,6 +388,7 @@ def _read_only(program: MachineProgram) -> set[str]:
     return {str(program.meta["strings"][name]) for name in rows[closed, ArrayCol.NAME]}
 
 
-def _colors(program: MachineProgram) -> list[dict[str, Any]]:
+def color_entries(program: MachineProgram) -> list[dict[str, Any]]:
+    """Number and name of every color that the program routes."""
     names = program.meta.get("color_names", {})
     return [{"number": int(c), "name": str(names.get(str(int(c)), ""))} for c in program.tables["colors"]]

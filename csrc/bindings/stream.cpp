@@ -1,0 +1,147 @@
+// `wafersim._core.StreamMachine`: a wafer at stream fidelity.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <optional>
+
+#include "bindings/bindings.hpp"
+#include "bindings/tables.hpp"
+#include "stream/engine.hpp"
+
+namespace py = pybind11;
+
+namespace wafersim {
+namespace {
+
+struct PyStream {
+    std::unique_ptr<stream::Engine> engine;
+    std::atomic<bool> running{false};
+};
+
+struct BusyStream {
+    explicit BusyStream(PyStream& m) : flag(m.running) {
+        if (flag.exchange(true)) throw std::runtime_error("this machine is running in another thread");
+    }
+    ~BusyStream() { flag = false; }
+    std::atomic<bool>& flag;
+};
+
+void check_rectangle(const stream::Engine& m, int x, int y, int w, int h) {
+    if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.program().width || y + h > m.program().height)
+        throw py::value_error("the rectangle is not inside the fabric");
+}
+
+int run(PyStream& self, const Limits& limits, const py::object& progress) {
+    const BusyStream busy(self);
+    std::optional<py::error_already_set> raised;
+    auto poll = [&] {
+        const py::gil_scoped_acquire acquire;
+        if (PyErr_CheckSignals() != 0) {
+            raised.emplace();
+            return true;
+        }
+        if (progress.is_none()) return false;
+        try {
+            progress(self.engine->now(), self.engine->events());
+        } catch (py::error_already_set& e) {
+            raised.emplace(std::move(e));
+        }
+        return raised.has_value();
+    };
+    Status status;
+    {
+        const py::gil_scoped_release release;
+        status = self.engine->run(limits, poll);
+    }
+    if (raised && !raised->matches(PyExc_KeyboardInterrupt)) throw std::move(*raised);
+    return static_cast<int>(status);
+}
+
+// [h, w, bytes], or None if a PE does not know the bytes without values.
+py::object read(PyStream& self, int x, int y, int w, int h, int address, int bytes) {
+    const BusyStream busy(self);
+    stream::Engine& m = *self.engine;
+    check_rectangle(m, x, y, w, h);
+    py::array_t<uint8_t> out({h, w, bytes});
+    uint8_t* to = out.mutable_data();
+    for (int j = 0; j < h; ++j)
+        for (int i = 0; i < w; ++i, to += bytes)
+            if (!m.read(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, bytes, to))
+                return py::none();
+    return out;
+}
+
+// How many bytes are scalar state and so kept; the others are array data, which has no values.
+int write(PyStream& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t>& data, bool known) {
+    const BusyStream busy(self);
+    stream::Engine& m = *self.engine;
+    if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w)
+        throw py::value_error("data must have the shape [h, w, bytes]");
+    const auto bytes = static_cast<int>(data.shape(2));
+    check_rectangle(m, x, y, w, h);
+    int kept = 0;
+    for (int j = 0; j < h; ++j)
+        for (int i = 0; i < w; ++i)
+            for (int b = 0; b < bytes; ++b) {
+                const auto pe = static_cast<uint32_t>((y + j) * m.program().width + x + i);
+                kept += m.write(pe, address + b, *data.data(j, i, b), known);
+            }
+    return kept;
+}
+
+py::dict figures(const PyStream& self) {
+    const stream::Automaton& a = self.engine->automaton();
+    const stream::Figures& f = a.figures;
+    py::dict d;
+    d["steps"] = f.steps, d["messages"] = f.hears;
+    d["step_misses"] = f.step_misses, d["message_misses"] = f.hear_misses;
+    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late,
+    d["renewals"] = f.renewals;
+    d["states"] = a.num_states(), d["transitions"] = a.num_transitions(), d["distinct_messages"] = a.num_messages();
+    d["table_bytes"] = self.engine->table_bytes(), d["pe_bytes"] = self.engine->pe_bytes();
+    return d;
+}
+
+}  // namespace
+
+void register_stream(py::module_& m) {
+    py::class_<PyStream>(m, "StreamMachine")
+        .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
+                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain) {
+                 auto out = std::make_unique<PyStream>();
+                 const Tables t = read_tables(tables);
+                 const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
+                 const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
+                 py::gil_scoped_release release;
+                 out->engine = std::make_unique<stream::Engine>(t, ints, costs);
+                 out->engine->set_grain(grain);
+                 return out;
+             }),
+             py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 0)
+        .def(
+            "launch",
+            [](PyStream& self, int function, const std::vector<uint64_t>& args) {
+                const BusyStream busy(self);
+                return self.engine->launch(function, args);
+            },
+            py::arg("function"), py::arg("args"))
+        .def("read", &read, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"),
+             py::arg("bytes"))
+        .def("write", &write, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"),
+             py::arg("data"), py::arg("known") = true)
+        .def(
+            "run",
+            [](PyStream& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at,
+               const py::object& progress) {
+                return run(self, {max_cycles, max_seconds, max_events, pause_at}, progress);
+            },
+            py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
+            py::arg("pause_at") = -1, py::arg("progress") = py::none())
+        .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })
+        .def_property_readonly("events_processed", [](const PyStream& self) { return self.engine->events(); })
+        .def_property_readonly("open_launches", [](const PyStream& self) { return self.engine->open_launches(); })
+        .def("figures", &figures);
+}
+
+}  // namespace wafersim

@@ -1,0 +1,100 @@
+// The main thread of a PE between two contacts with the fabric: scalar code, loops, descriptors and vector ops on
+// memory. Values are known or unknown (array data); what depends on an unknown one is refused.
+#pragma once
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "arch/arch.hpp"
+#include "stream/state.hpp"
+#include "stream/tape.hpp"
+
+namespace wafersim::stream {
+
+// Bytes whose values are held, per tile: state of scalar code, and array data that scalar code stores for the host.
+struct ControlBytes {
+    std::vector<std::pair<int32_t, int32_t>> ranges;  // [address, end), sorted
+    std::vector<int32_t> offset;                      // of each range in the PE's copy
+    std::vector<uint8_t> data;                        // of each byte held: array data, whose value a load does not know
+    int32_t bytes = 0;
+    int find(int64_t low, int64_t high) const {  // offset of [low, high) or -1
+        for (size_t i = 0; i < ranges.size(); ++i)
+            if (low >= ranges[i].first && high <= ranges[i].second)
+                return offset[i] + static_cast<int>(low) - ranges[i].first;
+        return -1;
+    }
+};
+struct Array {
+    int32_t tile = 0, address = 0, bytes = 0;
+    bool data = false;  // flag DATA (docs/program-format.md)
+};
+std::vector<ControlBytes> find_control_bytes(const Program& program, int sram_bytes,
+                                             const std::vector<int32_t>& code_owner, const std::vector<Array>& arrays);
+
+class Local {
+  public:
+    Local(const Program& program, const Arch& arch, const std::vector<ControlBytes>& control);
+
+    // Runs local instructions that issue before `limit`; stops at the first other one. Returns how many.
+    int64_t run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar_only);
+    Cycle ready_from(const Main& m, Cycle t) const;  // cycle from which the instruction at pc can issue by the pipeline
+    bool is_local(const Main& m) const;
+    bool is_vector(const Main& m) const { return uses_[static_cast<size_t>(m.pc)].vector; }
+    void execute(Main& m, const Instr& in, Cycle t);  // one local instruction
+
+    Settings settings_of(const Main& m, const Instr& in) const;
+    const Dsd* dsr(const Main& m, int32_t encoded) const;
+    int64_t vector_length(const Main& m, const Instr& in) const;
+    void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) const;
+    void vector_writes(Main& m, int64_t low, int64_t high);
+    void remember(Main& m, Cycle start, int64_t low, int64_t high) const;  // for read-after-write of vector ops
+    int width_of(const Main& m, const Instr& in, VOp vop) const;
+    // Cycles of every beat of an op on memory if they are all alike, 0 if not.
+    int even_cost(const Main& m, const Instr& in) const;
+
+    int32_t intern(const Dsd& d);
+    const Dsd& dsd(int32_t id) const { return pool_[static_cast<size_t>(id)]; }
+    int dsr_index(const Main& m, int32_t dsr) const;
+    const Tile& tile(const Main& m) const { return program_.tiles[static_cast<size_t>(m.tile)]; }
+    void write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready, int32_t term = -1);
+    uint64_t read(Main& m, int32_t r, bool& known);  // term of the value in term_
+    void fix() { recorder.fix(term_); }
+    int32_t term() const { return term_; }
+
+    Recorder recorder;
+    uint64_t instructions = 0;
+
+  private:
+    struct Uses {
+        int32_t regs[6] = {}, dsrs[4] = {};
+        int num_regs = 0, num_dsrs = 0;
+        bool vector = false, local = false;
+    };
+    Uses uses(const Instr& in) const;
+    void local_vector(Main& m, const Instr& in, Cycle t);
+    void walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const;
+    int conflict(int64_t a0, int64_t a1) const;
+    int beat_cost(const Instr& in) const;
+    Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
+    Cycle descriptor(Main& m, const Instr& in, Cycle t);
+    Cycle task_control(Main& m, const Instr& in, Cycle t);
+    Cycle load_store(Main& m, const Instr& in, Cycle t);
+    Cycle compute(Main& m, const Instr& in, Cycle t);
+    Cycle cost(Cycle t, ArchInt slot) const { return t + arch_.value(slot); }
+    int32_t slot_number(Main& m, const Instr& in, int32_t given);
+    int32_t* descriptor_place(Main& m, const Instr& in, int32_t operand);
+    [[noreturn]] void refuse(const Instr& in, const std::string& what) const { throw Refused(what, in.line); }
+
+    const Program& program_;
+    const Arch& arch_;
+    const std::vector<ControlBytes>& control_;
+    std::vector<Uses> uses_;
+    std::vector<Dsd> pool_;
+    std::unordered_map<std::string, int32_t> ids_;
+    int32_t term_ = -1;
+
+  public:
+    int32_t done = 0;  // DONEs since the last look
+};
+
+}  // namespace wafersim::stream

@@ -1,0 +1,175 @@
+// What the threads, the ramp and the main thread's next instruction will do, as far as it is known now.
+#include <algorithm>
+#include <bit>
+
+#include "stream/element.hpp"
+
+namespace wafersim::stream {
+
+void Element::forget(Node& n, Cycle T) {
+    before_.clear();
+    auto take_back = [&](Seq& s, int ramp_queue, int in_queue) {
+        for (const Was& w : before_)
+            if (w.seq == &s) return;
+        before_.push_back({&s, {}, ramp_queue, in_queue});
+        s.truncate(T, &before_.back().before);
+    };
+    for (int q = 0; q < 8; ++q) {
+        OutQueue& out = n.oq[static_cast<size_t>(q)];
+        LinkFifo* ramp = out.used ? n.ramp(out) : nullptr;
+        if (!ramp || ramp->a.count_before(T) == out.pushed) continue;
+        take_back(out.b, -1, -1);
+        take_back(ramp->a, q, -1);
+    }
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        Thread& th = n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        if (th.finished) continue;
+        for (const int in : th.in)
+            if (in >= 0) take_back(n.iq[static_cast<size_t>(in)].b, -1, in);
+        if (!th.fabric) th.own.truncate(T, nullptr);
+    }
+}
+
+// One move per cycle, from the queues in turn.
+void Element::add_ramp(Node& n, Cycle T) {
+    loop_.busy = kMinus;
+    for (int i = 0; i < 8; ++i) {
+        OutQueue& q = n.oq[static_cast<size_t>(i)];
+        LinkFifo* ramp = q.used ? n.ramp(q) : nullptr;
+        if (!ramp) continue;
+        loop_.busy = std::max(loop_.busy, ramp->a.last());
+        if (ramp->a.end() == q.pushed) continue;
+        Server& s = servers_[num_];
+        s = {};
+        s.id = num_++;
+        s.phase = 0;
+        s.k = ramp->a.end();
+        s.k_end = q.pushed;
+        s.mask = 2;
+        s.tie = i;
+        s.last = ramp->a.last();
+        s.floor = ramp->a.last() + 1;
+        s.min_next = std::max(T, ramp->a.last() + 1);
+        s.out[0] = &ramp->a;
+        s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});
+        s.add({&ramp->d, -arch_.ramp_buffer, arch_.ramp_out, ConKind::kCredit, ramp->blocked});
+        s.add({&ramp->a, -arch_.ramp_buffer, 2 * arch_.ramp_out, ConKind::kSelf, kNever});
+    }
+}
+
+void Element::add_thread(Node& n, int t, Cycle T) {
+    Thread& th = n.thread[static_cast<size_t>(t)];
+    Server& s = servers_[num_];
+    s = {};
+    server_of_[t] = num_;
+    s.id = num_++;
+    s.phase = 1;
+    s.mask = 1;
+    s.prio = th.priority;
+    s.tie = t == kMainOp ? -1 : t;
+    s.last = th.last_issue;
+    s.cost = th.cost;
+    s.start = th.start;
+    s.pace_num = th.pace_num;
+    s.pace_den = th.pace_den;
+    s.floor = std::max({th.next_beat, n.slot_free, th.last_issue + th.cost});
+    int outs = 0;
+    s.k = n.beats(th).end();
+    if (s.k < th.base) throw Refused("an op starts before the words of the one before it have passed");
+    s.k_end = th.base + th.words;
+    s.beats = s.k - th.base;
+    s.min_next = std::max(T, th.next_beat);
+    if (s.beats > 0) {
+        s.min_next = std::max(T, th.last_issue + th.cost);
+        if (th.pace_num > th.pace_den) {
+            const Cycle paced = th.start + s.beats * th.pace_num / th.pace_den;
+            s.min_next = std::max(s.min_next, paced);
+            s.floor = std::max(s.floor, paced);
+        }
+    }
+    if (th.out >= 0) {
+        OutQueue& q = n.oq[static_cast<size_t>(th.out)];
+        s.out[outs++] = &q.b;
+        s.add({&n.ramp(q)->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kData, kNever});
+    }
+    if (!th.fabric) s.out[outs++] = &th.own;
+    for (int i = 0; i < 2; ++i) {
+        if (th.in[i] < 0) continue;
+        InQueue& q = n.iq[static_cast<size_t>(th.in[i])];
+        s.flag_con[outs] = s.num_con;
+        s.out[outs++] = &q.b;
+        s.add({&q.a, th.in_base[i] - th.base, arch_.ramp_in, ConKind::kData, kNever});
+    }
+}
+
+// Predicts all beats and ramp moves from cycle T on. Returns the cycle in which the main thread gets its slot.
+Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
+    forget(n, T);
+    num_ = 0;
+    add_ramp(n, T);
+    std::fill_n(server_of_, 9, -1);
+    for (uint32_t rest = n.live; rest; rest &= rest - 1)
+        if (const int t = std::countr_zero(rest); !n.thread[static_cast<size_t>(t)].finished) add_thread(n, t, T);
+    int main_server = -1;
+    Cycle main_at = kForever;
+    if (main_from < kForever) {
+        Server& s = servers_[num_];
+        s = {};
+        main_server = num_;
+        s.id = num_++;
+        s.phase = 1;
+        s.mask = 1;
+        s.prio = n.main.priority;
+        s.tie = -1;
+        s.last = n.main.last_issue;
+        s.k_end = 1;
+        s.min_next = std::max(T, main_from);
+    }
+    loop_.run(servers_, num_, T, n.slot_free, [&](Server& s, Cycle t) {
+        if (s.id == main_server) main_at = t;
+    });
+    tell_router(n, T);
+    // Wake for what is due: ends of ops, the main thread's slot.
+    for (int t = 0; t < 9; ++t) {
+        if (server_of_[t] < 0) continue;
+        const Thread& th = n.thread[static_cast<size_t>(t)];
+        const Server& s = servers_[server_of_[t]];
+        if (s.k == s.k_end)
+            n.wake_element(
+                std::max(T + 1, s.last + th.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
+    }
+    if (main_at < kForever && main_at > T) n.wake_element(main_at);
+    return main_at;
+}
+
+// What changed: arrivals at the ramp, and credits of the input queues.
+void Element::tell_router(Node& n, Cycle T) {
+    for (Was& w : before_) {
+        if (w.ramp_queue >= 0) {
+            const Difference d = difference(w.before, *w.seq, w.seq->count_before(T), false);
+            if (d.k >= 0) n.wake_router(std::max(d.t, T) + arch_.ramp_out);
+        }
+        if (w.in_queue >= 0) tell_credit(n, n.iq[static_cast<size_t>(w.in_queue)], w.in_queue, w.before, T);
+    }
+}
+
+void Element::tell_credit(Node& n, InQueue& q, int number, const Seq& was, Cycle T) {
+    const int64_t was_blocked = q.blocked;
+    q.blocked = q.b.end() < std::min(q.a.end(), q.cover) ? q.b.end() : q.cover;
+    Difference d = difference(was, q.b, q.b.count_before(T), true);
+    if (was_blocked != q.blocked) {
+        const int64_t k = std::min(was_blocked, q.blocked);
+        if (d.k < 0 || k < d.k) d = {k, kForever};
+    }
+    if (d.k < 0) return;
+    const Seq::Value a = q.a.at(d.k);
+    // Words that nobody has sent yet will find the credit when they come.
+    const Cycle t = std::min(d.t, a.known ? a.t + arch_.ramp_in : kForever);
+    bool waits = false;
+    if (const Color* c = n.color(q.color))
+        for (const LinkFifo& f : c->fifo) waits = waits || (f.used && f.blocked != kNever);
+    if (!waits && q.a.end() <= d.k + arch_.iq_capacity(number)) return;
+    n.wake_router(std::max(t >= kForever ? T : t, T) + 1);
+}
+
+}  // namespace wafersim::stream

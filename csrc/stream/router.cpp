@@ -1,0 +1,306 @@
+#include "stream/router.hpp"
+
+#include <bit>
+
+namespace wafersim::stream {
+namespace {
+
+uint32_t command_field(uint32_t payload) {
+    return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8;
+}
+
+}  // namespace
+
+void Router::settle(Color& c, Cycle now) const {
+    if (c.pending == SwitchCommand::kNop || c.changed >= now) return;
+    if (c.pending == SwitchCommand::kTeardown)
+        c.teardown = c.torn = true;
+    else if (c.pending == SwitchCommand::kReset)
+        c.position = 0;
+    else if (c.position + 1 < route(c).num_positions)
+        ++c.position;
+    else if (route(c).ring)
+        c.position = 0;
+    c.pending = SwitchCommand::kNop;
+}
+
+LinkFifo& Router::ramp_of(Node& n, int color) const {
+    Color* c = n.color(color);
+    if (!c) throw Refused("a word meets no route on color " + std::to_string(color));
+    c->fifo[kPortRamp].used = true;
+    return c->fifo[kPortRamp];
+}
+
+// Targets of all colors forget their predictions; each remembers what it was.
+void Router::forget(const Target& t, Color* c) {
+    for (const Changed& ch : changed_)
+        if (ch.target.into() == t.into()) return;
+    changed_.push_back({t, c, {}});
+    t.into()->truncate(now_, &changed_.back().before);
+    if (t.link) std::erase_if(t.link->specials, [&](const Special& s) { return s.k >= t.link->sent.end(); });
+}
+
+// Outputs that any FIFO of the color may have predicted under an earlier route.
+void Router::forget_outputs(Node& n) {
+    for (Color& c : n.colors) {
+        bool any = false;
+        for (const LinkFifo& f : c.fifo)
+            any = any || (f.used && std::max(f.a.end(), f.d.end()) > f.d.count_before(now_));
+        if (!any) continue;
+        for (int port = 0; port < 4; ++port)
+            if (OutLink& o = c.out[static_cast<size_t>(port)]; o.used) forget({port, &o, nullptr}, &c);
+        if (c.iq >= 0) forget({kPortRamp, nullptr, &n.iq[static_cast<size_t>(c.iq)]}, &c);
+    }
+}
+
+void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k_end) {
+    Color& c = *v.color;
+    LinkFifo& f = *v.fifo;
+    v.num = 0;
+    v.from = k;
+    s.k = k;
+    s.k_end = k_end;
+    s.mask = outputs;
+    s.num_con = 0;
+    s.add({&f.a, 0, v.port == kPortRamp ? arch_.ramp_out : arch_.hop, ConKind::kData, kNever});
+    for (uint32_t rest = outputs; rest; rest &= rest - 1) {
+        const int port = std::countr_zero(rest);
+        Target t;
+        t.port = port;
+        if (port == kPortRamp) {
+            if (c.iq < 0)
+                throw Refused("color " + std::to_string(c.color) + " reaches a ramp where no input queue has it");
+            t.iq = &node_->iq[static_cast<size_t>(c.iq)];
+            forget(t, &c);
+            const int capacity = arch_.iq_capacity(c.iq);
+            s.add({&t.iq->b, t.iq->a.end() - k - capacity, 1, ConKind::kCredit, t.iq->blocked});
+            s.add({&f.d, -capacity, arch_.ramp_in + 1, ConKind::kSelf, kNever});
+        } else {
+            if (!(node_->edges >> port & 1)) throw Refused("a word leaves the fabric");
+            t.link = &c.out[static_cast<size_t>(port)];
+            t.link->used = true;
+            forget(t, &c);
+            s.add({&t.link->credit, t.link->sent.end() - k - arch_.link_buffer, arch_.hop, ConKind::kCredit,
+                   t.link->blocked});
+            s.add({&f.d, -arch_.link_buffer, 2 * arch_.hop, ConKind::kSelf, kNever});
+        }
+        v.to[v.num++] = t;
+    }
+}
+
+// The word at s.k if it is special, else the words up to the next special one.
+void Router::next_part(Server& s, Service& v) {
+    LinkFifo& f = *v.fifo;
+    const uint32_t out = route(*v.color).out[static_cast<size_t>(v.color->position)];
+    const int64_t k = s.k;
+    const Special* special = nullptr;
+    int64_t end = kNever;
+    for (const Special& sp : f.specials) {
+        if (sp.k == k) special = &sp;
+        if (sp.k >= k) end = std::min(end, sp.k);
+    }
+    v.special = special != nullptr;
+    if (!special) return build(s, v, out, k, std::min(end, f.a.end()));
+    uint32_t outputs = out;
+    if (!special->advance) {
+        if (command_field(special->payload) >> 2 & 1)
+            outputs &= ~(1u << kPortRamp);
+        else if (outputs >> kPortRamp & 1)
+            throw Refused("a control wavelet for a compute element");
+        if (route(*v.color).pop_mode != PopMode::kNever) throw Refused("pop modes");
+    }
+    build(s, v, outputs, k, std::min(k + 1, f.a.end()));
+}
+
+void Router::deliver(Service& v, int64_t to) {
+    for (int i = 0; i < v.num; ++i) {
+        Seq* into = v.to[i].into();
+        if (v.special && v.to[i].link && to > v.from)
+            for (const Special& sp : v.fifo->specials)
+                if (sp.k == v.from && !sp.advance) v.to[i].link->specials.push_back({into->end(), sp.payload, false});
+        into->append_range(v.fifo->d, v.from, to);
+    }
+}
+
+void Router::collect(Node& n) {
+    num_ = 0;
+    for (Color& c : n.colors) {
+        int active = 0;
+        for (int port = 0; port < 5; ++port) {
+            LinkFifo& f = c.fifo[static_cast<size_t>(port)];
+            if (!f.used) continue;
+            if (f.a.end() == f.d.count_before(now_) && f.d.end() == f.a.end() && f.blocked == kNever) continue;
+            if (num_ == 24) throw Refused("more than 24 streams in one router");
+            Service& v = services_[num_];
+            Server& s = servers_[num_];
+            v.color = &c, v.fifo = &f, v.port = port, v.num = 0, v.special = false, v.from = 0;
+            f.d.truncate(now_, &v.before);
+            s = {};
+            s.id = num_++;
+            s.k = s.k_end = f.d.end();
+            s.tie = c.color * 8 + port;
+            s.last = std::max(f.d.last(), f.granted);
+            s.out[0] = &f.d;
+            s.flag_con[0] = 0;
+            s.floor = std::max(f.d.last() + 1, c.changed + 1);
+            s.min_next = std::max(now_, f.d.last() + 1);
+            const RouteClass& r = route(c);
+            const auto position = static_cast<size_t>(c.position);
+            if (!c.teardown && (r.in[position] >> port & 1) && r.out[position] && f.a.end() > s.k) {
+                if (++active > 1) throw Refused("two inputs of color " + std::to_string(c.color) + " at the same time");
+                next_part(s, v);
+            }
+        }
+    }
+}
+
+void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
+    node_ = &n;
+    now_ = T;
+    changed_.clear();
+    for (Color& c : n.colors) settle(c, T);
+    forget_outputs(n);
+    collect(n);
+    loop_.busy = kMinus;
+    if (n.colors.size() > 1)
+        for (const Color& c : n.colors)
+            for (const LinkFifo& f : c.fifo)
+                if (f.used)
+                    loop_.busy = std::max(
+                        loop_.busy, f.d.at(f.d.count_before(T) - 1).known ? f.d.at(f.d.count_before(T) - 1).t : kMinus);
+    loop_.run(servers_, num_, T, 0, [&](Server& s, Cycle) {
+        Service& v = services_[s.id];
+        deliver(v, s.k);
+        v.from = s.k;
+        if (v.special || s.k >= v.fifo->a.end()) return;  // behind a special word the route may be another one
+        next_part(s, v);
+    });
+    for (int i = 0; i < num_; ++i) {
+        Service& v = services_[i];
+        if (servers_[i].k < servers_[i].k_end) deliver(v, servers_[i].k);
+        act_on_specials(v);
+        tell_upstream(v, told);
+    }
+    for (const Changed& ch : changed_) tell_downstream(ch, told);
+}
+
+// Special words: their effect follows the grant, or is looked at again then.
+void Router::act_on_specials(Service& v) {
+    LinkFifo& f = *v.fifo;
+    for (size_t j = 0; j < f.specials.size(); ++j) {
+        const Special sp = f.specials[j];
+        const Seq::Value at = f.d.at(sp.k);
+        if (!at.known) continue;
+        if (at.t > now_) {
+            node_->wake_router(at.t);
+            continue;
+        }
+        f.specials.erase(f.specials.begin() + static_cast<ptrdiff_t>(j--));
+        Color& c = *v.color;
+        c.changed = now_;
+        c.pending = sp.advance ? SwitchCommand::kAdvance : static_cast<SwitchCommand>(command_field(sp.payload) & 3);
+        if (c.pending == SwitchCommand::kTeardown && node_->main.tile >= 0) {
+            node_->completions.push_back({now_ + 1, -1, kTeardownTask, -1});
+            node_->dirty = true;
+            node_->wake_element(now_ + 1);
+        }
+        node_->wake_router(now_ + 1);
+    }
+}
+
+// Upstream: only what it may see as credit.
+void Router::tell_upstream(Service& v, std::vector<Told>& told) {
+    LinkFifo& f = *v.fifo;
+    const int64_t was_blocked = f.blocked, facts = f.d.count_before(now_);
+    f.blocked = f.d.end() < f.a.end() ? f.d.end() : kNever;
+    Difference diff = difference(v.before, f.d, facts, true);
+    if (was_blocked != f.blocked) {
+        const int64_t k = std::min(was_blocked, f.blocked);
+        if (diff.k < 0 || k < diff.k) diff = {k, kForever};
+    }
+    if (diff.k < 0) return;
+    const Seq::Value a = f.a.at(diff.k);
+    const int latency = v.port == kPortRamp ? arch_.ramp_out : arch_.hop;
+    Cycle t = std::min(diff.t, a.known ? a.t + latency : diff.t);
+    t = std::max(t >= kForever ? now_ : t, now_);
+    if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
+        bool more = f.a.end() > diff.k + arch_.ramp_buffer;
+        for (const OutQueue& q : node_->oq)
+            more = more || (q.used && q.ramp_color == v.color->color && q.pushed > f.a.end());
+        if (more) node_->dirty = true, node_->wake_element(t + latency);
+        return;
+    }
+    Message m;
+    m.credit = true;
+    m.color = v.color->color;
+    m.port = opposite(v.port);
+    m.wake = t + latency - now_;
+    const int64_t reference = f.a.count_before(now_);
+    m.from = facts - reference;
+    m.first_change = diff.k - reference;
+    m.blocked = f.blocked == kNever ? kNever : f.blocked - reference;
+    int64_t k = f.d.first();
+    for (Seg seg : f.d.segments()) {
+        const int64_t end = k + seg.n, skip = std::max<int64_t>(0, facts - k);
+        if (seg.restricted && skip < seg.n) {
+            seg.t += static_cast<Cycle>(skip) * seg.gap - now_;
+            seg.n -= static_cast<int32_t>(skip);
+            m.held.push_back({k + skip - reference, seg});
+        }
+        k = end;
+    }
+    told.push_back({v.port, std::move(m)});
+}
+
+void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
+    const Seq& into = *ch.target.into();
+    const int64_t facts = into.count_before(now_);
+    const Difference diff = difference(ch.before, into, facts, false);
+    if (diff.k < 0) return;
+    const Cycle t = std::max(diff.t, now_);
+    if (ch.target.iq) {
+        if (diff.k < ch.target.iq->cover) node_->dirty = true, node_->wake_element(t + arch_.ramp_in);
+        return;
+    }
+    Message m;
+    m.color = ch.color->color;
+    m.port = opposite(ch.target.port);
+    m.wake = t + arch_.hop - now_;
+    m.words.append_range(into, facts, into.end());
+    std::vector<Seg> segs = m.words.segments();
+    for (Seg& s : segs) s.t -= now_;
+    m.words.assign(std::move(segs), m.words.end());
+    for (const Special& s : ch.target.link->specials)
+        if (s.k >= facts) m.specials.push_back({s.k - facts, s.payload, false});
+    told.push_back({ch.target.port, std::move(m)});
+}
+
+void Router::hear(Node& n, const Message& m, Cycle T) const {
+    Color* c = n.color(m.color);
+    if (!c) throw Refused("a word meets no route on color " + std::to_string(m.color));
+    if (!m.credit) {
+        LinkFifo& f = c->fifo[static_cast<size_t>(m.port)];
+        f.used = true;
+        f.a.truncate(T, nullptr);
+        const int64_t base = f.a.end();
+        std::erase_if(f.specials, [&](const Special& s) { return s.k >= base; });
+        for (const Seg& s : m.words.segments()) f.a.append_run(s.t + T, s.gap, s.n, false);
+        for (const Special& s : m.specials) f.specials.push_back({base + s.k, s.payload, s.advance});
+        n.wake_router(T + m.wake);
+        return;
+    }
+    OutLink& o = c->out[static_cast<size_t>(m.port)];
+    o.used = true;
+    const int64_t reference = o.sent.count_before(T);
+    o.credit.cut(reference + m.from);
+    o.blocked = m.blocked == kNever ? kNever : reference + m.blocked;
+    for (const Message::Held& h : m.held) {
+        o.credit.append_past(reference + h.k - o.credit.end());
+        o.credit.append_run(h.seg.t + T, h.seg.gap, h.seg.n, true);
+    }
+    bool more = o.sent.end() > reference + m.first_change + arch_.link_buffer;
+    for (const LinkFifo& f : c->fifo) more = more || (f.used && f.blocked != kNever);
+    if (more) n.wake_router(T + m.wake);
+}
+
+}  // namespace wafersim::stream

@@ -1,0 +1,71 @@
+// The router of one PE: all colors are served together, because they share its outputs.
+#pragma once
+#include <vector>
+
+#include "arch/arch.hpp"
+#include "stream/serve.hpp"
+#include "stream/state.hpp"
+
+namespace wafersim::stream {
+
+struct Told {
+    int port = 0;  // of the router that speaks
+    Message message;
+};
+
+class Router {
+  public:
+    Router(const Program& program, const Arch& arch, Loop& loop) : program_(program), arch_(arch), loop_(loop) {}
+    // Serves all stages anew from cycle T on; what changes for the neighbors goes to `told`.
+    void serve(Node& n, Cycle T, std::vector<Told>& told);
+    // A neighbor says something in cycle T.
+    void hear(Node& n, const Message& m, Cycle T) const;
+    void settle(Color& c, Cycle now) const;  // a control wavelet acts behind its grant
+    LinkFifo& ramp_of(Node& n, int color) const;
+
+  private:
+    struct Target {
+        int port = 0;
+        OutLink* link = nullptr;
+        InQueue* iq = nullptr;
+        Seq* into() const { return link ? &link->sent : &iq->a; }
+    };
+    // One FIFO being served: its words up to the next special one, then that one.
+    struct Service {
+        Color* color = nullptr;
+        LinkFifo* fifo = nullptr;
+        int port = 0, num = 0;
+        Target to[5];
+        bool special = false;
+        int64_t from = 0;  // first word of this part
+        Seq before;        // prediction before this service
+    };
+    struct Changed {
+        Target target;
+        Color* color;
+        Seq before;
+    };
+    void forget(const Target& t, Color* c);
+    void forget_outputs(Node& n);
+    void collect(Node& n);
+    void build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k_end);
+    void next_part(Server& s, Service& v);
+    void deliver(Service& v, int64_t to);
+    void act_on_specials(Service& v);
+    void tell_upstream(Service& v, std::vector<Told>& told);
+    void tell_downstream(const Changed& ch, std::vector<Told>& told);
+    const RouteClass& route(const Color& c) const { return program_.routes[static_cast<size_t>(c.route)]; }
+
+    const Program& program_;
+    const Arch& arch_;
+    Loop& loop_;
+    // Of the service that is going on.
+    Node* node_ = nullptr;
+    Cycle now_ = 0;
+    Service services_[24];
+    Server servers_[24];
+    int num_ = 0;
+    std::vector<Changed> changed_;
+};
+
+}  // namespace wafersim::stream

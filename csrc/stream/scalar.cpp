@@ -1,0 +1,318 @@
+// Scalar instructions of the main thread that touch nothing but the PE itself (docs/semantics.md, section 3).
+#include <algorithm>
+
+#include "pe/values.hpp"
+#include "stream/local.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+bool has(const Instr& in, CodeFlag flag) {
+    return in.flags & static_cast<int>(flag);
+}
+
+}  // namespace
+
+int32_t Local::slot_number(Main& m, const Instr& in, int32_t given) {
+    bool known = true;
+    int64_t s = given;
+    if (has(in, CodeFlag::kSlotReg)) {
+        s = static_cast<int64_t>(read(m, in.aux, known) & 0xffffffff);
+        fix();
+    }
+    if (!known || s < 0 || s >= static_cast<int64_t>(m.slots.size()))
+        refuse(in, "a descriptor number that depends on data");
+    return static_cast<int32_t>(s);
+}
+
+int32_t* Local::descriptor_place(Main& m, const Instr& in, int32_t operand) {
+    if (operand >> 16 == 0) return &m.slots[static_cast<size_t>(slot_number(m, in, operand & 0xffff))];
+    return &m.dsrs[static_cast<size_t>(dsr_index(m, ((operand >> 16) - 1) * 32 + (operand & 0xffff)))].dsd;
+}
+
+void Local::execute(Main& m, const Instr& in, Cycle t) {
+    if (in.op == Op::kVop) return local_vector(m, in, t);
+    m.last_issue = t;
+    int32_t target = m.pc + 1;
+    Cycle next = t + 1;
+    const int op = static_cast<int>(in.op);
+    if (in.op == Op::kRet && m.calls.empty()) {
+        m.in_task = false;
+        m.free_at = t + arch_.task_end;
+        m.end = std::max(m.end, m.free_at);
+        return;
+    }
+    if (op >= 40 && op <= 46)
+        next = branch(m, in, t, target);
+    else if (op >= 50 && op <= 54)
+        next = descriptor(m, in, t);
+    else if (op >= 70 && op <= 73)
+        next = task_control(m, in, t);
+    else if (in.op == Op::kLoad || in.op == Op::kStore)
+        next = load_store(m, in, t);
+    else if (op <= 29)
+        next = compute(m, in, t);
+    else
+        refuse(in, "an instruction that fidelity stream does not execute");
+    m.pc = target;
+    m.next_issue = m.next_vector = next;
+    m.end = std::max(m.end, next);
+}
+
+Cycle Local::branch(Main& m, const Instr& in, Cycle t, int32_t& target) {
+    bool known = true;
+    switch (in.op) {
+        case Op::kJmp:
+            target = in.imm;
+            return cost(t, ArchInt::kCostJump);
+        case Op::kBz:
+        case Op::kBnz: {
+            const uint64_t value = read(m, in.a, known);
+            if (!known)
+                refuse(in, "a branch that depends on array data; values cannot be switched off for this program");
+            if (term_ >= 0) {  // the outcome decides, not the value
+                Term test;
+                test.op = Op::kNe, test.type = Type::kU64, test.operand[0] = term_, test.value = value != 0;
+                recorder.fix(recorder.add(test));
+            }
+            const bool taken = (value == 0) == (in.op == Op::kBz);
+            if (taken) target = in.imm;
+            return cost(t, taken ? ArchInt::kCostBranchTaken : ArchInt::kCostBranchNotTaken);
+        }
+        case Op::kCall:
+            if (m.calls.size() >= 16) refuse(in, "calls deeper than 16");
+            m.calls.push_back(m.pc + 1);
+            target = in.imm;
+            return cost(t, ArchInt::kCostCall);
+        case Op::kRet:
+            target = m.calls.back();
+            m.calls.pop_back();
+            return cost(t, ArchInt::kCostRet);
+        case Op::kLoop: {
+            const bool immediate = has(in, CodeFlag::kBImm);
+            const uint64_t count =
+                immediate ? static_cast<uint64_t>(static_cast<int64_t>(in.imm2)) : read(m, in.b, known);
+            if (!immediate) fix();
+            if (!known) refuse(in, "a loop count that depends on array data");
+            write(m, in.dst, 0, true, t + arch_.value(ArchInt::kLatencyAlu));
+            write(m, in.c, count, true, t + arch_.value(ArchInt::kLatencyAlu));
+            if (static_cast<int64_t>(count) > 0) return cost(t, ArchInt::kCostLoop);
+            target = in.imm;
+            return cost(t, ArchInt::kCostBranchTaken);
+        }
+        default:
+            break;
+    }
+    Term next, test;  // ENDLOOP
+    next.op = Op::kAdd, next.type = Type::kU64, next.constant[1] = 1;
+    const uint64_t turn = read(m, in.dst, known) + 1;
+    next.operand[0] = term_;
+    const uint64_t count = read(m, in.c, known);
+    test.op = Op::kLt, test.type = Type::kI64, test.operand[1] = term_, test.constant[1] = count;
+    if (!known) refuse(in, "a loop that depends on array data");
+    next.value = turn;
+    const int32_t sum = next.operand[0] >= 0 ? recorder.add(next) : -1;
+    const bool again = static_cast<int64_t>(turn) < static_cast<int64_t>(count);
+    test.operand[0] = sum, test.constant[0] = turn, test.value = again;
+    if (sum >= 0 || test.operand[1] >= 0) recorder.fix(recorder.add(test));
+    write(m, in.dst, turn, true, t + arch_.value(ArchInt::kLatencyAlu), sum);
+    if (again) target = in.imm;
+    return cost(t, again ? ArchInt::kCostLoopBack : ArchInt::kCostLoopExit);
+}
+
+Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
+    bool known = true;
+    switch (in.op) {
+        case Op::kDsdSet: {
+            int32_t* place = descriptor_place(m, in, in.dst);
+            Dsd d = dsd(*place);
+            const auto v = in.a < 0 ? in.imm2 : static_cast<int32_t>(read(m, in.a, known));
+            if (in.a >= 0) fix();
+            if (!known) refuse(in, "a descriptor field that depends on array data");
+            switch (static_cast<DsdField>(in.imm)) {
+                case DsdField::kBase:
+                    d.base = v & 0xffff;
+                    break;
+                case DsdField::kLength:
+                    d.ext[0] = v & 0xffff;
+                    break;
+                case DsdField::kStride:
+                    d.stride[0] = static_cast<int16_t>(v);
+                    break;
+                case DsdField::kOffset:
+                    d.base = (d.base + v) & 0xffff;
+                    break;
+                case DsdField::kQueue:
+                    d.queue = v & 7;
+                    break;
+                case DsdField::kColor:
+                    d.color = v < 0 || v >= kMaxColors ? 0 : v;
+                    break;
+            }
+            *place = intern(d);
+            return cost(t, ArchInt::kCostDsdSet);
+        }
+        case Op::kDsdGet: {
+            const Dsd& d = dsd(*descriptor_place(m, in, in.a));
+            int32_t v = 0;
+            switch (static_cast<DsdField>(in.imm)) {
+                case DsdField::kBase:
+                case DsdField::kOffset:
+                    v = d.base;
+                    break;
+                case DsdField::kLength:
+                    v = d.ext[0];
+                    break;
+                case DsdField::kStride:
+                    v = d.stride[0];
+                    break;
+                case DsdField::kQueue:
+                    v = d.queue;
+                    break;
+                case DsdField::kColor:
+                    v = d.color;
+                    break;
+            }
+            write(m, in.dst, static_cast<uint64_t>(static_cast<int64_t>(v)), true,
+                  t + arch_.value(ArchInt::kLatencyAlu));
+            return cost(t, ArchInt::kCostDsdSet);
+        }
+        case Op::kDsdCopy:
+            m.slots[static_cast<size_t>(in.dst)] = m.slots[static_cast<size_t>(slot_number(m, in, in.a))];
+            return cost(t, ArchInt::kCostDsdSet);
+        case Op::kLoadDsr: {
+            Dsd d = dsd(m.slots[static_cast<size_t>(slot_number(m, in, in.a))]);
+            d.settings = in.settings;
+            m.dsrs[static_cast<size_t>(dsr_index(m, in.dst))] = {intern(d), t + arch_.dsr_load_use};
+            return cost(t, ArchInt::kCostLoadDsr);
+        }
+        default:  // STORE_DSR
+            m.slots[static_cast<size_t>(slot_number(m, in, in.dst))] =
+                m.dsrs[static_cast<size_t>(dsr_index(m, in.a))].dsd;
+            return cost(t, ArchInt::kCostDsdSet);
+    }
+}
+
+Cycle Local::task_control(Main& m, const Instr& in, Cycle t) {
+    if (in.op == Op::kDone) {
+        ++done;
+        return cost(t, ArchInt::kCostDone);
+    }
+    bool known = true;
+    const auto id = in.a < 0 ? in.imm : static_cast<int32_t>(read(m, in.a, known) & 0xffff);
+    if (in.a >= 0) fix();
+    if (!known || id < 0 || id > 63) refuse(in, "a task number that depends on data");
+    const int task = tile(m).local_task[static_cast<size_t>(id)];
+    const uint64_t bit = task < 0 ? 0 : UINT64_C(1) << task;
+    if (in.op == Op::kActivate) {
+        if (task < 0) refuse(in, "activation of a task that is not bound");
+        m.active |= bit;
+    } else {
+        if (in.type != 0) refuse(in, "blocking of control tasks or microthreads");
+        if (in.op == Op::kBlock)
+            m.blocked |= bit;
+        else
+            m.blocked &= ~bit;
+    }
+    return cost(t, ArchInt::kCostTaskControl);
+}
+
+Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
+    bool known = true;
+    const auto type = static_cast<Type>(in.type);
+    const int bytes = type_bytes(type);
+    const uint64_t base = in.a < 0 ? 0 : read(m, in.a, known);
+    const int32_t base_term = in.a < 0 ? -1 : term_;
+    const auto address =
+        static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
+    const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
+    if (base_term >= 0) recorder.fix(base_term);
+    if (known && address + bytes > arch_.sram_bytes) refuse(in, "a configuration word");
+    const int at = known ? control.find(address, address + bytes) : -1;
+    if (in.op == Op::kLoad) {
+        uint64_t value = 0;
+        bool clear = at >= 0;
+        for (int i = 0; at >= 0 && i < bytes; ++i) {
+            clear = clear && !m.unknown[static_cast<size_t>(at + i)] && !control.data[static_cast<size_t>(at + i)];
+            value |= static_cast<uint64_t>(m.memory[static_cast<size_t>(at + i)]) << 8 * i;
+        }
+        int32_t term = clear ? recorder.load_bytes(at, bytes, m.memory.data()) : -1;
+        if (term >= 0) {
+            Term extended;
+            extended.kind = Term::Kind::kExtend, extended.type = type, extended.operand[0] = term,
+            extended.value = extend(type, value);
+            term = recorder.add(extended);
+        }
+        write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad), term);
+        return cost(t, ArchInt::kCostLoad);
+    }
+    if (!known) refuse(in, "a store to an address that depends on array data");
+    bool value_known = true;
+    const uint64_t value = read(m, in.b, value_known);
+    if (at < 0) {
+        vector_writes(m, address, address + bytes);
+        return cost(t, ArchInt::kCostStore);
+    }
+    for (int i = 0; i < bytes; ++i) {
+        m.memory[static_cast<size_t>(at + i)] = value_known ? static_cast<uint8_t>(value >> 8 * i) : 0;
+        m.unknown[static_cast<size_t>(at + i)] = !value_known;
+    }
+    const uint64_t kept = !value_known ? 0 : bytes == 8 ? value : value & ((UINT64_C(1) << 8 * bytes) - 1);
+    recorder.store_bytes(at, bytes, kept, value_known ? term_ : -1);
+    return cost(t, ArchInt::kCostStore);
+}
+
+Cycle Local::compute(Main& m, const Instr& in, Cycle t) {
+    if (in.op == Op::kNop) return cost(t, ArchInt::kCostAlu);
+    const auto type = static_cast<Type>(in.type);
+    bool known = true;
+    Term term;
+    const uint64_t a = read(m, in.a, known);
+    term.operand[0] = term_, term.constant[0] = a;
+    uint64_t result = 0;
+    ArchInt slot_cost = ArchInt::kCostAlu;
+    Cycle latency = arch_.value(ArchInt::kLatencyAlu);
+    bool slow = false;
+    if (in.op == Op::kLi) {
+        result = static_cast<uint64_t>(static_cast<uint32_t>(in.imm)) |
+                 static_cast<uint64_t>(static_cast<uint32_t>(in.imm2)) << 32;
+        known = true;
+    } else if (in.op == Op::kMov) {
+        result = a;
+    } else if (in.op == Op::kSelect) {
+        const uint64_t b = read(m, in.b, known);
+        term.operand[1] = term_, term.constant[1] = b;
+        const uint64_t c = read(m, in.c, known);
+        term.operand[2] = term_, term.constant[2] = c;
+        result = a ? b : c;
+    } else if (in.op == Op::kCvt) {
+        const auto from = static_cast<Type>(in.imm);
+        if (known) result = scalar_convert(type, from, a);
+        if (is_float(type) || is_float(from)) slot_cost = ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp);
+    } else if (in.op == Op::kMath) {
+        if (known) result = scalar_math(static_cast<MathFn>(in.imm), type, a);
+        slot_cost = ArchInt::kCostMath, latency = arch_.value(ArchInt::kLatencyFp), slow = true;
+    } else {
+        const bool immediate = has(in, CodeFlag::kBImm);
+        const uint64_t b = immediate ? static_cast<uint64_t>(static_cast<int64_t>(in.imm)) : read(m, in.b, known);
+        term.operand[1] = immediate ? -1 : term_, term.constant[1] = b;
+        if (known) result = scalar_op(in.op, type, a, b);
+        const bool divides = in.op == Op::kDiv || in.op == Op::kRem;
+        if (is_float(type)) {
+            slot_cost = divides ? ArchInt::kCostFdiv : ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp),
+            slow = divides;
+        } else if (in.op == Op::kMul || divides) {
+            slot_cost = in.op == Op::kMul ? ArchInt::kCostMul : ArchInt::kCostDiv, slow = true;
+        }
+    }
+    const Cycle next = cost(t, slot_cost);
+    int32_t id = -1;
+    if (known && in.op != Op::kLi && (term.operand[0] >= 0 || term.operand[1] >= 0 || term.operand[2] >= 0)) {
+        term.op = in.op, term.type = type, term.imm = in.imm, term.value = result;
+        id = recorder.add(term);
+    }
+    write(m, in.dst, result, known, (slow ? next - 1 : t) + latency, id);
+    return next;
+}
+
+}  // namespace wafersim::stream

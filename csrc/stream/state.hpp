@@ -1,0 +1,175 @@
+// What one PE is at stream fidelity: router, queues, threads and main thread, with their predictions. Times count from
+// the base of the state, so that two PEs in the same situation have the same state, whenever and wherever.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "program/program.hpp"
+#include "stream/seq.hpp"
+
+namespace wafersim::stream {
+
+inline constexpr int64_t kNever = INT64_MAX;  // no such word
+inline constexpr int kMainOp = 8;             // thread number of a synchronous op of the main thread
+
+// What this fidelity cannot represent; the run ends with the reason.
+struct Refused : std::runtime_error {
+    explicit Refused(const std::string& what, int32_t source = -1) : std::runtime_error(what), line(source) {}
+    int32_t line;
+};
+
+struct Special {  // a control word, or a word behind which the local switch advances
+    int64_t k = 0;
+    uint32_t payload = 0;
+    bool advance = false;
+};
+
+struct LinkFifo {
+    bool used = false;
+    Seq a, d;                  // departures upstream (arrival is one latency later), and its own departures
+    int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
+    Cycle granted = kMinus;    // last departure, for the order of grants
+    std::vector<Special> specials;
+};
+
+// This router's knowledge of a neighbor's FIFO: what was sent, and which departures there hold it up.
+struct OutLink {
+    bool used = false;
+    Seq sent, credit;
+    int64_t blocked = kNever;
+    std::vector<Special> specials;
+};
+
+struct Color {
+    int32_t color = -1, route = -1, position = 0, iq = -1;
+    bool teardown = false, torn = false;          // torn: by a command, since TEARDOWN_PENDING was last read
+    Cycle changed = kMinus;                       // last change of the route
+    SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
+    std::array<LinkFifo, 5> fifo;
+    std::array<OutLink, 4> out;
+};
+
+struct InQueue {
+    bool used = false;
+    int32_t color = -1, priority = -1;
+    Seq a, b;  // grants into it, pops
+    int64_t cover = 0, blocked = kNever;
+};
+
+struct OutQueue {
+    bool used = false, initialised = false;
+    int32_t color = -1, priority = -1;
+    Seq b;                    // pushes
+    int32_t ramp_color = -1;  // color of all its words
+    int64_t pushed = 0;       // words of all ops so far, announced or not
+};
+
+struct Thread {
+    bool live = false, finished = false, synchronous = false, fabric = false, memory_dst = false;
+    int32_t in[2] = {-1, -1}, out = -1;
+    int64_t in_base[2] = {}, base = 0, words = 0;
+    Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
+    int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
+    int64_t low = 0, high = 0;  // memory destination
+    Seq own;                    // beats of an op without a fabric operand
+};
+
+struct Completion {
+    Cycle when = 0;
+    int32_t thread = -1, activate = -1, unblock = -1;
+};
+
+struct Reg {
+    uint64_t value = 0;
+    Cycle ready = kMinus;
+    bool known = true;
+};
+
+struct Dsr {
+    int32_t dsd = 0;  // interned descriptor with its settings
+    Cycle ready = kMinus;
+};
+
+struct Recent {  // destination of a vector op that younger ones may read
+    Cycle start = kMinus;
+    int32_t low = 0, high = 0;
+};
+
+struct Main {
+    int32_t tile = -1;
+    bool in_task = false;
+    int32_t pc = 0;
+    Cycle next_issue = kMinus, next_vector = kMinus, free_at = kMinus, last_issue = kMinus, end = kMinus;
+    std::vector<int32_t> calls, slots;
+    std::vector<Reg> regs;
+    std::vector<Dsr> dsrs;
+    std::vector<uint8_t> memory, unknown;  // bytes of scalar state
+    std::vector<Recent> recent;
+    uint64_t active = 0, blocked = 0;
+    int32_t priority = static_cast<int32_t>(Priority::kMainMediumLow);
+};
+
+struct Node {
+    uint32_t edges = 0;  // bit per port that has a neighbor
+    std::vector<Color> colors;
+    Main main;
+    std::array<InQueue, 8> iq;
+    std::array<OutQueue, 8> oq;
+    std::array<Thread, 9> thread;
+    uint32_t live = 0;  // bit per thread
+    std::vector<Completion> completions;
+    std::vector<Cycle> last_pick;
+    std::vector<int32_t> launches;  // pending: numbers of the launch table
+    Cycle slot_free = kMinus, ahead = kMinus;
+    bool dirty = false;
+    bool pending = false;  // a stretch of local code has begun; the main thread stands as it was at its start
+    Cycle pending_start = kMinus, pending_stop = kMinus;
+    std::vector<Cycle> router_wakes, element_wakes;  // sorted
+    int32_t done = 0;                                // DONEs since the last look
+
+    Color* color(int c) {
+        for (Color& s : colors)
+            if (s.color == c) return &s;
+        return nullptr;
+    }
+    LinkFifo* ramp(OutQueue& q) { return q.ramp_color < 0 ? nullptr : &color(q.ramp_color)->fifo[kPortRamp]; }
+    // Beats of a thread: of its output queue, else of its first input queue, else its own.
+    Seq& beats(Thread& t) {
+        return t.out >= 0     ? oq[static_cast<size_t>(t.out)].b
+               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])].b
+                              : t.own;
+    }
+    void wake_router(Cycle t) { wake(router_wakes, t); }
+    void wake_element(Cycle t) { wake(element_wakes, t); }
+    Cycle next() const {
+        const Cycle r = router_wakes.empty() ? kForever : router_wakes.front();
+        return std::min(r, element_wakes.empty() ? kForever : element_wakes.front());
+    }
+
+  private:
+    static void wake(std::vector<Cycle>& list, Cycle t) {
+        const auto at = std::lower_bound(list.begin(), list.end(), t);
+        if (at == list.end() || *at != t) list.insert(at, t);
+    }
+};
+
+// What one router tells another. Times count from the cycle in which it is said.
+struct Message {
+    bool credit = false;
+    int32_t color = 0, port = 0;    // port of the router that is told
+    Cycle wake = 0;                 // when it can have an effect there
+    Seq words;                      // words: departures from now on
+    std::vector<Special> specials;  // k counts from the first of these words
+    // credit: departures that held words up; indices count from the words sent before now
+    int64_t from = 0, first_change = 0, blocked = kNever;
+    struct Held {
+        int64_t k = 0;
+        Seg seg{};
+    };
+    std::vector<Held> held;
+};
+
+}  // namespace wafersim::stream

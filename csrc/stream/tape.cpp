@@ -1,0 +1,174 @@
+#include "stream/tape.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pe/values.hpp"
+
+namespace wafersim::stream {
+
+uint64_t evaluate(const Term& t, const uint64_t* values) {
+    uint64_t v[3];
+    for (size_t i = 0; i < 3; ++i) v[i] = t.operand[i] >= 0 ? values[t.operand[i]] : t.constant[i];
+    if (t.kind == Term::Kind::kExtend) return extend(t.type, v[0]);
+    switch (t.op) {
+        case Op::kMov:
+            return v[0];
+        case Op::kSelect:
+            return v[0] ? v[1] : v[2];
+        case Op::kCvt:
+            return scalar_convert(t.type, static_cast<Type>(t.imm), v[0]);
+        case Op::kMath:
+            return scalar_math(static_cast<MathFn>(t.imm), t.type, v[0]);
+        default:
+            return scalar_op(t.op, t.type, v[0], v[1]);
+    }
+}
+
+bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
+    if (values.size() < tape.terms.size()) values.resize(tape.terms.size());
+    uint64_t* out = values.data();
+    for (const Term& t : tape.terms) {
+        uint64_t v = 0;
+        if (t.kind == Term::Kind::kLoad)
+            std::memcpy(&v, cells + t.imm, static_cast<size_t>(t.bytes));
+        else if (t.kind == Term::Kind::kTime)
+            v = (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1);
+        else
+            v = evaluate(t, values.data());
+        if (t.guard && v != t.value) return false;
+        *out++ = v;
+    }
+    return true;
+}
+
+void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells) {
+    for (const CellWrite& w : tape.writes) {
+        const uint64_t v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : w.constant;
+        std::memcpy(cells + w.at, &v, static_cast<size_t>(w.bytes));
+    }
+}
+
+void Recorder::begin(std::size_t registers, int64_t now) {
+    terms_.clear();
+    regs_.assign(registers, {});
+    bytes_.clear();
+    now_ = now;
+}
+
+int32_t Recorder::add(const Term& t) {
+    terms_.push_back(t);
+    return static_cast<int32_t>(terms_.size()) - 1;
+}
+
+int32_t Recorder::load_register(int32_t r, uint64_t value) {
+    RegState& s = regs_[static_cast<size_t>(r)];
+    if (s.term == -2) {
+        Term t;
+        t.kind = Term::Kind::kLoad;
+        t.imm = 8 * r;
+        t.value = value;
+        s.term = add(t);
+    }
+    return s.term >= 0 && !is_fixed(s.term) ? s.term : -1;
+}
+
+void Recorder::store_register(int32_t r, uint64_t value, int32_t term) {
+    regs_[static_cast<size_t>(r)] = {term, true, value};
+}
+
+int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
+    const auto same = bytes_.find(at);
+    if (same != bytes_.end() && same->second.bytes == bytes) {
+        const int32_t term = same->second.term;
+        return term >= 0 && !is_fixed(term) ? term : -1;
+    }
+    bool mixed = false;
+    for (const auto& [first, s] : bytes_)
+        if (first < at + bytes && at < first + s.bytes) mixed = true, fix(s.term);
+    Term t;
+    t.kind = Term::Kind::kLoad;
+    for (int32_t i = 0; i < (mixed ? bytes : 1); ++i) {
+        t.imm = static_cast<int32_t>(8 * regs_.size()) + at + i;
+        t.bytes = mixed ? 1 : bytes;
+        t.value = 0;
+        std::memcpy(&t.value, memory + at + i, static_cast<size_t>(t.bytes));
+        if (!mixed) return add(t);
+        bool stored = false;
+        for (const auto& [first, s] : bytes_) stored = stored || (first <= at + i && at + i < first + s.bytes);
+        if (!stored) fix(add(t));
+    }
+    return -1;
+}
+
+void Recorder::store_bytes(int32_t at, int32_t bytes, uint64_t value, int32_t term) {
+    for (auto it = bytes_.begin(); it != bytes_.end();) {
+        const auto [first, s] = *it;
+        const bool inside = at <= first && first + s.bytes <= at + bytes;
+        if (inside) {
+            it = bytes_.erase(it);
+        } else if (first < at + bytes && at < first + s.bytes) {  // split: its value is a constant from now on
+            fix(s.term);
+            it = bytes_.erase(it);
+            for (int32_t i = 0; i < s.bytes; ++i)
+                if (first + i < at || first + i >= at + bytes) bytes_[first + i] = {1, -1, s.value >> 8 * i & 0xff};
+            return store_bytes(at, bytes, value, term);
+        } else {
+            ++it;
+        }
+    }
+    bytes_[at] = {bytes, term, value};
+}
+
+void Recorder::forget_bytes(int32_t at, int32_t bytes) {
+    for (int32_t i = 0; i < bytes; ++i) store_bytes(at + i, 1, 0, -1);
+}
+
+void Recorder::fix(int32_t id) {
+    if (id < 0) return;
+    Term& t = terms_[static_cast<size_t>(id)];
+    if (t.fixed) return;
+    t.fixed = true;
+    const bool compares = t.op >= Op::kEq && t.op <= Op::kGe;
+    int32_t open = -1;
+    int count = 0;
+    if (t.kind == Term::Kind::kOp || t.kind == Term::Kind::kExtend)
+        for (const int32_t o : t.operand)
+            if (o >= 0 && !terms_[static_cast<size_t>(o)].fixed) open = o, ++count;
+    if (count == 1 && !compares) return fix(open);  // enough: the rest follows from it
+    if (count == 0 && (t.kind == Term::Kind::kOp || t.kind == Term::Kind::kExtend)) return;
+    t.guard = true;
+}
+
+// Keeps the terms that guards and writes need.
+Tape Recorder::finish() {
+    Tape tape;
+    for (size_t r = 0; r < regs_.size(); ++r)
+        if (regs_[r].written) tape.writes.push_back({static_cast<int32_t>(8 * r), 8, regs_[r].term, regs_[r].value});
+    for (const auto& [at, s] : bytes_)
+        tape.writes.push_back({static_cast<int32_t>(8 * regs_.size()) + at, s.bytes, s.term, s.value});
+    std::sort(tape.writes.begin(), tape.writes.end(),
+              [](const CellWrite& a, const CellWrite& b) { return a.at < b.at; });
+    std::vector<int32_t> place(terms_.size(), -1);
+    std::vector<bool> wanted(terms_.size(), false);
+    for (const CellWrite& w : tape.writes)
+        if (w.term >= 0) wanted[static_cast<size_t>(w.term)] = true;
+    for (size_t i = terms_.size(); i-- > 0;) {
+        if (terms_[i].guard) wanted[i] = true;
+        if (!wanted[i]) continue;
+        for (const int32_t o : terms_[i].operand)
+            if (o >= 0) wanted[static_cast<size_t>(o)] = true;
+    }
+    for (size_t i = 0; i < terms_.size(); ++i) {
+        if (!wanted[i]) continue;
+        place[i] = static_cast<int32_t>(tape.terms.size());
+        tape.terms.push_back(terms_[i]);
+        for (int32_t& o : tape.terms.back().operand)
+            if (o >= 0) o = place[static_cast<size_t>(o)];
+    }
+    for (CellWrite& w : tape.writes)
+        if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
+    return tape;
+}
+
+}  // namespace wafersim::stream

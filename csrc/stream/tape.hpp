@@ -1,0 +1,85 @@
+// What a transition computes on the values of one PE: recorded once as terms over the values before it, guarded where a
+// value decides what happens, and evaluated again for every PE that makes the same transition.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "program/opcodes.hpp"
+
+namespace wafersim::stream {
+
+struct Term {
+    enum class Kind : uint8_t { kLoad, kTime, kOp, kExtend };
+    Kind kind = Kind::kOp;
+    Op op = Op::kNop;
+    Type type = Type::kU64;
+    bool fixed = false, guard = false;
+    int32_t imm = 0;                    // kLoad: first byte; kOp: the instruction's IMM
+    int32_t bytes = 8;                  // of a load
+    int32_t operand[3] = {-1, -1, -1};  // terms; -1: the constant beside it
+    uint64_t constant[3] = {};
+    uint64_t value = 0;  // when recorded; a guard wants the same
+};
+
+struct CellWrite {
+    int32_t at = 0, bytes = 0, term = -1;  // -1: the constant
+    uint64_t constant = 0;
+};
+
+struct Tape {
+    std::vector<Term> terms;
+    std::vector<CellWrite> writes;
+    bool empty() const { return terms.empty() && writes.empty(); }
+};
+
+uint64_t evaluate(const Term& t, const uint64_t* values);
+// Whether the guards hold for the cells of a PE; `values` gets the terms. Then `commit` writes.
+bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values);
+void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells);
+
+// Collects a tape while a transition runs. Registers come first in the cells, 8 bytes each, then the bytes of memory.
+class Recorder {
+  public:
+    void begin(std::size_t registers, int64_t now);
+    Tape finish();
+
+    int32_t load_register(int32_t r, uint64_t value);  // term of its value, -1: a constant
+    void store_register(int32_t r, uint64_t value, int32_t term);
+    // Term of `bytes` bytes of memory; `memory` holds their values now.
+    int32_t load_bytes(int32_t at, int32_t bytes, const uint8_t* memory);
+    void store_bytes(int32_t at, int32_t bytes, uint64_t value, int32_t term);
+    void forget_bytes(int32_t at, int32_t bytes);  // they become unknown
+    int32_t add(const Term& t);
+    bool is_fixed(int32_t term) const { return terms_[static_cast<size_t>(term)].fixed; }
+    void fix(int32_t term);  // from now on the transition is valid for this value only
+    int64_t now() const { return now_; }
+
+  private:
+    struct Stored {
+        int32_t bytes;
+        int32_t term;
+        uint64_t value;
+    };
+    struct RegState {
+        int32_t term = -2;  // -2: not touched yet, -1: a constant
+        bool written = false;
+        uint64_t value = 0;
+    };
+    std::vector<Term> terms_;
+    std::vector<RegState> regs_;
+    std::unordered_map<int32_t, Stored> bytes_;
+    int64_t now_ = 0;
+
+  public:
+    // A trial: what was recorded since is forgotten, but guards stay.
+    struct Mark {
+        std::vector<RegState> regs;
+        std::unordered_map<int32_t, Stored> bytes;
+    };
+    Mark mark() const { return {regs_, bytes_}; }
+    void back_to(Mark&& m) { regs_ = std::move(m.regs), bytes_ = std::move(m.bytes); }
+};
+
+}  // namespace wafersim::stream

@@ -1,0 +1,268 @@
+"""The simulator at fidelity ``stream``: runs of words instead of words, values of arrays off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wafersim.errors import ConfigError, DeadlockError, InternalError, UnsupportedError
+from wafersim.program.schema import Counter, Event
+from wafersim.record import Record
+from wafersim.simulate import places
+from wafersim.simulate.footprint import peak_rss_bytes
+from wafersim.simulate.launch import FunctionTable
+from wafersim.simulate.limits import checked_int, run_limits
+from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.simulator import NOT_MODELLED, STATUS, color_entries
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+    from wafersim.program import MachineProgram
+    from wafersim.simulate.watching import Watch
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[int, int], None]
+
+#: what a run at this fidelity leaves out, beside `NOT_MODELLED`
+STREAM_LEAVES_OUT = (
+    "fidelity stream: values of arrays; cycles per class, events and link counts of each PE",
+)
+
+
+class StreamSimulator:
+    """One program on one fabric at fidelity ``stream``, with the face of `Simulator`.
+
+    Parameters
+    ----------
+    program : MachineProgram
+    arch : Arch or str
+    seed : int
+        Kept for the record; nothing at this fidelity is random.
+    grain : int, optional
+        Most words that are placed in one step; the result does not depend on it. Default: no limit.
+
+    Raises
+    ------
+    UnsupportedError
+        The program needs something that this fidelity cannot represent (here or during `run`).
+    """
+
+    def __init__(
+        self, program: MachineProgram, arch: Arch | str = "wse2", seed: int = 0, grain: int | None = None
+    ) -> None:
+        from wafersim.arch import Arch as ArchClass
+
+        self.program = program
+        self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
+        self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
+        self.grain = 0 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
+        program.check(self.arch)
+        self._symbols = SymbolTable(program.meta.get("symbols", {}), program.tables["tile_map"])
+        self._machine = _new_machine(program, self.arch, self.grain)
+        self._functions = FunctionTable(program.meta.get("functions", {}))
+        self._has_tile = program.tables["tile_map"] >= 0
+        self._start_cycle = self._start_events = 0
+        self._paused = False
+        self._wall_s = 0.0
+
+    @property
+    def symbols(self) -> list[str]:
+        """Names of the exported arrays."""
+        return self._symbols.names
+
+    @property
+    def functions(self) -> list[str]:
+        """Names of the functions that can be launched."""
+        return self._functions.names
+
+    @property
+    def cycle(self) -> int:
+        """Cycle that the machine has reached."""
+        return int(self._machine.cycle)
+
+    def rectangle(self, name: str) -> Rect:
+        """Smallest rectangle ``(x, y, width, height)`` that holds every PE with the symbol."""
+        return self._symbols.rectangle(name)
+
+    def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
+        """Write a symbol; only what scalar code uses as its state is kept, array data has no values."""
+        self._symbols.write(_Memory(self._machine, name), name, value, rect)
+
+    def write_unknown(self, name: str, rect: Rect | None = None) -> None:
+        """Say that the host writes a symbol, without the values; what depends on it is then refused."""
+        self._symbols.write(_Memory(self._machine, name, known=False), name, 0, rect)
+
+    def read(self, name: str, rect: Rect | None = None) -> Array:
+        """Values ``[H, W, *shape]`` of a symbol that scalar code writes, such as time stamps.
+
+        Raises
+        ------
+        UnsupportedError
+            The symbol is array data, which has no values at this fidelity.
+        """
+        return self._symbols.read(_Memory(self._machine, name), name, rect)
+
+    def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
+        """Launch a function on every PE that exports it; arguments by place or by name."""
+        number, arguments = self._functions.call(function, args, kwargs)
+        if self._machine.launch(number, arguments) == 0:
+            raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
+
+    def run(
+        self,
+        max_cycles: int | None = None,
+        max_seconds: float | None = None,
+        max_events: int | None = None,
+        raise_on_stuck: bool = True,
+        progress: Progress | None = None,
+        pause_at: int | None = None,
+    ) -> Record:
+        """Run until nothing can happen any more, or until a limit; see `Simulator.run`."""
+        limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
+        if not self._paused:
+            self._start_cycle, self._start_events = self.cycle, int(self._machine.events_processed)
+            self._wall_s = 0.0
+        began = time.perf_counter()
+        try:
+            status = STATUS[self._machine.run(*limits, progress)]
+        except KeyboardInterrupt:
+            status = "interrupted"
+        except UnsupportedError as error:
+            raise self._placed(error) from None
+        finally:
+            self._wall_s += time.perf_counter() - began
+        self._paused = status == "paused"
+        record = self._record(status)
+        if status == "stuck" and raise_on_stuck:
+            raise DeadlockError(_STUCK, record.info["waits"], record=record)
+        return record
+
+    def _placed(self, error: UnsupportedError) -> UnsupportedError:
+        """The error with the line of source that it stands for."""
+        source = places.source_of({"line": error.line}, self.program.meta).get("source")
+        text = f"fidelity stream cannot represent this program: {error}" + (
+            f" (at {source})" if source else ""
+        )
+        return UnsupportedError(f"{text}; run at fidelity wavelet", error.line)
+
+    def _record(self, status: str) -> Record:
+        meta, clock = self.program.meta, self.arch.clock_hz
+        cycles = self.cycle - self._start_cycle
+        height, width = self._has_tile.shape
+        info = {
+            "kernel": None,
+            "program": meta.get("name"),
+            "arch": self.arch.name,
+            "arch_fingerprint": self.arch.fingerprint(),
+            "clock_hz": clock,
+            "grid": f"{width}x{height}",
+            "params": {},
+            "fidelity": "stream",
+            "values": False,
+            "counted": False,
+            "seed": self.seed,
+            "status": status,
+            "cycles": cycles,
+            "seconds": cycles / clock if clock else None,
+            "verified": None,
+            "max_abs_error": None,
+            "events": int(self._machine.events_processed) - self._start_events,
+            "wall_s": self._wall_s,
+            "peak_rss_bytes": peak_rss_bytes(),
+            "metrics": {},
+            "validity": "unvalidated",
+            "validity_rows": [],
+            "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT],
+            "warnings": [],
+            "program_warnings": list(self.program.warnings),
+            "prints": [],
+            "stream": {"grain": self.grain or None, **self._machine.figures()},
+        }
+        if status == "stuck":
+            info["waits"] = [{"text": _STUCK}]
+        if info["stream"]["late"]:
+            raise InternalError(
+                f"fidelity stream: {info['stream']['late']} words passed before they were looked at"
+            )
+        colors = color_entries(self.program)
+        return Record(
+            _zeros(height, width, len(Counter)),
+            _zeros(height, width, len(Event)),
+            _zeros(len(colors), height, width, 5),
+            self._has_tile,
+            colors,
+            info,
+        )
+
+
+def write_without_values(sim: StreamSimulator, setup: Callable[[Any, Any], None]) -> None:
+    """Run a kernel's setup for its effect on scalar state: which symbols the host writes, not with what."""
+    setup(_Host(sim), _NoNumbers())
+
+
+def refuse_watch(watch: Watch | None) -> None:
+    """Raise `ConfigError` if a timeline is asked for."""
+    if watch is not None:
+        raise ConfigError(
+            "--trace: a run at fidelity stream has no timeline; leave it out, or run at fidelity wavelet"
+        )
+
+
+class _Host:
+    """What a kernel's setup sees of the simulator."""
+
+    def __init__(self, sim: StreamSimulator) -> None:
+        self._sim = sim
+
+    def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
+        self._sim.write_unknown(name, rect)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sim, name)
+
+
+class _NoNumbers:
+    """Stands for a random generator: arrays of the right shape that take no memory."""
+
+    def standard_normal(self, size: Any = None, dtype: Any = np.float64) -> Array:
+        return np.broadcast_to(np.zeros((), dtype), size if size is not None else ())
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Array:
+        return self.standard_normal(size)
+
+    def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64) -> Array:
+        return self.standard_normal(size, dtype)
+
+
+_STUCK = "nothing can happen any more and something waits; a run at fidelity wavelet says who waits on what"
+
+
+class _Memory:
+    """SRAM as `SymbolTable` sees it."""
+
+    def __init__(self, machine: Any, name: str, known: bool = True) -> None:
+        self._machine, self._name, self._known = machine, name, known
+
+    def write(self, x: int, y: int, w: int, h: int, address: int, data: Array) -> None:
+        self._machine.write(x, y, w, h, address, data, self._known)
+
+    def read(self, x: int, y: int, w: int, h: int, address: int, num_bytes: int) -> Array:
+        raw = self._machine.read(x, y, w, h, address, num_bytes)
+        if raw is None:
+            raise UnsupportedError(
+                f"symbol {self._name!r}: array data has no values at fidelity stream; run at fidelity wavelet"
+            )
+        return np.asarray(raw)
+
+
+def _zeros(*shape: int) -> Array:
+    return np.broadcast_to(np.int64(0), shape)
+
+
+def _new_machine(program: MachineProgram, arch: Arch, grain: int) -> Any:
+    from wafersim import _core as core
+
+    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain)

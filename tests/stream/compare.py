@@ -1,0 +1,109 @@
+"""One kernel or program at both fidelities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tests.oracle.generate import Generated, generate
+from wafersim import _core
+from wafersim.errors import UnsupportedError
+from wafersim.program.schema import ArchInt
+from wafersim.simulate import Simulator
+from wafersim.simulate.runner import prepare
+from wafersim.simulate.stream import StreamSimulator, write_without_values
+
+MAX_CYCLES = 20_000
+STUCK, LIMIT, FAULT = 1, 2, 5
+
+
+@dataclass
+class Both:
+    """Cycles and time stamps of a kernel at both fidelities."""
+
+    stream: Any
+    wavelet: Any
+    stamps: Any
+    wavelet_stamps: Any
+
+
+def run_both(
+    kernel: str, grid: str, params: dict[str, Any], arch: str = "wse2", grain: int | None = None
+) -> Both:
+    """A library kernel at both fidelities."""
+    prepared = prepare(kernel, arch, grid, params)
+    sims: list[Any] = [
+        StreamSimulator(prepared.built.program, prepared.arch, grain=grain),
+        Simulator(prepared.built.program, prepared.arch),
+    ]
+    write_without_values(sims[0], prepared.built.setup)
+    prepared.built.setup(sims[1], np.random.default_rng(0))
+    records, stamps = [], []
+    for sim in sims:
+        for launch in prepared.built.launches:
+            sim.launch(launch.function, **launch.args)
+        records.append(sim.run())
+        stamps.append(_stamps(sim, prepared.width, prepared.height))
+    return Both(records[0], records[1], stamps[0], stamps[1])
+
+
+def _stamps(sim: Any, width: int, height: int) -> Any:
+    """Stamps that the kernel stores; on PEs that store none, nothing."""
+    found = []
+    for y in range(height):
+        for x in range(width):
+            try:
+                found.append(sim.read("stamps", rect=(x, y, 1, 1)).tolist())
+            except UnsupportedError:  # a stamp that the program never touches
+                found.append(None)
+    return found
+
+
+def kept_parts(seed: int) -> Iterator[Callable[[str, int], bool]]:
+    """Ways to leave parts of a random program out: whole programs mostly use something that is refused."""
+    for flow in range(5):
+        yield lambda kind, number, flow=flow: kind == "flow" and number == flow
+    for flow in range(5):
+        block = (seed + flow) % 8
+        yield (
+            lambda kind, number, flow=flow, block=block: (
+                (kind == "flow" and number in (flow, flow + 1)) or (kind == "block" and number == block)
+            )
+        )
+
+
+def random_programs(seed: int) -> Iterator[Generated]:
+    """Distinct programs made of parts of one seed, on a ramp of one wavelet per cycle."""
+    seen = set()
+    for keep in kept_parts(seed):
+        generated = generate(seed, keep)
+        ints = generated.arch_ints.copy()
+        ints[ArchInt.RAMP_PACE_NUM] = ints[ArchInt.RAMP_PACE_DEN] = 1
+        generated.arch_ints = ints
+        key = hash(tuple(table.tobytes() for table in generated.tables.values()))
+        if key not in seen:
+            seen.add(key)
+            yield generated
+
+
+def difference(generated: Generated, grain: int) -> str | None:
+    """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports."""
+    if generated.feeds:
+        return None
+    try:
+        stream = generated.make(
+            lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, grain)
+        )
+        status = stream.run(MAX_CYCLES)
+    except UnsupportedError:
+        return None
+    wavelet = generated.make(_core.Machine)
+    expected = wavelet.run(MAX_CYCLES)
+    if status != expected:
+        return f"status {status}, wavelet {expected}"
+    if expected != LIMIT and stream.cycle != wavelet.cycle:
+        return f"cycles {stream.cycle}, wavelet {wavelet.cycle}"
+    return f"{stream.figures()['late']} late words" if stream.figures()["late"] else ""

@@ -1,0 +1,55 @@
+"""Library kernels take the same cycles at both fidelities, and every PE has the same time stamps."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stream.compare import run_both
+
+CASES = [
+    ("gemm", "8x8", {"tile": 2}, True),
+    ("gemm", "8x8", {"tile": 4}, False),  # back-pressure
+    ("gemm", "12x12", {"tile": 6}, False),  # two colors compete for the ramp
+    ("gemm", "5x5", {"tile": 17}, False),
+    ("reduce", "6x2", {"words": 16}, None),
+    ("reduce", "8x2", {"words": 9, "algorithm": "star"}, False),  # switches
+    ("reduce", "16x1", {"words": 64, "algorithm": "star"}, False),
+    ("allreduce", "7x5", {"words": 33}, None),
+    ("allreduce", "6x6", {"words": 5, "algorithm": "star"}, None),
+    ("broadcast", "9x7", {"words": 64}, None),
+    ("broadcast", "16x1", {"words": 1}, None),
+    ("gemv", "6x6", {}, None),
+    ("relay", "9x1", {}, None),
+    ("stencil", "7x6", {}, None),
+]
+
+
+@pytest.mark.parametrize("grain", [None, 1, 7])
+@pytest.mark.parametrize(("kernel", "grid", "params", "clean"), CASES)
+def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, grain):
+    both = run_both(kernel, grid, params, grain=grain)
+    assert both.stream.status == both.wavelet.status == "finished"
+    assert both.stream.cycles == both.wavelet.cycles
+    compared = 0
+    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
+        if found is not None:
+            assert found == expected
+            compared += 1
+    assert compared > 0
+    assert both.stream.info["stream"]["late"] == 0
+    events = both.wavelet["pe"]
+    pressed = int(events["backpressure"].sum()) + int(events["arbitration_losses"].sum())
+    if clean is not None:
+        assert clean == (pressed == 0), pressed
+
+
+def test_situations_recur():
+    both = run_both("broadcast", "40x30", {"words": 256})
+    figures = both.stream.info["stream"]
+    assert figures["step_misses"] < figures["steps"] / 3
+    assert both.stream.cycles == both.wavelet.cycles
+
+
+def test_cost_is_flat_in_words():
+    events = [run_both("reduce", "12x1", {"words": words}).stream.events for words in (64, 128, 4096)]
+    assert max(events) <= 1.2 * min(events)

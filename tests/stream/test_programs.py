@@ -1,0 +1,33 @@
+"""Random programs: equal to the wavelet engine where accepted, at grain 1 and without a limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stream.compare import difference, random_programs
+
+CHUNK = 25
+DEFAULT, LONG = 500, 5_000  # seeds; about 15 programs each, of which one in six is accepted
+
+
+def _check(first: int) -> int:
+    failed, accepted = [], 0
+    for seed in range(first, first + CHUNK):
+        for number, generated in enumerate(random_programs(seed)):
+            what = difference(generated, grain=(seed + number) % 2)
+            if what:
+                failed.append(f"seed {seed}, program {number}: {what}")
+            accepted += what is not None
+    assert not failed, "\n".join(failed)
+    return accepted
+
+
+@pytest.mark.parametrize("first", range(0, DEFAULT, CHUNK))
+def test_programs(first):
+    assert _check(first) >= CHUNK  # else the generator and this fidelity have drifted apart
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(DEFAULT, LONG, CHUNK))
+def test_more_programs(first):
+    _check(first)
