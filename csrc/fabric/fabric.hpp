@@ -66,7 +66,7 @@ struct CeQueues {
     uint8_t oq_nonempty = 0;
     bool flush_watch = false, host_words = false;  // host_words: the host feeds the RAMP
     uint32_t teardown_pending = 0;                 // colors torn down since the last TEARDOWN_PENDING
-    bool traced = false;  // a timeline wants what crosses the ramp
+    bool traced = false;                           // a timeline wants what crosses the ramp
     int64_t wavelets_sent = 0, wavelets_received = 0;
     void bind_colors(int num_iq);  // after a queue got another color
 };
