@@ -340,8 +340,9 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     uint32_t forwarded = payload;
     if (control) {
         const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
+        const bool moves = cs.num_positions > 1 && (cs.ring_mode || cs.position + 1 < cs.num_positions);
         const bool pops = cs.pop_mode == PopMode::kAlways ||
-                          (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance) ||
+                          (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance && moves) ||
                           (cs.pop_mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
         if (pops) forwarded = with_command_field(payload, command_field(payload) >> 3);
     }

@@ -30,9 +30,9 @@ uint32_t switch_nibble(const ColorState& cs, int k) {
     if (k >= cs.num_positions) return 5;
     const auto at = static_cast<size_t>(k);
     auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
-    if (cs.route->out[at] == cs.route->out[0] && std::has_single_bit(cs.route->in[at]))
+    if (cs.route->out[at] == cs.route->out[at - 1] && std::has_single_bit(cs.route->in[at]))
         return 8u | direction(cs.route->in[at]);
-    if (cs.route->in[at] == cs.route->in[0] && std::has_single_bit(cs.route->out[at]))
+    if (cs.route->in[at] == cs.route->in[at - 1] && std::has_single_bit(cs.route->out[at]))
         return direction(cs.route->out[at]);
     return 5;
 }
@@ -45,15 +45,16 @@ uint32_t switch_word(ColorState& cs) {
     return static_cast<uint32_t>(cs.route->switch_word);
 }
 
-// Positions 1 to 3 follow from position 0 and the switch word; the first invalid one ends them. The current one then.
+// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one
+// ends them. The current one then.
 int derive_positions(ColorState& cs, uint32_t position) {
     cs.num_positions = 1;
     for (size_t k = 1; k < 4; ++k) {
         const uint32_t nibble = static_cast<uint32_t>(cs.route->switch_word) >> 4 * (k - 1) & 15;
         if ((nibble & 7) >= 5) break;
         const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
-        cs.route->in[k] = nibble & 8 ? mask : cs.route->in[0];
-        cs.route->out[k] = nibble & 8 ? cs.route->out[0] : mask;
+        cs.route->in[k] = nibble & 8 ? mask : cs.route->in[k - 1];
+        cs.route->out[k] = nibble & 8 ? cs.route->out[k - 1] : mask;
         cs.num_positions = static_cast<uint8_t>(k + 1);
     }
     return static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u));
@@ -204,9 +205,9 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return 0;
     }
@@ -224,9 +225,9 @@ void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) 
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     const int color = static_cast<int>(offset / 2);
-    if (offset % 2 || arch_.generation != 2) {
+    if (offset % 2) {
         fail(p, t,
-             "configuration address " + std::to_string(address) + " is not a word that this generation documents");
+             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
         p.dead = true;
         return;
     }

@@ -25,7 +25,8 @@ def test_help_everywhere(path, flag):
     assert "--debug" in result.out
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+# the standard output of `python` belongs to the script
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "python"])
 def test_every_command_takes_json(name):
     assert "--json" in call(name, "-h").out or "list" in call(name, "-h").out
 

@@ -83,7 +83,10 @@ def test_no_unfinished_marks():
 
 
 def test_nothing_dangerous_is_called():
-    calls = re.compile(r"\b(eval|exec|os\.system|pickle\.loads?|marshal\.loads?|yaml\.load)\(|shell=True")
+    # methods of these names are our own, as the interpreter's
+    calls = re.compile(
+        r"(?<![.\w])(?<!def )(eval|exec|os\.system|pickle\.loads?|marshal\.loads?|yaml\.load)\(|shell=True"
+    )
     found = [
         f"{path.name}: {match.group()}"
         for path in PACKAGE.rglob("*.py")
@@ -125,7 +128,7 @@ def test_the_version_is_written_once():
     assert places == ["python/wafersim/_version.py"]
 
 
-@pytest.mark.parametrize("generator", ["gen_opcodes.py", "gen_stub.py"])
+@pytest.mark.parametrize("generator", ["gen_opcodes.py", "gen_stub.py", "gen_csl_page.py"])
 def test_generated_files_are_fresh(generator):
     command = [sys.executable, ROOT / "tools" / generator, "--check"]
     result = subprocess.run(command, capture_output=True, text=True)

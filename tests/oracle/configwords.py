@@ -1,4 +1,4 @@
-"""Configuration words of generation 2: color and switch registers above SRAM."""
+"""Configuration words as generation 2 has them: color and switch registers above SRAM."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def _field(route: Route, k: int) -> int:
     """Position k of a route class in the word's terms."""
     if k >= route.num_positions:
         return INVALID
-    (in0, out0), (in_k, out_k) = route.positions[0], route.positions[k]
+    (before_in, before_out), (in_k, out_k) = route.positions[k - 1], route.positions[k]
     out, inp = _single(out_k), _single(in_k)
-    if out_k == out0 and inp is not None:
+    if out_k == before_out and inp is not None:
         return 8 | _DIRECTION_OF_PORT[inp]
-    if in_k == in0 and out is not None:
+    if in_k == before_in and out is not None:
         return _DIRECTION_OF_PORT[out]
     return INVALID
 
@@ -70,15 +70,15 @@ def _nibbles(route: Route) -> list[int]:
 
 
 def _derive(route: Route, nibbles: list[int], position: int) -> None:
-    """Positions 1 to 3 follow from position 0 and the word; the first invalid one ends them."""
+    """Positions 1 to 3 follow from the word, each from the one before; the first invalid one ends them."""
     route.nibbles = nibbles  # type: ignore[attr-defined]
-    in0, out0 = route.positions[0]
     del route.positions[1:]
     for bits in nibbles:
         port = _PORT_OF_DIRECTION.get(bits & 7)
         if port is None:
             break
-        route.positions.append((1 << port, out0) if bits & 8 else (in0, 1 << port))
+        ins, outs = route.positions[-1]
+        route.positions.append((1 << port, outs) if bits & 8 else (ins, 1 << port))
     route.num_positions = len(route.positions)
     route.positions += [(0, 0)] * (4 - route.num_positions)
     route.position = min(position, route.num_positions - 1)

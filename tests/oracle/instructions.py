@@ -248,7 +248,7 @@ class Executor:
     def _config_word(self, address: int, type_: int) -> tuple[int, bool]:
         """(color, is it the color word and not the switch word)."""
         a = self.arch
-        if a.generation == 2 and type_ == Type.U16:
+        if type_ == Type.U16:
             for base, is_color in ((a.color_config_base, True), (a.switch_config_base, False)):
                 offset = address - base
                 if base >= 0 and 0 <= offset < 2 * a.num_colors and offset % 2 == 0:

@@ -180,10 +180,15 @@ def _grant(machine: Machine, pe: Pe, one: Candidate, t: int) -> None:
         command = commands & 3
         machine.defer(_command(machine, pe, color, route, command))
         mode = route.pop_mode
+        moves = route.num_positions > 1 and (route.ring or route.position + 1 < route.num_positions)
         if (
             mode == PopMode.ALWAYS
-            or (mode == PopMode.ON_ADVANCE and command == SwitchCommand.ADVANCE)
-            or (mode == PopMode.ON_ADVANCE_OR_NOP and command in (SwitchCommand.ADVANCE, SwitchCommand.NOP))
+            or (
+                mode in (PopMode.ON_ADVANCE, PopMode.ON_ADVANCE_OR_NOP)
+                and command == SwitchCommand.ADVANCE
+                and moves
+            )
+            or (mode == PopMode.ON_ADVANCE_OR_NOP and command == SwitchCommand.NOP)
         ):
             onward = with_field(payload, commands >> 3)
     if advance:

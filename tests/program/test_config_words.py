@@ -1,4 +1,4 @@
-"""Configuration words of generation 2: what a load gives back, and what a store does; engine and oracle alike."""
+"""Configuration words as generation 2 has them: what a load gives back, and what a store does; engine and oracle alike."""
 
 from __future__ import annotations
 

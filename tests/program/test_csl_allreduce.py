@@ -130,8 +130,8 @@ def test_the_script_prints_verified_and_cycles(example, capsys):
     assert all(re.fullmatch(r".*: verified, \d+ cycles", line) for line in lines)
 
 
-def test_generation_3_is_refused_because_its_switch_words_are_not_public(example):
-    with pytest.raises(ws.ProgramError, match=r"generation 3 has no (color|switch) configuration words"):
+def test_generation_3_is_refused_because_its_queues_are_bound_to_one_color(example):
+    with pytest.raises(ws.ProgramError, match=r"generation 3 has one color per queue"):
         example.build(3, 3, "wse3-sdk")
 
 

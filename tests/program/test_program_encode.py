@@ -331,7 +331,7 @@ def test_routes_of_switches_and_filters():
     row = dict(zip(RouteCol, cls.columns, strict=True))
     assert (row[RouteCol.IN0], row[RouteCol.OUT0]) == (0b01000, 0b10010)
     assert (row[RouteCol.IN1], row[RouteCol.OUT1]) == (0b10000, 0b10010)
-    assert (row[RouteCol.IN2], row[RouteCol.OUT2]) == (0b01000, 0b00001)
+    assert (row[RouteCol.IN2], row[RouteCol.OUT2]) == (0b10000, 0b00001)  # what is not given stays as before
     assert (row[RouteCol.NUM_POSITIONS], row[RouteCol.INITIAL], row[RouteCol.RING]) == (3, 1, 1)
     assert row[RouteCol.POP_MODE] == 2
     assert (row[RouteCol.FILTER], row[RouteCol.FILTER_LIMIT1], row[RouteCol.FILTER_MAX]) == (1, 5, 2)

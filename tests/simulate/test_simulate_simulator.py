@@ -325,6 +325,14 @@ def test_prints_of_pes():
     assert record.prints[0] == {"cycle": sim.prints()[0].cycle, "x": 0, "y": 0, "text": "n=-7 f=1.5"}
 
 
+def test_prints_in_other_bases():
+    from wafersim.simulate.printing import _fill
+
+    u16, u32 = 3, 5
+    assert _fill("{:04X}|{:016b}|{}", [0xBEEF, 5, 7], u16 | u16 << 8 | u32 << 16) == "BEEF|0000000000000101|7"
+    assert _fill("{:08X} {:3} {", [0x1_0000_002A], u32) == "0000002A {:3} {"
+
+
 def test_run_by_name_in_five_lines():
     record = ws.run("reduce", arch="wse2", grid="8x1", words=64)
     assert record.status == "finished"

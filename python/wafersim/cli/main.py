@@ -21,6 +21,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "demo",
         "Ten seconds: a matrix product on 32x32 PEs, checked and compared.",
     ),
+    "cslc": ("wafersim.cli.cslc", "cslc", "Compile a CSL program, with the vendor compiler's options."),
+    "python": ("wafersim.cli.python", "python", "Run the host script of a CSL program."),
+    "sdk-shims": (
+        "wafersim.cli.shims",
+        "sdk_shims",
+        "Write the commands cslc and cs_python that call these two.",
+    ),
     "kernels": ("wafersim.cli.kernels", "kernels", "List the library kernels and their parameters."),
     "arch": ("wafersim.cli.arch", "arch_group", "Show the machines and the source of every constant."),
     "validate": (

@@ -1,24 +1,25 @@
 """The syntax tree of CSL: plain nodes with their place in the source, no meaning.
 
 Every node has a ``span``; children are nodes, tuples of nodes, names or literals.  The parser makes them, the
-compile-time interpreter and the lowering read them; nobody changes them.
+compile-time interpreter and the lowering read them; nobody changes them (they are not frozen only because
+making frozen ones takes three times as long).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A place in a source file: byte offsets into its text (``file`` indexes `diagnostics.SOURCES`)."""
+class Span(NamedTuple):
+    """A place in a source file: offsets into its text (``file`` is an index into `diagnostics.SOURCES`)."""
 
     file: int
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Node:
     """Base of all nodes; compared by identity, so it can key a cache."""
 
@@ -28,51 +29,51 @@ class Node:
 # --- expressions -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class IntLit(Node):
     value: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class FloatLit(Node):
     value: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StringLit(Node):
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class BoolLit(Node):
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class UndefinedLit(Node):
     """``undefined``."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class NullLit(Node):
     """``null``."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Name(Node):
     """An identifier, also a primitive type's name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class EnumLit(Node):
     """``.NAME``: a member of the enum that the context expects."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Unary(Node):
     """``-`` ``!`` ``~`` ``&`` (address of) before an operand."""
 
@@ -80,7 +81,7 @@ class Unary(Node):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Binary(Node):
     """Arithmetic, comparison, ``and``, ``or``, ``++`` and ``**``."""
 
@@ -89,7 +90,7 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Call(Node):
     """``callee(args)``."""
 
@@ -97,7 +98,7 @@ class Call(Node):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class BuiltinCall(Node):
     """``@name(args)``; the name without the at sign."""
 
@@ -105,7 +106,7 @@ class BuiltinCall(Node):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Field(Node):
     """``base.name``."""
 
@@ -113,14 +114,14 @@ class Field(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Deref(Node):
     """``base.*``."""
 
     base: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Index(Node):
     """``base[i]`` or ``base[i, j, ...]``."""
 
@@ -128,7 +129,7 @@ class Index(Node):
     indices: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StructLit(Node):
     """``.{ .a = x, ... }``, or ``T{ .a = x }`` when ``type`` is given."""
 
@@ -137,14 +138,14 @@ class StructLit(Node):
     type: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TupleLit(Node):
     """``.{ a, b, ... }`` (also the empty ``.{}``): a struct with nameless fields."""
 
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ArrayLit(Node):
     """``[N]T{ a, b, ... }``; ``type`` is an ArrayType (extent may be ``_``: Name)."""
 
@@ -152,7 +153,7 @@ class ArrayLit(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ArrayType(Node):
     """``[N]T``, ``[N, M]T``."""
 
@@ -160,7 +161,7 @@ class ArrayType(Node):
     element: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class PointerType(Node):
     """``*T``, ``*const T``, ``[*]T``, ``[*]const T``."""
 
@@ -169,15 +170,16 @@ class PointerType(Node):
     const: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class FnType(Node):
-    """``fn(T, U) R``."""
+    """``fn(T, U) R``; ``kind`` is "fn" or "task"."""
 
     params: tuple[Expr, ...]
     result: Expr
+    kind: str = "fn"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class EnumType(Node):
     """``enum(T) { A, B = 3 }``."""
 
@@ -186,9 +188,9 @@ class EnumType(Node):
     values: tuple[Expr | None, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StructType(Node):
-    """``struct { a: T, ... }``, also ``packed`` and ``union`` as ``kind`` says."""
+    """``struct { a: T = default, ... }``; ``kind``: "struct", "packed struct", "union" or "packed union"."""
 
     kind: str
     names: tuple[str, ...]
@@ -196,7 +198,7 @@ class StructType(Node):
     defaults: tuple[Expr | None, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class If(Node):
     """``if (c) a else b``: expression and statement; the branches are expressions or Blocks."""
 
@@ -205,7 +207,7 @@ class If(Node):
     otherwise: Expr | Stmt | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Prong(Node):
     """One arm of a switch; no items: ``else``.  An item is an expression or a Range."""
 
@@ -213,7 +215,7 @@ class Prong(Node):
     body: Expr | Stmt
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Range(Node):
     """``a...b`` in a switch prong, both ends included."""
 
@@ -221,7 +223,7 @@ class Range(Node):
     high: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Switch(Node):
     """``switch (x) { a, b => ..., else => ... }``: expression and statement."""
 
@@ -229,7 +231,7 @@ class Switch(Node):
     prongs: tuple[Prong, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TensorAccess(Node):
     """``|i, j|{N, M} -> A[f(i, j)]``."""
 
@@ -238,16 +240,16 @@ class TensorAccess(Node):
     access: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ComptimeExpr(Node):
     """``comptime e``."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class BlockExpr(Node):
-    """``label: { ... break :label value; }``."""
+    """``label: { ... break :label value; }``; without a label a block of type void, ``{}``."""
 
     label: str
     body: Block
@@ -256,9 +258,12 @@ class BlockExpr(Node):
 # --- statements --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class VarDecl(Node):
-    """``const``, ``var`` or ``param`` (top level); ``storage`` is "", "export" or "extern"."""
+    """``const``, ``var``, ``param`` or the old ``color``; ``storage`` is "", "export" or "extern".
+
+    ``attributes`` holds ``linksection`` and ``linkname``; ``comptime`` is a ``comptime var`` of a function.
+    """
 
     kind: str
     name: str
@@ -267,9 +272,10 @@ class VarDecl(Node):
     init: Expr | None
     storage: str = ""
     attributes: tuple[tuple[str, Expr], ...] = ()
+    comptime: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Assign(Node):
     """``target op= value``; ``op`` is "" for plain assignment.  ``_ = e`` has the target Name("_")."""
 
@@ -278,12 +284,12 @@ class Assign(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ExprStmt(Node):
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Block(Node):
     """``{ ... }``; ``comptime`` for a comptime block."""
 
@@ -292,7 +298,7 @@ class Block(Node):
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class While(Node):
     """``while (c) : (next) { ... }``."""
 
@@ -303,7 +309,7 @@ class While(Node):
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class For(Node):
     """``for (e) |x| { ... }`` or ``|x, i|``."""
 
@@ -314,18 +320,18 @@ class For(Node):
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Return(Node):
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Break(Node):
     label: str
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Continue(Node):
     label: str
 
@@ -333,7 +339,7 @@ class Continue(Node):
 # --- declarations ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Param(Node):
     """A parameter of a function; ``type`` None means ``anytype``."""
 
@@ -342,7 +348,7 @@ class Param(Node):
     comptime: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class FnDecl(Node):
     """``fn`` or ``task`` (``kind``); no body: a declaration of an extern function."""
 
@@ -356,21 +362,21 @@ class FnDecl(Node):
     attributes: tuple[tuple[str, Expr], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LayoutBlock(Node):
     """``layout { ... }``."""
 
     body: Block
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ComptimeBlock(Node):
     """``comptime { ... }`` at the top level."""
 
     body: Block
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class File(Node):
     """A parsed file."""
 

@@ -92,7 +92,11 @@ def assemble(layout: Layout) -> MachineProgram:
 def _table(name: str, rows: Rows) -> npt.NDArray[np.int32]:
     columns = TABLES[name][1]
     assert columns is not None
-    return np.array(rows, np.int32).reshape(len(rows), columns)
+    try:
+        return np.array(rows, np.int32).reshape(len(rows), columns)
+    except OverflowError:
+        wide = next(v for row in rows for v in row if not -(1 << 31) <= int(v) < 1 << 31)
+        raise ProgramError(f"table {name!r}: {wide} does not fit 32 bits") from None
 
 
 def _add_tile(tables: _Tables, tile: TileProgram, encoded: EncodedTile) -> None:

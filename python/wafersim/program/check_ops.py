@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wafersim.program import schema as s
+from wafersim.program.check_routes import ramp_classes
 from wafersim.program.checking import Checking
 from wafersim.program.schema import CodeCol, DsdCol, DsdKind, Op, OperandKind, QueueCol, SettingsCol, Simd
 
@@ -131,11 +132,14 @@ class _Walk:
             )
         bound = self.queues.get((direction, queue))
         if bound is None and (direction == 0 or self.check.generation == 3):
-            raise self.check.error(
-                "dsds", row, self.tile,
+            problem = (
                 f"{name} queue {queue} of a fabric descriptor is not initialised (pe.{name}_queue); "
-                "the op would wait for ever",
-            )  # fmt: skip
+                "the op would wait for ever"
+            )
+            if self._routed(color, sends=bool(direction)):
+                raise self.check.error("dsds", row, self.tile, problem)
+            self.check.unreached("dsds", row, self.tile, problem)
+            return
         rebinds = self.check.has_op(self.tile, Op.QUEUE_BIND)
         if direction == 1 and self.check.generation == 3 and bound != color and not rebinds:
             raise self.check.error(
@@ -146,6 +150,14 @@ class _Walk:
                 "queue",
                 color,
             )  # fmt: skip
+
+    def _routed(self, color: int, sends: bool) -> bool:
+        """Whether some PE of the tile routes the color from (or to) its RAMP: then the op is meant to run."""
+        colors = self.check.t["colors"].tolist()
+        if color not in colors:
+            return False
+        classes = self.check.t["route_map"][colors.index(color)][self.check.t["tile_map"] == self.tile]
+        return bool(ramp_classes(self.check, sends)[classes].any())
 
     # --- vector ops ----------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def _class_problem(check: Checking, row: npt.NDArray[np.int32], positions: int) 
                 f"position {k} has the inputs {', '.join(mask_names(ins))}; generation {check.generation} "
                 "allows one"
             )
-        if check.generation == 2 and k and ins != int(row[0]) and outs != int(row[1]):
+        if check.generation == 2 and k and ins != int(row[2 * k - 2]) and outs != int(row[2 * k - 1]):
             return f"switch position {k} changes input and output; generation 2 overrides one of them"
     if check.generation == 3 and (row[RouteCol.SWAP_X] or row[RouteCol.SWAP_Y]):
         return "color swap exists on generation 2 only"
@@ -173,16 +173,16 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
     """An error where no PE of the tile has a route for the color, a warning where some have none."""
     colors = check.t["colors"].tolist()
     routes = check.t["route_map"][colors.index(color)] if color in colors else np.full(here.shape, -1)
-    ramp = _ramp(check, sends)
+    ramp = ramp_classes(check, sends)
     missing = here & (routes < 0)
     useless = here & (routes >= 0) & ~ramp[routes]
     verb, port = ("sends", "RAMP as input") if sends else ("receives", "RAMP as output")
     name = check.locator.color(color)
     if missing[here].all():
-        raise check.error(
+        check.unreached(
             table, row, tile, f"{verb} {name}, which has no route there; add lay.route({color}, ...)", color
         )
-    if missing.any():
+    elif missing.any():
         region, _ = check.locator.region(missing)
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, which has no route at {region}")
     if useless.any() and useless.sum() + missing.sum() == here.sum():
@@ -190,7 +190,7 @@ def _routed(check: Checking, tile: int, here: Bool, color: int, table: str, row:
         check.warn(f"tile {check.locator.tile(tile)} {verb} {name}, whose route has no {port} at {region}")
 
 
-def _ramp(check: Checking, sends: bool) -> Bool:
+def ramp_classes(check: Checking, sends: bool) -> Bool:
     """Per class: whether some position takes from (or gives to) the RAMP; one more entry for "no route"."""
     masks = _masks(check, 0 if sends else 1)
     return np.append(masks >> Port.RAMP & 1 == 1, False)

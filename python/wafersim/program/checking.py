@@ -36,6 +36,17 @@ class Checking:
         where = f"tile {self.locator.tile(tile)}{self.locator.source(table, row)} on {region}"
         return ProgramError(f"{where}: {problem}", pe=pe, color=color)
 
+    def unreached(self, table: str, row: int, tile: int, problem: str, color: int | None = None) -> None:
+        """What a run would stop at if it came there: an error, in a compiled program a warning.
+
+        A source program may hold code for PEs that never run it; whether they do is known only in a run,
+        where the same is a fault.
+        """
+        error = self.error(table, row, tile, problem, color)
+        if "csl" not in self.meta:
+            raise error
+        self.warn(str(error))
+
     def rows_of(self, table: str, column: Any, tile: int) -> npt.NDArray[np.int64]:
         """Row numbers of a table that belong to a tile."""
         return np.flatnonzero(self.t[table][:, int(column)] == tile)

@@ -102,8 +102,15 @@ def _overlaps(check: Checking, tile: int, code: int) -> None:
             f"tile {name}: array {spans[0][2]!r} at address {spans[0][0]} lies over the code "
             f"(estimated {code} bytes at the bottom of SRAM); choose an address from {code} on or none"
         )
+    # what a compiler exports may be another view of a variable
+    exported = rows[:, s.ArrayCol.FLAGS] & s.ArrayFlag.EXPORTED != 0
+    views = (
+        {check.locator.string(int(n)) for n in rows[exported, s.ArrayCol.NAME]}
+        if "csl" in check.meta
+        else set()
+    )
     for (_, end, first), (start, _, second) in itertools.pairwise(spans):
-        if start < end:
+        if start < end and not views.intersection((first, second)):
             check.warn(f"tile {name}: arrays {first!r} and {second!r} overlap at address {start}")
 
 

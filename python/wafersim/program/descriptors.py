@@ -28,6 +28,7 @@ class Dsd:
     where: Where
     array: Array | None = None
     offset: int = 0  # elements
+    byte_offset: int = 0  # bytes, on top of it
     queue: Queue | None = None
     color: int = -1
     control: bool = False

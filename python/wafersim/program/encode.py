@@ -124,10 +124,22 @@ def _image(tile: TileProgram) -> bytes:
     image = bytearray(end)
     for array in tile.arrays:
         if array.init is not None:
-            data = image_bytes(
-                array.type, array.init, array.shape, f"array {array.name!r} (at {array.where})"
+            data = (
+                array.init
+                if isinstance(array.init, bytes)
+                else image_bytes(
+                    array.type, array.init, array.shape, f"array {array.name!r} (at {array.where})"
+                )
             )
             image[array.placed : array.placed + len(data)] = data
+        for offset, target in array.addresses.items():
+            at = array.placed + offset
+            address = target.array.placed + target.offset
+            if not 0 <= address <= 0xFFFF:
+                raise ProgramError(
+                    f"array {array.name!r} (at {array.where}) holds the address {address}; allowed 0 .. 65535"
+                )
+            image[at : at + 2] = address.to_bytes(2, "little")
     return bytes(image)
 
 
@@ -135,7 +147,7 @@ def _dsd_row(dsd: Dsd, strings: StringTable) -> list[int]:
     row = [0] * DSD_COLS
     row[DsdCol.KIND] = int(dsd.kind)
     if dsd.kind is DsdKind.MEM and dsd.array is not None:
-        row[DsdCol.BASE] = dsd.array.placed + dsd.offset * dsd.elem_bytes
+        row[DsdCol.BASE] = dsd.array.placed + dsd.offset * dsd.elem_bytes + dsd.byte_offset
     row[DsdCol.ELEM_BYTES] = dsd.elem_bytes
     row[DsdCol.NDIM] = len(dsd.extents)
     extents = (*dsd.extents, 1, 1, 1)[:4]

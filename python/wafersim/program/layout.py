@@ -238,7 +238,8 @@ class Layout:
         """Configure a color on a rectangle of PEs (None: up to the edge).
 
         ``rx``, ``tx``: input and output ports.  ``switches``: up to three further positions, each a dict with
-        ``rx`` and/or ``tx`` (what is missing stays as in position 0) or a pair.  ``initial``: first position.
+        ``rx`` and/or ``tx`` (what is missing stays as in the position before) or a pair.  ``initial``: the
+        first position.
         ``ring``: behind the last position comes the first.  ``pop``: which routers remove their command from
         a passing control wavelet: never, always, on_advance, on_advance_or_nop.  ``filter``: ``{"kind":
         "counter" | "sparse_counter" | "range", ...}``.  ``teardown``: start in the teardown state.

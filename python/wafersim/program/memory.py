@@ -34,6 +34,9 @@ class Array:
     is_param: bool
     where: Where
     placed: int = -1
+    addresses: dict[int, Address] = field(
+        default_factory=dict
+    )  # byte offset -> address stored there at start
     data: bool | None = None  # None: what `is_data` finds
     host_write: bool = True
     is_loaded: bool = False  # a scalar load names it

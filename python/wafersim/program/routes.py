@@ -81,7 +81,9 @@ def route_columns(
     """Columns of a route class from CSL-like options; raises ProgramError."""
     row = [0] * ROUTE_COLS
     base = (port_mask(rx, what), port_mask(tx, what))
-    positions = [base] + [_position(s, base, generation, what) for s in switches]
+    positions = [base]
+    for switch in switches:
+        positions.append(_position(switch, positions[-1], generation, what))
     if len(positions) > MAX_SWITCH_POSITIONS:
         raise ProgramError(
             f"{what}: {len(positions)} switch positions; at most {MAX_SWITCH_POSITIONS} are allowed (the "
@@ -113,7 +115,10 @@ def route_columns(
 
 
 def _position(switch: Any, base: tuple[int, int], generation: int, what: str) -> tuple[int, int]:
-    """Masks of a further switch position: ``{"rx": ...}``, ``{"tx": ...}``, both, or a pair ``(rx, tx)``."""
+    """Masks of a further switch position: ``{"rx": ...}``, ``{"tx": ...}``, both, or a pair ``(rx, tx)``.
+
+    What is not given stays as in the position before, ``base``.
+    """
     if isinstance(switch, Mapping):
         unknown = set(switch) - {"rx", "tx"}
         if unknown or not switch:

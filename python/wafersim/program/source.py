@@ -23,8 +23,19 @@ class Where:
         return f"{self.file}:{self.line}"
 
 
+#: The place that a compiler works on; it stands for the caller while it is set.
+_place: list[Where | None] = [None]
+
+
+def set_place(where: Where | None) -> None:
+    """Let what is built from now on carry this place (None: the calling Python line again)."""
+    _place[0] = where
+
+
 def caller() -> Where:
-    """The innermost frame outside the builder's own modules."""
+    """The place set by a compiler, else the innermost frame outside the builder's own modules."""
+    if _place[0] is not None:
+        return _place[0]
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, "<frozen", "contextlib")):
         frame = frame.f_back

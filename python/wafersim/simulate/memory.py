@@ -185,14 +185,20 @@ def _hole(name: str, ids: Array, x: int, y: int, rect: Rect | None) -> ProgramEr
 
 
 def _pieces(ids: Array, places: list[Place]) -> Iterator[tuple[Place, int, int, int, int]]:
-    """Rectangles (place, x, y, w, h) of one place each: bands of equal rows, cut where columns change."""
+    """Rectangles (place, x, y, w, h) of one place each."""
+    for number, *rect in rectangles(ids):
+        yield (places[number], *rect)  # type: ignore[misc]
+
+
+def rectangles(ids: Array) -> Iterator[tuple[int, int, int, int, int]]:
+    """Rectangles (id, x, y, w, h) of one id >= 0 each: bands of equal rows, cut where columns change."""
     tops = [0, *(np.flatnonzero((ids[1:] != ids[:-1]).any(axis=1)) + 1).tolist(), ids.shape[0]]
     for top, bottom in itertools.pairwise(tops):
         row = ids[top]
         cuts = [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1).tolist(), row.size]
         for left, right in itertools.pairwise(cuts):
             if row[left] >= 0:
-                yield places[int(row[left])], left, top, right - left, bottom - top
+                yield int(row[left]), left, top, right - left, bottom - top
 
 
 def _row_blocks(height: int, row_bytes: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,10 @@ import numpy as np
 
 from wafersim.program.schema import CodeCol, Op, Type
 from wafersim.simulate import values
+
+#: A place for a value; without a base it is shown in decimal. ``{:f}`` and ``{:h}`` are ``{}`` under other
+#: names: a text has one type for each place, so a compiler that prints several types takes several texts.
+PLACE = re.compile(r"\{(?::0(?P<width>\d{1,2})(?P<base>[Xb])|:[fh])?\}")
 
 
 class Printed(NamedTuple):
@@ -43,13 +48,26 @@ def _kinds(code: np.ndarray[Any, Any]) -> Mapping[int, int | None]:
 
 
 def _fill(text: str, raw: list[int], types: int | None) -> str:
-    """Put the values in place of ``{}``, one after the other; a text is data, never a format."""
-    parts = text.split("{}")
-    words = [_word(value, None if types is None else types >> (8 * i) & 0xFF) for i, value in enumerate(raw)]
-    filled = parts[0]
-    for index, part in enumerate(parts[1:]):
-        filled += (words[index] if index < len(words) else "{}") + part
-    return filled
+    """Put the values in place of ``{}``, one after the other; a text is data, never a format.
+
+    ``{:04X}`` and ``{:016b}`` (any width) show the value's bits in the base 16 and 2.
+    """
+    filled, end = "", 0
+    for index, place in enumerate(PLACE.finditer(text)):
+        word = place.group(0)
+        if index < len(raw):
+            kind = None if types is None else types >> (8 * index) & 0xFF
+            word = _bits(raw[index], kind, place) if place.group("base") else _word(raw[index], kind)
+        filled += text[end : place.start()] + word
+        end = place.end()
+    return filled + text[end:]
+
+
+def _bits(raw: int, kind: int | None, place: re.Match[str]) -> str:
+    size = 8
+    if kind is not None and kind < len(Type):
+        size = values.sram_dtype(Type(kind).name.lower()).itemsize
+    return format(raw & ((1 << 8 * size) - 1), f"0{place.group('width')}{place.group('base')}")
 
 
 def _word(raw: int, kind: int | None) -> str:

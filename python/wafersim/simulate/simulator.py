@@ -16,6 +16,7 @@ from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.footprint import check_memory, peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
+from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.memory import Rect, SymbolTable
 from wafersim.simulate.printing import Printed, printed
 from wafersim.simulate.streams import Arrival, HostPorts
@@ -65,7 +66,7 @@ class Simulator:
 
         self.program = program
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
-        self.seed = _checked_int("seed", seed, 0, (1 << 63) - 1)
+        self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
         program.check(self.arch)
         check_memory(program)
         tables = program.tables
@@ -131,6 +132,20 @@ class Simulator:
         place = self._symbols.place(name, x, y)
         raw = self._machine.sram(x, y)[place.address : place.address + place.num_bytes]
         return np.asarray(raw).view(values.sram_dtype(place.type)).reshape(place.shape)
+
+    def read_bytes(self, rect: Rect, address: int, num_bytes: int) -> Array:
+        """SRAM ``[H, W, num_bytes]`` of a rectangle of PEs from a byte address on; a fresh array."""
+        raw: Array = self._machine.read(*rect, address, num_bytes)
+        return raw
+
+    def write_bytes(self, rect: Rect, address: int, raw: Array) -> None:
+        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs, from an address on."""
+        self._machine.write(*rect, address, np.ascontiguousarray(raw))
+
+    @property
+    def open_launches(self) -> int:
+        """PEs on which a launched function has not signalled completion."""
+        return int(self._machine.open_launches)
 
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
@@ -225,7 +240,7 @@ class Simulator:
         DeadlockError, FaultError
             With the record up to that point in ``record``.
         """
-        limits = _limits(max_cycles, max_seconds, max_events, pause_at)
+        limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
         if until is not None:
             self._ports.watch(until)
         if not self._paused:
@@ -276,7 +291,7 @@ class Simulator:
         """
         height, width = self._has_tile.shape
         corner, cycles = checked_rect(rect, width, height), checked_window(window)
-        most = _checked_int("most", most, 1, 100_000_000)
+        most = checked_int("most", most, 1, 100_000_000)
         self._machine.watch_timeline(*corner, *cycles, most)
         self._watched = corner, cycles
 
@@ -375,26 +390,3 @@ def _read_only(program: MachineProgram) -> set[str]:
 def _colors(program: MachineProgram) -> list[dict[str, Any]]:
     names = program.meta.get("color_names", {})
     return [{"number": int(c), "name": str(names.get(str(int(c)), ""))} for c in program.tables["colors"]]
-
-
-def _limits(
-    max_cycles: int | None, max_seconds: float | None, max_events: int | None, pause_at: int | None
-) -> tuple[int, float, int, int]:
-    top = (1 << 63) - 1
-    seconds = 0.0 if max_seconds is None else max_seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e15:
-        raise ConfigError(f"max_seconds: {max_seconds!r} given, a positive number of seconds wanted")
-    if max_seconds is not None and seconds == 0:
-        raise ConfigError("max_seconds: 0 given, a positive number of seconds wanted")
-    return (
-        -1 if max_cycles is None else _checked_int("max_cycles", max_cycles, 1, top),
-        float(seconds),
-        0 if max_events is None else _checked_int("max_events", max_events, 1, top),
-        -1 if pause_at is None else _checked_int("pause_at", pause_at, 0, top),
-    )
-
-
-def _checked_int(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise ConfigError(f"{name}: {value!r} given, a whole number {low} .. {high} wanted")
-    return int(value)

@@ -260,13 +260,11 @@ def _gate(flow: Flow) -> None:
     inputs, outputs = node.positions[0]
     closed = rng.choice(((0, outputs), (inputs, 0)))
     asm, color = program.asm, node.color
-    ways = ["route", "switch"]
-    if program.generation == 2:
-        ways += ["color word"] * 3 + ["switch word"]
-    if program.generation == 2 and outputs & (outputs - 1) == 0:
+    ways = ["route", "switch"] + ["color word"] * 3 + ["switch word"]
+    if outputs & (outputs - 1) == 0:
         ways += ["switch word"] * 3
     way = rng.choice(ways)
-    if way == "switch word" and (outputs & (outputs - 1) or program.generation != 2):
+    if way == "switch word" and outputs & (outputs - 1):
         way = "switch"
     opened = asm.route_class([(inputs, outputs)], initial=0, sink=node.to_host)
     if way == "switch":

@@ -82,8 +82,8 @@ def random_arch(rng: Random) -> tuple[np.ndarray, np.ndarray]:
     ints[ArchInt.MULTI_INPUT_COLORS] = int(generation == 2)
     ints[ArchInt.SWITCHABLE_MASK] = (1 << 24) - 1 if generation == 2 else SWITCHABLE_3
     ints[ArchInt.DEFAULT_SIMD] = Simd.SIMD_32 if generation == 2 else Simd.SIMD_32_OR_64
-    ints[ArchInt.COLOR_CONFIG_BASE] = 0xFE40 if generation == 2 else 0xF800
-    ints[ArchInt.SWITCH_CONFIG_BASE] = 0xFE80 if generation == 2 else -1
+    ints[ArchInt.COLOR_CONFIG_BASE] = 0xFE40
+    ints[ArchInt.SWITCH_CONFIG_BASE] = 0xFE80
     for kind, depths in zip(("IQ", "OQ"), DEPTHS[generation], strict=True):
         ints[ArchInt[f"NUM_{kind}"]] = len(depths)
         shallow = rng.random() < 0.3

@@ -1,0 +1,1 @@
+"""The compile-time interpreter: expressions, statements, modules, builtins; vectorised over PEs."""

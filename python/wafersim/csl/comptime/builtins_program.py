@@ -1,0 +1,261 @@
+"""Builtins of a PE's comptime blocks: tasks, queues, symbols, local color configurations, the state at the
+start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wafersim.csl import ast
+from wafersim.csl import types as ty
+from wafersim.csl import values as va
+from wafersim.csl.coerce import coerce, describe
+from wafersim.csl.comptime.builtins_ids import require_wse3
+from wafersim.csl.comptime.registry import builtin
+from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.instance import (
+    Export,
+    InitialState,
+    LocalColorConfig,
+    ProgramInstance,
+    QueueInit,
+    TaskBinding,
+)
+from wafersim.csl.scope import ComptimeVar, GlobalVar, Scope
+from wafersim.csl.values import FnRef, Value
+
+if TYPE_CHECKING:
+    from wafersim.csl.comptime.interp import Interp
+
+#: Steps of compile time that one record about a class of PEs counts for.
+EFFECT_STEPS = 500
+
+Action = Callable[["Interp", ProgramInstance, ast.BuiltinCall, Scope], None]
+
+
+def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Action]:
+    """Register a builtin that records something about the whole class of PEs."""
+
+    def register(function: Action) -> Action:
+        @builtin(name, low, high, effect=True)
+        def act(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+            if interp.program is None:
+                raise CslError(node.span, f"@{name} belongs into the code of a PE, not into a layout")
+            interp.require_all_lanes(f"@{name}", node.span)
+            interp.steps += EFFECT_STEPS  # each is kept and compared with the others
+            function(interp, interp.program, node, scope)
+            return va.VOID
+
+        return function
+
+    return register
+
+
+def _id(
+    interp: Interp, node: ast.Expr, scope: Scope, kinds: tuple[ty.Type, ...], what: str
+) -> tuple[str, int]:
+    """An id of one of the types: its kind (``local``, ``data``, ``input`` ...) and number."""
+    value = interp.eval(node, scope)
+    if value.type not in kinds:
+        allowed = " or ".join(f"'{kind}'" for kind in kinds)
+        raise CslError(node.span, f"{what}: {allowed} is expected", found=describe(value))
+    number = va.require_scalar(value, f"{what}: the id", node.span)
+    return value.type.name.split("_")[0], int(number)
+
+
+def _fn(interp: Interp, node: ast.Expr, scope: Scope, what: str, task: bool | None) -> FnRef:
+    value = interp.eval(node, scope)
+    fn = va.require_scalar(value, f"{what}: the function", node.span)
+    if isinstance(fn, va.Ptr):
+        fn = interp.load(value, node).data
+    if not isinstance(fn, FnRef):
+        raise CslError(node.span, f"{what}: a task is expected", found=describe(value))
+    if task is True and fn.decl.kind != "task":
+        raise CslError(
+            node.span,
+            f"{what}: '{fn.name}' is a function, not a task",
+            hint=f"declare it with 'task {fn.name}(...) void'",
+            notes=[(fn.decl.span, "declared here")],
+        )
+    return fn
+
+
+def _bind(name: str, kind: ty.Type) -> None:
+    @_acts(name, 2)
+    def bind(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+        fn = _fn(interp, node.args[0], scope, f"@{name}", True)
+        word, number = _id(interp, node.args[1], scope, (kind,), f"@{name}")
+        for other in program.tasks:
+            if other.kind == word and other.id == number and other.fn.decl is not fn.decl:
+                raise CslError(
+                    node.span,
+                    f"{word} task id {number} is bound twice",
+                    notes=[(other.span, f"to '{other.fn.name}' here")],
+                )
+        program.tasks.append(TaskBinding(word, number, fn, node.span))
+
+
+_bind("bind_local_task", ty.LOCAL_TASK_ID)
+_bind("bind_data_task", ty.DATA_TASK_ID)
+_bind("bind_control_task", ty.CONTROL_TASK_ID)
+
+
+@_acts("bind_task", 2)
+def _bind_task(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    """Releases before 1.0: a task that takes a wavelet is the color's data task, another one is local."""
+    if not interp.options.legacy:
+        raise CslError(
+            node.span,
+            "@bind_task belongs to releases before 1.0",
+            hint="compile with --sdk=0.x, or use @bind_local_task, @bind_data_task or @bind_control_task",
+        )
+    fn = _fn(interp, node.args[0], scope, "@bind_task", True)
+    kinds = (ty.COLOR, *ty.TASK_IDS)
+    word, number = _id(interp, node.args[1], scope, kinds, "@bind_task")
+    if word == "color":
+        word = "data" if fn.decl.params else "local"
+    program.tasks.append(TaskBinding(word, number, fn, node.span))
+
+
+def _state(name: str) -> None:
+    kinds: tuple[ty.Type, ...] = (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+    if name == "activate":
+        kinds = (ty.LOCAL_TASK_ID, ty.COLOR)  # a color: releases before 1.0, deprecated in 1.x
+
+    @_acts(name, 1)
+    def act(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+        word, number = _id(interp, node.args[0], scope, kinds, f"@{name}")
+        program.initial.append(InitialState(name, word, number, node.span))
+
+
+for _name in ("activate", "block", "unblock"):
+    _state(_name)
+
+
+#: What `@initialize_queue` takes.
+QUEUE_OPTIONS = ("color", "priority", "ctrl_table_id", "filter")
+
+
+@_acts("initialize_queue", 1, 2)
+def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    what = "@initialize_queue"
+    word, number = _id(interp, node.args[0], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)
+    fields: dict[str, Value] = {}
+    if len(node.args) > 1:
+        given = interp.eval(node.args[1], scope)
+        if not isinstance(given.data, dict):
+            raise CslError(node.args[1].span, f"{what}: a struct is expected", found=describe(given))
+        fields = dict(given.data)
+    for name in fields:
+        if name not in QUEUE_OPTIONS:
+            allowed = ", ".join(f".{option}" for option in QUEUE_OPTIONS)
+            hint = closest(name, QUEUE_OPTIONS, ".")
+            raise CslError(node.args[1].span, f"{what}: unknown option '.{name}'", allowed=allowed, hint=hint)
+    color = None
+    if "color" in fields:
+        value = coerce(fields.pop("color"), ty.COLOR, node.args[1].span, f"{what}: color")
+        color = int(va.require_scalar(value, "the color of a queue", node.span))
+    for other in program.queues:
+        if (other.kind, other.id) == (word, number) and (other.color, bool(other.options)) != (
+            color,
+            bool(fields),
+        ):
+            raise CslError(
+                node.span, f"{word} queue {number} is initialized twice", notes=[(other.span, "first here")]
+            )
+    program.queues.append(QueueInit(word, number, color, fields, node.span))
+
+
+@_acts("set_local_color_config", 2)
+def _local_color(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    color = coerce(interp.eval(node.args[0], scope), ty.COLOR, node.args[0].span, "@set_local_color_config")
+    config = interp.eval(node.args[1], scope)
+    if isinstance(config.data, va.Choice):
+        va.require_scalar(config, "a color configuration", node.span)
+    if not isinstance(config.data, dict):
+        raise CslError(node.args[1].span, "a struct of settings is expected", found=describe(config))
+    program.color_configs.append(LocalColorConfig(color, config, node.span))
+
+
+@_acts("export_symbol", 1, 2)
+def _export_symbol(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    from wafersim.csl.comptime.builtins_values import text_of
+
+    entity: Any = interp.entity(node.args[0], scope)
+    if isinstance(entity, ComptimeVar) or entity is None:
+        entity = interp.eval(node.args[0], scope)
+    if isinstance(entity, Value) and isinstance(entity.data, FnRef):
+        entity = entity.data
+    if len(node.args) > 1:
+        name = text_of(interp, node.args[1], scope, "@export_symbol: the name")
+    elif isinstance(entity, GlobalVar | FnRef):
+        name = entity.name
+    else:
+        raise CslError(
+            node.span, "@export_symbol: this has no name of its own", hint='give one: @export_symbol(x, "x")'
+        )
+    if isinstance(entity, Value) and not isinstance(entity.type, ty.Pointer):
+        raise CslError(
+            node.args[0].span,
+            "@export_symbol: a variable, pointer or function is expected",
+            found=describe(entity),
+        )
+    for other in program.exports:
+        if other.name == name and other.entity is not entity:
+            raise CslError(
+                node.span, f"symbol '{name}' is exported twice", notes=[(other.span, "first here")]
+            )
+    program.exports.append(Export(name, entity, node.span))
+
+
+@_acts("set_teardown_handler", 1, 2)
+def _teardown(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    fn = _fn(interp, node.args[0], scope, "@set_teardown_handler", None)
+    if len(node.args) == 1:
+        program.teardown_task = fn
+        return
+    _, number = _id(interp, node.args[1], scope, (ty.COLOR,), "@set_teardown_handler")
+    if number in program.teardown and program.teardown[number].decl is not fn.decl:
+        raise CslError(node.span, f"color {number} has two teardown handlers")
+    program.teardown[number] = fn
+
+
+@_acts("set_empty_queue_handler", 2)
+def _empty_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    what = "@set_empty_queue_handler"
+    require_wse3(interp, node)
+    fn = _fn(interp, node.args[0], scope, what, None)
+    program.empty_queue[_id(interp, node.args[1], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)] = fn
+
+
+@_acts("set_control_task_table", 0, 1)
+def _control_table(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    require_wse3(interp, node)
+    if program.control_table is not None:
+        raise CslError(node.span, "@set_control_task_table is called twice")
+    program.control_table = interp.eval(node.args[0], scope) if node.args else va.of_struct({})
+
+
+@builtin("rpc", 0, 1, effect=True)
+def _rpc(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    return (
+        va.VOID
+    )  # the old way to start functions from the host: the symbols exported say all that is needed
+
+
+def _stream(direction: str) -> None:
+    @_acts(f"__stream_{direction}", 1)
+    def stream(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+        _, number = _id(interp, node.args[0], scope, (ty.COLOR,), "a host stream")
+        program.streams.setdefault(direction, []).append(number)
+
+
+for _name in ("h2d", "d2h"):
+    _stream(_name)
+
+
+@_acts("__task_priority", 2)
+def _task_priority(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    word, number = _id(interp, node.args[0], scope, (*ty.TASK_IDS, ty.COLOR), "the priority of a task")
+    program.priorities[(word, number)] = interp.integer(node.args[1], scope, "the priority of a task")

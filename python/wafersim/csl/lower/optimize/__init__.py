@@ -1,0 +1,28 @@
+"""What a sensible compiler does to a body: values reused, copies and dead code gone, loops thinned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wafersim.csl.lower.optimize import copies, dead, hoist, induction, jumps, reuse
+from wafersim.csl.lower.optimize.linear import Linear
+
+if TYPE_CHECKING:
+    from wafersim.program.tile import TileProgram
+
+
+def optimize(tile: TileProgram) -> None:
+    """All bodies of a tile."""
+    shared = reuse.shared_arrays(tile)
+    for body in tile.bodies:
+        linear = Linear(body)
+        jumps.run(linear)
+        reuse.run(linear, shared)
+        dead.run(linear)
+        hoist.run(linear, shared)
+        induction.run(linear)
+        reuse.run(linear, shared)
+        copies.run(linear)
+        dead.run(linear)
+        jumps.run(linear)
+        linear.write()

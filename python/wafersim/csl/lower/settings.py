@@ -1,0 +1,273 @@
+"""Options of vector ops and of descriptor registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from wafersim.csl import ast
+from wafersim.csl import types as ty
+from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.lower import convert, exprs
+from wafersim.csl.lower.operands import Operand, Struct
+from wafersim.csl.lower.widths import add_behind
+from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
+from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec, VReg
+from wafersim.program.queues import MAX_TASK_ID
+from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
+from wafersim.program.schema import Type as MType
+from wafersim.program.settings import make_settings
+
+if TYPE_CHECKING:
+    from wafersim.csl.ast import Span
+    from wafersim.csl.lower.context import Context
+    from wafersim.program.tile import TileProgram
+
+_NAMES = (
+    "async", "activate", "unblock", "on_control", "priority", "ut_id", "index", "simd_mode", "save_address",
+    "advance_switch",
+)  # fmt: skip
+_SIMD = ("simd_32", "simd_64", "simd_32_or_64")
+
+
+def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
+    """The fields of an options struct."""
+    operand = exprs.lower(cx, node)
+    if isinstance(operand, Struct):
+        fields: dict[str, Operand] = dict(operand.fields)
+    elif isinstance(operand, Value) and isinstance(operand.data, dict):
+        fields = dict(operand.data)
+    elif isinstance(operand, Value) and operand.type == ty.VOID:
+        fields = {}
+    else:
+        raise CslError(node.span, "options are a struct: .{ .async = true }", found=str(operand.type))
+    for name in fields:
+        if name not in _NAMES:
+            raise CslError(
+                node.span,
+                f"unknown option .{name}",
+                allowed=", ".join(_NAMES),
+                hint=closest(name, _NAMES, "."),
+            )
+    return fields
+
+
+def unpacked(fields: dict[str, Operand]) -> dict[str, Operand]:
+    """The options, with one 16-bit element per wavelet where they do not say otherwise."""
+    return fields if "simd_mode" in fields else {**fields, "simd_mode": FALSE}
+
+
+def task_of(cx: Context, value: Operand, span: Span) -> int:
+    """The id of a task given by name, or of a task id."""
+    if not isinstance(value, Value):
+        raise CslError(span, "the task of a completion must be known at compile time", found=str(value.type))
+    data = require_scalar(value, "the task of a completion", span)
+    if isinstance(data, FnRef):
+        for binding in cx.instance.tasks:
+            if binding.fn.decl is data.decl and binding.fn.module is data.module:
+                return binding.id
+        raise CslError(
+            span, f"{data.name!r} is bound to no task id", hint="bind it with @bind_local_task",
+            notes=[(data.decl.span, "declared here")],
+        )  # fmt: skip
+    if not isinstance(data, int):
+        raise CslError(span, "a task or a task id is needed", found=str(value.type))
+    if isinstance(data, bool) or not 0 <= data <= MAX_TASK_ID:
+        raise CslError(span, "no such task id", found=str(data), allowed=f"0..{MAX_TASK_ID}")
+    return data
+
+
+def translate(cx: Context, fields: dict[str, Operand], span: Span) -> SettingsSpec | None:
+    """A settings row from option fields; None if there are none."""
+    options: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "index":
+            continue
+        if name in ("activate", "unblock"):
+            options[name] = task_of(cx, value, span)
+            continue
+        if not isinstance(value, Value):
+            raise CslError(span, f"the option .{name} must be known at compile time", found=str(value.type))
+        if name == "on_control":
+            _on_control(cx, options, value, span)
+        elif name == "priority":
+            options["priority"] = _choice(value, ("low", "medium", "high"), name, span)
+        elif name == "simd_mode":
+            options["simd"] = _simd(cx, value, span)
+        elif name == "ut_id":
+            options["ut"] = int(require_scalar(value, "a microthread", span))
+        else:
+            flag = require_scalar(value, f"the option .{name}", span)
+            if not isinstance(flag, bool):
+                raise CslError(span, f"the option .{name} is true or false", found=str(value.type))
+            options["async_" if name == "async" else name] = flag
+    cx.code.at(span)
+    spec = make_settings(cx.tile, options) if options or "index" in fields else None
+    if "index" in fields:
+        spec = spec or make_settings(cx.tile, {"async_": False})
+        assert spec is not None
+        operand = fields["index"]
+        if isinstance(operand, Value):
+            operand = convert.coerce(operand, ty.U16, span) if operand.type == ty.COMPTIME_INT else operand
+        if ty.bit_size(operand.type) != 16:
+            raise CslError(span, "the option .index is a 16-bit number", found=str(operand.type))
+        spec.index = convert.canonical(cx, operand, span)
+        spec.index.pinned = True
+    return spec
+
+
+def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
+    """The one field of a struct that is true; also an enum literal."""
+    if value.type == ty.ENUM_LITERAL and value.data in names:
+        return str(value.data)
+    if isinstance(value.data, dict):
+        given = [n for n, v in value.data.items() if require_scalar(v, f"the option .{what}", span)]
+        if len(given) == 1 and given[0] in names:
+            return str(given[0])
+    if isinstance(value.type, ty.Enum):
+        for name, number in value.type.members.items():
+            if number == value.data and name.lower() in names:
+                return name.lower()
+    raise CslError(span, f"the option .{what} is .{{ .NAME = true }}", allowed=", ".join(names))
+
+
+def _simd(cx: Context, value: Value, span: Span) -> str:
+    if isinstance(value.data, bool):
+        return ("max" if cx.generation == 3 else "simd_32_or_64") if value.data else "off"
+    if isinstance(value.data, dict):
+        given = {n for n, v in value.data.items() if require_scalar(v, "the option .simd_mode", span)}
+        if not given or given == {"off"}:
+            return "off"
+        if given == {"simd_32", "simd_64"}:
+            return "simd_32_or_64"
+        if len(given) == 1 and next(iter(given)) in (*_SIMD, "max"):
+            return str(next(iter(given)))
+    return _choice(value, ("off", *_SIMD, "max"), "simd_mode", span)
+
+
+def _on_control(cx: Context, options: dict[str, Any], value: Value, span: Span) -> None:
+    if not isinstance(value.data, dict) or len(value.data) != 1:
+        raise CslError(
+            span,
+            "the option .on_control has one field",
+            allowed=".terminate = true, .activate = ID, .unblock = ID",
+        )
+    name, item = next(iter(value.data.items()))
+    if name == "terminate":
+        if require_scalar(item, "the option .on_control", span):
+            options["on_control"] = "terminate"
+        return
+    if name not in ("activate", "unblock"):
+        raise CslError(span, f"unknown field .{name} of .on_control", allowed="terminate, activate, unblock")
+    options["on_control"] = name
+    options["on_control_task"] = task_of(cx, item, span)
+
+
+# --- options of explicit descriptor registers ------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """An op of whose options only ``async`` is given, on DSRs that may bring their own."""
+
+    instr: Instr
+    dsrs: tuple[tuple[DsrFile, int], ...]
+    spec: SettingsSpec
+
+
+class DsrOptions:
+    """What is known of the options that ``@load_to_dsr`` gives to DSRs."""
+
+    def __init__(self) -> None:
+        self._latest: dict[tuple[DsrFile, int], tuple[object, dict[str, Operand]]] = {}
+        self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
+        self._open: list[_Open] = []
+        self._saving: set[tuple[DsrFile, int]] = set()
+        self._loads: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
+        self._mirrors: dict[tuple[DsrFile, int], tuple[DsrFile, int]] = {}
+        self._ops: list[tuple[Body, Instr, dict[tuple[DsrFile, int], int]]] = []
+
+    def loaded(
+        self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
+    ) -> None:
+        """A load with these options."""
+        self._latest[dsr] = (body, fields)
+        self._specs.setdefault(dsr, []).append(spec)
+
+    def load(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
+        """The instruction of a load."""
+        self._loads.append((body, instr, dsr))
+
+    def as_destination(self, tile: TileProgram, dsr: tuple[DsrFile, int]) -> tuple[DsrFile, int]:
+        """A register of the file src0 as destination: one of the file dest that is loaded along with it."""
+        found = self._mirrors.get(dsr)
+        if found is None:
+            index = next((i for i in range(11, -1, -1) if (DsrFile.DEST, i) not in tile.dsrs), None)
+            if index is None:
+                raise CslError(None, "no DSR of the file dest is free to stand for a dsr_src0 destination")
+            tile.dsr("dest", index)
+            found = self._mirrors[dsr] = (DsrFile.DEST, index)
+        return found
+
+    def saves(self, dsr: tuple[DsrFile, int]) -> None:
+        """Ops are to leave the advanced address in this DSR (and not in the others)."""
+        self._saving.add(dsr)
+
+    def used(self, body: Body, instr: Instr, dsrs: dict[tuple[DsrFile, int], int]) -> None:
+        """A synchronous op on DSRs with elements of these widths."""
+        self._ops.append((body, instr, dsrs))
+
+    def of(self, dsr: tuple[DsrFile, int], body: object) -> dict[str, Operand]:
+        """The options of the load that precedes in the same body."""
+        found = self._latest.get(dsr)
+        return found[1] if found is not None and found[0] is body else {}
+
+    def defer(self, instr: Instr, dsrs: tuple[tuple[DsrFile, int], ...], spec: SettingsSpec) -> None:
+        """An asynchronous op that says nothing else: the DSRs' options hold if there are any."""
+        self._open.append(_Open(instr, dsrs, spec))
+
+    def finish(self) -> None:
+        """Decide the deferred ones."""
+        for item in self._open:
+            specs = [s for dsr in item.dsrs for s in self._specs.get(dsr, []) if s is not None]
+            item.instr.settings = None if specs else item.spec
+            for spec in specs:
+                values = list(spec.values)
+                values[SettingsCol.ASYNC] = 1
+                spec.values = tuple(values)
+        extra: dict[int, list[Instr]] = {}
+        bodies = []
+        for body, instr, dsr in self._loads:
+            if dsr in self._mirrors:
+                same = replace(instr, dst=DsrNumber(self._mirrors[dsr]))
+                extra.setdefault(id(instr), []).append(same)
+                bodies.append(body)
+        for body, instr, dsrs in self._ops:
+            for dsr in dsrs:
+                if dsr in self._saving:
+                    extra.setdefault(id(instr), []).extend(_advance(body, instr, dsr, dsrs))
+                    bodies.append(body)
+        for body in {id(b): b for b in bodies}.values():
+            add_behind(body, extra)
+
+
+def _advance(
+    body: Body, instr: Instr, dsr: tuple[DsrFile, int], dsrs: dict[tuple[DsrFile, int], int]
+) -> list[Instr]:
+    """Move one DSR by the elements of an op (the machine's own option moves all memory operands)."""
+
+    def where(one: tuple[DsrFile, int]) -> int:
+        return (int(DescSpace.DEST) + int(one[0])) << 16 | one[1]
+
+    order = sorted(dsrs, key=lambda one: (one[0] is DsrFile.DEST, int(one[0])))
+    length, stride, count, size = (VReg(MType.I16, body) for _ in range(4))
+    shift = dsrs[dsr].bit_length() - 1
+    return [
+        Instr(Op.DSD_GET, instr.where, dst=length, a=where(order[0]), imm=int(DsdField.LENGTH)),
+        Instr(Op.DSD_GET, instr.where, dst=stride, a=where(dsr), imm=int(DsdField.STRIDE)),
+        Instr(Op.MUL, instr.where, type=int(MType.I16), dst=count, a=length, b=stride),
+        Instr(
+            Op.SHL, instr.where, type=int(MType.I16), dst=size, a=count, imm=shift, flags=int(CodeFlag.B_IMM)
+        ),
+        Instr(Op.DSD_SET, instr.where, dst=where(dsr), a=size, imm=int(DsdField.OFFSET)),
+    ]

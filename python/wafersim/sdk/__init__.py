@@ -1,0 +1,1 @@
+"""The host side of CSL programs: compile command, output folder, Python modules of the host scripts."""
