@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kRunAheadOfAll = 2000000;
 constexpr Cycle kRunAhead = 4096;  // more saves nothing
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
-constexpr uint64_t kPollEvents = 20000;  // PE visits after which the clock is looked at, a few milliseconds
+// PE visits after which the clock is looked at, a few milliseconds: so many, fewer where each may run far ahead.
+constexpr int64_t kPollEvents = 20000, kPollCycles = 500000;
 
 }  // namespace
 
@@ -122,6 +123,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
     if (fabric_->watching()) core_->ahead = 1;  // a run that stops for the host stops where the host would see it
     const uint64_t first_event = events();
     uint64_t polled_events = first_event;
+    const auto poll_events = static_cast<uint64_t>(std::clamp<int64_t>(kPollCycles / core_->ahead, 1, kPollEvents));
     if (!paused_) began_ = cycle_;
     paused_ = false;
     Status status = Status::kFinished;
@@ -151,7 +153,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             status = Status::kLimit;
             end_now = true;
         }
-        if ((turn & 63) == 0 || events() - polled_events >= kPollEvents) {
+        if ((turn & 63) == 0 || events() - polled_events >= poll_events) {
             polled_events = events();
             const auto now = Clock::now();
             if (limits.max_seconds > 0 && std::chrono::duration<double>(now - began).count() > limits.max_seconds) {

@@ -67,12 +67,17 @@ def operand_error(op: str, a: Value, b: Value, span: Span, hint: str = "") -> Cs
     )
 
 
+def _has_numbers(value: Value) -> bool:
+    """Whether arithmetic is defined on it; a range has the type of its numbers, but is none."""
+    return ty.is_numeric(value.type) and not isinstance(value.data, va.RangeData)
+
+
 def binary(op: str, a: Value, b: Value, span: Span) -> Value:
     """``a op b`` for every operator but ``and``, ``or``, ``++`` and ``**``."""
     for value in (a, b):
         if value.type == ty.UNDEFINED_TYPE:
             raise CslError(span, f"an operand of '{op}' is undefined")
-    if ty.is_numeric(a.type) and ty.is_numeric(b.type):
+    if _has_numbers(a) and _has_numbers(b):
         if op in ("<<", ">>"):
             return _shift(op, a, b, span)
         kind = common_number_type(a, b, span, op)
@@ -255,8 +260,8 @@ def unary(op: str, a: Value, span: Span) -> Value:
     data = a.data
     if op == "!" and a.type == ty.BOOL:
         return va.of_bool(~data if isinstance(data, np.ndarray) else not data)
-    if op == "-" and ty.is_numeric(a.type):
+    if op == "-" and _has_numbers(a):
         return Value(a.type, -data) if ty.is_float(a.type) else fit(-data, a.type, span, op)
-    if op == "~" and ty.is_integer(a.type):
+    if op == "~" and ty.is_integer(a.type) and _has_numbers(a):
         return Value(a.type, wrap(~data, a.type) if isinstance(a.type, ty.Int) else ~data)
     raise CslError(span, f"'{op}' does not take this operand", found=describe(a))

@@ -33,9 +33,14 @@ def cases(value: Value | None, lanes: Lanes) -> Iterator[tuple[Lanes, Value | No
 
 
 def numbers(value: Value, lanes: Lanes) -> Any:
-    """The numbers (or truths) of lanes: an int64 array, or one int that all have."""
+    """The numbers (or truths) of lanes: an int64 array, or one int that all have.
+
+    Raises ValueError for a value that is none.
+    """
     if is_column(value):
         return np.asarray(value.data[lanes], np.int64)
+    if not isinstance(value.data, int | float | np.number):
+        raise ValueError(f"a value of type {value.type}")
     return int(value.data)
 
 

@@ -65,6 +65,19 @@ class ConfigReader:
     def read(self, config: Value) -> RouteRows:
         """The route rows of all lanes."""
         everyone = np.arange(self.rows.size)
+        try:
+            return self._read(config, everyone)
+        except ValueError as error:
+            if isinstance(error, CslError):
+                raise
+            raise self.error(
+                "a field of the configuration is no number",
+                everyone,
+                found=str(error),
+                allowed="numbers, true, false",
+            ) from None
+
+    def _read(self, config: Value, everyone: Lanes) -> RouteRows:
         for lanes, plain in cases(config, everyone):
             fields = self._fields(plain, lanes, "a color configuration", CONFIG_FIELDS)
             self.rows.put(RouteCol.NUM_POSITIONS, lanes, 1)

@@ -27,6 +27,10 @@ def lower(cx: Context, node: ast.BuiltinCall, want: ty.Type | None, into: VReg |
     name = node.name
     run_time = RUN_TIME.get(name)
     if run_time is not None:
+        low, high = _COUNTS.get(name, (0, len(node.args)))
+        if not low <= len(node.args) <= high:
+            counts = f"{low}" if low == high else f"{low} to {high}"
+            raise CslError(node.span, f"@{name} takes {counts} arguments", found=str(len(node.args)))
         return run_time(cx, node)
     if name in VOp.__members__:
         return vector.lower(cx, node, VOp[name])
@@ -187,6 +191,13 @@ def _concat(cx: Context, node: ast.BuiltinCall, into: VReg | None) -> Operand:
         fields.update(part)
     return Struct(ty.COMPTIME_STRUCT, fields)
 
+
+#: least and most arguments
+_COUNTS: dict[str, tuple[int, int]] = {
+    "activate": (1, 1), "block": (1, 1), "unblock": (1, 1), "load_to_dsr": (2, 3), "queue_flush": (1, 1),
+    "set_fifo_read_length": (2, 2), "set_fifo_write_length": (2, 2), "assert": (1, 2), "random16": (0, 0),
+    "get_config": (1, 1), "set_config": (2, 2),
+}  # fmt: skip
 
 RUN_TIME: dict[str, Builtin] = {
     "activate": tasks.activate,

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def _number(cx: Context, node: ast.Node, why: str) -> int:
-    return int(cx.scalar(node, why))
+    number = cx.scalar(node, why)
+    if not isinstance(number, int | float):
+        raise CslError(node.span, f"{why} is a number known at compile time")
+    return int(number)
 
 
 def _done(cx: Context, node: ast.BuiltinCall) -> Operand:
