@@ -81,12 +81,12 @@ int write(PyStream& self, int x, int y, int w, int h, int address, const py::arr
     const auto bytes = static_cast<int>(data.shape(2));
     check_rectangle(m, x, y, w, h);
     int kept = 0;
+    std::vector<uint8_t> values(static_cast<size_t>(bytes));
     for (int j = 0; j < h; ++j)
-        for (int i = 0; i < w; ++i)
-            for (int b = 0; b < bytes; ++b) {
-                const auto pe = static_cast<uint32_t>((y + j) * m.program().width + x + i);
-                kept += m.write(pe, address + b, *data.data(j, i, b), known);
-            }
+        for (int i = 0; i < w; ++i) {
+            for (int b = 0; b < bytes; ++b) values[static_cast<size_t>(b)] = *data.data(j, i, b);
+            kept += m.write(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, values, known);
+        }
     return kept;
 }
 

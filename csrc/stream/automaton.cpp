@@ -123,12 +123,15 @@ uint32_t Automaton::launched(uint32_t state, Cycle dt, const Launch& launch, Cyc
     return intern(dt - 1);
 }
 
-uint32_t Automaton::told_by_host(uint32_t state, int at, bool known) {
+uint32_t Automaton::told_by_host(uint32_t state, const std::vector<int>& at, bool known) {
     unpack(states_.bytes(state), node_);
-    uint8_t& unknown = node_.main.unknown[static_cast<size_t>(at)];
-    if (unknown == !known) return state;
-    unknown = !known;
-    return intern(0);
+    bool changed = false;
+    for (const int i : at) {
+        uint8_t& unknown = node_.main.unknown[static_cast<size_t>(i)];
+        changed = changed || unknown == known;
+        unknown = !known;
+    }
+    return changed ? intern(0) : state;
 }
 
 void Automaton::load(uint32_t state, Cycle base, const uint8_t* cells) {

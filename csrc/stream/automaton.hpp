@@ -36,7 +36,8 @@ class Automaton {
 
     uint32_t initial(uint32_t pe);  // state of PE `pe` before anything happened
     uint32_t launched(uint32_t state, Cycle dt, const Launch& launch, Cycle& shift);
-    uint32_t told_by_host(uint32_t state, int at, bool known);  // the host wrote byte `at` of the scalar state
+    // The host wrote bytes `at` of the scalar state.
+    uint32_t told_by_host(uint32_t state, const std::vector<int>& at, bool known);
     size_t cell_bytes(int tile) const;
     void initial_cells(int tile, int64_t rank, uint8_t* cells) const;
 

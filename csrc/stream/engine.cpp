@@ -189,14 +189,21 @@ bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
     return true;
 }
 
-bool Engine::write(uint32_t pe, int32_t address, uint8_t value, bool known) {
+int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
     const int32_t tile = program_.tile_map[pe];
-    const int at = tile < 0 ? -1 : automaton_.control(tile).find(address, address + 1);
-    if (at < 0) return false;
+    if (tile < 0) return 0;
     Slot& s = slots_[pe];
-    s.state = automaton_.told_by_host(s.state, at, known);
-    cells(s)[8 * program_.tiles[static_cast<size_t>(tile)].num_regs + at] = known ? value : 0;
-    return true;
+    uint8_t* memory = cells(s) + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs;
+    written_.clear();
+    for (size_t i = 0; i < values.size(); ++i) {
+        const auto byte = address + static_cast<int32_t>(i);
+        const int at = automaton_.control(tile).find(byte, byte + 1);
+        if (at < 0) continue;
+        memory[at] = known ? values[i] : 0;
+        written_.push_back(at);
+    }
+    if (!written_.empty()) s.state = automaton_.told_by_host(s.state, written_, known);
+    return static_cast<int>(written_.size());
 }
 
 }  // namespace wafersim::stream

@@ -31,8 +31,8 @@ class Engine {
     int64_t open_launches() const { return open_; }
     // Scalar state of a PE: `bytes` bytes from `address`. False if they are not known without values.
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
-    // The host writes a byte, with or without saying its value. False if it is array data.
-    bool write(uint32_t pe, int32_t address, uint8_t value, bool known);
+    // The host writes bytes, with or without saying their values. How many are held; the others are array data.
+    int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
     size_t table_bytes() const { return automaton_.bytes(); }
     size_t pe_bytes() const { return slots_.size() * sizeof(Slot) + cells_.size(); }
 
@@ -55,6 +55,7 @@ class Engine {
     std::unordered_map<uint32_t, std::vector<uint8_t>> unknown_;  // of the states that were read
     std::vector<Slot> slots_;
     std::vector<uint8_t> cells_;
+    std::vector<int> written_;
     Cycle now_ = 0, end_ = 0;
     int64_t open_ = 0;
     size_t most_table_bytes_ = kTableBytes;

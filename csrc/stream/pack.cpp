@@ -3,27 +3,34 @@
 namespace wafersim::stream {
 namespace {
 
-constexpr int64_t kPastCode = INT64_C(1) << 40, kForeverCode = kPastCode + 1;
+// Codes of times that are no number; the others follow.
+constexpr uint64_t kPastCode = 0, kForeverCode = 1, kTimeCodes = 2;
+
+uint64_t zigzag(int64_t v) {
+    return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63);
+}
+int64_t unzigzag(uint64_t z) {
+    return static_cast<int64_t>(z >> 1) ^ -static_cast<int64_t>(z & 1);
+}
 
 class Writer {
   public:
     Writer(std::string& out, Cycle base) : out_(out), base_(base) {}
+    ~Writer() { flush(); }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
     static constexpr bool reading = false;
     Cycle horizon = 0;
-    void number(int64_t v) {
-        uint64_t z = static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63);
-        for (; z >= 128; z >>= 7) out_.push_back(static_cast<char>(z | 128));
-        out_.push_back(static_cast<char>(z));
-    }
+    void number(int64_t v) { code(zigzag(v)); }
     template <typename T>
     void num(T& v) {
         number(static_cast<int64_t>(v));
     }
     void time(Cycle& t) {
-        if (t <= kMinus) return number(kPastCode);
-        if (t >= kForever) return number(kForeverCode);
+        if (t <= kMinus) return code(kPastCode);
+        if (t >= kForever) return code(kForeverCode);
         horizon = std::max(horizon, t - base_);
-        number(t - base_);
+        code(zigzag(t - base_) + kTimeCodes);
     }
     void reach(Cycle t) { horizon = std::max(horizon, t - base_); }
     template <typename T>
@@ -32,29 +39,34 @@ class Writer {
     }
 
   private:
+    void code(uint64_t z) {
+        if (filled_ > kBuffer - 10) flush();
+        for (; z >= 128; z >>= 7) buffer_[filled_++] = static_cast<char>(z | 128);
+        buffer_[filled_++] = static_cast<char>(z);
+    }
+    void flush() {
+        out_.append(buffer_, filled_);
+        filled_ = 0;
+    }
+    static constexpr size_t kBuffer = 1024;
     std::string& out_;
     Cycle base_;
+    size_t filled_ = 0;
+    char buffer_[kBuffer];
 };
 
 class Reader {
   public:
     explicit Reader(const uint8_t* at) : at_(at) {}
     static constexpr bool reading = true;
-    int64_t number() {
-        uint64_t z = 0;
-        for (int shift = 0;; shift += 7) {
-            z |= static_cast<uint64_t>(*at_ & 127) << shift;
-            if (!(*at_++ & 128)) return static_cast<int64_t>(z >> 1) ^ -static_cast<int64_t>(z & 1);
-        }
-    }
+    int64_t number() { return unzigzag(code()); }
     template <typename T>
     void num(T& v) {
         v = static_cast<T>(number());
     }
     void time(Cycle& t) {
-        t = number();
-        if (t == kPastCode) t = kMinus;
-        if (t == kForeverCode) t = kForever;
+        const uint64_t z = code();
+        t = z == kPastCode ? kMinus : z == kForeverCode ? kForever : unzigzag(z - kTimeCodes);
     }
     template <typename T>
     void size(std::vector<T>& v) {
@@ -63,6 +75,13 @@ class Reader {
     }
 
   private:
+    uint64_t code() {
+        uint64_t z = 0;
+        for (int shift = 0;; shift += 7) {
+            z |= static_cast<uint64_t>(*at_ & 127) << shift;
+            if (!(*at_++ & 128)) return z;
+        }
+    }
     const uint8_t* at_;
 };
 
@@ -137,6 +156,24 @@ void visit(A& a, Thread& t) {
     visit(a, t.own);
 }
 
+// Bytes that are 0 or 1, as lengths of runs; the first run is of zeros.
+template <typename A>
+void visit_runs(A& a, std::vector<uint8_t>& bytes) {
+    auto size = static_cast<int64_t>(bytes.size());
+    a.num(size);
+    if constexpr (A::reading) bytes.assign(static_cast<size_t>(size), 0);
+    uint8_t value = 0;
+    for (int64_t at = 0; at < size; value ^= 1) {
+        int64_t end = at;
+        if constexpr (!A::reading)
+            while (end < size && bytes[static_cast<size_t>(end)] == value) ++end;
+        int64_t run = end - at;
+        a.num(run);
+        if constexpr (A::reading) std::fill_n(bytes.begin() + at, run, value);
+        at += run;
+    }
+}
+
 template <typename A>
 void visit(A& a, Main& m) {
     a.num(m.tile), a.num(m.in_task), a.num(m.pc), a.time(m.next_issue), a.time(m.next_vector), a.time(m.free_at);
@@ -148,8 +185,7 @@ void visit(A& a, Main& m) {
     for (Reg& r : m.regs) a.num(r.known), a.time(r.ready);
     a.size(m.dsrs);
     for (Dsr& d : m.dsrs) a.num(d.dsd), a.time(d.ready);
-    a.size(m.unknown);
-    for (uint8_t& u : m.unknown) a.num(u);
+    visit_runs(a, m.unknown);
     if constexpr (A::reading) m.memory.assign(m.unknown.size(), 0), m.end = kMinus;
     a.size(m.recent);
     for (Recent& r : m.recent) a.time(r.start), a.num(r.low), a.num(r.high);

@@ -88,7 +88,10 @@ class _Code:
         words = tile * tile
         self.c = pe.array("C", "f32", words, align=16, export=True)
         self.a, self.a_buffer = self._beside_c("A"), self._beside_c("A_buffer")
-        self.b, self.b_buffer = pe.array("B", "f32", words, export=True), pe.array("B_buffer", "f32", words)
+        self.b, self.b_buffer = (
+            pe.array("B", "f32", words, export=True, data=True),
+            pe.array("B_buffer", "f32", words, data=True),
+        )
         self.px, self.py = pe.param("px", "i16", default=0), pe.param("py", "i16", default=0)
         self.step = pe.array("step", "i16", init=0)
         self.stamps = stamp_array(pe)
@@ -102,7 +105,7 @@ class _Code:
     def _beside_c(self, name: str) -> Any:
         """A tile whose address is 8 modulo 16."""
         self.pe.array(f"{name}_pad", "f32", 2, align=16, export=False)
-        return self.pe.array(name, "f32", self.tile * self.tile, export=True)
+        return self.pe.array(name, "f32", self.tile * self.tile, export=True, data=True)
 
     def connect(self, x_kind: str, y_kind: str) -> None:
         """The two broadcasts."""
