@@ -115,7 +115,7 @@ def test_a_crash_costs_its_own_answer_only(monkeypatch):
 
 
 def test_a_run_that_takes_too_long_is_killed():
-    long = {"kernel": "gemm", "grid": "16x16", "params": {"tile": 16}, "id": "long"}
+    long = {"kernel": "gemm", "grid": "32x32", "params": {"tile": 32}, "id": "long"}
     quick = reduce(4, id="quick")
     first, second = ws.evaluate([long, quick], processes=1, timeout=1.5)
     assert first["error"]["kind"] == "Timeout" and "1.5 s" in first["error"]["message"]
