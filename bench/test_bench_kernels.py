@@ -5,16 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 import wafersim as ws
 from measure import ROUNDS, store
-from wafersim import kernels
 
 GEMM = {"grid": "32x32", "tile": 4}
 
 
-@pytest.mark.skipif("gemm" not in kernels.names(), reason="no kernel gemm")
 def test_gemm_pe_cycles(benchmark):
     records = []
     benchmark.pedantic(lambda: records.append(ws.run("gemm", **GEMM)), rounds=ROUNDS, iterations=1)
