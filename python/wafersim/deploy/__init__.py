@@ -1,0 +1,1 @@
+"""From wafers to a deployment: serving, training, energy, cost."""

@@ -1,0 +1,1 @@
+"""Language models on wafers: accounting, layers, placement, speed."""
