@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wafersim.errors import ConfigError, WafersimError
-from wafersim.validation.plan import NoPlan, Plan, RunSpec
+from wafersim.validation.plan import Measurement, NoPlan, Plan
 from wafersim.validation.recipes import plan_for
 from wafersim.validation.rows import Row
 
 #: ``ok`` and ``miss`` were compared; the others carry no prediction.
 STATUSES = ("ok", "miss", "skipped", "not_replayed", "failed")
-Runner = Callable[[RunSpec], Mapping[str, Any]]
+Runner = Callable[[Measurement], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def replay(
     plans = [(row, plan_for(row)) for row in rows]
     order = sorted(range(len(plans)), key=lambda i: _seconds(plans[i][1]))
     done: dict[int, Result] = {}
-    cache: dict[RunSpec, Mapping[str, Any]] = {}
+    cache: dict[Measurement, Mapping[str, Any]] = {}
     start = time.monotonic()
     for index in order:
         row, plan = plans[index]
@@ -136,7 +136,11 @@ def _seconds(plan: Plan | NoPlan) -> float:
 
 
 def _replay_row(
-    row: Row, plan: Plan | NoPlan, runner: Runner, cache: dict[RunSpec, Mapping[str, Any]], left: float | None
+    row: Row,
+    plan: Plan | NoPlan,
+    runner: Runner,
+    cache: dict[Measurement, Mapping[str, Any]],
+    left: float | None,
 ) -> Result:
     if isinstance(plan, NoPlan):
         return _result(row, None, "not_replayed", plan.reason)

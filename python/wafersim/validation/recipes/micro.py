@@ -178,3 +178,5 @@ _RECIPES: tuple[tuple[str, Callable[[Row], Plan | NoPlan]], ...] = (
     (r"independent DSD ops", _scalar("two_ops", slack=1.0)),
     (r"one DSD op", _one_op),
 )
+
+RECIPES = {"FABM": plan_fabm}
