@@ -130,6 +130,7 @@ _RUN = (
         "host copies; see metrics",
     ),
     Term("seconds", "s", "run", "cycles divided by the arch's clock"),
+    Term("task_cycles", "cycles", "run", "what one start and end of a task costs on the run's arch"),
     Term(
         "status",
         "",
@@ -154,6 +155,12 @@ _RUN = (
         "run",
         "what limited the run: the class of cycles that dominates on the PE that was active longest, or "
         "'link' if the busiest link carried a wavelet in 90 % of the cycles or more",
+    ),
+    Term(
+        "bottleneck_text",
+        "",
+        "run",
+        "the bottleneck as a sentence, with the busiest link and what would limit next",
     ),
     Term(
         "metrics",

@@ -146,13 +146,9 @@ class PreparedRun:
             refuse_watch(watch)
             sim = StreamSimulator(self.built.program, self.arch, seed, grain)
             write_without_values(sim, self.built.setup)
+            self._launch(sim)
         else:
-            sim = Simulator(self.built.program, self.arch, seed)
-            if watch is not None:
-                sim.timeline(watch.rect, watch.window, watch.most)
-            self.built.setup(sim, np.random.default_rng(seed))
-        for launch in self.built.launches:
-            sim.launch(launch.function, **launch.args)
+            sim = self.start(seed, watch)
         raise_on_stuck = limits.pop("raise_on_stuck", True)
         try:
             record: Record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
@@ -163,6 +159,19 @@ class PreparedRun:
             raise
         self._complete(record, sim)
         return record
+
+    def start(self, seed: int = 0, watch: Watch | None = None) -> Simulator:
+        """A simulator at fidelity wavelet, inputs written and functions launched; nothing has run."""
+        sim = Simulator(self.built.program, self.arch, seed)
+        if watch is not None:
+            sim.timeline(watch.rect, watch.window, watch.most)
+        self.built.setup(sim, np.random.default_rng(seed))
+        self._launch(sim)
+        return sim
+
+    def _launch(self, sim: Any) -> None:
+        for launch in self.built.launches:
+            sim.launch(launch.function, **launch.args)
 
     def _complete(self, record: Record, sim: Any) -> None:
         built, info = self.built, record.info

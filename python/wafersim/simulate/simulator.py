@@ -324,6 +324,7 @@ class Simulator:
             "arch": self.arch.name,
             "arch_fingerprint": self.arch.fingerprint(),
             "clock_hz": clock,
+            "task_cycles": int(self.arch.task_start_cycles) + int(self.arch.task_end_cycles),
             "grid": f"{width}x{height}",
             "params": {},
             "fidelity": "wavelet",
