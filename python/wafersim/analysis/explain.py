@@ -108,6 +108,8 @@ def explain(record: Record, again: bool = True) -> Explanation:
     seed = int(record.info["seed"])
     if events <= MOST_EVENTS:
         phases = measure_phases(prepared, seed, record.cycles)
+        if phases and phases[-1].end != record.cycles:
+            raise ConfigError(f"done again, the run takes {phases[-1].end} cycles and not {record.cycles}")
     else:
         missing.append(f"over time: not done (more than {MOST_EVENTS:,} events)")
     if events <= MOST_PATH_EVENTS:
