@@ -181,6 +181,14 @@ _RUN = (
         "how far these figures have been checked: fitted (a constant was fitted on this very row), validated "
         "(compared with published rows like it), extrapolated (outside the rows), unvalidated (no row)",
     ),
+    Term(
+        "validity_detail",
+        "",
+        "run",
+        "the error statement: nearest published rows with distance in doublings, error and differences, and "
+        "the share of a figure that rests on constants marked inferred, memory or choice, as an upper bound "
+        "(assumed_share; that of the nearest row of the profile for which it is known)",
+    ),
     Term("not_modelled", "", "run", "what this run left out and a real machine has"),
     Term(
         "fidelity",

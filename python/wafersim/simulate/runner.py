@@ -177,8 +177,7 @@ class PreparedRun:
         built, info = self.built, record.info
         info["kernel"] = self.kernel.name
         info["params"] = dict(self.params)
-        info["validity"] = built.validity.status
-        info["validity_rows"] = list(built.validity.nearest)
+        self._judge(info)
         info["not_modelled"] = [*built.not_modelled, *info["not_modelled"]]
         if built.formula is not None:
             formula = built.formula
@@ -188,6 +187,19 @@ class PreparedRun:
                 error, verified = built.check(sim)
                 info["max_abs_error"], info["verified"] = float(error), bool(verified)
             info["metrics"] = built.metrics(sim, record)
+
+    def _judge(self, info: dict[str, Any]) -> None:
+        """The error statement: by the nearest published rows, or by the kernel where no row runs it."""
+        from wafersim.kernels.nearest import NO_SUPPORT, of_parts, support
+
+        preset = self.arch.name in self.arch.names() and self.arch.base == self.arch.name
+        grid = (self.width, self.height)
+        found = support(self.kernel.name, self.arch.name, grid, self.params) if preset else None
+        if found is None:
+            validity = self.built.validity
+            found = of_parts(validity.status, validity.nearest) if preset else NO_SUPPORT
+        info["validity"], info["validity_detail"] = found.status, found.as_json()
+        info["validity_rows"] = [row["id"] for row in found.rows]
 
 
 def prepare(
