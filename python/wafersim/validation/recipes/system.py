@@ -1,4 +1,4 @@
-"""Rows about chips and whole models that no program of one wafer reproduces: CHIP, INF, WLLM2-4."""
+"""Rows about chips and services that no program of one wafer reproduces: CHIP, INF, SPMM3."""
 
 from __future__ import annotations
 
@@ -19,15 +19,11 @@ def plan_served(row: Row) -> Plan | NoPlan:
     )
 
 
-def plan_language_model(row: Row) -> Plan | NoPlan:
-    """Whole language models, measured as one layer times the number of layers."""
-    return NoPlan("whole models are answered by the model layer, not by one run of a kernel")
+def plan_other_machine(row: Row) -> Plan | NoPlan:
+    """Comparisons with another machine."""
+    return NoPlan(
+        "a comparison with another machine, whose program and time are not given", flag="not_public"
+    )
 
 
-RECIPES = {
-    "CHIP": plan_chip,
-    "INF": plan_served,
-    "WLLM2": plan_language_model,
-    "WLLM3": plan_language_model,
-    "WLLM4": plan_language_model,
-}
+RECIPES = {"CHIP": plan_chip, "INF": plan_served, "SPMM3": plan_other_machine}
