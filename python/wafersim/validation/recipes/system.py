@@ -1,4 +1,4 @@
-"""Rows about chips and services that no program of one wafer reproduces: CHIP, INF, SPMM3."""
+"""Rows about chips and services that no program of one wafer reproduces: CHIP, INF."""
 
 from __future__ import annotations
 
@@ -19,11 +19,4 @@ def plan_served(row: Row) -> Plan | NoPlan:
     )
 
 
-def plan_other_machine(row: Row) -> Plan | NoPlan:
-    """Comparisons with another machine."""
-    return NoPlan(
-        "a comparison with another machine, whose program and time are not given", flag="not_public"
-    )
-
-
-RECIPES = {"CHIP": plan_chip, "INF": plan_served, "SPMM3": plan_other_machine}
+RECIPES = {"CHIP": plan_chip, "INF": plan_served}
