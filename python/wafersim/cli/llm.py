@@ -82,19 +82,30 @@ def llm(config: str, arch_name: str, as_json: bool, **options: Any) -> None:
 def _print(found: dict[str, Any]) -> None:
     click.echo(found["words"])
     click.echo()
+    low, high = (seconds_text(found["tpot_range_s"][end]) for end in ("low", "high"))
     rows = [
         ("parameters", f"{found['params']['total']:,} ({found['params']['active']:,} active)"),
         ("weights", bytes_text(found["weight_bytes"])),
-        ("keys and values", f"{found['kv_bytes_per_token']:,} bytes a token, {bytes_text(found['kv_bytes_per_user'])} a user"),
+        (
+            "keys and values",
+            f"{found['kv_bytes_per_token']:,} bytes a token, {bytes_text(found['kv_bytes_per_user'])} a user",
+        ),
         ("wafers", f"{found['wafers']} ({found['wafers_why']})"),
-        ("users", f"{found['users']} in {found['batches_under_way']} batches of {found['batch']}; at most {found['max_users']} ({found['max_users_limit']})"),
+        ("users", f"{found['users']} in {found['batches_under_way']} batches of {found['batch']}"),
+        ("users at most", f"{found['max_users']} ({found['max_users_limit']})"),
         ("time to first token", seconds_text(found["ttft_s"])),
-        ("time per token", f"{seconds_text(found['tpot_s'])} ({seconds_text(found['tpot_range_s']['low'])} to {seconds_text(found['tpot_range_s']['high'])})"),
-        ("tokens per second", f"{found['tokens_per_s_user']:.0f} a user, {found['tokens_per_s_total']:.0f} in all"),
-        ("limited by", f"{found['bottleneck']} ({found['time_shares'][found['bottleneck']]:.0%} of the time)"),
+        ("time per token", f"{seconds_text(found['tpot_s'])} ({low} to {high})"),
+        (
+            "tokens per second",
+            f"{found['tokens_per_s_user']:.0f} a user, {found['tokens_per_s_total']:.0f} in all",
+        ),
+        (
+            "limited by",
+            f"{found['bottleneck']} ({found['time_shares'][found['bottleneck']]:.0%} of the time)",
+        ),
         ("used", ", ".join(f"{name} {value:.2%}" for name, value in found["utilisation"].items())),
         ("layer times", f"{found['method']['decode_layer']}; {found['validity']['status']}"),
-    ]  # fmt: skip
+    ]
     print_rows(rows)
     click.echo()
     print_rows(_placement_rows(found["placement"]))
@@ -106,5 +117,8 @@ def _placement_rows(placement: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         layers = "-" if entry["first_layer"] is None else f"{entry['first_layer']}-{entry['last_layer']}"
         layers += " +embedding" * entry["has_embedding"] + " +head" * entry["has_head"]
         used = f"{entry['pe_data_bytes']:,} of {entry['pe_sram_bytes']:,}"
-        rows.append((str(entry["wafer"]), layers, str(entry["regions"]), entry["region_pes"] or "-", used, seconds_text(entry["step_s"])))  # fmt: skip
+        pes = entry["region_pes"] or "-"
+        rows.append(
+            (str(entry["wafer"]), layers, str(entry["regions"]), pes, used, seconds_text(entry["step_s"]))
+        )
     return rows

@@ -9,8 +9,8 @@ from wafersim.models import cost, parameters
 from wafersim.models.assumption import Assumption
 from wafersim.models.bottleneck import bottleneck, utilisation
 from wafersim.models.limits import max_users
-from wafersim.models.planner import Plan, Planner
 from wafersim.models.placement import placement
+from wafersim.models.planner import Plan, Planner
 from wafersim.models.ranges import tpot_range
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def wafers_why(planner: Planner, plan: Plan) -> str:
     )
     most = max(len(cut.layers) for cut in placed.cuts)
     return (
-        f"bytes alone need {bound}; layers stay whole: {largest / 1e9:.2f} GB the largest, at most {most} on a "
-        f"wafer of {room:.1f} GB, {model.num_layers} layers take {placed.wafers}"
+        f"bytes alone need {bound}; layers stay whole: {largest / 1e9:.2f} GB the largest, at most {most} on "
+        f"a wafer of {room:.1f} GB, {model.num_layers} layers take {placed.wafers}"
     )
 
 

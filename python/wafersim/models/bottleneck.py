@@ -43,7 +43,7 @@ def time_shares(planner: Planner, plan: Plan) -> dict[str, float]:
 
 
 def touched_bytes(model: ModelConfig, layer: Layer, batch: int, context: int) -> float:
-    """Bytes that a step of one layer reads: weights once, of experts those that the batch takes, and the cache."""
+    """Bytes that a step of one layer reads: weights (experts only if the batch takes them) and the cache."""
     counts = parameters.layer_counts(model, layer)
     if layer.mlp_width is None and model.experts is not None:
         e = model.experts

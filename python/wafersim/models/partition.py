@@ -72,14 +72,17 @@ def smallest_cuts(sizes: Sizes, wafer: Wafer, is_tied: bool) -> list[Cut]:
     if cuts is None:
         worst = max(range(len(sizes.weights)), key=sizes.layer)
         raise ConfigError(
-            f"layer {worst} needs {sizes.layer(worst) / 1e9:.2f} GB ({sizes.weights[worst] / 1e9:.2f} GB of weights, "
-            f"{sizes.caches[worst] / 1e9:.2f} GB of keys and values), a wafer holds {wafer.data_bytes / 1e9:.2f} GB; "
+            f"layer {worst} needs {sizes.layer(worst) / 1e9:.2f} GB ({sizes.weights[worst] / 1e9:.2f} GB of "
+            f"weights, {sizes.caches[worst] / 1e9:.2f} GB of keys and values), a wafer holds "
+            f"{wafer.data_bytes / 1e9:.2f} GB; "
             "layers stay whole: fewer users, a shorter context or a narrower dtype would fit"
         )
     return cuts
 
 
-def balanced_cuts(sizes: Sizes, wafer: Wafer, is_tied: bool, times: Sequence[float], number: int) -> list[Cut] | None:  # fmt: skip
+def balanced_cuts(
+    sizes: Sizes, wafer: Wafer, is_tied: bool, times: Sequence[float], number: int
+) -> list[Cut] | None:
     """At most `number` wafers with the smallest largest sum of layer times; None if they do not fit."""
     if _fill(sizes, wafer, is_tied, times, math.inf, number) is None:
         return None
@@ -111,7 +114,7 @@ def _fill(
             used += sizes.layer(i)
             spent += times[i]
             i += 1
-        if i == first and not (first == 0 and sizes.embedding <= wafer.data_bytes < used + sizes.layer(0)):
+        if i == first and (cuts or not 0 < sizes.embedding <= wafer.data_bytes):
             return None
         cuts.append(Cut(first, i, first == 0 and not any(cut.has_embedding for cut in cuts), False))
         if i == first:  # the embedding alone fills the first wafer

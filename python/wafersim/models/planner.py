@@ -63,7 +63,9 @@ def rhythm(placed: PlacedModel, users: int, context: int, speculation: Speculati
 class Planner:
     """Places one model on one machine."""
 
-    def __init__(self, model: ModelConfig, wafer: Wafer, speed: Speed, speculation: Speculation | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, model: ModelConfig, wafer: Wafer, speed: Speed, speculation: Speculation | None = None
+    ) -> None:
         self.model, self.wafer, self.speed = model, wafer, speed
         self.speculation = speculation if speculation is not None else Speculation()
         self._regions: dict[tuple[object, ...], tuple[int, Regions | None]] = {}
@@ -92,15 +94,15 @@ class Planner:
                 break
             number += 1
         raise ConfigError(
-            f"{self.model.name}: {users} users of {context} tokens do not fit the regions of {number} wafers; "
-            "fewer users, a shorter context or more wafers would"
+            f"{self.model.name}: {users} users of {context} tokens do not fit the regions of {number} "
+            "wafers; fewer users, a shorter context or more wafers would"
         )
 
     def _too_few(self, sizes: Sizes, users: int, context: int, wafers: int, least: int) -> str:
         weights = (sizes.embedding + sum(sizes.weights) + sizes.head) / 1e9
         return (
-            f"--wafers {wafers}: too few; {weights:.1f} GB of weights and {sum(sizes.caches) / 1e9:.1f} GB of keys and "
-            f"values ({users} users x {context} tokens) in whole layers take {least} wafers of "
+            f"--wafers {wafers}: too few; {weights:.1f} GB of weights and {sum(sizes.caches) / 1e9:.1f} GB "
+            f"of keys and values ({users} users x {context} tokens) in whole layers take {least} wafers of "
             f"{self.wafer.data_bytes / 1e9:.1f} GB"
         )
 

@@ -87,7 +87,7 @@ def products(model: ModelConfig, layer: Layer, tokens: int) -> list[tuple[int, i
     else:
         out += [(h, (a.heads + 2 * a.kv_heads) * a.head_dim, 1), (a.heads * a.head_dim, h, 1)]
     if layer.mlp_width is not None:
-        return out + [(h, layer.mlp_width, 2 if model.gated_mlp else 1), (layer.mlp_width, h, 1)]
+        return [*out, (h, layer.mlp_width, 2 if model.gated_mlp else 1), (layer.mlp_width, h, 1)]
     e = model.experts
     assert e is not None
     out += [(h, e.number, 1), (h, e.width, 2 * e.per_token), (e.width, h, e.per_token)]

@@ -27,5 +27,5 @@ def tpot_range(planner: Planner, plan: Plan, tpot_s: float) -> dict[str, object]
     return {
         "low": low,
         "high": high,
-        "because": f"clock up to {FAST_CLOCK_HZ / 1e9:.1f} GHz, layer times +-{error:.0%}, link latency from 2 us",
+        "because": f"clock up to {FAST_CLOCK_HZ / 1e9:.1f} GHz, layer times +-{error:.0%}, link from 2 us",
     }

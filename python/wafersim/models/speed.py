@@ -87,7 +87,7 @@ def formula_costs(arch: Arch) -> Costs:
         turn=60.0,
         method="formula",
         error=0.30,
-        source=f"{WAFERLLM}: an op takes 8 + n/3 cycles, a stage of the all-reduce 16; rolled scalar code 25, a sum 2 per element",
+        source=f"{WAFERLLM}: an op takes 8 + n/3 cycles, a stage 16; rolled scalar code 25, a sum 2 each",
     )
 
 

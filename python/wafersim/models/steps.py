@@ -61,14 +61,18 @@ class Step:
         return None
 
 
-def product(name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0) -> Step:  # fmt: skip
+def product(
+    name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0
+) -> Step:
     """Vector times tile for every sequence: one op of length `columns` per row."""
     count = rows * batch
     return Step(name, ops=count, elements=count * columns, mapped=count, macs=count * columns,
                 axis=axis, reduced=reduced, span=span)  # fmt: skip
 
 
-def vector(name: str, ops: int, length: int, axis: str = "", reduced: int = 0, scalars: int = 0, sums: int = 0) -> Step:  # fmt: skip
+def vector(
+    name: str, ops: int, length: int, axis: str = "", reduced: int = 0, scalars: int = 0, sums: int = 0
+) -> Step:
     """Element-wise ops of one length, `sums` of them down to one value."""
     plain = ops - sums
     return Step(name, ops=ops, elements=plain * length, serial=sums * length, axis=axis, reduced=reduced,

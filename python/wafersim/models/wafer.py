@@ -59,13 +59,13 @@ class Wafer:
     @staticmethod
     def of(arch: Arch, fill: float = FILL) -> Wafer:
         generation = int(arch.generation)
-        latency = float(arch.io_latency_seconds) if arch.has("io_latency_seconds") else IO_LATENCY_S
+        latency = _fact(arch, "io_latency_seconds", IO_LATENCY_S)
         pes = int(arch.usable_width) * int(arch.usable_height)
-        sram = arch.wafer_sram_bytes if arch.has("wafer_sram_bytes") else pes * int(arch.sram_bytes)
-        bandwidth = float(arch.memory_bandwidth_bytes_per_second) if arch.has("memory_bandwidth_bytes_per_second") else 24.0 * pes * float(arch.clock_hz)  # fmt: skip
-        links = float(arch.host_links) if arch.has("host_links") else 12.0
-        rate = float(arch.host_link_bits_per_second) if arch.has("host_link_bits_per_second") else 1e11
-        overhead = int(arch.program_overhead_bytes) if arch.has("program_overhead_bytes") else 4176
+        sram = _fact(arch, "wafer_sram_bytes", pes * int(arch.sram_bytes))
+        bandwidth = _fact(arch, "memory_bandwidth_bytes_per_second", 24.0 * pes * float(arch.clock_hz))
+        links = _fact(arch, "host_links", 12.0)
+        rate = _fact(arch, "host_link_bits_per_second", 1e11)
+        overhead = int(_fact(arch, "program_overhead_bytes", 4176))
         return Wafer(
             arch=arch.name,
             width=int(arch.usable_width),
@@ -115,13 +115,18 @@ class Wafer:
             Assumption("wafer_sram_bytes", self.sram_bytes, _source(arch, "wafer_sram_bytes"), "secondary"),
             Assumption("clock_hz", self.clock_hz, _source(arch, "clock_hz"), "read",
                        note="0.85 to 1.1 GHz by source; the range of tpot_s covers it"),
-            Assumption("link_bytes_per_s", self.link_bytes_per_s, _source(arch, "host_link_bits_per_second"), "read",
+            Assumption("link_bytes_per_s", self.link_bytes_per_s,
+                       _source(arch, "host_link_bits_per_second"), "read",
                        note="all links of a system between two wafers"),
             Assumption("link_latency_s", self.link_latency_s, source, "secondary" if own_latency else "low"),
             Assumption("dense_flops", self.dense_flops, dense, "derived"),
             Assumption("sram_bytes_per_s", self.sram_bytes_per_s,
                        _source(arch, "memory_bandwidth_bytes_per_second"), "secondary"),
         ]  # fmt: skip
+
+
+def _fact(arch: Arch, name: str, default: float) -> float:
+    return float(arch.get(name).value) if arch.has(name) else float(default)
 
 
 def _source(arch: Arch, name: str) -> str:
