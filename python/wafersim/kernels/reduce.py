@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.axis import ALGORITHMS, Axis, axis_code
+from wafersim.kernels.axis import ALGORITHMS, Axis, axis_code, num_colors
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WORDS = Parameter("words", int, 64, "32-bit words per PE", minimum=1, maximum=4096)
 ALGORITHM = Parameter("algorithm", str, "chain", "how the sums travel", allowed=ALGORITHMS)
-_ROWS = {"chain": ("HPDCM-002", "HPDCM-003"), "star": ("HPDCM-001",)}
+_ROWS = {"chain": ("HPDCM-002", "HPDCM-003"), "star": ("HPDCM-001",), "tree":(), "two_phase":()}
 _NAMES = {"chain": "B + (2 T_R + 2)(P - 1)", "star": "B (P - 1) + 2 T_R + 1"}
 
 
@@ -61,16 +61,15 @@ class Reduce(Kernel):
 
         def metrics(sim: Any, record: Any) -> dict[str, Any]:
             stamps = read_stamps(sim, whole)
-            first = stamps[:, 1:, 0].min(axis=1) if axis.algorithm == "star" else stamps[:, -1, 0]
+            first = stamps[:, -1, 0] if axis.algorithm == "chain" else stamps[:, 1:, 0].min(axis=1)
             windows = [
                 wavelet_window(arch, int(start), int(end))
                 for start, end in zip(first, stamps[:, 0, 1], strict=True)
             ]
             return {"window_cycles": max(windows), "words": axis.words}
 
-        form = formulas.reduce_chain if axis.algorithm == "chain" else formulas.reduce_star
-        value = form(axis.words, width, int(arch.ramp_out_cycles))
-        formula = Formula(_NAMES[axis.algorithm], formulas.HPDC, value) if arch.generation == 2 else None
+        value = formulas.reduce_line(axis.algorithm, axis.words, width, int(arch.ramp_out_cycles))
+        formula = Formula(formulas.TEXT[axis.algorithm], formulas.HPDC, value) if arch.generation == 2 else None
         return KernelRun(
             layout.build(), setup, [Launch("main")], check, metrics, formula,
             validity=_validity(arch, axis.algorithm, height),
@@ -79,7 +78,7 @@ class Reduce(Kernel):
 
 def row_axis(layout: Layout, width: int, words: int, algorithm: str) -> Axis:
     """The axis along x: reduces westward with queues 2 (in) and 2 (out)."""
-    colors = tuple(layout.color(f"row{i}") for i in range(2 if algorithm == "chain" else 1))
+    colors = tuple(layout.color(f"row{i}") for i in range(num_colors(algorithm)))
     return Axis("row", width, words, algorithm, "WEST", "EAST", colors, in_queue=2, out_queue=2)
 
 
