@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wafersim import kernels
 from wafersim.analysis.sensitivity import doubled
 from wafersim.arch import Arch
 from wafersim.errors import WafersimError
@@ -123,11 +122,10 @@ def published_runs_of(data: Mapping[str, Any]) -> dict[str, Any]:
         if row.id not in measured or isinstance(plan, NoPlan):
             continue
         for spec in dict.fromkeys(run for run in plan.runs if isinstance(run, RunSpec)):
-            params = kernels.get(spec.kernel).resolve(dict(spec.params))
             runs.append(
                 {
                     "row": row.id, "kernel": spec.kernel, "arch": spec.arch, "grid": list(spec.grid),
-                    "params": {name: list(v) if isinstance(v, tuple) else v for name, v in params.items()},
+                    "params": {n: list(v) if isinstance(v, tuple) else v for n, v in spec.params},
                     "error": _rounded(measured[row.id]["error"]), "fitted": row.id in fitted,
                     "assumed_share": measured[row.id].get("assumed_share"),
                 }
