@@ -262,9 +262,13 @@ def test_explain_a_run_directory(tmp_path):
     assert words.code == 0
     for part in ("what limited it:", "over space:", "over time:", "critical path: through 9 PEs and 8 hops"):
         assert part in words.out
+    assert "of the cycles rest on assumed constants" in words.out
     answer = json.loads(call("explain", folder, "--json").out)
     assert answer["explanation"]["text"] == answer["bottleneck_text"]
     assert sum(answer["explanation"]["critical_path"]["totals"].values()) == answer["cycles"]
+    single = [share["share"] for share in answer["explanation"]["shares"]]
+    assert single == sorted(single, reverse=True)
+    assert single[0] <= answer["explanation"]["assumed_share"] + 1e-9
     quick = call("explain", folder, "--quick")
     assert quick.code == 0
     assert "critical path" not in quick.out
