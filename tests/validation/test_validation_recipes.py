@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wafersim import kernels
-from wafersim.validation.plan import NoPlan, Plan
+from wafersim.arch import Arch
+from wafersim.validation.plan import Measurement, NoPlan, Plan, RunSpec
 from wafersim.validation.recipes import plan_for, recipes
 from wafersim.validation.rows import load_rows
 
@@ -32,6 +33,12 @@ def test_every_plan_has_allowed_parameters():
             continue
         assert plan.seconds() > 0
         for run in plan.runs:
+            assert isinstance(run, Measurement)
+            assert run.arch in Arch.names()
+            assert run.fidelity in ("wavelet", "stream", "formula")
+            if not isinstance(run, RunSpec):
+                assert run.text()
+                continue
             kernel = kernels.get(run.kernel)
             assert kernel.resolve(dict(run.params))
             assert run.text().startswith(f"wafersim run {run.kernel} --arch {run.arch} --grid ")

@@ -9,6 +9,7 @@ from typing import Any
 from wafersim.analysis.sensitivity import doubled
 from wafersim.arch import Arch
 from wafersim.errors import WafersimError
+from wafersim.validation import recipes
 from wafersim.validation.plan import Measurement, NoPlan, RunSpec
 from wafersim.validation.recipes import plan_for
 from wafersim.validation.results import Result
@@ -138,11 +139,10 @@ def _rounded(error: float) -> float:
 
 
 def fitted_rows() -> list[str]:
-    """Rows on which a constant of a preset or of a kernel was fitted."""
-    from wafersim.arch import Arch
+    """Rows on which a constant of a preset, of a kernel or of a recipe was fitted."""
     from wafersim.kernels.collectives import FITTED_ON
 
-    rows = set(FITTED_ON)
+    rows = set(FITTED_ON) | recipes.fitted_rows()
     for name in Arch.names():
         for constant in Arch.load(name):
             rows.update(constant.fitted_on)
