@@ -2,8 +2,8 @@
 
 One recipe per family, never per row: a recipe reads the row's text and answers with a plan, or with the
 reason why there is none.  Rows of the same families from a user's file are replayed in the same way.  Every
-module of this package that has ``RECIPES`` (family -> recipe) is collected.  A recipe with constants of its own
-names the rows that they were fitted on in ``FITTED_ON``.
+module of this package that has ``RECIPES`` (family -> recipe) is collected.  A recipe with constants of its
+own names the rows that they were fitted on in ``FITTED_ON``.
 """
 
 from __future__ import annotations
