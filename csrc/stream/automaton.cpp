@@ -244,6 +244,70 @@ const Transition& Automaton::hear(uint32_t state, Cycle dt, uint32_t message, Cy
     return *match(made, base, cells);
 }
 
+namespace {
+void move(Cycle& t, Cycle by) {
+    if (t > kMinus && t < kForever) t += by;
+}
+void move(Seq& s, Cycle by) {
+    std::vector<Seg> segs = s.segments();
+    for (Seg& g : segs) move(g.t, by);
+    const int64_t end = s.end();
+    s.assign(std::move(segs), end);
+}
+}  // namespace
+
+void Automaton::begin_live(uint32_t state, Cycle base, const uint8_t* cells, Node& n) {
+    load(state, base, cells);
+    n = std::move(node_);
+    node_ = {};
+    for (Color& c : n.colors) {
+        move(c.changed, base);
+        for (LinkFifo& f : c.fifo) move(f.a, base), move(f.d, base), move(f.granted, base);
+        for (OutLink& o : c.out) move(o.sent, base), move(o.credit, base);
+    }
+    for (auto& q : n.iq) move(q.a, base), move(q.b, base);
+    for (auto& q : n.oq) move(q.b, base);
+    for (auto& t : n.thread) move(t.next_beat, base), move(t.last_issue, base), move(t.start, base), move(t.own, base);
+    for (auto& c : n.completions) move(c.when, base);
+    for (auto& t : n.last_pick) move(t, base);
+    move(n.slot_free, base), move(n.ahead, base), move(n.pending_start, base), move(n.pending_stop, base);
+    for (auto& t : n.router_wakes) move(t, base);
+    for (auto& t : n.element_wakes) move(t, base);
+    Main& m = n.main;
+    for (Cycle* t : {&m.next_issue, &m.next_vector, &m.free_at, &m.last_issue, &m.end}) move(*t, base);
+    for (auto& r : m.regs) move(r.ready, base);
+    for (auto& d : m.dsrs) move(d.ready, base);
+    for (auto& r : m.recent) move(r.start, base);
+}
+
+void Automaton::step_live(Node& n, Cycle T) {
+    ++figures.steps;
+    says_.clear();
+    auto due = [&](std::vector<Cycle>& wakes) { return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0; };
+    local_.recorder.begin(n.main.regs.size(), 0);
+    const bool r = due(n.router_wakes);
+    if (r) router_.serve(n, T, says_);
+    const bool e = due(n.element_wakes);
+    if (e) element_.step(n, T);
+    if (r) ++figures.step_misses;
+    if (e) ++figures.hear_misses;
+    if (r && says_.empty()) ++figures.guard_tries;
+    figures.late = loop_.late;
+    figures.words = loop_.words;
+    figures.leaps = loop_.leaps;
+}
+
+void Automaton::hear_live(Node& n, const Message& m, Cycle T) {
+    ++figures.hears;
+    router_.hear(n, m, T);
+}
+
+void Automaton::after_live(Node& n, Cycle T) {
+    if (n.main.tile >= 0) element_.sync(n, T);
+    for (Color& c : n.colors) router_.settle(c, T);
+    canonicalize(n, T, T - keep_, arch_.vector_raw);
+}
+
 size_t Automaton::bytes() const {
     return states_.memory() + messages_.memory() + events_.memory() + info_.capacity() * sizeof(Info) +
            transitions_.capacity() * sizeof(Transition) + told_.capacity() * sizeof(TellRef) + tape_bytes_;

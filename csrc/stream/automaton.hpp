@@ -45,6 +45,12 @@ class Automaton {
     const Transition& step(uint32_t state, Cycle base, uint8_t* cells);
     // A neighbor's message, `dt` cycles behind the state's base.
     const Transition& hear(uint32_t state, Cycle dt, uint32_t message, Cycle base, uint8_t* cells);
+    // Without the table: the state stays unpacked and times are absolute.
+    void begin_live(uint32_t state, Cycle base, const uint8_t* cells, Node& n);
+    void step_live(Node& n, Cycle T);
+    void hear_live(Node& n, const Message& m, Cycle T);
+    void after_live(Node& n, Cycle T);
+    std::vector<Told>& says() { return says_; }
     const TellRef* told(const Transition& t) const { return told_.data() + t.first_told; }
 
     Cycle next(uint32_t state) const { return info_[state].next; }

@@ -1,6 +1,7 @@
 #include "stream/engine.hpp"
 
 #include <chrono>
+#include <cstring>
 #include <map>
 
 namespace wafersim::stream {
@@ -124,6 +125,37 @@ void Engine::visit(uint32_t pe, Cycle T) {
     }
 }
 
+void Engine::settle_live(uint32_t pe, Cycle T) {
+    Slot& s = slots_[pe];
+    Node& n = *nodes_[pe];
+    automaton_.after_live(n, T);
+    end_ = std::max(end_, n.main.end);
+    open_ -= n.done;
+    n.done = 0;
+    const Cycle next = n.next();
+    if (next >= kForever || next == s.queued) return;
+    s.queued = next;
+    queue_.push(next, pe);
+}
+
+void Engine::visit_live(uint32_t pe, Cycle T) {
+    Slot& s = slots_[pe];
+    if (s.queued == T) s.queued = -1;
+    if (nodes_[pe]->next() > T) return;
+    try {
+        automaton_.step_live(*nodes_[pe], T);
+        says_.swap(automaton_.says());
+        settle_live(pe, T);
+        for (const Told& t : says_) {
+            const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[t.port]);
+            automaton_.hear_live(*nodes_[other], t.message, T);
+            settle_live(other, T);
+        }
+    } catch (const Refused& r) {
+        refuse(pe, r);
+    }
+}
+
 void Engine::limit_tables() {
     if (automaton_.bytes() < most_table_bytes_) return;
     std::vector<uint32_t*> states;
@@ -138,6 +170,11 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     const Cycle start = now_;
     const uint64_t events = this->events();
     uint64_t look = events + 20000;
+    nodes_.resize(slots_.size());
+    for (uint32_t pe = 0; pe < slots_.size(); ++pe) {
+        nodes_[pe] = std::make_unique<Node>();
+        automaton_.begin_live(slots_[pe].state, slots_[pe].base, cells(slots_[pe]), *nodes_[pe]);
+    }
     for (;;) {
         const Cycle t = queue_.next(now_);
         if (t >= kForever) break;
@@ -149,7 +186,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
             if (i + 4 < bucket.size()) __builtin_prefetch(&slots_[bucket[i + 4]]);
-            visit(bucket[i], t);
+            visit_live(bucket[i], t);
         }
         queue_.clear(t);
         if (this->events() < look) continue;
@@ -162,9 +199,14 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         if (interrupted && interrupted()) return now_ = t + 1, Status::kInterrupted;
     }
     bool rest = open_ == 0;
-    for (const Slot& s : slots_) {
-        rest = rest && automaton_.at_rest(s.state);
-        end_ = std::max(end_, s.base + automaton_.end(s.state));
+    for (uint32_t pe = 0; pe < slots_.size(); ++pe) {
+        const Node& n = *nodes_[pe];
+        rest = rest && !n.main.in_task && !n.live && n.launches.empty();
+        end_ = std::max(end_, n.main.end);
+        Slot& s = slots_[pe];
+        uint8_t* c = cells(s);
+        for (size_t r = 0; r < n.main.regs.size(); ++r) std::memcpy(c + 8 * r, &n.main.regs[r].value, 8);
+        for (size_t r = 0; r < n.main.memory.size(); ++r) c[8 * n.main.regs.size() + r] = n.main.memory[r];
     }
     now_ = end_ = std::max(end_, start);
     return rest ? Status::kFinished : Status::kStuck;

@@ -54,6 +54,10 @@ class Engine {
     Queue queue_;
     std::unordered_map<uint32_t, std::vector<uint8_t>> unknown_;  // of the states that were read
     std::vector<Slot> slots_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<Told> says_;
+    void visit_live(uint32_t pe, Cycle T);
+    void settle_live(uint32_t pe, Cycle T);
     std::vector<uint8_t> cells_;
     std::vector<int> written_;
     Cycle now_ = 0, end_ = 0;
