@@ -220,9 +220,9 @@ const Transition& Automaton::step(uint32_t state, Cycle base, uint8_t* cells) {
     ++figures.step_misses;
     load(state, base, cells);
     const Cycle T = info_[state].next;
-    auto due = [&](std::vector<Cycle>& wakes) { return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0; };
-    if (due(node_.router_wakes)) router_.serve(node_, T, says_);
-    if (due(node_.element_wakes)) element_.step(node_, T);
+    auto due = [&](Cycle& wake) { return wake <= T && (wake = kForever, true); };
+    if (due(node_.router_wake)) router_.serve(node_, T, says_);
+    if (due(node_.element_wake)) element_.step(node_, T);
     const uint32_t made = record(T);
     transitions_[made].variant = info_[state].step;
     info_[state].step = made;
@@ -271,8 +271,7 @@ void Automaton::begin_live(uint32_t state, Cycle base, const uint8_t* cells, Nod
     for (auto& c : n.completions) move(c.when, base);
     for (auto& t : n.last_pick) move(t, base);
     move(n.slot_free, base), move(n.ahead, base), move(n.pending_start, base), move(n.pending_stop, base);
-    for (auto& t : n.router_wakes) move(t, base);
-    for (auto& t : n.element_wakes) move(t, base);
+    move(n.router_wake, base), move(n.element_wake, base);
     Main& m = n.main;
     for (Cycle* t : {&m.next_issue, &m.next_vector, &m.free_at, &m.last_issue, &m.end}) move(*t, base);
     for (auto& r : m.regs) move(r.ready, base);
@@ -283,11 +282,11 @@ void Automaton::begin_live(uint32_t state, Cycle base, const uint8_t* cells, Nod
 void Automaton::step_live(Node& n, Cycle T) {
     ++figures.steps;
     says_.clear();
-    auto due = [&](std::vector<Cycle>& wakes) { return std::erase_if(wakes, [&](Cycle t) { return t <= T; }) > 0; };
+    auto due = [&](Cycle& wake, Cycle soon) { return wake <= T + soon && (wake = kForever, true); };
     local_.recorder.begin(n.main.regs.size(), 0);
-    const bool r = due(n.router_wakes);
+    const bool r = due(n.router_wake, 0);
     if (r) router_.serve(n, T, says_);
-    const bool e = due(n.element_wakes);
+    const bool e = due(n.element_wake, r && n.dirty ? 3 : 0);
     if (e) element_.step(n, T);
     if (r) ++figures.step_misses;
     if (e) ++figures.hear_misses;

@@ -230,8 +230,8 @@ void visit(A& a, Node& n) {
     for (int32_t& l : n.launches) a.num(l);
     a.time(n.slot_free), a.time(n.ahead), a.num(n.dirty), a.num(n.pending), a.time(n.pending_start),
         a.time(n.pending_stop);
-    visit(a, n.router_wakes);
-    visit(a, n.element_wakes);
+    a.time(n.router_wake);
+    a.time(n.element_wake);
     if constexpr (A::reading) n.done = 0;
 }
 

@@ -127,7 +127,7 @@ struct Node {
     bool dirty = false;
     bool pending = false;  // a stretch of local code has begun; the main thread stands as it was at its start
     Cycle pending_start = kMinus, pending_stop = kMinus;
-    std::vector<Cycle> router_wakes, element_wakes;  // sorted
+    Cycle router_wake = kForever, element_wake = kForever;  // next events
     int32_t done = 0;                                // DONEs since the last look
 
     Color* color(int c) {
@@ -142,18 +142,9 @@ struct Node {
                : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])].b
                               : t.own;
     }
-    void wake_router(Cycle t) { wake(router_wakes, t); }
-    void wake_element(Cycle t) { wake(element_wakes, t); }
-    Cycle next() const {
-        const Cycle r = router_wakes.empty() ? kForever : router_wakes.front();
-        return std::min(r, element_wakes.empty() ? kForever : element_wakes.front());
-    }
-
-  private:
-    static void wake(std::vector<Cycle>& list, Cycle t) {
-        const auto at = std::lower_bound(list.begin(), list.end(), t);
-        if (at == list.end() || *at != t) list.insert(at, t);
-    }
+    void wake_router(Cycle t) { router_wake = std::min(router_wake, t); }
+    void wake_element(Cycle t) { element_wake = std::min(element_wake, t); }
+    Cycle next() const { return std::min(router_wake, element_wake); }
 };
 
 // What one router tells another. Times count from the cycle in which it is said.
