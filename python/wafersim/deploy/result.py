@@ -62,8 +62,8 @@ class ServingResult:
     span_s : float
         Seconds from the first arrival to the last token.
     utilization : dict of str to float
-        Busy share of what can bind: ``kv`` and ``batch`` (mean over time), ``pipeline`` (time that the
-        slowest stage would need with full batches), ``prompts`` (only with systems of their own).
+        Busy share of what can bind: ``kv`` and ``batch`` (mean over time), ``pipeline`` (the
+        slowest stage, with batches as full as they can be), ``prompts`` (only with systems of their own).
     tally : Tally
         Sums over all copies.
     """
@@ -207,7 +207,9 @@ def _utilization(
     round_s = max(
         service.decode_step_s(batch, context), batches * service.decode_interval_s(batch, context)
     )
-    needed_s = tally.decoded_tokens * round_s / (batch * batches) + tally.prompt_busy_s
+    # half-empty batches take the slowest stage's time too, but would leave it to more sequences
+    full_s = tally.decoded_tokens * round_s / (batch * batches)
+    needed_s = min(tally.decode_busy_s, full_s) + tally.prompt_busy_s
     available_s = span * copies
     return {
         "kv": tally.kv_token_s / (available_s * service.kv_capacity_tokens),
