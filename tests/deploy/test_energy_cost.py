@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from wafersim.deploy.closed_forms import (
-    distinct_experts, handoff_s, md1_wait_s, speculation_speedup, speculation_tokens, wafers_needed,
+    distinct_experts,
+    handoff_s,
+    md1_wait_s,
+    speculation_speedup,
+    speculation_tokens,
+    wafers_needed,
 )  # fmt: skip
 from wafersim.deploy.cost import budget, deal, own_usd_per_hour, service_cost, usd_per_mtoken
 from wafersim.deploy.energy import TokenWork, serving_energy, static_w, system_w
@@ -27,7 +32,9 @@ WORK_8B = TokenWork(flops=15e9, sram_bytes=16e9, wavelet_hops=1.21e9)
 def test_speculation_table(acceptance, drafts, tokens):
     assert speculation_tokens(acceptance, drafts) == pytest.approx(tokens, abs=0.005)
     assert speculation_speedup(acceptance, drafts, 0.0) == speculation_tokens(acceptance, drafts)
-    assert speculation_speedup(acceptance, drafts, 0.1) == pytest.approx(tokens / (1 + 0.1 * drafts), abs=0.005)
+    assert speculation_speedup(acceptance, drafts, 0.1) == pytest.approx(
+        tokens / (1 + 0.1 * drafts), abs=0.005
+    )
 
 
 @pytest.mark.parametrize(("tokens", "experts"), [(1, 8), (8, 57.4), (32, 163.3), (64, 222.4), (128, 251.6)])
@@ -84,7 +91,7 @@ def test_power_of_a_system():
     assert system_w(0, FACTS).value == pytest.approx(0.8 * 23e3)
     assert system_w(1, FACTS) == FACTS.range("system_w")
     assert 18.4e3 < system_w(0.5, FACTS).value < 23e3
-    with pytest.raises(ConfigError, match="activity 1.5"):
+    with pytest.raises(ConfigError, match=r"activity 1\.5"):
         system_w(1.5, FACTS)
     # power cannot pass the full power, however wild the throughput
     assert serving_energy(3, 1e9, WORK_8B).power.value == pytest.approx(69e3)

@@ -143,7 +143,7 @@ def test_one_stage_with_growing_contexts():
 def test_pipeline_is_the_stepper_within_two_percent(stages, rate):
     service = SimpleService(stages=stages, step_s=4e-3, per_sequence_s=1e-3, prefill_token_s=5e-5)
     requests = generate(800, rate, input_tokens=400, output_tokens=80, length_spread=0.7, seed=rate)
-    first, finish = pipeline(service, requests)
+    _, finish = pipeline(service, requests)
     result = serve(service, requests)
     slow = (np.array(finish) - requests.arrival_s).mean()
     assert result.e2e_s.mean() == pytest.approx(slow, rel=0.02)

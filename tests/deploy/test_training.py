@@ -9,8 +9,17 @@ import pytest
 from wafersim.deploy.facts import Facts, tables
 from wafersim.deploy.layer_pipeline import pipelined_step, shares
 from wafersim.deploy.training import (
-    Assumed, TrainLayer, Tree, activations, hidden_tokens, mfu, run_days, scaling_efficiency, step_time,
-    train, train_layers,
+    Assumed,
+    TrainLayer,
+    Tree,
+    activations,
+    hidden_tokens,
+    mfu,
+    run_days,
+    scaling_efficiency,
+    step_time,
+    train,
+    train_layers,
 )  # fmt: skip
 from wafersim.errors import ConfigError
 from wafersim.models import parameters

@@ -120,9 +120,9 @@ def largest_load(
 
 def _one_by_one(service: ServiceModel, requests: Requests, options: dict[str, Any]) -> Requests:
     """The same requests so far apart that each is alone."""
-    longest = [[int(lengths.max())] for lengths in (requests.input_tokens, requests.output_tokens)]
-    span = serve(service, Requests(np.zeros(1), *map(np.array, longest)), **options).span_s
-    far = np.arange(len(requests)) * min(2.0 * span, MAX_SECONDS / len(requests))
+    inputs, outputs = requests.input_tokens.max(keepdims=True), requests.output_tokens.max(keepdims=True)
+    span = serve(service, Requests(np.zeros(1), inputs, outputs), **options).span_s
+    far = np.arange(len(requests), dtype=np.float64) * min(2.0 * span, MAX_SECONDS / len(requests))
     return Requests(far, requests.input_tokens, requests.output_tokens, requests.name, requests.lines)
 
 

@@ -53,8 +53,8 @@ def static_w(facts: Facts) -> Range:
 def system_w(activity: float, facts: Facts) -> Range:
     """Power of a system at an activity between 0 (idle) and 1 (its full power).
 
-    ``P = TDP (static + (1 - static) activity)``; arXiv 2604.10852 measured about 0.8 idle and 1 in prefill and
-    decode.
+    ``P = TDP (static + (1 - static) activity)``; arXiv 2604.10852 measured about 0.8 idle and 1 in prefill
+    and decode.
     """
     if not 0 <= activity <= 1:
         raise ConfigError(f"activity {activity!r}: expected 0 to 1")

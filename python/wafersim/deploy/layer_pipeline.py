@@ -1,8 +1,8 @@
-"""Training with every layer resident on its part of one wafer (the older mode, up to about a billion weights).
+"""Training with every layer resident on its part of one wafer: the older mode, up to about a billion weights.
 
-Each layer gets PEs in proportion to its operations; micro-batches follow each other through the layers, forward
-and back.  A step takes the time of one micro-batch through all layers and one interval of the slowest layer for
-each further one.
+Each layer gets PEs in proportion to its operations; micro-batches follow each other through the layers,
+forward and back.  A step takes the time of one micro-batch through all layers and one interval of the slowest
+layer for each further one.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def pipelined_step(
     """
     facts = facts or Facts.load()
     if micro_tokens < 1 or micro_batches < 1:
-        raise ConfigError(f"{micro_batches} micro-batches of {micro_tokens} tokens: expected at least 1 of each")
+        raise ConfigError(f"{micro_batches} micro-batches of {micro_tokens} tokens: expected 1 or more")
     work = [3.0 * layer.forward_flops(micro_tokens) for layer in layers]
     given = shares(work, pes)
     rate = flops * utilization / pes

@@ -5,11 +5,11 @@ not stepped through: a clock counts rounds (with fractions), each sequence knows
 token comes, and the next event is the earliest of: a last token, the end of a chunk of a prompt, a sequence
 that boards, or a limit of rounds after which the round time is asked anew because contexts have grown.
 
-A chunk of a prompt has the slowest stage to itself.  Batches that come to it meanwhile wait, go next, and then
-the next chunk may start.  Let c be the time of the chunk, R that of a round, u the share of it in which the
-slowest stage is busy, and m = min(1, c / R): during the chunk the clock advances by m (1 - u) rounds, after it
-by m u more before the next chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences and prompts
-that come start when the next batch does; with one stage, when the next round does.
+A chunk of a prompt has the slowest stage to itself.  Batches that come to it meanwhile wait, go next, and
+then the next chunk may start.  Let c be the time of the chunk, R that of a round, u the share of it in which
+the slowest stage is busy, and m = min(1, c / R): during the chunk the clock advances by m (1 - u) rounds,
+after it by m u more before the next chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences and
+prompts that come start when the next batch does; with one stage, when the next round does.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class Replica:
             heapq.heappush(self._boarding, (self._next_start(), job.index, job))
 
     def _next_start(self) -> float:
-        """Round at which a newcomer can start: now if there is an empty batch, else when the next one does."""
+        """Round at which a newcomer can start: now in an empty batch, else when the next batch does."""
         sequences = len(self._running)
         if sequences + len(self._boarding) < self._stages and (self._stages > 1 or not sequences):
             return self._clock

@@ -65,7 +65,8 @@ class Requests:
         if len(arrival) > 1 and (np.diff(arrival) < 0).any():
             at = int(np.argmax(np.diff(arrival) < 0)) + 1
             raise ConfigError(f"{self.name}: request {at} arrives before the one in front of it; sort them")
-        for name, values in zip(("arrival_s", "input_tokens", "output_tokens"), (arrival, *counts), strict=True):
+        names = ("arrival_s", "input_tokens", "output_tokens")
+        for name, values in zip(names, (arrival, *counts), strict=True):
             values.flags.writeable = False
             object.__setattr__(self, name, values)
 
@@ -90,9 +91,7 @@ class Requests:
         """The same requests arriving `factor` times as fast."""
         if not (factor > 0 and math.isfinite(factor)):
             raise ConfigError(f"factor {factor!r}: expected a finite number above 0")
-        return Requests(
-            self.arrival_s / factor, self.input_tokens, self.output_tokens, self.name, self.lines
-        )
+        return Requests(self.arrival_s / factor, self.input_tokens, self.output_tokens, self.name, self.lines)
 
     def summary(self) -> dict[str, Any]:
         """Number, rate and mean lengths, for JSON."""
@@ -111,7 +110,5 @@ def _whole(name: str, field_name: str, values: object) -> Ints:
         raise ConfigError(f"{name}: {field_name} of type {found.dtype}; expected whole numbers")
     if found.size and (found.min() < 1 or found.max() > MAX_TOKENS):
         at = int(np.argmax((found < 1) | (found > MAX_TOKENS)))
-        raise ConfigError(
-            f"{name}: request {at}: {field_name} {found.flat[at]}; allowed 1 to {MAX_TOKENS:,}"
-        )
+        raise ConfigError(f"{name}: request {at}: {field_name} {found.flat[at]}; allowed 1 to {MAX_TOKENS:,}")
     return np.array(found, np.int64)

@@ -196,7 +196,7 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
 def _utilization(
     requests: Requests, tally: Tally, copies: int, span: float, service: ServiceModel, max_batch: int
 ) -> dict[str, float]:
-    """Busy shares; the pipeline's is what the tokens would need if all batches were as full as they can be."""
+    """Busy shares; that of the pipeline is what the tokens need with batches as full as they can be."""
     if span <= 0:
         return {"kv": 0.0, "batch": 0.0, "pipeline": 0.0}
     held = float((requests.input_tokens + requests.output_tokens).mean())
@@ -204,9 +204,7 @@ def _utilization(
     context = max(1, round(float(requests.input_tokens.mean() + requests.output_tokens.mean() / 2)))
     batches = min(service.stages, most)
     batch = math.ceil(most / batches)
-    round_s = max(
-        service.decode_step_s(batch, context), batches * service.decode_interval_s(batch, context)
-    )
+    round_s = max(service.decode_step_s(batch, context), batches * service.decode_interval_s(batch, context))
     # half-empty batches take the slowest stage's time too, but would leave it to more sequences
     full_s = tally.decoded_tokens * round_s / (batch * batches)
     needed_s = min(tally.decode_busy_s, full_s) + tally.prompt_busy_s

@@ -60,9 +60,7 @@ class Rounds:
         share = (context - _GRID[low]) / (_GRID[high] - _GRID[low]) if high else 0.0
         return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
 
-    def _ask(
-        self, row: list[tuple[float, float] | None], sequences: int, at: int
-    ) -> tuple[float, float]:
+    def _ask(self, row: list[tuple[float, float] | None], sequences: int, at: int) -> tuple[float, float]:
         batches = min(self.stages, sequences)
         small, more = divmod(sequences, batches)
         context = _GRID[at]
@@ -121,15 +119,16 @@ def prompt_times(service: ServiceModel, lengths: Ints, chunk: int | None) -> tup
     latency = np.array([_seconds("prefill_s", service.prefill_s(int(n))) for n in asked])
     busy = np.array([_seconds("prefill_interval_s", service.prefill_interval_s(int(n))) for n in asked])
     if (busy > latency * (1 + 1e-9)).any():
-        raise ConfigError("the service model's prefill_interval_s is above its prefill_s; expected at most that")
+        raise ConfigError("the service model's prefill_interval_s is above its prefill_s")
     drain = np.where(latency - busy > 1e-9 * latency, latency - busy, 0.0)
     drains, intervals = np.interp(lengths, asked, drain), np.interp(lengths, asked, busy)
     if chunk is None:
         return drains, intervals, intervals
     counts = -(-lengths // chunk)
     parts = -(-lengths // counts)
-    parts_s = {int(n): _seconds("prefill_interval_s", service.prefill_interval_s(int(n))) for n in np.unique(parts)}
-    work = np.maximum(intervals, counts * np.array([parts_s[int(n)] for n in parts]))
+    kinds, which = np.unique(parts, return_inverse=True)
+    each = [_seconds("prefill_interval_s", service.prefill_interval_s(int(n))) for n in kinds]
+    work = np.maximum(intervals, counts * np.array(each)[which])
     return drains, work, work / counts
 
 

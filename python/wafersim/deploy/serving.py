@@ -1,4 +1,4 @@
-"""Requests over time on copies of a model: continuous batching, a pipeline over wafers, hand-over of prompts."""
+"""Requests over time: continuous batching, pipelines over wafers, hand-over of prompts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def serve(
     max_batch : int
         Sequences and prompts under way at once on one copy.
     chunk_tokens : int, optional
-        Prompts are cut into equal chunks of at most so many tokens, one per round; by default they go in whole.
+        Prompts are cut into equal chunks of at most so many tokens; by default they go in whole.
     speculation : Speculation, optional
         Drafting and verifying instead of plain steps.
     handover : Handover, optional
@@ -99,9 +99,10 @@ def serve(
         _count("chunk_tokens", chunk_tokens, 100_000_000)
     kv_tokens = service.kv_capacity_tokens
     if isinstance(kv_tokens, bool) or not isinstance(kv_tokens, int) or kv_tokens < 1:
-        raise ConfigError(f"the service model holds {kv_tokens!r} tokens of keys and values; expected 1 or more")
+        raise ConfigError(f"the service model holds {kv_tokens!r} tokens; expected a whole number above 0")
     fits = requests.input_tokens + requests.output_tokens <= kv_tokens
-    prompts = prompt_times(service if handover is None else handover.service, requests.input_tokens, chunk_tokens)
+    prompting = service if handover is None else handover.service
+    prompts = prompt_times(prompting, requests.input_tokens, chunk_tokens)
     jobs = _jobs(requests, prompts, speculation, seed)
     replicas = _replicas(service, copies, kv_tokens, max_batch, speculation)
     prompt_busy_s = 0.0
@@ -145,7 +146,8 @@ def _hand_over(handover: Handover, times: list[float], jobs: list[Job]) -> tuple
         free_s, k = heapq.heappop(free)
         start = max(time, free_s)
         heapq.heappush(free, (start + job.busy_s, k))
-        job.first_s = start + job.busy_s + job.drain_s + handover.latency_s + job.input_tokens * handover.s_per_token
+        moved_s = handover.latency_s + job.input_tokens * handover.s_per_token
+        job.first_s = start + job.busy_s + job.drain_s + moved_s
         if job.output_tokens == 1:
             job.finish_s = job.first_s
         else:
@@ -155,7 +157,7 @@ def _hand_over(handover: Handover, times: list[float], jobs: list[Job]) -> tuple
 
 
 def _run(replicas: Sequence[Replica], times: list[float], jobs: list[Job], prefilled: bool) -> None:
-    """All events in the order of time; at the same time the copy with the lower number first, arrivals last."""
+    """All events in the order of time; at the same time the lower copy first, arrivals last."""
     pending: list[tuple[float, int]] = []
     one = len(replicas) == 1
 

@@ -45,7 +45,7 @@ class Speculation:
             raise ConfigError(f"acceptance {self.acceptance!r}: expected 0 to 1")
         if isinstance(self.drafts, bool) or not isinstance(self.drafts, int) or not 1 <= self.drafts <= 64:
             raise ConfigError(f"drafts {self.drafts!r}: expected a whole number from 1 to 64")
-        if not (0 <= self.cost and math.isfinite(self.cost)):
+        if not (self.cost >= 0 and math.isfinite(self.cost)):
             raise ConfigError(f"cost {self.cost!r}: expected a finite number of at least 0")
 
     @property

@@ -67,7 +67,8 @@ def azure_ns(name: str, cell: str) -> int:
         raise BadField(f"{name}: found {_show(cell)}, expected a time such as 2023-11-16 18:15:46.6805900")
     *parts, fraction, zone = found.groups()
     try:
-        moment = datetime.datetime(*(int(p) for p in parts), tzinfo=datetime.UTC)  # type: ignore[arg-type]
+        year, month, day, hour, minute, second = (int(part) for part in parts)
+        moment = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
     except ValueError as error:
         raise BadField(f"{name}: found {_show(cell)}: {error}") from None
     offset = 0

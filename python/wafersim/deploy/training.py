@@ -1,16 +1,16 @@
 """Training with weights streamed from outside the wafer: time of a step, of a run, and what hides what.
 
-One layer at a time lies on the whole wafer.  Its weights are streamed in for the forward pass and once more, in
-reverse order, for the backward pass; gradients are streamed out; the optimizer runs outside.  Several systems
-hold the same layer and different sequences: weights are broadcast down a tree, gradients summed up it.
+One layer at a time lies on the whole wafer.  Its weights are streamed in for the forward pass and once more,
+in reverse order, for the backward pass; gradients are streamed out; the optimizer runs outside.  Several
+systems hold the same layer and different sequences: weights are broadcast down a tree, gradients summed up it.
 
     step = sum max(Tf, in) + sum max(Tb, in, out) + tree latency + exposed update,   Tb = 2 Tf
     Tf   = (2 P_active tokens + attention) / (F u),   in = bytes P (1 - zeros) / link,   out likewise
     streaming is hidden when   tokens >= F u bytes / (2 link)
 
 Checkpoints of activations that do not fit the SRAM are either spilled over the same links (out in the forward
-pass, in again in the backward pass), or the step is cut into passes that fit, each of which streams all weights;
-the faster of the two is taken.
+pass, in again in the backward pass), or the step is cut into passes that fit, each of which streams all
+weights; the faster of the two is taken.
 
 Sources: weight-streaming whitepaper (2023), Hot Chips 33 and 34, vendor documents; see docs/deploy.md.
 """
@@ -146,7 +146,7 @@ def hidden_tokens(flops: float, utilization: float, stream_bytes: float, link: f
 
 
 def scaling_efficiency(systems: int, loss_16: float) -> float:
-    """Efficiency of data-parallel systems: the loss at 16 grows with the depth of the tree, log2 of systems."""
+    """Efficiency of data-parallel systems: the loss at 16 grows with log2 of the systems."""
     return max(0.0, 1.0 - loss_16 * math.log2(systems) / 4.0)
 
 
@@ -294,7 +294,7 @@ def train(
         "step": run["parts"],
         "step_s": run["step_s"],
         "steps": run["steps"],
-        "days": {end: runs[key]["days"] for end, key in (("low", "high"), ("value", "value"), ("high", "low"))},
+        "days": {"value": run["days"], "low": runs["high"]["days"], "high": runs["low"]["days"]},
         "flops": flops,
         "mfu": flops / (run["days"] * SECONDS_PER_DAY * systems * expected.flops),
         "scaling_efficiency": scaling_efficiency(systems, expected.loss_16),
@@ -323,10 +323,18 @@ def _run(
     ways = []
     for passes, spill in ((1, spilled), (held.passes, 0.0)):
         parts = step_time(layers, each / passes, systems, a, spill)
-        ways.append({"parts": parts, "step_s": passes * parts["pass_s"], "passes": passes, "spilled": spill})
-    best = min(ways, key=lambda way: way["step_s"])
+        ways.append((passes * parts["pass_s"], passes, spill, parts))
+    step_s, passes, spill, parts = min(ways, key=lambda way: way[:2])
     steps = tokens / (each * systems)
-    return {**best, "steps": steps, "days": steps * best["step_s"] / SECONDS_PER_DAY}
+    days = steps * step_s / SECONDS_PER_DAY
+    return {
+        "step_s": step_s,
+        "steps": steps,
+        "days": days,
+        "passes": passes,
+        "spilled": spill,
+        "parts": parts,
+    }
 
 
 def _checkpoint(params: float, facts: Facts) -> dict[str, Any]:
