@@ -143,6 +143,17 @@ class GpuGroup:
                 return group
         raise ConfigError(f"{model.name} for {users} users of {context} tokens: more than 1,024 nodes")
 
+    @classmethod
+    def fastest(
+        cls, model: ModelConfig, gpu: Gpu, precision: str, users: int, context: int, facts: Facts
+    ) -> GpuGroup:
+        """The group of up to one node (or the smallest that holds the users) with the shortest step."""
+        least = cls.smallest(model, gpu, precision, users, context, facts)
+        groups = [least]
+        while groups[-1].count < gpu.node_gpus:
+            groups.append(cls(model, gpu, 2 * groups[-1].count, least.precision))
+        return min(groups, key=lambda group: group.step_s(users, context, facts).value)
+
     def most_users(self, context: int, facts: Facts) -> int:
         """Users whose keys and values fit beside the weights; below 0 if the weights do not."""
         room = self.count * self.gpu.hbm_bytes * facts.value("usable_memory")
@@ -218,6 +229,7 @@ def serve_on(group: GpuGroup, users: int, prompt: int, context: int, facts: Fact
     kv_bytes = cost.kv_bytes(group.model, context, KV_BITS)
     usd = usd_per_mtoken(group.count, group.gpu.usd_per_hour, total.value)
     return {
+        "gpus": group.count,
         "users": users,
         "tpot_s": step.as_dict(),
         "ttft_s": group.prefill_s(prompt, facts).as_dict(),
@@ -257,7 +269,9 @@ def gpu_alternative(
     Returns
     -------
     list of dict
-        One per kind; ``at_users``, ``at_most`` and ``measured``.
+        One per kind: the smallest group that holds the model at the users asked for (``at_users``) and as
+        full as its memory allows (``at_most``), the fastest group of a node (``fastest``), published points
+        (``measured``).
     """
     facts = facts or Facts.load()
     out = []
@@ -271,6 +285,13 @@ def gpu_alternative(
                 "gpus": group.count,
                 "precision": group.precision,
                 "at_users": serve_on(group, users, prompt, context, facts),
+                "fastest": serve_on(
+                    GpuGroup.fastest(model, gpu, precision, users, context, facts),
+                    users,
+                    prompt,
+                    context,
+                    facts,
+                ),
                 "at_most": serve_on(group, most, prompt, context, facts),
                 "capex_usd": (gpu.usd * group.count).as_dict(),
                 "site_w": (group.power_w() * facts.range("site_factor")).as_dict(),

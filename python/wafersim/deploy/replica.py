@@ -8,8 +8,8 @@ that boards, or a limit of rounds after which the round time is asked anew becau
 A chunk of a prompt has the slowest stage to itself.  Batches that come to it meanwhile wait, go next, and
 then the next chunk may start.  Let c be the time of the chunk, R that of a round, u the share of it in which
 the slowest stage is busy, and m = min(1, c / R): during the chunk the clock advances by m (1 - u) rounds,
-after it by m u more before the next chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences and
-prompts that come start when the next batch does; with one stage, when the next round does.
+after it by m u more before the next chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences
+and prompts that come start when the next batch does; with one stage, when the next round does.
 """
 
 from __future__ import annotations

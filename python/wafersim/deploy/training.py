@@ -2,7 +2,7 @@
 
 One layer at a time lies on the whole wafer.  Its weights are streamed in for the forward pass and once more,
 in reverse order, for the backward pass; gradients are streamed out; the optimizer runs outside.  Several
-systems hold the same layer and different sequences: weights are broadcast down a tree, gradients summed up it.
+systems hold the same layer and different sequences: weights go down a tree, sums of gradients up it.
 
     step = sum max(Tf, in) + sum max(Tb, in, out) + tree latency + exposed update,   Tb = 2 Tf
     Tf   = (2 P_active tokens + attention) / (F u),   in = bytes P (1 - zeros) / link,   out likewise
