@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wafersim.arch import Arch
 from wafersim.deploy.arrivals import generate
 from wafersim.deploy.capacity import LoadLimit, largest_load, wafers_for
 from wafersim.deploy.cost import budget, service_cost
@@ -24,8 +25,8 @@ from wafersim.deploy.trace import read_trace
 from wafersim.deploy.verdict import cheapest, verdict
 from wafersim.errors import ConfigError
 from wafersim.models import cost as model_cost
-from wafersim.models.answer import Question, choose
-from wafersim.models.ask import ask, planner_for
+from wafersim.models.answer import Question, answer, choose
+from wafersim.models.ask import in_words, planner_for
 from wafersim.models.config import ModelConfig
 from wafersim.models.placed import PlacedModel
 from wafersim.models.speculation import Speculation as ModelSpeculation
@@ -125,8 +126,8 @@ def deployment(
     (True, True)
     """
     asked, facts = asked or Deployment(), facts or Facts.load()
-    found = ask(config, arch, **question)
-    place = _Place.of(config, arch, found, question)
+    place = _Place.of(config, arch, question)
+    found = place.found
     tokens_per_s, wafers, batch = found["tokens_per_s_total"], found["wafers"], found["batch"]
     if asked.has_load:
         result, extra = _serve(place, asked, found, facts)
@@ -147,32 +148,32 @@ def deployment(
         )  # fmt: skip
         # as many users as fill the GPUs that are cheapest when full, on as many wafers as they take
         users = cheapest(found["gpu"], "at_most")["at_most"]["users"]
-        full = ask(config, arch, **{**question, "users": users, "wafers": None})
-        found["verdict"] = verdict(found, full, facts)
+        full = _Place.of(config, arch, {**question, "users": users, "wafers": None})
+        found["verdict"] = verdict(found, full.found, facts)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The placement that the answer speaks of."""
+    """The answer of the model layer and the placement that it speaks of."""
 
+    found: dict[str, Any]
     placed: PlacedModel
     question: Question
     speculation: ModelSpeculation
 
     @classmethod
-    def of(
-        cls, config: str | Path | ModelConfig, arch: str, found: dict[str, Any], asked: dict[str, Any]
-    ) -> _Place:
-        drafts = ModelSpeculation(
-            asked.get("draft_tokens", 0), asked.get("acceptance", 0.8), asked.get("draft_cost", 0.05)
-        )
-        planner = planner_for(config, arch, asked.get("dtype", "auto"), drafts)
-        question = Question(
-            found["prompt"], found["output"], found["users"], found["slo"]["ttft_s"], found["slo"]["tpot_s"],
-            asked.get("wafers"),
-        )  # fmt: skip
-        return cls(choose(planner, question).placed, question, drafts)
+    def of(cls, config: str | Path | ModelConfig, arch: str, asked: dict[str, Any]) -> _Place:
+        options = dict(asked)
+        dtype = options.pop("dtype", "auto")
+        names = {"draft_tokens": 0, "acceptance": 0.8, "draft_cost": 0.05}
+        drafts = ModelSpeculation(*(options.pop(name, value) for name, value in names.items()))
+        planner = planner_for(config, arch, dtype, drafts)
+        options["ttft_s"], options["tpot_s"] = options.pop("ttft", None), options.pop("tpot", None)
+        question = Question(**options)
+        found = answer(planner, Arch.load(arch), question)
+        found["words"] = in_words(found)
+        return cls(found, choose(planner, question).placed, question, drafts)
 
 
 def _requests(asked: Deployment, question: Question) -> Requests:
