@@ -92,9 +92,7 @@ class Ring:
         return f"{self.role(index)}{index % 2}"
 
     def params(self, first: int, count: int) -> dict[str, Any]:
-        """The PEs' numbers, for `Layout.place` of PEs in the middle."""
-        if self.role(first) != "middle":
-            return {}
+        """The PEs' numbers, for `Layout.place`; only tiles of PEs in the middle have the parameter."""
         numbers = np.broadcast_to(np.arange(first, first + count), (self.line.across, count))
         return {f"{self.name}_number": numbers if self.line.along == "x" else numbers.T}
 

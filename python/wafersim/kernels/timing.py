@@ -23,6 +23,19 @@ def stamp_array(pe: TileProgram, count: int = 2) -> Any:
     return pe.array(STAMPS, "u64", count, align=8, export=True)
 
 
+def measured(pe: TileProgram, code: Any) -> None:
+    """The function ``main`` of a tile: an exchange between two stamps."""
+    stamps = stamp_array(pe)
+    with pe.function("main"):
+        code.setup()
+        start = pe.timestamp()
+        code.emit()
+        end = pe.timestamp()
+        pe.store(stamps, 0, start)
+        pe.store(stamps, 1, end)
+        pe.done()
+
+
 def read_stamps(sim: Any, rect: tuple[int, int, int, int]) -> IntArray:
     """Stamps [H, W, count] in cycles of the PEs of a rectangle ``(x, y, width, height)``."""
     return np.asarray(sim.read(STAMPS, rect=rect)).astype(np.int64)
