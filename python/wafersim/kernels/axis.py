@@ -146,8 +146,8 @@ class AxisCode(LineCode):
     def _plan(self, messages: int) -> list[tuple[int, int]]:
         """(rounds, elements per round) of the ops that collect messages, as few as lengths allow.
 
-        With very few words per message a root adds into lanes of partial sums, which `finish` folds into the
-        array.  A message of an odd number of 16-bit elements ends with half a wavelet: one op each.
+        With very few words per message a root adds into lanes of partial sums, which are folded into the
+        array at the end.  A message of an odd number of 16-bit elements ends with half a wavelet: one op each.
         """
         words = self.axis.words
         if self.axis.dtype == "f16" and words % 2:
@@ -223,19 +223,8 @@ class AxisCode(LineCode):
     # --- what callers use ----------------------------------------------------------------------------------
 
     def steps(self) -> list[Step]:
-        """All vector ops, those of `finish` included."""
+        """All vector ops; the last `trailing` ones fold lanes."""
         return [*self.collects, *self.sends, *self.folds]
-
-    def emit(self) -> None:
-        """The ops; behind them this PE has done its part (see also `finish`)."""
-        self.registers.load()
-        for step in [*self.collects, *self.sends]:
-            step()
-
-    def finish(self) -> None:
-        """What is left to do behind the last word."""
-        for step in self.folds:
-            step()
 
     def _folds(self) -> list[Step]:
         """The lanes of partial sums go into the array, and are emptied for the next call."""

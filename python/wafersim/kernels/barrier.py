@@ -63,7 +63,7 @@ def _tile(layout: Layout, exchange: GridExchange, kind: str, place: tuple[int, i
     pe = layout.tile(kind)
     word = pe.array("word", "f32", 1)
     late = pe.param("late", "u16", default=0)
-    stamps = stamp_array(pe, 2 * calls)
+    stamps = stamp_array(pe, 2 * calls, indexed=True)
     code = exchange.code(pe, *place, word)
     wait = pe.function("wait", export=False)
     with wait:

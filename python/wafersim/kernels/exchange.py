@@ -51,7 +51,10 @@ class Exchange:
         raise NotImplementedError
 
     def params(self, first: int = 0, count: int | None = None) -> dict[str, Any]:
-        """Parameters for `Layout.place` of PEs ``first`` .. of all lines; most exchanges have none."""
+        """Parameters for `Layout.place` of a tile on PEs ``first`` .. of all lines; most exchanges have none.
+
+        Without ``count``: of all PEs, also those whose tile has no parameter.
+        """
         return {}
 
     def code(
@@ -172,6 +175,8 @@ class RingAllReduce(Exchange):
 
     def params(self, first: int = 0, count: int | None = None) -> dict[str, Any]:
         """See `Exchange`: the PEs' numbers on the ring."""
+        if count is not None and self.ring.role(first) != "middle":
+            return {}
         return self.ring.params(first, self.line.pes - first if count is None else count)
 
     def part(

@@ -160,7 +160,7 @@ class ScatterRoot(LineCode):
         self, pieces: Scatter, pe: TileProgram, piece: Any, whole: Any, registers: Registers
     ) -> None:
         self.pe, self.registers, self.pes = pe, registers, pieces.line.pes
-        words = pieces.words
+        self.words = words = pieces.words
         out = lines.queue(pe, "output", pieces.out_queue, pieces.color)
         self.target = registers.hold("dest", pe.fabout_dsd(out, extent=words))
         self.close = registers.hold("dest", pe.fabout_dsd(out, extent=1, control=True))
@@ -185,6 +185,7 @@ class ScatterRoot(LineCode):
         pe.fmovs(self.piece, self.own)
 
     def _send(self, command: str) -> None:
-        self.pe.fmovs(self.target, self.source, save_address=True)
+        self.pe.fmovs(self.target, self.source)
+        self.pe.increment_dsd_offset(self.source, self.words)
         if command:
             self.pe.mov32(self.close, control_payload(0, [(command, True)]))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import Layout
 
-WORDS = Parameter("words", int, 64, "elements per PE (32-bit words if f32)", minimum=1, maximum=10_000)
+WORDS = Parameter("words", int, 64, "elements per PE (32-bit words if f32)", minimum=1, maximum=11_000)
 ALGORITHM = Parameter(
     "algorithm", str, "chain", "how the sums travel; auto: the best by formula", allowed=(*ALGORITHMS, "auto")
 )

@@ -18,9 +18,9 @@ STAMPS = "stamps"
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def stamp_array(pe: TileProgram, count: int = 2) -> Any:
-    """The exported array of ``count`` 64-bit stamps of a tile."""
-    return pe.array(STAMPS, "u64", count, align=8, export=True)
+def stamp_array(pe: TileProgram, count: int = 2, indexed: bool = False) -> Any:
+    """The exported array of ``count`` 64-bit stamps of a tile; ``indexed``: the program computes indices."""
+    return pe.array(STAMPS, "u64", count, align=8, export=True, data=False if indexed else None)
 
 
 def measured(pe: TileProgram, code: Any) -> None:
