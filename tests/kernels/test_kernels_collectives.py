@@ -22,7 +22,10 @@ def test_allreduce_values(grid, algorithm, arch):
     """Two calls: switches are back behind the first one.  Fewer words than a star has lanes, and more."""
     for words, dtype, op in ((2, "f32", "add"), (9, "f16", "max")):
         record = run(
-            "allreduce", arch, grid, {"words": words, "algorithm": algorithm, "dtype": dtype, "op": op, "calls": 2}
+            "allreduce",
+            arch,
+            grid,
+            {"words": words, "algorithm": algorithm, "dtype": dtype, "op": op, "calls": 2},
         )
         assert record.verified, (words, dtype, record.max_abs_error)
 
@@ -32,7 +35,9 @@ def test_allreduce_values(grid, algorithm, arch):
 @pytest.mark.parametrize("grid", ["6x2", "2x5", "3x4"])
 def test_reduce_values(grid, algorithm, arch):
     for axis, words, dtype in (("x", 5, "f32"), ("y", 4, "f16"), ("xy", 1, "f32")):
-        record = run("reduce", arch, grid, {"words": words, "algorithm": algorithm, "axis": axis, "dtype": dtype})
+        record = run(
+            "reduce", arch, grid, {"words": words, "algorithm": algorithm, "axis": axis, "dtype": dtype}
+        )
         assert record.verified, (axis, record.max_abs_error)
 
 
@@ -222,7 +227,9 @@ def test_mistakes_of_exchanges():
 # --- formulas, fidelities --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("words", "pes"), [(1, 16), (1, 512), (40, 16), (300, 64), (4000, 512), (10_000, 16)])
+@pytest.mark.parametrize(
+    ("words", "pes"), [(1, 16), (1, 512), (40, 16), (300, 64), (4000, 512), (10_000, 16)]
+)
 def test_auto_takes_the_least_formula(words, pes):
     costs = formulas.costs(words, pes, 2)
     record = run(
