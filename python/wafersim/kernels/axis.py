@@ -12,7 +12,7 @@ once: its words wait in their own ramp until the command has passed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.kernels import lines
@@ -124,8 +124,10 @@ class AxisCode(LineCode):
     """A PE collects its children's words, adds the last child's on their way on, and opens the switches."""
 
     def __init__(
-        self, pe: TileProgram, axis: Axis, index: int, array: Any, registers: Registers, offset: int = 0
-    ) -> None:
+        self, pe: TileProgram, axis: Axis, index: int, array: Any, registers: Registers, offset: int = 0,
+        words: int | None = None,
+    ) -> None:  # fmt: skip
+        axis = axis if words is None else replace(axis, words=words)
         self.pe, self.axis, self.index, self.array, self.registers = pe, axis, index, array, registers
         self.offset = offset
         self.member = axis.member(index)
@@ -147,7 +149,8 @@ class AxisCode(LineCode):
         """(rounds, elements per round) of the ops that collect messages, as few as lengths allow.
 
         With very few words per message a root adds into lanes of partial sums, which are folded into the
-        array at the end.  A message of an odd number of 16-bit elements ends with half a wavelet: one op each.
+        array at the end.  A message of an odd number of 16-bit elements ends with half a wavelet, and gets an
+        op of its own.
         """
         words = self.axis.words
         if self.axis.dtype == "f16" and words % 2:

@@ -8,7 +8,6 @@ wait where they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
@@ -111,7 +110,7 @@ class TreeReduce(Exchange):
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
         """See `Exchange`."""
-        return AxisCode(pe, replace(self.axis, words=words), index, array, registers, offset)
+        return AxisCode(pe, self.axis, index, array, registers, offset, words)
 
 
 class TreeAllReduce(TreeReduce):
