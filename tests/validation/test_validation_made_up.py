@@ -72,7 +72,7 @@ MADE_UP = [
     ("HPDCM-001", {"kernel": "Chain 1D", "problem": "B=77 words", "pe_grid": "1x40"},
      ("reduce", "wse2", (40, 1), {"algorithm": "chain", "words": 77})),
     ("HPDCM-001", {"kernel": "Two-Phase AllReduce 1D", "problem": "B=16 words", "pe_grid": "1x64"},
-     ("allreduce", "wse2", (64, 1), {"algorithm": "two_phase", "words": 16, "axis": "x"})),
+     ("allreduce", "wse2", (64, 1), {"algorithm": "two_phase", "words": 16})),
     ("HPDCM-001", {"kernel": "Binary Tree 1D", "problem": "B=8,192 words", "pe_grid": "1x512"},
      ("reduce", "wse2", (512, 1), {"algorithm": "tree", "words": 8192})),
     ("HPDCM-001", {"kernel": "Ring AllReduce", "problem": "B = 512", "pe_grid": "1x128"},

@@ -21,7 +21,7 @@ ALGORITHMS = {
 }
 #: Engine events from which on a row is run at fidelity stream: the same cycles, no values.  (A ring never:
 #: its situations do not recur, which costs more than its words.)
-STREAM_EVENTS = 2e6
+STREAM_EVENTS = 2e7
 #: Words that fit a PE beside the program.
 MOST_WORDS = 11_000
 
@@ -47,7 +47,8 @@ def plan_collective_formula(row: Row) -> Plan | NoPlan:
         return NoPlan(f"{row.kernel}: none of the library's collectives ({known})")
     everywhere = algorithm == "ring" or re.search(r"all[ -]?reduce", text) is not None
     params: dict[str, Any] = {"words": words, "algorithm": algorithm}
-    params["axis"] = "xy" if min(grid) > 1 else "x" if grid[0] > 1 else "y"
+    if min(grid) > 1:
+        params["axis"] = "xy"
     spec = RunSpec.of("allreduce" if everywhere else "reduce", row.arch, grid, **params)
     return _plan(spec, words * grid[0] * grid[1] * _crossings(algorithm, max(grid)))
 
