@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.grid_exchange import GridExchange
 from wafersim.kernels.lines import PeLine, Registers
 from wafersim.kernels.reduce import chosen_axis
@@ -80,5 +80,4 @@ def _run(arch: Arch, exchange: GridExchange, line: PeLine, words: int) -> Kernel
         formula = Formula(formulas.ALLTOALL_TEXT, f"cost model of {formulas.HPDC}", cycles)
     return KernelRun(
         exchange.layout.build(), setup, [Launch("main")], check, metrics, formula,
-        validity=Validity("unvalidated"),
     )  # fmt: skip
