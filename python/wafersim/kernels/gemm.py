@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 ALGORITHMS = ("summa", "mesh")
 #: Parameters that only some algorithms have, with the value that means "not used".
-_ONLY = {"products": (("mesh", "mesh_t"), 1), "repeats": (("mesh",), 1), "warmup": (("mesh",), 0)}
+_ONLY: dict[str, tuple[tuple[str, ...], Any]] = {
+    "products": (("mesh", "mesh_t"), 1), "repeats": (("mesh",), 1), "warmup": (("mesh",), 0),
+    "schedule": (("mesh",), "overlap"),
+}
 
 
 class Gemm(Kernel):
@@ -37,6 +40,10 @@ class Gemm(Kernel):
         Parameter("nt", int, 0, "columns of a tile of B and C; 0: tile", maximum=2048),
         Parameter("dtype", str, "f32", "element type", allowed=("f16", "f32")),
         Parameter("products", int, 1, "mesh: times each local product is computed; 0: only moves", maximum=64),
+        Parameter(
+            "schedule", str, "overlap", "mesh: product during (overlap) or after (serial) the moves of a step",
+            allowed=("overlap", "serial"),
+        ),
         Parameter("repeats", int, 1, "mesh: timed repetitions of the whole product", minimum=1, maximum=100),
         Parameter("warmup", int, 0, "mesh: repetitions before these", maximum=100),
     )
@@ -56,5 +63,5 @@ class Gemm(Kernel):
             return build_summa(arch, width, shape, dtype)
         if width < 2:
             raise self.refuse_grid(width, height, f"2x2 or larger with algorithm={algorithm}")
-        repeats = Repeats(int(params["products"]), int(params["repeats"]), int(params["warmup"]))
+        repeats = Repeats(int(params["products"]), int(params["repeats"]), int(params["warmup"]), str(params["schedule"]))
         return build_mesh(arch, width, shape, dtype, repeats)

@@ -99,8 +99,8 @@ class Mesh:
 class MeshCode:
     """The shared part of all products in a tile: queues, DSRs, and the tasks that join the moves.
 
-    Takes per tile: 3 input and 3 output queues, local tasks ``x_moved``, ``y_moved``, ``moved`` and
-    ``aligned`` beside one per product, DSRs 1 to 7 of the files dest and src1 and DSR 1 of src0.
+    Takes per tile: 3 input and 3 output queues; local tasks ``x_moved``, ``y_moved``, ``moved``, one per
+    product (two if serial) and per alignment; DSRs 1 to 7 of the files dest and src1 and DSR 1 of src0.
     """
 
     def __init__(self, pe: TileProgram, mesh: Mesh, x: int, y: int) -> None:
@@ -152,7 +152,7 @@ class MeshCode:
         with self.moved:
             pe.block(self.moved)
             if len(self.products) == 1:
-                pe.unblock(self.products[0].next_step)
+                pe.unblock(self.products[0].waiting)
             else:
                 pe.unblock(pe.load(self.after, 0))
         for part in (*self.products, *self.alignments):
@@ -180,6 +180,9 @@ class MeshProduct:
         Tiles of A (column-major) and B (row-major) with their second buffers, and of C (column-major).
     repeats : int
         Times that a step's local product is computed (0: communication only), as published measurements do.
+    schedule : str
+        "overlap": the product runs while the next tiles travel, as the released code reads; "serial": it
+        begins when they have come, which is what the published times of a repeated product show.
 
     After P steps A and B are in their first places again, in the buffer they began in if P is even, else in
     the other one.
@@ -187,7 +190,7 @@ class MeshProduct:
 
     def __init__(
         self, code: MeshCode, name: str, shape: Shape, *, a: Any, a_buffer: Any, b: Any, b_buffer: Any,
-        c: Any, repeats: int = 1,
+        c: Any, repeats: int = 1, schedule: str = "overlap",
     ) -> None:  # fmt: skip
         pe = code.pe
         self.code, self.shape, self.c, self.repeats = code, shape, c, repeats
@@ -196,7 +199,7 @@ class MeshProduct:
         self.y_tile = code.y.descriptors(shape.kt * shape.nt, b)
         self.local = LocalProduct(pe, shape, code.mesh.dtype, a, c, code.dsrs)
         self.next_step = pe.local_task(f"{name}_step", blocked=True)
-        self.step = pe.function(f"{name}_next", export=False)
+        self.compute = pe.local_task(f"{name}_compute", blocked=True) if schedule == "serial" else None
 
     def start(self, done: Any, swapped: Any = None) -> None:
         """Multiply, then activate the local task ``done``; C is cleared first.
@@ -211,21 +214,26 @@ class MeshProduct:
         for place, pointer in enumerate((a_buffer, a, b_buffer, b)):
             pe.store(code.pointers, place, pointer)
         if len(code.products) > 1:
-            pe.store(code.after, 0, self.next_step.id)
+            pe.store(code.after, 0, self.waiting.id)
         pe.store(code.after, 1, pe.local_task_id(done))
         pe.store(code.step, 0, 0)
         self.local.clear(self.c)
         code.x.begin(self.x_tile)
         code.y.begin(self.y_tile)
-        pe.call(self.step)
+        pe.unblock(self.next_step)
+        pe.activate(self.next_step)
+
+    @property
+    def waiting(self) -> Any:
+        """The task that waits for the moves of a step."""
+        return self.next_step if self.compute is None else self.compute
 
     def emit(self) -> None:
-        """Its function and its task."""
+        """Its tasks."""
         code, pe = self.code, self.code.pe
         with self.next_step:
-            pe.block(self.next_step)
-            pe.call(self.step)
-        with self.step:
+            if self.compute is None:
+                pe.block(self.next_step)
             a, a_next = code.swap(0)
             b, b_next = code.swap(2)
             step = pe.load(code.step, 0)
@@ -233,9 +241,15 @@ class MeshProduct:
                 code.finish()
                 pe.return_()
             self._move(a, a_next, b, b_next)
-            self._multiply(a, b)
+            if self.compute is None:
+                self._multiply(a, b)
             pe.store(code.step, 0, step + 1)
-            pe.activate(self.next_step)
+            pe.activate(self.waiting)
+        if self.compute is not None:
+            with self.compute:
+                pe.block(self.compute)
+                self._multiply(pe.load(code.pointers, 0), pe.load(code.pointers, 2))
+                pe.activate(self.next_step)
 
     def _move(self, a: Any, a_next: Any, b: Any, b_next: Any) -> None:
         x, y, code = self.code.x, self.code.y, self.code
@@ -268,7 +282,6 @@ class MeshAlignment:
         self.code, self.ring, self.buffers = code, code.align, (a, buffer)
         self.tile: RingTile = code.align.descriptors(mt * kt, a)
         self.shifted = pe.local_task(f"{name}_shifted", blocked=True)
-        self.step = pe.function(f"{name}_next", export=False)
         self.left = pe.array(f"{name}_left", "i16", init=0, export=False)
 
     def start(self, done: Any) -> None:
@@ -281,19 +294,18 @@ class MeshAlignment:
         pe.store(code.step, 0, 0)
         pe.store(self.left, 0, pe.load(code.shifts, 0))
         self.ring.begin(self.tile)
-        pe.call(self.step)
+        pe.unblock(self.shifted)
+        pe.activate(self.shifted)
 
     def swapped(self) -> Any:
         """A register that is 1 if the aligned tile lies in the second buffer: an odd number of shifts."""
         return self.code.pe.load(self.code.shifts, 0) & 1
 
     def emit(self) -> None:
-        """Its function and its task."""
+        """Its task."""
         code, pe = self.code, self.code.pe
         with self.shifted:
             pe.block(self.shifted)
-            pe.call(self.step)
-        with self.step:
             step = pe.load(code.step, 0)
             with pe.if_(step == code.mesh.size // 2):
                 code.finish()

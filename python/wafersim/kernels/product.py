@@ -94,16 +94,15 @@ class LocalProduct:
         if rounds:
             with pe.for_range(rounds):
                 self._calls(row, UNROLL, size)
-                row += UNROLL * size
         self._calls(row, rest, size)
-        if rest:
-            row += rest * size
 
     def _calls(self, row: Any, count: int, size: int) -> None:
         pe, op = self.pe, MULTIPLY_ADD[self.dtype]
         c_out, c_in, a = self.dsrs
-        for j in range(count):
-            pe.vop(op, c_out, c_in, a, pe.load_at(self.dtype, row, j * size))
+        for _ in range(count):
+            factor = pe.load_at(self.dtype, row)
+            row += size
+            pe.vop(op, c_out, c_in, a, factor)
 
     def clear(self, c: Any) -> None:
         """C = 0; ``c`` is its array."""

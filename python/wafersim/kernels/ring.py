@@ -151,7 +151,7 @@ class RingCode:
         options: dict[str, Any] = {"async_": True}
         if self.uts is not None:
             options["ut"] = self.uts[number]
-        if self.dtype == "f16" and self.pe.layout.generation == 2:
+        if self.dtype == "f16":
             options["simd"] = "simd_64"
         return options
 

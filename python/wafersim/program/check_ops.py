@@ -254,8 +254,6 @@ class _Walk:
         ut, simd = settings[SettingsCol.UT], settings[SettingsCol.SIMD]
         if ut >= int(arch.num_uts):
             raise self._fail(row, f"microthread {ut}; {arch.name} has 0 .. {int(arch.num_uts) - 1}")
-        if self.check.generation == 3 and simd in (Simd.SIMD_32, Simd.SIMD_64):
-            raise self._fail(row, f"SIMD mode {Simd(simd).name.lower()}; generation 3 knows off and max")
         if not settings[SettingsCol.ASYNC]:
             return
         derived = self._derived_ut(uses)
