@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import Kernel, KernelRun, Parameter, parameters
 from wafersim.kernels.gemm_mesh import Repeats, build_mesh
+from wafersim.kernels.gemm_mesh_t import build_mesh_t
 from wafersim.kernels.gemm_summa import build_summa
 from wafersim.kernels.product import Shape
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
-ALGORITHMS = ("summa", "mesh")
+ALGORITHMS = ("summa", "mesh", "mesh_t")
 #: Parameters that only some algorithms have, with the value that means "not used".
 _ONLY: dict[str, tuple[tuple[str, ...], Any]] = {
     "products": (("mesh", "mesh_t"), 1), "repeats": (("mesh",), 1), "warmup": (("mesh",), 0),
@@ -63,5 +64,7 @@ class Gemm(Kernel):
             return build_summa(arch, width, shape, dtype)
         if width < 2:
             raise self.refuse_grid(width, height, f"2x2 or larger with algorithm={algorithm}")
+        if algorithm == "mesh_t":
+            return build_mesh_t(arch, width, shape, dtype, int(params["products"]))
         repeats = Repeats(int(params["products"]), int(params["repeats"]), int(params["warmup"]), str(params["schedule"]))
         return build_mesh(arch, width, shape, dtype, repeats)
