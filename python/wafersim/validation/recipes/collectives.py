@@ -11,7 +11,7 @@ from wafersim.validation.rows import Row
 
 def plan_collective_formula(row: Row) -> Plan | NoPlan:
     """Collectives along a row of P PEs (written ``1xP``): first word into a ramp to last word out of one."""
-    words = row.number(r"B=(\d+)")
+    words = row.named("B")
     height, width = row.grid()
     kernels: dict[str, tuple[str, dict[str, Any]]] = {
         "Broadcast 1D": ("broadcast", {}),
@@ -46,7 +46,7 @@ def plan_collective_machine(row: Row) -> Plan | NoPlan:
         return NoPlan("all PEs start in the same cycle here; the skew of a real launch is not simulated")
     if "factor" in row.metric or row.metric.startswith("model error"):
         return NoPlan("the row compares formulas or formulas with silicon, it is no time of a program")
-    return NoPlan("a comparison with the vendor's collectives, whose source is not public")
+    return NoPlan("a comparison with the vendor's collectives, whose source is not public", flag="not_public")
 
 
 def _ramp_of_chain(metrics: Sequence[Mapping[str, Any]]) -> float:

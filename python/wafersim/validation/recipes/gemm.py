@@ -9,7 +9,7 @@ from wafersim.validation.rows import Row
 def plan_summa(row: Row) -> Plan | NoPlan:
     """SUMMA GEMM: largest window over the PEs, from step 0 to the end of the last step."""
     grid = row.grid()
-    m, k, n = (row.number(rf"tile (?:\d+x){{{i}}}(\d+)") for i in range(3))
+    m, k, n = row.triple("tile")
     if not m == k == n:
         return NoPlan(f"tile {m}x{k}x{n}: the kernel has square tiles only")
     spec = RunSpec.of("gemm", row.arch, grid, algorithm="summa", tile=m)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric, per_unit, ratio
@@ -30,11 +31,26 @@ def plan_fabm(row: Row) -> Plan | NoPlan:
     text = f"{row.kernel} | {row.problem} | {row.metric}"
     for pattern, reason in NOT_REPLAYED:
         if re.search(pattern, text):
-            return NoPlan(reason)
+            return NoPlan(reason, flag="not_public" if reason == NO_PROGRAM else "")
     for pattern, recipe in _RECIPES:
         if re.search(pattern, text):
-            return recipe(row)
+            plan = recipe(row)
+            return _judged(row, plan) if isinstance(plan, Plan) else plan
     return NoPlan(f"no recipe for {row.kernel!r}")
+
+
+def _judged(row: Row, plan: Plan) -> Plan:
+    """The plan with what its source leaves open or what other sources contradict."""
+    if "incl. software" in row.metric:
+        reason = "the time holds the software of both ends (clock reads, task code), which is not public"
+        return replace(plan, flag="not_public", reason=reason)
+    if row.kernel.startswith("DSD FMA") and _dtype(row) == "f32" and row.measured_or_model == "vendor-sim":
+        reason = (
+            "0.50 fp32 multiply-adds per cycle in this source, 1 in the tiled star stencils of the same "
+            "simulator (rows JSTT) and in the vendor's SIMD table; the operands' placement is not given"
+        )
+        return replace(plan, flag="contradictory", reason=reason)
+    return plan
 
 
 def _bench(row: Row, case: str, **params: Any) -> RunSpec:

@@ -30,7 +30,7 @@ def _whole_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
 def plan_stencil_tiled(row: Row) -> Plan | NoPlan:
     """Tiled star stencil with asynchronous halo exchange."""
     tile = row.pair("tile/PE")
-    radius = row.number(r"radius (\d+)")
+    radius = row.named("radius", "r")
     grid = row.grid()
     spec = RunSpec.of(
         "stencil", row.arch, grid,
