@@ -14,7 +14,7 @@ Automaton::Automaton(const Program& program, const Arch& arch, const std::vector
       element_(program, arch, local_, router_, loop_),
       transitions_(1) {
     keep_ = 2 * std::max({arch.hop, arch.ramp_out, arch.ramp_in + 1, arch.fabric_write}) + 6;
-    for (const VopCost& v : arch.vop) keep_ = std::max<Cycle>(keep_, v.beat_cycles + arch.conflict_cycles + 4);
+    for (const VopCost& v : arch.vop) keep_ = std::max<Cycle>(keep_, v.beat_cycles + 2 * arch.conflict_cycles + 4);
     check_supported();
 }
 

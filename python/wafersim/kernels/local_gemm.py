@@ -18,7 +18,7 @@ import numpy as np
 
 from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.gemm_matrices import NUMPY_TYPES, rounding
-from wafersim.kernels.product import ELEMENT_BYTES, FILL, MULTIPLY_ADD
+from wafersim.kernels.product import ELEMENT_BYTES, FILL, MULTIPLY_ADD, product_dsrs
 from wafersim.kernels.timing import read_stamps, stamp_array
 
 if TYPE_CHECKING:
@@ -55,20 +55,24 @@ def _tile(layout: Any, rows: int, inner: int, columns: int, dtype: str) -> Any:
     b = pe.array("B", dtype, inner * columns, align=16, data=True)
     c = pe.array("C", dtype, rows * columns, align=16, data=True)
     stamps, size = stamp_array(pe), ELEMENT_BYTES[dtype]
-    a_view = pe.mem_dsd(a, extent=rows, stride=inner)
-    c_view = pe.mem_dsd(c, extent=rows, stride=columns)
+    a_column = pe.mem_dsd(a, extent=rows, stride=inner)
+    c_column = pe.mem_dsd(c, extent=rows, stride=columns)
+    c_out, c_in, a_in = product_dsrs(pe)
     with pe.function("main"):
         pe.vop(FILL[dtype], pe.mem_dsd(c), 0.0)
         pe.store(stamps, 0, pe.timestamp())
+        for dsr, column in ((c_out, c_column), (c_in, c_column), (a_in, a_column)):
+            pe.load_to_dsr(dsr, column)
         element = pe.let("u16", pe.address_of(b))
-        with pe.for_range(inner):
-            pe.set_dsd_base_addr(c_view, c)
-            with pe.for_range(columns):
+        with pe.for_range(inner) as k:
+            pe.set_dsd_base_addr(a_in, pe.address_of(a, k))
+            with pe.for_range(columns) as j:
+                target = pe.address_of(c, j)
+                pe.set_dsd_base_addr(c_out, target)
+                pe.set_dsd_base_addr(c_in, target)
                 factor = pe.load_at(dtype, element)
                 element += size
-                pe.vop(MULTIPLY_ADD[dtype], c_view, c_view, a_view, factor)
-                pe.increment_dsd_offset(c_view, 1)
-            pe.increment_dsd_offset(a_view, 1)
+                pe.vop(MULTIPLY_ADD[dtype], c_out, c_in, a_in, factor)
         pe.store(stamps, 1, pe.timestamp())
         pe.done()
     return pe

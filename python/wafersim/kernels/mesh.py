@@ -31,7 +31,7 @@ import numpy as np
 from wafersim.errors import ConfigError
 from wafersim.kernels import interleave
 from wafersim.kernels.product import LocalProduct, Shape, product_dsrs
-from wafersim.kernels.ring import Ring, RingCode, RingTile
+from wafersim.kernels.mesh_ring import Ring, RingCode, RingTile
 
 if TYPE_CHECKING:
     from wafersim.program import Layout, TileProgram

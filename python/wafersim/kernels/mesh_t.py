@@ -16,7 +16,7 @@ from wafersim.kernels import interleave
 from wafersim.kernels.product import LocalProduct, Shape
 
 if TYPE_CHECKING:
-    from wafersim.kernels.ring import RingCode
+    from wafersim.kernels.mesh_ring import RingCode
     from wafersim.kernels.rotating import ChainCode
     from wafersim.program import TileProgram
 
