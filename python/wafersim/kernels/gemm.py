@@ -14,15 +14,17 @@ from wafersim.kernels.base import Kernel, KernelRun, Parameter, parameters
 from wafersim.kernels.gemm_mesh import Repeats, build_mesh
 from wafersim.kernels.gemm_mesh_t import build_mesh_t
 from wafersim.kernels.gemm_summa import build_summa
+from wafersim.kernels.gemm_systolic import build_systolic
 from wafersim.kernels.product import Shape
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
-ALGORITHMS = ("summa", "mesh", "mesh_t")
+ALGORITHMS = ("summa", "mesh", "mesh_t", "systolic")
 #: Parameters that only some algorithms have, with the value that means "not used".
 _ONLY: dict[str, tuple[tuple[str, ...], Any]] = {
     "products": (("mesh", "mesh_t"), 1), "repeats": (("mesh",), 1), "warmup": (("mesh",), 0),
+    "beats": (("systolic",), 4),
     "schedule": (("mesh",), "overlap"),
 }
 
@@ -31,7 +33,9 @@ class Gemm(Kernel):
     """Tiles of Mt x Kt, Kt x Nt and Mt x Nt values per PE."""
 
     name: ClassVar[str] = "gemm"
-    description: ClassVar[str] = "matrix multiplication on P x P PEs: SUMMA, MeshGEMM"
+    description: ClassVar[str] = (
+        "matrix multiplication: SUMMA, MeshGEMM, dist-GEMM-T (A B') on P x P PEs; systolic on W x H"
+    )
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
         Parameter("algorithm", str, "summa", "distribution of the work", allowed=ALGORITHMS),
@@ -45,6 +49,7 @@ class Gemm(Kernel):
             "schedule", str, "overlap", "mesh: product during (overlap) or after (serial) the moves of a step",
             allowed=("overlap", "serial"),
         ),
+        Parameter("beats", int, 4, "systolic: tiles of kt that pass one after the other", minimum=1, maximum=4096),
         Parameter("repeats", int, 1, "mesh: timed repetitions of the whole product", minimum=1, maximum=100),
         Parameter("warmup", int, 0, "mesh: repetitions before these", maximum=100),
     )
@@ -52,14 +57,16 @@ class Gemm(Kernel):
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         algorithm, dtype = str(params["algorithm"]), str(params["dtype"])
         shape = Shape(*(int(params[name]) or int(params["tile"]) for name in ("mt", "kt", "nt")))
-        if width != height:
-            raise self.refuse_grid(width, height, "square grids PxP")
+        if algorithm != "systolic" and width != height:
+            raise self.refuse_grid(width, height, "square grids PxP (algorithm=systolic: any)")
         for name, (algorithms, unused) in _ONLY.items():
             if algorithm not in algorithms and params[name] != unused:
                 raise ConfigError(
                     f"gemm: {name}={params[name]} with algorithm={algorithm}; {name} belongs to "
                     f"{', '.join(algorithms)}"
                 )
+        if algorithm == "systolic":
+            return build_systolic(arch, width, height, shape, dtype, int(params["beats"]))
         if algorithm == "summa":
             return build_summa(arch, width, shape, dtype)
         if width < 2:
