@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from wafersim.validation.gate import baseline_of
-from wafersim.validation.measure import SCHEMA, measure, result_of
+from wafersim.validation.measure import SCHEMA, measure, published_runs_of, result_of
 from wafersim.validation.results import Result, summarise
 from wafersim.validation.rows import load_rows
 from wafersim.validation.runner import run_spec
@@ -27,6 +27,7 @@ from wafersim.validation.store import stored
 
 PAGE, DATA = Path("docs/accuracy.md"), Path("docs/accuracy.json")
 BASELINE = Path(__file__).with_name("baseline.json")
+PUBLISHED = Path(__file__).parents[1] / "kernels" / "published.json"
 
 _INTRO = """# Accuracy: published numbers replayed
 
@@ -254,6 +255,7 @@ def main(
         raise SystemExit(1 if found else 0)
     if baseline:
         _write(BASELINE, baseline_of(result_of(row) for row in data["rows"]))
+    _write(PUBLISHED, published_runs_of(data))
     page.write_text(render(data), encoding="utf-8")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wafersim.errors import InternalError, SimulationError
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
 
 #: Vector beats, link crossings and instructions the engine is assumed to do per second, for budgets only.
 EVENTS_PER_SECOND = 8e6
@@ -70,14 +73,16 @@ class RunSpec:
         """The same run at another fidelity; at ``stream`` values are off and nothing is verified."""
         return replace(self, fidelity=fidelity)
 
-    def measure(self) -> Mapping[str, Any]:
-        """The metrics of the run, whose values have to be right where they are computed."""
+    def measure(self, arch: Arch | None = None) -> Mapping[str, Any]:
+        """The metrics of the run, whose values have to be right where they are computed.
+
+        ``arch`` takes the place of the preset, for calibration.
+        """
         from wafersim.simulate import run
 
         values = self.fidelity == "wavelet"
-        record = run(
-            self.kernel, self.arch, self.grid, dict(self.params), fidelity=self.fidelity, values=values
-        )
+        place = self.arch if arch is None else arch
+        record = run(self.kernel, place, self.grid, dict(self.params), fidelity=self.fidelity, values=values)
         if record.status != "finished" or (values and record.info["verified"] is not True):
             raise SimulationError(
                 f"{self.text()}: status {record.status}, values verified: {record.verified}"
