@@ -15,7 +15,12 @@ SIZES = range(3, 65)
 
 
 def test_published_tables():
-    tables = {5: [2, 0, 4, 1, 3], 6: [2, 0, 4, 1, 5, 3], 7: [2, 0, 4, 1, 6, 3, 5], 8: [2, 0, 4, 1, 6, 3, 7, 5]}
+    tables = {
+        5: [2, 0, 4, 1, 3],
+        6: [2, 0, 4, 1, 5, 3],
+        7: [2, 0, 4, 1, 6, 3, 5],
+        8: [2, 0, 4, 1, 6, 3, 7, 5],
+    }
     for pes, table in tables.items():
         assert [il.send(i, pes) for i in range(pes)] == table
 
@@ -109,7 +114,9 @@ def test_transposed_schedule(pes):
             assert il.transposed_block(y, t + 1, pes) == il.transposed_block(il.receive(y, pes), t, pes)
 
 
-@pytest.mark.parametrize("call", [lambda: il.send(3, 3), lambda: il.receive(-1, 4), lambda: il.position(0, 1)])
+@pytest.mark.parametrize(
+    "call", [lambda: il.send(3, 3), lambda: il.receive(-1, 4), lambda: il.position(0, 1)]
+)
 def test_wrong_places_are_refused(call):
     with pytest.raises(ConfigError, match="allowed"):
         call()

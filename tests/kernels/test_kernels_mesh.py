@@ -40,7 +40,9 @@ def test_values_and_counts(shape, algorithm, dtype, arch):
     if algorithm == "mesh":
         assert (sent == metrics["words_x_per_pe"] + metrics["words_y_per_pe"]).all()
     else:
-        sums = metrics["words_per_sum_edge"] * (size - 1) // size  # as root of its row, once, a PE sends nothing
+        sums = (
+            metrics["words_per_sum_edge"] * (size - 1) // size
+        )  # as root of its row, once, a PE sends nothing
         assert (sent == metrics["words_y_per_pe"] + sums).all()
     assert not np.asarray(pe["queue_clashes"]).any()
 
@@ -61,7 +63,9 @@ def test_every_link_of_the_rings_carries_the_same(size):
     for name, forth, back, words in (("x", "EAST", "WEST", 2 * 4 // 2), ("y", "SOUTH", "NORTH", 4 * 6 // 2)):
         for port in (forth, back):
             total = sum(record.link_wavelets(f"{name}{i}", port) for i in range(3))
-            inner = {"EAST": total[:, :-1], "WEST": total[:, 1:], "SOUTH": total[:-1], "NORTH": total[1:]}[port]
+            inner = {"EAST": total[:, :-1], "WEST": total[:, 1:], "SOUTH": total[:-1], "NORTH": total[1:]}[
+                port
+            ]
             assert (inner == size * words).all()
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 ALGORITHMS = ("summa", "mesh", "mesh_t", "systolic")
 #: Parameters that only some algorithms have, with the value that means "not used".
 _ONLY: dict[str, tuple[tuple[str, ...], Any]] = {
-    "products": (("mesh", "mesh_t"), 1), "repeats": (("mesh",), 1), "warmup": (("mesh",), 0),
+    "products": (("mesh", "mesh_t"), 1),
+    "repeats": (("mesh",), 1),
+    "warmup": (("mesh",), 0),
     "beats": (("systolic",), 4),
     "schedule": (("mesh",), "overlap"),
 }
@@ -44,12 +46,19 @@ class Gemm(Kernel):
         Parameter("kt", int, 0, "columns of A's and rows of B's tile; 0: tile", maximum=2048),
         Parameter("nt", int, 0, "columns of a tile of B and C; 0: tile", maximum=2048),
         Parameter("dtype", str, "f32", "element type", allowed=("f16", "f32")),
-        Parameter("products", int, 1, "mesh: times each local product is computed; 0: only moves", maximum=64),
         Parameter(
-            "schedule", str, "overlap", "mesh: product during (overlap) or after (serial) the moves of a step",
+            "products", int, 1, "mesh: times each local product is computed; 0: only moves", maximum=64
+        ),
+        Parameter(
+            "schedule",
+            str,
+            "overlap",
+            "mesh: product during (overlap) or after (serial) the moves of a step",
             allowed=("overlap", "serial"),
         ),
-        Parameter("beats", int, 4, "systolic: tiles of kt that pass one after the other", minimum=1, maximum=4096),
+        Parameter(
+            "beats", int, 4, "systolic: tiles of kt that pass one after the other", minimum=1, maximum=4096
+        ),
         Parameter("repeats", int, 1, "mesh: timed repetitions of the whole product", minimum=1, maximum=100),
         Parameter("warmup", int, 0, "mesh: repetitions before these", maximum=100),
     )
@@ -73,5 +82,7 @@ class Gemm(Kernel):
             raise self.refuse_grid(width, height, f"2x2 or larger with algorithm={algorithm}")
         if algorithm == "mesh_t":
             return build_mesh_t(arch, width, shape, dtype, int(params["products"]))
-        repeats = Repeats(int(params["products"]), int(params["repeats"]), int(params["warmup"]), str(params["schedule"]))
+        repeats = Repeats(
+            int(params["products"]), int(params["repeats"]), int(params["warmup"]), str(params["schedule"])
+        )
         return build_mesh(arch, width, shape, dtype, repeats)

@@ -56,7 +56,9 @@ def check_moves(shape: Shape) -> None:
     """Tiles travel in one vector op each; raises ConfigError."""
     for what, elements in (("mt x kt", shape.mt * shape.kt), ("kt x nt", shape.kt * shape.nt)):
         if elements > MAX_MOVE:
-            raise ConfigError(f"gemm: a tile of {what} = {elements} elements; at most {MAX_MOVE} travel in one op")
+            raise ConfigError(
+                f"gemm: a tile of {what} = {elements} elements; at most {MAX_MOVE} travel in one op"
+            )
 
 
 def kinds_of(mesh: Mesh) -> dict[tuple[int, int], Any]:
@@ -77,9 +79,7 @@ def kinds_of(mesh: Mesh) -> dict[tuple[int, int], Any]:
     return found
 
 
-def _tile(
-    layout: Layout, mesh: Mesh, x: int, y: int, shape: Shape, repeats: Repeats
-) -> tuple[Any, MeshCode]:
+def _tile(layout: Layout, mesh: Mesh, x: int, y: int, shape: Shape, repeats: Repeats) -> tuple[Any, MeshCode]:
     pe = layout.tile(f"mesh_{x}_{y}")
     mt, kt, nt = shape
     arrays = {"C": pe.array("C", mesh.dtype, mt * nt, align=16, data=True)}
@@ -92,7 +92,14 @@ def _tile(
     c, a, a_buffer, b, b_buffer = arrays.values()
     align = code.alignment("align", mt, kt, a=a, buffer=a_buffer)
     product = code.product(
-        "product", shape, a=a, a_buffer=a_buffer, b=b, b_buffer=b_buffer, c=c, repeats=repeats.products,
+        "product",
+        shape,
+        a=a,
+        a_buffer=a_buffer,
+        b=b,
+        b_buffer=b_buffer,
+        c=c,
+        repeats=repeats.products,
         schedule=repeats.schedule,
     )
     stamps, count = stamp_array(pe), pe.array("count", "i16", init=0)
@@ -149,7 +156,7 @@ def _run(arch: Arch, size: int, shape: Shape, dtype: str, repeats: Repeats, layo
 
     run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=_validity(arch))
     run.not_modelled.append(
-        "gemm: the calls of the inner map are written out; what a map costs is not public (kernels/product.py)"
+        "gemm: the calls of the inner map are written out; a map's cost is not public (kernels/product.py)"
     )
     return run
 

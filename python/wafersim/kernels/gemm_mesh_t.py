@@ -9,9 +9,9 @@ import numpy as np
 from wafersim.kernels.base import KernelRun, Launch, Validity
 from wafersim.kernels.gemm_matrices import compare, given_matrices, tiles_of
 from wafersim.kernels.mesh import QUEUES
+from wafersim.kernels.mesh_ring import Ring, RingCode
 from wafersim.kernels.mesh_t import TransposedProduct
 from wafersim.kernels.product import ELEMENT_BYTES, Shape, product_dsrs
-from wafersim.kernels.mesh_ring import Ring, RingCode
 from wafersim.kernels.rotating import ChainCode, Chains
 from wafersim.kernels.timing import read_stamps, stamp_array
 

@@ -1,12 +1,12 @@
 """Matrix multiplication C += A B on P x P PEs by SUMMA, the vendor's public example measured on a CS-2.
 
-PE (px, py) holds tiles of A, B and C of Mt x Kt, Kt x Nt and Mt x Nt values, column-major.  In step s the PEs of column s broadcast their tile
-of A along their rows and the PEs of row s their tile of B along their columns; when both have come, a compute
-task runs one vector multiply-add of length Mt per element of the received B tile.  The next root is one PE
-farther on.
+PE (px, py) holds tiles of A, B and C of Mt x Kt, Kt x Nt and Mt x Nt values, column-major.  In step s the PEs
+of column s broadcast their tile of A along their rows and the PEs of row s their tile of B along their
+columns; when both have come, a compute task runs one vector multiply-add of length Mt per element of the
+received B tile.  The next root is one PE farther on.
 
-The operands of the multiply-add, C and the tile of A (own or received), lie 8 bytes apart modulo 16: with Mt a
-multiple of 4 they never meet in a bank, with Mt = 46 in every second op, with odd Mt in every fourth.
+The operands of the multiply-add, C and the tile of A (own or received), lie 8 bytes apart modulo 16: with Mt
+a multiple of 4 they never meet in a bank, with Mt = 46 in every second op, with odd Mt in every fourth.
 """
 
 from __future__ import annotations

@@ -30,14 +30,14 @@ A_QUEUE, B_QUEUE = 2, 3
 MAX_TILE = 32_000
 
 
-def build_systolic(
-    arch: Arch, width: int, height: int, shape: Shape, dtype: str, beats: int
-) -> KernelRun:
+def build_systolic(arch: Arch, width: int, height: int, shape: Shape, dtype: str, beats: int) -> KernelRun:
     """The product of [height mt, beats kt] and [beats kt, width nt] on ``width`` x ``height`` PEs."""
     from wafersim.program import Layout
 
     if max(shape.mt * shape.kt, shape.kt * shape.nt) > MAX_TILE:
-        raise ConfigError(f"gemm: tiles of mt x kt and kt x nt have at most {MAX_TILE} elements, found {shape}")
+        raise ConfigError(
+            f"gemm: tiles of mt x kt and kt x nt have at most {MAX_TILE} elements, found {shape}"
+        )
     layout = Layout(width, height, arch=arch, name="gemm-systolic")
     a_color, b_color = layout.color("a"), layout.color("b")
     _routes(layout, a_color, "x", width, height)
@@ -53,7 +53,7 @@ def _routes(layout: Layout, color: Any, along: str, pes: int, across: int) -> No
     before, behind = ("WEST", "EAST") if along == "x" else ("NORTH", "SOUTH")
     for start, count, tx in ((0, pes - 1, ("RAMP", behind)), (pes - 1, 1, ("RAMP",))):
         if count:
-            place = {"x": start, "y": 0, "width": count, "height": across}
+            place: dict[str, Any] = {"x": start, "y": 0, "width": count, "height": across}
             if along == "y":
                 place = {"x": 0, "y": start, "width": across, "height": count}
             layout.route(color, rx=before, tx=tx, **place)
@@ -80,7 +80,8 @@ def _tile(layout: Layout, shape: Shape, dtype: str, beats: int) -> Any:
         for array, elements, done in ((a, mt * kt, "activate"), (b, kt * nt, "unblock")):
             view = pe.mem_dsd(array, extent=elements)
             pe.set_dsd_base_addr(view, pe.address_of(array, where * elements))
-            pe.vop(MOVES[dtype], view, into[array], async_=True, **{done: next_beat})
+            ends: dict[str, Any] = {done: next_beat}
+            pe.vop(MOVES[dtype], view, into[array], async_=True, **ends)
 
     with pe.function("main"):
         pe.store(stamps, 0, pe.timestamp())
@@ -140,7 +141,9 @@ def _run(layout: Layout, grid: tuple[int, int], shape: Shape, dtype: str, beats:
         )
 
     run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
-    run.not_modelled.append("gemm: the host feeds one wavelet per cycle and port; its link's time is not simulated")
+    run.not_modelled.append(
+        "gemm: the host feeds one wavelet per cycle and port; its link's time is not simulated"
+    )
     return run
 
 

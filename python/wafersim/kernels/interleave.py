@@ -99,7 +99,7 @@ def multiply_block(x: int, y: int, step: int, pes: int) -> int:
 
 
 def transposed_block(y: int, step: int, pes: int) -> int:
-    """Block row of B that the PEs of row ``y`` hold in a step of the GEMM-T, which is also its root column."""
+    """Block row of B that row ``y`` of PEs holds in a step of the GEMM-T, which is also its root column."""
     return physical(position(y, pes) - step, pes)
 
 

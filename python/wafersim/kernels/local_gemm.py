@@ -2,8 +2,8 @@
 
 PE (px, py) holds a row-major block of A of ``rows`` x ``inner`` values, one of B of ``inner`` x ``columns``
 and one of C.  One vector multiply-add of length ``rows`` per element of B runs down a column of C and a
-column of A, that is with strides ``columns`` and ``inner``: the dense variant of the published sparse products
-(github pr0f3ss/SpMM_Cerebras, "Sparse Matrix Multiplication on Cerebras WSE-2").
+column of A, that is with strides ``columns`` and ``inner``: the dense variant of the published sparse
+products (github pr0f3ss/SpMM_Cerebras, "Sparse Matrix Multiplication on Cerebras WSE-2").
 
 With strides that are multiples of 16 bytes and blocks that begin at multiples of 16 bytes every element of
 the two sources meets in a bank.
@@ -43,9 +43,7 @@ class LocalGemm(Kernel):
 
         rows, inner, columns = (int(params[name]) for name in ("rows", "inner", "columns"))
         layout = Layout(width, height, arch=arch, name="local-gemm")
-        layout.place(
-            _tile(layout, rows, inner, columns, str(params["dtype"])), width=width, height=height
-        )
+        layout.place(_tile(layout, rows, inner, columns, str(params["dtype"])), width=width, height=height)
         return _run(arch, (width, height), (rows, inner, columns), str(params["dtype"]), layout)
 
 

@@ -30,8 +30,8 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.kernels import interleave
-from wafersim.kernels.product import LocalProduct, Shape, product_dsrs
 from wafersim.kernels.mesh_ring import Ring, RingCode, RingTile
+from wafersim.kernels.product import LocalProduct, Shape, product_dsrs
 
 if TYPE_CHECKING:
     from wafersim.program import Layout, TileProgram
@@ -118,7 +118,9 @@ class MeshCode:
         self.y_moved = pe.local_task("y_moved", blocked=True)
         self.moved = pe.local_task("moved", blocked=True)
         self.step = pe.array("mesh_step", "i16", init=0, export=False)
-        self.after = pe.array("mesh_after", "u16", 2, init=0, export=False)  # task of the next step, task done
+        self.after = pe.array(
+            "mesh_after", "u16", 2, init=0, export=False
+        )  # task of the next step, task done
         self.pointers = pe.array("mesh_pointers", "u16", 4, init=0, export=False)
         self.products: list[MeshProduct] = []
         self.alignments: list[MeshAlignment] = []
@@ -155,8 +157,10 @@ class MeshCode:
                 pe.unblock(self.products[0].waiting)
             else:
                 pe.unblock(pe.load(self.after, 0))
-        for part in (*self.products, *self.alignments):
-            part.emit()
+        for product in self.products:
+            product.emit()
+        for alignment in self.alignments:
+            alignment.emit()
 
     def swap(self, first: int) -> tuple[Any, Any]:
         """Exchange two pointers in SRAM; gives the new pair (source, target)."""

@@ -9,6 +9,7 @@ Published are 5.5 and 7.7 cycles per op of 8 and 16 fp16 elements, 2 and 4 beats
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ class LocalProduct:
         B is ``kt`` x ``nt``, row-major; or B' is ``nt`` x ``kt``, column-major, which lies in SRAM alike.
         """
         pe, shape = self.pe, self.shape
-        size = ELEMENT_BYTES[self.dtype]
         pe.set_dsd_base_addr(self.a_view, a)
         row = pe.let("u16", b)
         with pe.for_range(shape.kt):
@@ -84,30 +84,85 @@ class LocalProduct:
             pe.load_to_dsr(self.dsrs[0], self.c_view, save_address=True)
             pe.load_to_dsr(self.dsrs[1], self.c_view)
             pe.load_to_dsr(self.dsrs[2], self.a_view)
-            self._map(row, size)
+            calls_over(pe, self.dtype, shape.nt, row, self._call)
             pe.increment_dsd_offset(self.a_view, shape.mt)
 
-    def _map(self, row: Any, size: int) -> None:
-        """One column of A with one row of B; leaves the address of the next row in ``row``."""
-        pe, count = self.pe, self.shape.nt
-        rounds, rest = divmod(count, UNROLL) if count > UNROLL else (0, count)
-        if rounds:
-            with pe.for_range(rounds):
-                self._calls(row, UNROLL, size)
-        self._calls(row, rest, size)
-
-    def _calls(self, row: Any, count: int, size: int) -> None:
-        pe, op = self.pe, MULTIPLY_ADD[self.dtype]
+    def _call(self, factor: Any) -> None:
+        """A column of A with one element of B."""
         c_out, c_in, a = self.dsrs
-        for _ in range(count):
-            factor = pe.load_at(self.dtype, row)
-            row += size
-            pe.vop(op, c_out, c_in, a, factor)
+        self.pe.vop(MULTIPLY_ADD[self.dtype], c_out, c_in, a, factor)
 
     def clear(self, c: Any) -> None:
         """C = 0; ``c`` is its array."""
         pe, shape = self.pe, self.shape
         pe.vop(FILL[self.dtype], pe.mem_dsd(c, extent=shape.mt * shape.nt), 0.0)
+
+
+class MatrixVector:
+    """y += A x in a tile: one vector multiply-add of length ``rows`` per element of x.
+
+    A is column-major, ``rows`` x ``columns``; so y = x W for W row-major, ``columns`` x ``rows``.
+
+    Parameters
+    ----------
+    pe : TileProgram
+        The tile.
+    rows, columns : int
+        Elements of y and of x.
+    dtype : str
+        "f16" or "f32".
+    a, x, y : Array
+        The operands.
+    dsrs : tuple
+        See `product_dsrs`; several products of a tile can share them.
+    """
+
+    def __init__(
+        self, pe: TileProgram, rows: int, columns: int, dtype: str, *, a: Any, x: Any, y: Any,
+        dsrs: tuple[Any, Any, Any],
+    ) -> None:  # fmt: skip
+        self.pe, self.columns, self.dtype, self.dsrs, self.x = pe, columns, dtype, dsrs, x
+        self.y_all = pe.mem_dsd(y, extent=rows)
+        # Two dimensions: the op leaves this address as it is, while it advances that of A.
+        self.y_view = pe.mem_dsd(y, extents=(1, rows), strides=(0, 1))
+        self.a_view = pe.mem_dsd(a, extent=rows)
+
+    def clear(self) -> None:
+        """y = 0."""
+        self.pe.vop(FILL[self.dtype], self.y_all, 0.0)
+
+    def emit(self) -> None:
+        """y += A x."""
+        pe = self.pe
+        pe.load_to_dsr(self.dsrs[0], self.y_view)
+        pe.load_to_dsr(self.dsrs[1], self.y_view)
+        pe.load_to_dsr(self.dsrs[2], self.a_view, save_address=True)
+        element = pe.let("u16", pe.address_of(self.x))
+        calls_over(pe, self.dtype, self.columns, element, self._call)
+
+    def _call(self, factor: Any) -> None:
+        y_out, y_in, a = self.dsrs
+        self.pe.vop(MULTIPLY_ADD[self.dtype], y_out, y_in, a, factor)
+
+
+def calls_over(pe: TileProgram, dtype: str, count: int, element: Any, call: Callable[[Any], None]) -> None:
+    """``call(value)`` for ``count`` elements from the byte address in the register ``element`` on.
+
+    The calls of a map, written out as far as `UNROLL`; the address ends behind the last element.
+    """
+    rounds, rest = divmod(count, UNROLL) if count > UNROLL else (0, count)
+
+    def some(number: int) -> None:
+        nonlocal element
+        for _ in range(number):
+            value = pe.load_at(dtype, element)
+            element += ELEMENT_BYTES[dtype]
+            call(value)
+
+    if rounds:
+        with pe.for_range(rounds):
+            some(UNROLL)
+    some(rest)
 
 
 def product_dsrs(pe: TileProgram, number: int = 1) -> tuple[Any, Any, Any]:

@@ -41,7 +41,7 @@ class Chains:
     def add_routes(self) -> None:
         """Every PE sends to each neighbour on the color of its own parity."""
         for x in range(self.width):
-            place = {"x": x, "y": 0, "width": 1, "height": self.height}
+            place: dict[str, Any] = {"x": x, "y": 0, "width": 1, "height": self.height}
             if x > 0:
                 self.layout.route(self.west[x % 2], rx="RAMP", tx="WEST", **place)
                 self.layout.route(self.east[(x - 1) % 2], rx="WEST", tx="RAMP", **place)

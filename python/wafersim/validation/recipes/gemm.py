@@ -1,4 +1,4 @@
-"""Dense products: families SUMMA (silicon), MGEMM (MeshGEMM, vendor simulator), WLLM6 (WaferLLM's products)."""
+"""Dense products: families SUMMA (silicon), MGEMM (vendor simulator), WLLM6 (products of WaferLLM)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ def plan_summa(row: Row) -> Plan | NoPlan:
     sizes = {"tile": m} if m == k == n else {"mt": m, "kt": k, "nt": n}
     spec = RunSpec.of("gemm", row.arch, grid, algorithm="summa", **sizes)
     pes = grid[0] * grid[1]
-    return Plan(
-        (spec,), metric("window_cycles"), events=pes * grid[0] * (m * k * n + 20.0 * k * n + 1000)
-    )
+    return Plan((spec,), metric("window_cycles"), events=pes * grid[0] * (m * k * n + 20.0 * k * n + 1000))
 
 
 def plan_mesh(row: Row) -> Plan | NoPlan:

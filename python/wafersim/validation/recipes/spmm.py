@@ -36,8 +36,8 @@ def _events(spec: RunSpec) -> float:
 def plan_spmm_memory(row: Row) -> NoPlan:
     """Memory accesses alone, or everything: the rows do not say which."""
     return NoPlan(
-        "the source's file does not label its rows: each is either the time of the memory accesses alone or the "
-        "whole time",
+        "the source's file does not label its rows: each is either the time of the memory accesses alone "
+        "or the whole time",
         flag="ambiguous",
     )
 
