@@ -56,7 +56,7 @@ and the summary gives medians with and without them.
 
 
 @cache
-def _remarks(kind: str) -> dict[str, str]:
+def remarks(kind: str) -> dict[str, str]:
     """Remarks by family, or causes of misses by row."""
     text = files("wafersim.validation").joinpath("remarks.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)[kind]
@@ -77,7 +77,7 @@ def render(data: Mapping[str, Any]) -> str:
         group = [result for result in results if result.family == family]
         compared = [result for result in group if result.error is not None]
         if compared:
-            parts += [f"## {family}\n", _remarks("family").get(family, ""), _rows(compared, fitted)]
+            parts += [f"## {family}\n", remarks("family").get(family, ""), _rows(compared, fitted)]
     parts += ["## Misses and their causes\n", _misses(results)]
     parts += ["## Judgements on sources\n", _FLAGS_INTRO, _flagged(results)]
     parts += ["## Rows that are not replayed\n", _left_out(results)]
@@ -125,7 +125,7 @@ def _misses(results: list[Result]) -> str:
         return "None.\n"
     causes: dict[str, list[Result]] = {}
     for result in missed:
-        causes.setdefault(_remarks("cause").get(result.id, "cause not known yet."), []).append(result)
+        causes.setdefault(remarks("cause").get(result.id, "cause not known yet."), []).append(result)
     lines = [
         f"- {', '.join(f'**{r.id}** ({r.problem}; {_percent(r.error, sign=True)})' for r in group)}: {cause}"
         for cause, group in causes.items()

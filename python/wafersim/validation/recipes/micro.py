@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from wafersim.errors import ConfigError
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric, per_unit, ratio
+from wafersim.validation.reading import NUMBER
 from wafersim.validation.rows import Row
 
 ONE_PE = (1, 1)
@@ -58,9 +60,12 @@ def _bench(row: Row, case: str, **params: Any) -> RunSpec:
 
 
 def _dtype(row: Row) -> str:
-    return _DTYPES[
-        next(word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES)
-    ]
+    found = [word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES]
+    if not found:
+        raise ConfigError(
+            f"row {row.id}: {row.problem!r} and {row.dtype!r} name none of {', '.join(_DTYPES)}"
+        )
+    return _DTYPES[found[0]]
 
 
 def _vector_rate(case: str) -> Callable[[Row], Plan]:
@@ -159,14 +164,14 @@ def _scalar(case: str, slack: float = 0.0) -> Callable[[Row], Plan]:
 
 def _completion(name: str) -> Callable[[Row], Plan]:
     def recipe(row: Row) -> Plan:
-        length = row.number(r"n=(\d+)")
+        length = row.named("n")
         return Plan((_bench(row, name, dtype=_dtype(row), length=length),), metric("cycles"), slack=1.0)
 
     return recipe
 
 
 def _one_op(row: Row) -> Plan:
-    length = row.number(r"(\d+) elements")
+    length = row.number(rf"({NUMBER}) elements")
     return Plan((_bench(row, "fma", dtype="f16", length=length),), metric("window_cycles"))
 
 
