@@ -46,7 +46,7 @@ class HostStream:
 def plan_systolic(row: Row) -> Plan | NoPlan:
     """Bytes of A and B in beats along the shared dimension."""
     beats = row.number(r"(\d+)\s*beats?\b")
-    m, k, n = (row.number(rf"\b{name}\s*=\s*(\d+)") for name in ("M", "K", "N"))
+    m, k, n = (row.named(name) for name in ("M", "K", "N"))
     run = HostStream(row.arch, beats, 4 * (m + n) * (-(-k // beats)))
     return Plan((run,), lambda found: row.from_cycles(float(found[0]["cycles"])), tolerance=TOLERANCE)
 
