@@ -14,17 +14,35 @@ if TYPE_CHECKING:
 NUMPY_TYPES: dict[str, Any] = {"f16": np.float16, "f32": np.float32}
 
 
+def random_values(rng: Any, size: tuple[int, ...], dtype: str) -> Any:
+    """Standard normal numbers of a dtype; in a run without values an array of that shape without memory."""
+    values = rng.standard_normal(size, dtype=np.float32)
+    kind = NUMPY_TYPES[dtype]
+    return (
+        np.broadcast_to(np.zeros((), kind), size)
+        if is_placeholder(values)
+        else values.astype(kind, copy=False)
+    )
+
+
+def is_placeholder(values: Any) -> bool:
+    """An array whose elements all lie in one place: what a run without values gets for random numbers."""
+    return values.size > 1 and not any(values.strides)
+
+
 def given_matrices(rng: np.random.Generator, size: int, shape: Shape, dtype: str) -> tuple[Any, Any]:
     """Random A [size Mt, size Kt] and B [size Kt, size Nt] of a dtype."""
     mt, kt, nt = shape
-    return tuple(
-        rng.standard_normal((size * rows, size * columns), dtype=np.float32).astype(NUMPY_TYPES[dtype])
-        for rows, columns in ((mt, kt), (kt, nt))
-    )  # type: ignore[return-value]
+    return (
+        random_values(rng, (size * mt, size * kt), dtype),
+        random_values(rng, (size * kt, size * nt), dtype),
+    )
 
 
 def tiles_of(matrix: Any, size: int, rows: int, columns: int, *, row_major: bool = False) -> Any:
     """Tiles [block row, block column, words] of a matrix, each column-major unless ``row_major``."""
+    if is_placeholder(matrix):
+        return matrix.reshape(size, size, rows * columns)
     blocks = matrix.reshape(size, rows, size, columns).transpose(0, 2, 1, 3)
     if not row_major:
         blocks = blocks.transpose(0, 1, 3, 2)

@@ -17,7 +17,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import KernelRun, Launch, Validity
-from wafersim.kernels.gemm_matrices import NUMPY_TYPES, rounding
+from wafersim.kernels.gemm_matrices import random_values, rounding
 from wafersim.kernels.mesh_ring import MOVES
 from wafersim.kernels.product import ELEMENT_BYTES, LocalProduct, Shape, product_dsrs
 from wafersim.kernels.timing import read_stamps, stamp_array
@@ -117,10 +117,8 @@ def _run(layout: Layout, grid: tuple[int, int], shape: Shape, dtype: str, beats:
     given: dict[str, Any] = {}
 
     def setup(sim: Any, rng: np.random.Generator) -> None:
-        a, b = (
-            rng.standard_normal(size, dtype=np.float32).astype(NUMPY_TYPES[dtype])
-            for size in ((height * mt, beats * kt), (beats * kt, width * nt))
-        )
+        a = random_values(rng, (height * mt, beats * kt), dtype)
+        b = random_values(rng, (beats * kt, width * nt), dtype)
         given["exact"] = a.astype(np.float64) @ b.astype(np.float64)
         rows = a.reshape(height, mt, beats, kt).transpose(0, 2, 3, 1).reshape(height, beats, -1)
         columns = b.reshape(beats, kt, width, nt).transpose(2, 0, 1, 3).reshape(width, beats, -1)

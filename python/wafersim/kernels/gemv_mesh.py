@@ -87,8 +87,7 @@ def _run(layout: Layout, part: Part, groups: int) -> KernelRun:
     def setup(sim: Any, rng: np.random.Generator) -> None:
         given["all"] = Inputs(part, width, height, rng)
         sim.write("A", given["all"].tiles.transpose(1, 0, 2), rect=whole)
-        x = np.broadcast_to(given["all"].x[:, None, :], (height, width, part.cols))
-        sim.write("x", np.ascontiguousarray(x), rect=whole)
+        sim.write("x", np.broadcast_to(given["all"].x[:, None], (height, width, part.cols)), rect=whole)
 
     def check(sim: Any) -> tuple[float, bool]:
         return given["all"].compare(sim.read("y", rect=whole).transpose(1, 0, 2))

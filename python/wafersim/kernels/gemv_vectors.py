@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wafersim.kernels.gemm_matrices import NUMPY_TYPES, rounding
+from wafersim.kernels.gemm_matrices import random_values, rounding
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,19 @@ class Inputs:
     """Random A and x for ``outputs`` x ``inputs`` tiles, and what y has to be."""
 
     def __init__(self, part: Part, outputs: int, inputs: int, rng: np.random.Generator) -> None:
-        kind = NUMPY_TYPES[part.dtype]
         self.part, self.terms = part, inputs * part.cols
-        matrix, x = (
-            rng.standard_normal(size, dtype=np.float32).astype(kind)
-            for size in ((outputs * part.rows, self.terms), (self.terms,))
-        )
+        self.matrix = random_values(rng, (outputs * part.rows, self.terms), part.dtype)
+        tiles = self.matrix.reshape(outputs, part.rows, inputs, part.cols).transpose(0, 2, 3, 1)
         #: tiles [output block, input block, words], column-major
-        self.tiles = matrix.reshape(outputs, part.rows, inputs, part.cols).transpose(0, 2, 3, 1)
-        self.tiles = np.ascontiguousarray(self.tiles.reshape(outputs, inputs, part.macs))
-        self.x = x.reshape(inputs, part.cols)
-        self.exact = (matrix.astype(np.float64) @ x.astype(np.float64)).reshape(outputs, part.rows)
+        self.tiles = tiles.reshape(outputs, inputs, part.macs)
+        self.x = random_values(rng, (inputs, part.cols), part.dtype)
 
     def compare(self, found: Any) -> tuple[float, bool]:
         """Largest error of y [output block, ..., rows] and whether rounding explains it."""
-        shape = (len(self.exact), *(1,) * (found.ndim - 2), self.part.rows)
-        error = float(np.max(np.abs(found.astype(np.float64) - self.exact.reshape(shape))))
-        return error, error <= rounding(self.part.dtype, self.terms, float(np.max(np.abs(self.exact))))
+        exact = self.matrix.astype(np.float64) @ self.x.reshape(-1).astype(np.float64)
+        shape = (len(self.tiles), *(1,) * (found.ndim - 2), self.part.rows)
+        error = float(np.max(np.abs(found.astype(np.float64) - exact.reshape(shape))))
+        return error, error <= rounding(self.part.dtype, self.terms, float(np.max(np.abs(exact))))
 
 
 def window_metrics(stamps: Any, part: Part) -> dict[str, Any]:

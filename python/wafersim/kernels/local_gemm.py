@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
-from wafersim.kernels.gemm_matrices import NUMPY_TYPES, rounding
+from wafersim.kernels.gemm_matrices import random_values, rounding
 from wafersim.kernels.product import ELEMENT_BYTES, FILL, MULTIPLY_ADD, product_dsrs
 from wafersim.kernels.timing import read_stamps, stamp_array
 
@@ -86,8 +86,7 @@ def _run(
 
     def setup(sim: Any, rng: np.random.Generator) -> None:
         for name, shape in (("A", (rows, inner)), ("B", (inner, columns))):
-            values = rng.standard_normal((height, width, *shape), dtype=np.float32)
-            given[name] = values.astype(NUMPY_TYPES[dtype])
+            given[name] = random_values(rng, (height, width, *shape), dtype)
             sim.write(name, given[name].reshape(height, width, -1), rect=whole)
 
     def check(sim: Any) -> tuple[float, bool]:
