@@ -83,7 +83,7 @@ def deploy_answer(config: str, arch: str, options: dict[str, Any]) -> dict[str, 
     from wafersim.deploy.ask_training import training
 
     systems = options["wafers"] or 1
-    return training(config, asked, tokens=tokens, systems=systems, sequence=sequence, facts=facts)
+    return training(config, arch, asked, tokens=tokens, systems=systems, sequence=sequence, facts=facts)
 
 
 def _facts(assumed: tuple[str, ...]) -> Any:
@@ -116,7 +116,7 @@ def print_training(found: dict[str, Any]) -> None:
         ("streaming", f"{hidden}; needs {run['hidden_tokens']:,.0f} tokens a system, has "
                       f"{run['tokens_per_system'] / run['passes_per_step']:,.0f}"),
         ("days", _range(days)),
-        ("MFU", f"{run['mfu']:.1%} of the dense peak"),
+        ("MFU", f"{run['mfu']:.1%} of the dense peak; products alone {run['products']['utilization']:.1%}"),
         ("power", f"{found['power_w'] / 1e3:.0f} kW ({_span(found['power_range_w'], 1e-3)})"),
         ("cost of the run", f"${_range(usd)}"),
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from wafersim.deploy.cost import budget, service_cost
 from wafersim.deploy.energy import TokenWork, serving_energy
 from wafersim.deploy.facts import Facts
 from wafersim.deploy.gpu import gpu_alternative
+from wafersim.deploy.remembered import Remembered
 from wafersim.deploy.requests import Requests
 from wafersim.deploy.result import ServingResult, Slo
 from wafersim.deploy.serving import Handover, serve
@@ -193,27 +194,28 @@ def _serve(
     """Serve the load on as many copies as asked for, or as few as meet the targets."""
     requests = _requests(asked, place.question)
     options: dict[str, Any] = {"seed": asked.seed}
+    placed = Remembered.of(place.placed)
     if place.speculation.drafts:
         s = place.speculation
         options["speculation"] = Speculation(s.acceptance, s.drafts, s.draft_cost)
     if asked.prompt_copies:
         per_token = model_cost.kv_bytes_per_token(place.placed.model) / facts.value("handoff_bytes_per_s")
         latency = facts.value("io_latency_s")
-        options["handover"] = Handover(place.placed, asked.prompt_copies, per_token, latency)
+        options["handover"] = Handover(placed, asked.prompt_copies, per_token, latency)
     ttft, tpot = place.question.ttft_s, place.question.tpot_s
     slo = Slo(ttft, tpot) if ttft is not None or tpot is not None else None
     limit: LoadLimit | None = None
     if asked.copies is not None or slo is None:
-        result = serve(place.placed, requests, copies=asked.copies or 1, **options)
+        result = serve(placed, requests, copies=asked.copies or 1, **options)
     else:
-        limit = wafers_for(place.placed, requests, slo, **options)
+        limit = wafers_for(placed, requests, slo, **options)
         result = limit.result
     serving = {**result.as_dict(slo), "seed": asked.seed, "not_modelled": list(NOT_MODELLED)}
     if limit is not None:
         serving["fewest_copies"] = limit.copies
         serving["one_copy_less_lacks"] = limit.binds
     if slo is not None and len(requests) > 1 and requests.span_s > 0:
-        top = largest_load(place.placed, requests, slo, wafers=result.copies * place.placed.wafers, **options)
+        top = largest_load(placed, requests, slo, wafers=result.copies * placed.wafers, **options)
         serving["largest_load"] = {k: v for k, v in top.as_dict(slo).items() if k != "at_limit"}
     return result, {"serving": serving}
 
