@@ -149,6 +149,14 @@ def test_pipeline_is_the_stepper_within_two_percent(stages, rate):
     assert result.e2e_s.mean() == pytest.approx(slow, rel=0.02)
 
 
+def test_chunks_shorten_the_pauses_of_others():
+    service = SimpleService(stages=4, step_s=1e-3, prefill_token_s=4e-5)
+    requests = generate(500, 8.0, input_tokens=4000, output_tokens=50, seed=2)
+    whole, chunks = serve(service, requests), serve(service, requests, chunk_tokens=200)
+    assert np.quantile(chunks.tpot_s, 0.9) < np.quantile(whole.tpot_s, 0.9)
+    assert np.quantile(chunks.ttft_s, 0.9) > np.quantile(whole.ttft_s, 0.9)
+
+
 # -- properties
 
 service_strategy = st.builds(
