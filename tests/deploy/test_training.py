@@ -263,3 +263,17 @@ def test_training_takes_the_machines_products():
     assert mine["train"]["assumptions"]["training_utilization"]["source"] == "given by the user"
     older = training("llama-3.1-8b", "wse2", systems=16, tokens=1e12)
     assert older["train"]["assumptions"]["wafer_dense_flops"]["value"] == 7.5e15
+
+
+def test_a_small_model_can_lie_on_one_wafer():
+    small = {**CEREBRAS_13B, "n_embd": 1088, "n_layer": 14, "n_head": 17}
+    model = ModelConfig.from_hf(small, "cerebras-gpt-256m")
+    run = training(model, systems=1, tokens=5.12e9)["train"]
+    resident_ = run["layer_pipelined"]
+    assert resident_["fits"]
+    assert 0.05 < resident_["bubble"] < 0.2
+    # the assumed utilization, and the bubble; streaming has that of its products
+    assumed_share = Facts.load().value("training_utilization")
+    bare = run_days(run["flops"], 1, 15.6e15, assumed_share, 1 - resident_["bubble"])
+    assert resident_["days"] == pytest.approx(bare, rel=0.02)
+    assert "layer_pipelined" not in training("llama-3.1-8b", systems=1)["train"]

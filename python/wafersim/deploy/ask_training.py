@@ -10,9 +10,10 @@ from wafersim.deploy.ask import Deployment
 from wafersim.deploy.cost import own_usd_per_hour
 from wafersim.deploy.facts import Facts, is_users, tables
 from wafersim.deploy.gpu import gpus
+from wafersim.deploy.layer_pipeline import pipelined_step
 from wafersim.deploy.products import Products, streamed_products
 from wafersim.deploy.ranges import Range
-from wafersim.deploy.training import train
+from wafersim.deploy.training import train, train_layers
 from wafersim.errors import ConfigError
 from wafersim.models import parameters
 from wafersim.models.config import ModelConfig
@@ -72,6 +73,8 @@ def training(
     reached = streamed_products(model, arch, run["tokens_per_system"] / run["passes_per_step"])
     run = train(model, tokens, systems, sequence=sequence, sequences=sequences, facts=_with(reached, facts))
     run["products"] = reached.as_dict()
+    if total <= facts.range("pipelined_params_max").high:
+        run["layer_pipelined"] = _resident(model, arch, tokens, sequence, facts)
     days = Range(run["days"]["value"], run["days"]["low"], run["days"]["high"])
     power = facts.range("system_w") * systems
     energy = power * days * 86400.0
@@ -91,6 +94,22 @@ def training(
     if asked.compare:
         found["gpu"] = gpu_runs(run["flops"])
     return found
+
+
+def _resident(model: ModelConfig, arch: str, tokens: float, sequence: int, facts: Facts) -> dict[str, Any]:
+    """The older mode for a small model on one wafer: every layer resident, a sequence as a micro-batch."""
+    machine = Arch.load(arch)
+    layers = train_layers(model, sequence)
+    micro_batches = 8 * len(layers)  # a bubble of about one part in eight
+    step = pipelined_step(
+        layers, model.hidden, sequence, micro_batches,
+        pes=machine.usable_width * machine.usable_height, flops=facts.value("wafer_dense_flops"),
+        utilization=facts.value("training_utilization"), facts=facts,
+    )  # fmt: skip
+    found = step.as_dict()
+    del found["pes"]
+    days = tokens / (sequence * micro_batches) * step.step_s / 86400.0
+    return {**found, "micro_batches": micro_batches, "days": days}
 
 
 def _peak_of(arch: str, facts: Facts) -> Facts:
