@@ -6,9 +6,11 @@ import math
 
 import pytest
 
+from wafersim.arch import Arch
 from wafersim.deploy.facts import TOPICS, WEAK, Facts, tables
 from wafersim.deploy.ranges import Range
 from wafersim.errors import ConfigError
+from wafersim.models.wafer import FILL, Wafer
 
 #: weakly sourced, but a choice of the user or an announced figure and so without a range
 NO_RANGE = {
@@ -75,3 +77,14 @@ def test_ranges_carry_on():
     assert Range(3.7, 2.2, 4.9).floor() == Range(3, 2, 4)
     with pytest.raises(ValueError, match="low <= value"):
         Range(1, 2, 3)
+
+
+def test_what_both_layers_assume_is_the_same():
+    facts = Facts.load()
+    for arch, peak in (("wse3", "wafer_dense_flops"), ("wse2", "wafer2_dense_flops")):
+        wafer = Wafer.of(Arch.load(arch))
+        assert facts.value(peak) == wafer.dense_flops
+        assert facts.value("io_bytes_per_s") == facts.value("stream_bytes_per_s") == wafer.link_bytes_per_s
+    assert facts.value("wafer_sram_bytes") == Wafer.of(Arch.load("wse3")).sram_bytes
+    assert facts.value("io_latency_s") == Wafer.of(Arch.load("wse3")).link_latency_s
+    assert facts.value("sram_fill") == FILL

@@ -240,7 +240,7 @@ class Replica:
         """Round at which a newcomer can start: now in an empty batch, else when the next batch does."""
         sequences = len(self._running)
         if sequences + len(self._boarding) < self._stages and (self._stages > 1 or not sequences):
-            return self._clock
+            return self._clock + self._rounds_until_free()
         return math.ceil(self._clock * self._stages - _SAME) / self._stages
 
     def _board(self) -> bool:
