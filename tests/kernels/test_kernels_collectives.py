@@ -213,8 +213,8 @@ def test_mistakes_of_exchanges():
         line_allreduce(layout, "c", "x", 6, algorithm="heap")
     with pytest.raises(ConfigError, match="4 different queue numbers needed"):
         line_allreduce(layout, "d", "x", 6, algorithm="ktree", groups=2, in_queues=(2, 3))
-    with pytest.raises(ConfigError, match="share a microthread"):
-        line_allreduce(layout, "e", "x", 6, algorithm="ring", words=6, in_queues=(2, 5, 4))
+    with pytest.raises(ConfigError, match="3 different queue numbers needed"):
+        line_allreduce(layout, "e", "x", 6, algorithm="ring", words=6, in_queues=(2, 3, 2))
     ring = line_allreduce(layout, "f", "x", 6, algorithm="ring", words=12)
     pe = layout.tile("tile")
     data = pe.array("data", "f32", 12)

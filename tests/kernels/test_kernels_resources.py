@@ -7,6 +7,7 @@ import pytest
 from wafersim import kernels
 from wafersim.arch import Arch
 from wafersim.kernels.resources import of_kernel, resources
+from wafersim.program.resources import clashes
 
 
 def of(name, grid, arch="wse2", **params):
@@ -31,6 +32,29 @@ def test_allreduce_of_a_row(algorithm, colors, inputs, outputs, arch):
     found = of("allreduce", (36, 1), arch, algorithm=algorithm, groups=6 if algorithm == "ktree" else 0)
     assert (found.colors, found.input_queues, found.output_queues) == (colors, inputs, outputs)
     assert found.tasks == 0
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        *[
+            ("allreduce", {"algorithm": a})
+            for a in ("star", "chain", "tree", "two_phase", "snake", "ring", "ktree")
+        ],
+        ("gather", {"axis": "xy"}),
+        ("scatter", {"axis": "xy"}),
+        ("alltoall", {}),
+        ("barrier", {}),
+    ],
+    ids=str,
+)
+def test_no_clash_of_resources(name, params, arch):
+    """Nothing is used again while its first user may still run."""
+    kernel = kernels.get(name)
+    program = kernel.build(Arch.load(arch), 6, 4, kernel.resolve(params)).program
+    assert program.warnings == []
+    assert clashes(program, arch) == []
 
 
 def test_sram_grows_with_the_words():
