@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wafersim.errors import ConfigError
 from wafersim.program import schema as s
 
 if TYPE_CHECKING:
@@ -62,11 +63,15 @@ def _most(tiles: np.ndarray[Any, Any]) -> int:
 
 
 def of_kernel(kernel: Kernel) -> dict[str, dict[str, int]]:
-    """Resources of a kernel with its defaults, per generation."""
+    """Resources of a kernel with its defaults, per generation that it runs on."""
     from wafersim.arch import Arch
 
     width, height = kernel.default_grid
-    return {
-        name: asdict(resources(kernel.build(Arch.load(name), width, height, kernel.resolve({})).program))
-        for name in PROFILES
-    }
+    found = {}
+    for name in PROFILES:
+        try:
+            program = kernel.build(Arch.load(name), width, height, kernel.resolve({})).program
+        except ConfigError:
+            continue
+        found[name] = asdict(resources(program))
+    return found
