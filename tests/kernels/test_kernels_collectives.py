@@ -266,7 +266,7 @@ def test_alltoall_takes_the_time_of_gathers(pes, words):
         for schedule in ("serial", "overlap")
     }
     expected = formulas.relayed_alltoall(words, pes, 2)
-    assert spent["serial"]["window_cycles"] == pytest.approx(expected, rel=0.10)
+    assert spent["serial"]["window_cycles"] == pytest.approx(expected, rel=0.15)
     if words > 8:
         assert spent["overlap"]["window_cycles"] < 0.9 * spent["serial"]["window_cycles"]
 
