@@ -21,6 +21,8 @@ _OTHER_GENERATION = 6.0
 #: inside the range of the rows, up to this distance a run counts as validated; and outside, up to that one
 _NEAR_INSIDE, _NEAR_OUTSIDE = 6.0, 1.0
 _MOST_ROWS = 3
+#: parameters that choose another program
+_PROGRAM_WORDS = ("algorithm", "variant", "case", "method", "format")
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,13 @@ def _status(
         around = _inside([run for _, run in like], grid, params)
         if like[0][0] <= (_NEAR_INSIDE if around else _NEAR_OUTSIDE):
             return "validated"
-    if any(_generation(run.arch) == _generation(arch) for _, run in compared):
+    if any(_same_program(run, params) and _generation(run.arch) == _generation(arch) for _, run in compared):
         return "extrapolated"
     return "unvalidated"
+
+
+def _same_program(run: PublishedRun, params: Mapping[str, Any]) -> bool:
+    return all(run.params.get(name) == params.get(name) for name in _PROGRAM_WORDS)
 
 
 def _generation(arch: str) -> str:
