@@ -6,8 +6,8 @@ token comes, and the next event is the earliest of: a last token, the end of a c
 that boards, or a limit of rounds after which the round time is asked anew because contexts have grown.
 
 A chunk of a prompt has the slowest stage to itself.  Batches that come to it meanwhile wait, go next, and
-then the next chunk may start.  Let c be the time of a chunk, R that of a round, u the share of it in which the
-slowest stage is busy, s = (1 - u) R what it has to spare, and m = min(1, c / R).  Chunks that follow each
+then the next chunk may start.  Let c be the time of a chunk, R that of a round, u the share of it in which
+the slowest stage is busy, s = (1 - u) R what it has to spare, and m = min(1, c / R).  Chunks that follow each
 other leave the sequences m (1 - u) rounds during a chunk and m u before the next.  A chunk that comes alone
 delays them by c^2 / (2 s), or c - s / 2 if it is longer than s; in between the delay is interpolated over the
 first round without a chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences and prompts that
