@@ -17,7 +17,7 @@ for row in found["by_users"]:
     price = row["usd_per_mtoken"]
     lines["wafers"].append((row["tokens_per_s_user"], price["value"]))
     print(
-        f"{row['users']:4d} users on {row['wafers']:2d} wafers: {row['tokens_per_s_user']:6.0f} tokens/s each",
+        f"{row['users']:4d} users on {row['wafers']:2d} wafers: {row['tokens_per_s_user']:6.0f} tokens/s",
         f"{price['value']:.2f} $ ({price['low']:.2f} to {price['high']:.2f}) a million tokens",
     )
     for gpu in row["gpu"]:
