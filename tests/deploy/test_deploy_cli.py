@@ -120,6 +120,11 @@ def test_comparison_with_gpus():
     assert verdict["user_speed"]["low"] > 1, "one user is faster on a wafer"
     full = verdict["usd_per_mtoken"]["at_most"]
     assert full["low"] > 1, "at large batch GPUs are cheaper"
+    prices = [row["usd_per_mtoken"]["value"] for row in found["by_users"]]
+    assert [row["users"] for row in found["by_users"]] == [1, 4, 16, 64, 256]
+    assert prices[0] > 3 * prices[1] > 9 * prices[2], "few users pay for an idle machine"
+    for kind in found["by_users"][0]["gpu"]:
+        check_range(kind["usd_per_mtoken"])
     words = " ".join(verdict["text"])
     assert "the wafer wins" in words
     assert "GPUs win" in words

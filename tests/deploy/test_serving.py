@@ -151,7 +151,7 @@ def test_pipeline_is_the_stepper_within_two_percent(stages, rate):
 
 @pytest.mark.long
 def test_random_pipelines_against_the_stepper():
-    """What docs/deploy.md says of the loop: mean latency within 2 % for 95 % of them, 5 % at most."""
+    """What docs/deploy.md says of the loop: mean latency within 2 % for 95 % of them, 4 % at most."""
     random = np.random.default_rng(11)
     errors, first_errors = [], []
     for _ in range(250):
@@ -169,7 +169,7 @@ def test_random_pipelines_against_the_stepper():
         errors.append(result.e2e_s.mean() / finish.mean() - 1)
         first_errors.append(result.ttft_s.mean() / first.mean() - 1)
     assert np.quantile(np.abs(errors), 0.95) < 0.02
-    assert np.abs(errors).max() < 0.05
+    assert np.abs(errors).max() < 0.04
     assert abs(np.mean(first_errors)) < 0.02
     assert np.quantile(np.abs(first_errors), 0.95) < 0.15
 

@@ -17,7 +17,7 @@ _OPTIONS = (
     click.option("--mode", type=click.Choice(("serve", "train")), default="serve", show_default=True),
     click.option("--rate", type=_POSITIVE, help="Serve so many requests per second (at random)."),
     click.option("--trace", type=click.Path(), help="Serve a trace: Mooncake, Azure or Vidur."),
-    click.option("--requests", type=click.IntRange(1, 10_000_000), default=2000, show_default=True,
+    click.option("--requests", type=click.IntRange(1, 2_000_000), default=2000, show_default=True,
                  help="With --rate: how many."),
     click.option("--spread", type=click.FloatRange(0, 10), default=0.0, show_default=True,
                  help="With --rate: coefficient of variation of the lengths."),

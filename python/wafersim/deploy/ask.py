@@ -11,6 +11,7 @@ from typing import Any
 
 from wafersim.arch import Arch
 from wafersim.deploy.ask_load import requests_of, serve_load
+from wafersim.deploy.by_users import by_users
 from wafersim.deploy.cost import budget, service_cost
 from wafersim.deploy.energy import TokenWork, serving_energy
 from wafersim.deploy.facts import Facts
@@ -149,8 +150,13 @@ def deployment(
         )  # fmt: skip
         # as many users as fill the GPUs that are cheapest when full, on as many wafers as they take
         users = cheapest(found["gpu"], "at_most")["at_most"]["users"]
-        full = _Place.of(config, arch, {**question, "users": users, "wafers": None})
-        found["verdict"] = verdict(found, full.found, facts)
+        model = place.placed.model
+
+        def of_users(users: int) -> dict[str, Any]:
+            return _Place.of(config, arch, {**question, "users": users, "wafers": None}).found
+
+        found["verdict"] = verdict(found, of_users(users), facts)
+        found["by_users"] = by_users(of_users, model, _precision(model), facts)
     return found
 
 
