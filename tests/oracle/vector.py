@@ -301,9 +301,25 @@ def check_range(machine: Machine, op: VecOp) -> None:
             raise Fault(f"a vector operand covers bytes {low} to {high}")
 
 
+def bind_queues(pe: Pe, op: VecOp) -> None:
+    """Generation 2: a queue takes the color of the operation that begins to read it."""
+    for operand in op.fabin:
+        color = operand.desc[DsdCol.COLOR]
+        if color < 0 or pe.iq[operand.queue].color == color:
+            continue
+        for number, queue in enumerate(pe.iq):
+            if number == operand.queue or queue.color == color:
+                if queue.entries:
+                    raise Fault(f"input queue {number} holds wavelets of color {queue.color}")
+                queue.color = -1
+        pe.iq[operand.queue].color = color
+
+
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     check_range(machine, op)
+    if machine.arch.generation == 2 and op.length != 0:
+        bind_queues(pe, op)
     op.started = t
     machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False

@@ -629,8 +629,10 @@ class ArchInt(IntEnum):
     COLOR_CONFIG_BASE = 56  # byte address, -1 none
     SWITCH_CONFIG_BASE = 57
     STRIDE_RULE = 58
+    COUNTER_CONFIG_BASE = 59  # byte address of the counter's control word, -1 none; its three words follow
     NUM_IQ = 60
     IQ_DEPTH0 = 61  # .. IQ_DEPTH0 + 7
+    QUEUE_CONFIG_BASE = 69  # byte address of the word of input queue 0, -1 none
     NUM_OQ = 70
     OQ_DEPTH0 = 71  # .. OQ_DEPTH0 + 7
 

@@ -38,7 +38,7 @@ def _maker(name: str, kind: Type, high: int) -> None:
         return Value(kind, _number(interp, node, 0, scope, high))
 
 
-_maker("get_color", ty.COLOR, 31)
+_maker("get_color", ty.COLOR, 32)  # 32: programs up to SDK 1.2 mean no color; only 0..23 have routes
 _maker("get_local_task_id", ty.LOCAL_TASK_ID, 31)
 _maker("get_control_task_id", ty.CONTROL_TASK_ID, 63)
 _maker("get_input_queue", ty.INPUT_QUEUE, 7)

@@ -8,6 +8,7 @@ import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.builtins_dsd import strides_of_steps
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar
@@ -149,11 +150,12 @@ def _memory(
     if base is None or not isinstance(base.type, ty.Pointer):
         raise CslError(node.span, f"a {kind} needs .base_address or .tensor_access")
     elem = base.type.elem.scalar if isinstance(base.type.elem, ty.Array) else base.type.elem
-    extents, strides = _numbers(known.get("extent"), 0), _numbers(known.get("stride"), 1)
+    extents, steps = _numbers(known.get("extent"), 0), _numbers(known.get("stride"), 1)
     if "stride" not in known:
-        strides = [1] * len(extents)
-    if len(extents) != len(strides):
-        raise CslError(node.span, f"{len(extents)} extents and {len(strides)} strides")
+        steps = [1] * len(extents)
+    if len(extents) != len(steps):
+        raise CslError(node.span, f"{len(extents)} extents and {len(steps)} strides")
+    strides = strides_of_steps(extents, steps)
     cx.code.at(node.span)
     dsd = cx.tile._new_dsd(
         kind=DsdKind.MEM, elem_bytes=0, extents=tuple(reversed(extents)), strides=tuple(reversed(strides)),

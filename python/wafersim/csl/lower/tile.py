@@ -93,7 +93,8 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.widths.finish()
     cx.dsr_options.finish()
     cx.storage.finish()
-    optimize(cx.tile)
+    optimize(cx.tile, cx.functions.circles.bodies)
+    cx.functions.circles.check()
     banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 

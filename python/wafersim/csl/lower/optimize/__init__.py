@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wafersim.csl.lower.optimize import copies, dead, hoist, induction, jumps, reuse
+from wafersim.csl.lower.optimize import copies, dead, hoist, induction, jumps, reuse, tails
 from wafersim.csl.lower.optimize.linear import Linear
 
 if TYPE_CHECKING:
+    from wafersim.program.instr import Body
     from wafersim.program.tile import TileProgram
 
 
-def optimize(tile: TileProgram) -> None:
-    """All bodies of a tile."""
+def optimize(tile: TileProgram, circles: list[tuple[int, Body]]) -> None:
+    """All bodies of a tile; ``circles``: those that call themselves, with the numbers of their circles."""
     shared = reuse.shared_arrays(tile)
     for body in tile.bodies:
         linear = Linear(body)
@@ -26,3 +27,4 @@ def optimize(tile: TileProgram) -> None:
         dead.run(linear)
         jumps.run(linear)
         linear.write()
+    tails.run(circles)
