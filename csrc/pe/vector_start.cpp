@@ -40,7 +40,7 @@ Settings Core::effective_settings(const Pe& p, const Instr& in) const {
     if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
     for (const int32_t encoded : {in.dst, in.a, in.b})
         if (const Dsd* d = dsr_of(p, encoded); d && d->settings >= 0)
-            return program_.settings[static_cast<size_t>(d->settings)];
+            if (const Settings& set = program_.settings[static_cast<size_t>(d->settings)]; !set.plain) return set;
     return {};
 }
 
@@ -198,6 +198,7 @@ Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
     o.color = static_cast<int16_t>(d.color);
     o.fifo = static_cast<int16_t>(d.fifo);
     o.control = d.control;
+    o.save = d.settings >= 0 && program_.settings[static_cast<size_t>(d.settings)].save_own;
     o.index_offset = d.index_offset;
     o.advance_switch = d.advance_switch;
     switch (d.kind) {

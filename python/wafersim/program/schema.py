@@ -262,7 +262,7 @@ class SettingsCol(IntEnum):
     ON_CONTROL = 5  # OnControl
     ON_CONTROL_TASK = 6
     SIMD = 7  # Simd, -1 the generation's default
-    SAVE_ADDRESS = 8
+    SAVE_ADDRESS = 8  # 1: all memory operands of the op; 2, in the row of a load: the loaded DSR's only
     ADVANCE_SWITCH = 9
     INDEX_REG = 10  # register holding the index of outgoing 16-bit wavelets, -1 none
 
