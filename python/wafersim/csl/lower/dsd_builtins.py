@@ -260,6 +260,7 @@ def keep_preloads(cx: Context, body: Body | None) -> None:
             )
         assert isinstance(instr.dst, DsrNumber) and isinstance(instr.dst.dsr, tuple)
         dsd = next(d for d in tile.dsds if d.slot == instr.a)
+        assert instr.where is not None
         tile.preloads.append((tile.dsrs[instr.dst.dsr], dsd, instr.settings, instr.where))
 
 

@@ -76,7 +76,9 @@ class Circles:
 def recursive_functions(modules: Iterable[Module]) -> dict[tuple[ast.FnDecl, Module], int]:
     """The functions on circles of calls, with the modules they belong to; the same number: on one circle."""
     known = list(modules)
-    bodies = {(d, m): _callees(d) for m in known for d in m.file.decls if _counts(d)}
+    bodies = {
+        (d, m): _callees(d) for m in known for d in m.file.decls if isinstance(d, ast.FnDecl) and _counts(d)
+    }
     names: dict[str, set[str]] = {}
     for (decl, _), callees in bodies.items():
         names.setdefault(decl.name, set()).update(c.name for c in callees)
@@ -127,11 +129,10 @@ def circles(nodes: Iterable[N], following: Callable[[N], Iterable[N]]) -> dict[N
     return found
 
 
-def _counts(decl: ast.Node) -> bool:
+def _counts(decl: ast.FnDecl) -> bool:
     """Functions whose calls are real ones: no parameters that only compile time knows."""
     return (
-        isinstance(decl, ast.FnDecl)
-        and decl.body is not None
+        decl.body is not None
         and not decl.inline
         and not any(p.comptime or p.type is None for p in decl.params)
     )
