@@ -1,0 +1,203 @@
+"""How the micro-benchmark rows (family FABM) are replayed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from wafersim.errors import ConfigError
+from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric, per_unit, ratio
+from wafersim.validation.reading import NUMBER
+from wafersim.validation.rows import Row
+
+ONE_PE = (1, 1)
+#: Relay counts and words of the published fit of the relay chain.
+RELAYS, RELAY_WORDS = (1, 2, 4, 8), (64, 512)
+_DTYPES = {"fp16": "f16", "f16": "f16", "fp32": "f32", "f32": "f32"}
+
+NO_PROGRAM = "the program that was measured is not public"
+NOT_REPLAYED: tuple[tuple[str, str], ...] = (
+    (r"fabric turn", "routers turn at no extra cost here; the published extra is probably a software relay"),
+    (r"link contention", "the row is the error of somebody's model, not a time"),
+    (r"host launch", "host time is not simulated"),
+    (r"whole program|memcpy kernel", NO_PROGRAM),
+    (r"decode to execute", "pipeline depth is not visible to a program"),
+    (r"while loop|other loop form|@map|GEMV", NO_PROGRAM),
+)
+
+
+def plan_fabm(row: Row) -> Plan | NoPlan:
+    """The plan of a micro-benchmark row, by its kernel and problem text."""
+    text = f"{row.kernel} | {row.problem} | {row.metric}"
+    for pattern, reason in NOT_REPLAYED:
+        if re.search(pattern, text):
+            return NoPlan(reason, flag="not_public" if reason == NO_PROGRAM else "")
+    for pattern, recipe in _RECIPES:
+        if re.search(pattern, text):
+            plan = recipe(row)
+            return _judged(row, plan) if isinstance(plan, Plan) else plan
+    return NoPlan(f"no recipe for {row.kernel!r}")
+
+
+def _judged(row: Row, plan: Plan) -> Plan:
+    """The plan with what its source leaves open or what other sources contradict."""
+    if "incl. software" in row.metric:
+        reason = "the time holds the software of both ends (clock reads, task code), which is not public"
+        return replace(plan, flag="not_public", reason=reason)
+    if row.kernel.startswith("DSD FMA") and _dtype(row) == "f32" and row.measured_or_model == "vendor-sim":
+        reason = (
+            "0.50 fp32 multiply-adds per cycle in this source, 1 in the tiled star stencils of the same "
+            "simulator (rows JSTT) and in the vendor's SIMD table; the operands' placement is not given"
+        )
+        return replace(plan, flag="contradictory", reason=reason)
+    return plan
+
+
+def _bench(row: Row, case: str, **params: Any) -> RunSpec:
+    return RunSpec.of("microbench", row.arch, ONE_PE, case=case, **params)
+
+
+def _dtype(row: Row) -> str:
+    found = [word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES]
+    if not found:
+        raise ConfigError(
+            f"row {row.id}: {row.problem!r} and {row.dtype!r} name none of {', '.join(_DTYPES)}"
+        )
+    return _DTYPES[found[0]]
+
+
+def _vector_rate(case: str) -> Callable[[Row], Plan]:
+    def recipe(row: Row) -> Plan:
+        return Plan((_bench(row, case, dtype=_dtype(row)),), metric("elements_per_cycle"))
+
+    return recipe
+
+
+def _vector_gap(case: str) -> Callable[[Row], Plan]:
+    def recipe(row: Row) -> Plan:
+        return Plan((_bench(row, case, dtype=_dtype(row)),), metric("cycles_per_element"))
+
+    return recipe
+
+
+def _setup(row: Row) -> Plan:
+    runs = tuple(_bench(row, case, dtype=dtype) for case in ("copy", "fma") for dtype in ("f16", "f32"))
+
+    def mean(metrics: Sequence[Mapping[str, Any]]) -> float:
+        return sum(float(m["setup_cycles"]) for m in metrics) / len(metrics)
+
+    return Plan(runs, mean)
+
+
+def _conflict(row: Row) -> Plan:
+    slow, clean = (_bench(row, "fma", dtype="f32", phase=phase) for phase in (0, 8))
+    return Plan((slow, clean), ratio("cycles_per_element"))
+
+
+def _message(row: Row, hops: int, words: int, probe: str) -> RunSpec:
+    return RunSpec.of("relay", row.arch, (hops + 1, 1), hops=hops, words=words, probe=probe)
+
+
+def _per_hop(row: Row) -> Plan:
+    return Plan(
+        (_message(row, 1, 8, "software"), _message(row, 33, 8, "software")), per_unit("window_cycles", 32)
+    )
+
+
+def _one_way(row: Row) -> Plan:
+    return Plan((_message(row, row.number(r"(\d+) hop"), 8, "software"),), metric("window_cycles"))
+
+
+def _streaming(row: Row) -> Plan:
+    pair = tuple(_message(row, 1, words, "software") for words in (512, 1536))
+    return Plan(pair, per_unit("window_cycles", 1024))
+
+
+def _eight_words(row: Row) -> Plan:
+    """The four timings of an 8-wavelet message; whole cycles, two either way allowed."""
+    arrival, task = (_message(row, 1, words, probe) for words, probe in ((1, "arrival"), (8, "dispatch")))
+    if row.metric.startswith("dispatch") or "wavelet out" in row.problem:
+        if "first wavelet" in f"{row.problem}{row.metric}":
+            return Plan((arrival,), metric("first_on_link_cycles"), slack=2.0)
+        return Plan((task,), metric("window_cycles"), slack=2.0)
+    if "completion task" in row.problem:
+        return Plan((task, arrival), _tail, slack=2.0)
+    if "TSC" in row.problem:
+        return Plan((_message(row, 1, 8, "software"),), metric("window_cycles"), slack=2.0)
+    if "receive-complete" in row.problem:
+        return Plan((task,), metric("window_cycles"), slack=2.0)
+    return _per_hop(row)
+
+
+def _tail(metrics: Sequence[Mapping[str, Any]]) -> float:
+    """Last wavelet at the receiving router to the completion task's first instruction."""
+    task, arrival = metrics
+    return float(task["window_cycles"]) - float(arrival["at_router_cycles"]) - (float(task["words"]) - 1)
+
+
+def _relay(row: Row) -> Plan:
+    runs = tuple(
+        RunSpec.of("relay", row.arch, (relays + 1, 1), words=words)
+        for words in RELAY_WORDS
+        for relays in RELAYS
+    )
+    return Plan(runs, _relay_setup, events=6e4)
+
+
+def _relay_setup(metrics: Sequence[Mapping[str, Any]]) -> float:
+    """Set-up per relay, b of the least-squares line T = a N B + b N + c."""
+    import numpy as np
+
+    rows = np.array([[m["relays"] * m["words"], m["relays"], 1.0] for m in metrics], dtype=float)
+    times = np.array([m["window_cycles"] for m in metrics], dtype=float)
+    return float(np.linalg.lstsq(rows, times, rcond=None)[0][1])
+
+
+def _scalar(case: str, slack: float = 0.0) -> Callable[[Row], Plan]:
+    def recipe(row: Row) -> Plan:
+        return Plan((_bench(row, case),), metric("cycles"), slack=slack)
+
+    return recipe
+
+
+def _completion(name: str) -> Callable[[Row], Plan]:
+    def recipe(row: Row) -> Plan:
+        length = row.named("n")
+        return Plan((_bench(row, name, dtype=_dtype(row), length=length),), metric("cycles"), slack=1.0)
+
+    return recipe
+
+
+def _one_op(row: Row) -> Plan:
+    length = row.number(rf"({NUMBER}) elements")
+    return Plan((_bench(row, "fma", dtype="f16", length=length),), metric("window_cycles"))
+
+
+_RECIPES: tuple[tuple[str, Callable[[Row], Plan | NoPlan]], ...] = (
+    (r"^DSD copy|f16 copy", _vector_rate("copy")),
+    (r"^DSD FMA|axpy", _vector_rate("fma")),
+    (r"add/mul", _vector_rate("add")),
+    (r"^DSD op set-up", _setup),
+    (r"^SRAM bank conflict", _conflict),
+    (r"^fabric hop", _per_hop),
+    (r"^one-way message", _one_way),
+    (r"^fabric streaming", _streaming),
+    (r"^relay chain", _relay),
+    (r"8-wavelet", _eight_words),
+    (r"not-taken branch", _scalar("branch_not_taken")),
+    (r"taken branch", _scalar("branch_taken")),
+    (r"dependent FP", _scalar("dependent_fp")),
+    (r"loop back", _scalar("loop_back")),
+    (r"load\+load\+op\+store", _scalar("load_op_store")),
+    (r"DSR load", _scalar("dsr_load_use")),
+    (r"vector completion", _completion("vector_completion")),
+    (r"vector next dispatch", _completion("vector_dispatch")),
+    (r"f16 reduction", _vector_gap("reduce")),
+    (r"f16 dot", _vector_gap("dot")),
+    (r"independent DSD ops", _scalar("two_ops", slack=1.0)),
+    (r"one DSD op", _one_op),
+)
+
+RECIPES = {"FABM": plan_fabm}
