@@ -295,12 +295,14 @@ class Functions:
             operand = convert.to_type(cx, argument.operand, argument.type, argument.node.span)
             values.append(convert.canonical(cx, operand, argument.node.span))
         cx.code.at(span)
+        marker = cx.code.emit(Op.NOP) if self.circles.hold(fn) else None
         if function.body is cx.tile.body:  # its own arguments: all are read before one changes
             values = [cx.code.move(cx.code.temp(reg.type), reg) for reg in values]
         for reg, target in zip(values, function.body.args, strict=True):
             cx.code.move(target, reg)
         instr = cx.code.emit(Op.CALL, imm=Entry(function.body))
-        self.circles.called(fn, instr, span)
+        if marker is not None:
+            self.circles.called(cx.tile.body, fn, marker, instr, span)
         cx.tile.body.calls.append(function.body)
         if function.body.result is None:
             return Nothing()

@@ -1,12 +1,14 @@
 """Which functions call themselves, directly or through others.
 
-Registers and variables of a function are static, so only calls that are the last thing their function does
-may recurse (state machines are written so); they become jumps.  Functions of a circle are not put in place.
+Calls that are the last thing their function does become jumps (state machines are written so); around
+others the registers are kept (`stack`).  Variables in memory are static.  Functions of a circle are not put
+in place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from wafersim.csl import ast
@@ -15,11 +17,12 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import walk
 from wafersim.csl.scope import Module
 from wafersim.csl.values import FnRef, Value
-from wafersim.program.instr import Body, Entry, Instr
+from wafersim.program.instr import Body, Entry, Instr, Label
 from wafersim.program.schema import Op
 
 if TYPE_CHECKING:
     from wafersim.csl.instance import ProgramInstance
+    from wafersim.csl.lower.context import Frame
 
 N = TypeVar("N", bound=Hashable)
 
@@ -27,10 +30,30 @@ N = TypeVar("N", bound=Hashable)
 def recursion(fn: FnRef, span: ast.Span) -> CslError:
     """The error of a call that would need a stack."""
     return CslError(
-        span, f"{fn.name!r} calls itself; functions have static registers and cannot recurse",
-        hint="what a function does last may be a call of itself, or of one that comes back to it",
+        span, f"{fn.name!r} calls itself and has variables in memory (arrays, descriptors, or one whose "
+        "address is taken); it cannot recurse",
         notes=[(fn.decl.span, "declared here")],
     )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    body: Body
+    fn: FnRef
+    marker: Instr
+    instr: Instr
+    span: ast.Span
+
+
+def remove(body: Body, instr: Instr) -> None:
+    """Take an instruction out and move the labels."""
+    at = next((i for i, one in enumerate(body.code) if one is instr), None)
+    if at is None:
+        return
+    labels = {id(i.imm): i.imm for i in body.code if isinstance(i.imm, Label)}
+    del body.code[at]
+    for label in labels.values():
+        label.pos -= label.pos > at
 
 
 class Circles:
@@ -40,7 +63,8 @@ class Circles:
         self.instance = instance
         self.bodies: list[tuple[int, Body]] = []
         self._known: dict[tuple[ast.FnDecl, Module], int] | None = None
-        self._calls: list[tuple[Instr, FnRef, ast.Span]] = []
+        self._calls: list[_Call] = []
+        self._in_memory: set[int] = set()  # circles with functions whose variables lie in memory
 
     def _number(self, fn: FnRef) -> int | None:
         if self._known is None:
@@ -57,20 +81,34 @@ class Circles:
         if number is not None:
             self.bodies.append((number, body))
 
-    def called(self, fn: FnRef, instr: Instr, span: ast.Span) -> None:
-        """A call of an instance."""
-        if self.hold(fn):
-            self._calls.append((instr, fn, span))
+    def called(self, body: Body, fn: FnRef, marker: Instr, instr: Instr, span: ast.Span) -> None:
+        """A call of an instance of a function on a circle, and the marker in front of its arguments."""
+        self._calls.append(_Call(body, fn, marker, instr, span))
 
-    def check(self) -> None:
-        """After the last calls have become jumps: none is left within a circle."""
+    def variable_in_memory(self, frame: Frame | None) -> None:
+        """A variable of the functions that are being lowered lies in memory."""
+        while frame is not None:
+            number = self._number(frame.fn)
+            if number is not None:
+                self._in_memory.add(number)
+            frame = frame.parent
+
+    def finish(self) -> list[tuple[Body, Instr, Instr]]:
+        """After the last calls have become jumps: the calls that come back to their own function (body,
+        marker, call); the markers of the others are taken out.
+        """
         numbers = {id(body): number for number, body in self.bodies}
-        inside = {id(i): number for number, body in self.bodies for i in body.code}
-        for instr, fn, span in self._calls:
-            if instr.op is Op.CALL and isinstance(instr.imm, Entry):
-                number = inside.get(id(instr))
-                if number is not None and number == numbers.get(id(instr.imm.body)):
-                    raise recursion(fn, span)
+        found = []
+        for call in self._calls:
+            number = numbers.get(id(call.body))
+            inside = call.instr.op is Op.CALL and isinstance(call.instr.imm, Entry) and number is not None
+            if inside and numbers.get(id(call.instr.imm.body)) == number:  # type: ignore[union-attr]
+                if number in self._in_memory:
+                    raise recursion(call.fn, call.span)
+                found.append((call.body, call.marker, call.instr))
+            else:
+                remove(call.body, call.marker)
+        return found
 
 
 def recursive_functions(modules: Iterable[Module]) -> dict[tuple[ast.FnDecl, Module], int]:

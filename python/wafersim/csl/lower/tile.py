@@ -10,7 +10,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, of_builder
-from wafersim.csl.lower import banks, builtins, dsd_builtins
+from wafersim.csl.lower import banks, builtins, dsd_builtins, stack
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
 from wafersim.csl.lower.optimize import optimize
@@ -96,7 +96,9 @@ def _lower(cx: Context) -> dict[str, Function]:
     dsd_builtins.keep_preloads(cx, loads)
     cx.storage.finish()
     optimize(cx.tile, cx.functions.circles.bodies)
-    cx.functions.circles.check()
+    calls = cx.functions.circles.finish()
+    if calls:
+        stack.keep_registers(cx, calls)
     banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def optimize(tile: TileProgram, circles: list[tuple[int, Body]]) -> None:
     """All bodies of a tile; ``circles``: those that call themselves, with the numbers of their circles."""
     shared = reuse.shared_arrays(tile)
+    recursive = {id(body) for _, body in circles}
     for body in tile.bodies:
         linear = Linear(body)
         jumps.run(linear)
@@ -23,7 +24,8 @@ def optimize(tile: TileProgram, circles: list[tuple[int, Body]]) -> None:
         hoist.run(linear, shared)
         induction.run(linear)
         reuse.run(linear, shared)
-        copies.run(linear)
+        if id(body) not in recursive:  # what is kept across a call must be there before its arguments are set
+            copies.run(linear)
         dead.run(linear)
         jumps.run(linear)
         linear.write()
