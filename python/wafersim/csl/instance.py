@@ -103,6 +103,9 @@ class ProgramInstance:
     color_configs: list[LocalColorConfig] = field(default_factory=list)
     initial: list[InitialState] = field(default_factory=list)
     preloads: list[Preload] = field(default_factory=list)
+    named_queues: set[tuple[int, int]] = field(
+        default_factory=set
+    )  # (direction, number) that descriptors name
     teardown: dict[int, FnRef] = field(default_factory=dict)
     teardown_task: FnRef | None = None
     empty_queue: dict[tuple[str, int], FnRef] = field(default_factory=dict)

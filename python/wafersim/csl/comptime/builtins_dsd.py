@@ -216,6 +216,9 @@ def _fabric(
     queue = fields.get(mine)
     if queue is not None:
         queue = coerce(queue, ty.INPUT_QUEUE if incoming else ty.OUTPUT_QUEUE, node.span, mine)
+        if interp.program is not None and isinstance(queue.data, int | np.ndarray):
+            numbers = np.unique(queue.data).tolist()
+            interp.program.named_queues |= {(0 if incoming else 1, int(n)) for n in numbers}
     if queue is None and interp.options.arch != "wse2":
         raise CslError(node.args[1].span, f"'{kind}' needs {mine}")
     if color is None and queue is None:

@@ -199,6 +199,8 @@ class Slots:
     def _free(self, direction: int, span: Span) -> int:
         limit = int(self.cx.layout.arch.num_oq if direction else self.cx.layout.arch.num_iq)
         numbers: list[int] = [*range(1, limit), 0]
+        named = self.cx.instance.named_queues
+        numbers.sort(key=lambda n: (direction, n) in named)  # those that no descriptor names first
         for free in numbers:
             if (direction, free) not in self._queues:
                 return free

@@ -76,7 +76,8 @@ class Operands:
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
             fixed = what == "destination" and self.cx.slots.is_constant(dsd)
-            if fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+            constant = fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array)
+            if constant and dsd.array is not None and not self.cx.storage.is_exported(dsd.array):
                 raise CslError(
                     self.span,
                     f"@{self.name}: the destination is the constant {dsd.array.name!r}",
