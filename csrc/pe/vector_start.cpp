@@ -40,7 +40,7 @@ Settings Core::effective_settings(const Pe& p, const Instr& in) const {
     if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
     for (const int32_t encoded : {in.dst, in.a, in.b})
         if (const Dsd* d = dsr_of(p, encoded); d && d->settings >= 0)
-            return program_.settings[static_cast<size_t>(d->settings)];
+            if (const Settings& set = program_.settings[static_cast<size_t>(d->settings)]; !set.plain) return set;
     return {};
 }
 
@@ -198,6 +198,7 @@ Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
     o.color = static_cast<int16_t>(d.color);
     o.fifo = static_cast<int16_t>(d.fifo);
     o.control = d.control;
+    o.save = d.settings >= 0 && program_.settings[static_cast<size_t>(d.settings)].save_own;
     o.index_offset = d.index_offset;
     o.advance_switch = d.advance_switch;
     switch (d.kind) {
@@ -260,6 +261,34 @@ int Core::queue_priority(const Pe& p, const LiveOp& op) const {
     return static_cast<int>(Priority::kUtLow);
 }
 
+// Generation 2: a queue takes the color of the operation that begins to read it, from whatever queue had it.
+bool Core::bind_queues(Pe& p, const LiveOp& op, Cycle t) {
+    if (arch_.generation != 2) return true;
+    for (const Operand* o : {&op.a, &op.b, &op.c}) {
+        if (o->kind != Source::kFabin || o->color < 0) continue;
+        InputQueue& wanted = p.queues->iq[static_cast<size_t>(o->queue)];
+        if (wanted.color == o->color) continue;
+        for (int i = 0; i < arch_.num_iq; ++i) {
+            InputQueue& queue = p.queues->iq[static_cast<size_t>(i)];
+            if (i != o->queue && queue.color != o->color) continue;
+            if (!queue.ring.empty()) {
+                fail(p, t,
+                     "an operation begins to read color " + std::to_string(o->color) + " from input queue " +
+                         std::to_string(o->queue) + ", but input queue " + std::to_string(i) + " still holds " +
+                         std::to_string(queue.ring.count()) + " wavelets of color " + std::to_string(queue.color),
+                     o->color, op.line);
+                p.dead = true;
+                return false;
+            }
+            queue.color = -1;
+        }
+        wanted.color = o->color;
+        p.queues->bind_colors(arch_.num_iq);
+        fabric_.route_changed(p.id, t);
+    }
+    return true;
+}
+
 bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     const Settings set = effective_settings(p, in);
     const int64_t length = vector_length(p, in);
@@ -318,6 +347,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     }
     for (Operand* o : {&op.dst, &op.a, &op.b, &op.c})
         if (length > 0 && !settle_range(p, *o, length, t, in.line)) return false;
+    if (length > 0 && !bind_queues(p, op, t)) return false;
 
     if (in.op == Op::kMap) {
         op.map_entry = in.imm;

@@ -33,21 +33,23 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
     const int32_t encoded[3] = {sources == 1 && in.a < 0 ? in.b : in.a, sources == 1 ? -1 : in.b,
                                 sources == 3 ? in.c : -1};
     const Dsd* memory[3] = {};
-    int num_memory = 0, settings = in.settings >= 0 ? in.settings : d->settings;
+    int num_memory = 0;
+    auto saves = [&](const Dsd& dsr) {
+        return dsr.settings >= 0 && program_.settings[static_cast<size_t>(dsr.settings)].save_own;
+    };
+    if (saves(*d)) return false;
     for (int i = 0; i < sources; ++i) {
         if (encoded[i] < 0 || encoded[i] >> 24 == static_cast<int>(OperandKind::kPtr)) return false;
         const Dsd* s = dsr_of(p, encoded[i]);
         if (!s) continue;
         if (s->kind != DsdKind::kMem || s->ndim != 1 || s->elem_bytes != 4 || s->base % 4) return false;
-        if (settings < 0) settings = s->settings;
+        if (saves(*s)) return false;
         memory[i] = s;
         ++num_memory;
     }
     if (num_memory == 0) return false;
-    if (settings >= 0) {
-        const Settings& set = program_.settings[static_cast<size_t>(settings)];
-        if (set.async || set.save_address || set.activate >= 0 || set.unblock >= 0) return false;
-    }
+    const Settings set = effective_settings(p, in);
+    if (set.async || set.save_address || set.activate >= 0 || set.unblock >= 0) return false;
     const int64_t n = vector_length(p, in);
     const VopCost& rate = arch_.vop[in.type];
     int width = std::min(rate.simd, std::max(1, arch_.read_bytes / (4 * num_memory)));

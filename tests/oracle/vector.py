@@ -39,6 +39,7 @@ MAP_CODE = -1
 BASE, ELEM_BYTES, NDIM = int(DsdCol.BASE), int(DsdCol.ELEM_BYTES), int(DsdCol.NDIM)
 EXT0, STR0 = int(DsdCol.EXT0), int(DsdCol.STR0)
 DEFAULT_SETTINGS = [0, -1, -1, -1, -1, 0, -1, -1, 0, 0, -1]
+OWN_SAVE = [*DEFAULT_SETTINGS[: SettingsCol.SAVE_ADDRESS], 2, 0, -1]  # a row that says nothing else
 
 # what a live op does or waits for in a cycle
 BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
@@ -47,7 +48,7 @@ BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
 class Operand:
     """An operand as read at the start of the op."""
 
-    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "value")
+    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "saves", "value")
 
     def __init__(self, kind: int, nbytes: int) -> None:
         self.kind, self.bytes = kind, nbytes
@@ -55,6 +56,7 @@ class Operand:
         self.dsr: Dsr | None = None
         self.fifo: MemoryFifo | None = None
         self.queue = self.reg = self.address = self.value = 0
+        self.saves = False  # the DSR was loaded with SAVE_ADDRESS for itself
 
     def length(self) -> int | None:
         """Element count, None for ever."""
@@ -118,6 +120,9 @@ class VecOp:
         self.imm = ins[CodeCol.IMM2]
         self._read_operands(pe)
         self.settings = self._find_settings(machine, pe)
+        for operand in (*self.sources, self.dst):
+            if operand is not None and operand.dsr is not None and operand.dsr.settings >= 0:
+                operand.saves = machine.settings[operand.dsr.settings][SettingsCol.SAVE_ADDRESS] == 2
         s = self.settings
         self.is_async = bool(s[SettingsCol.ASYNC]) and not self.is_map
         self.on_control = s[SettingsCol.ON_CONTROL]
@@ -170,7 +175,8 @@ class VecOp:
     def _find_settings(self, machine: Machine, pe: Pe) -> list[int]:
         number = self.ins[CodeCol.SETTINGS]
         if number < 0:
-            number = next((o.dsr.settings for o in self.settings_order if o.dsr.settings >= 0), -1)
+            rows = (o.dsr.settings for o in self.settings_order if o.dsr.settings >= 0)
+            number = next((r for r in rows if machine.settings[r] != OWN_SAVE), -1)
         return DEFAULT_SETTINGS if number < 0 else machine.settings[number]
 
     def _find_length(self) -> int | None:
@@ -301,9 +307,25 @@ def check_range(machine: Machine, op: VecOp) -> None:
             raise Fault(f"a vector operand covers bytes {low} to {high}")
 
 
+def bind_queues(pe: Pe, op: VecOp) -> None:
+    """Generation 2: a queue takes the color of the operation that begins to read it."""
+    for operand in op.fabin:
+        color = operand.desc[DsdCol.COLOR]
+        if color < 0 or pe.iq[operand.queue].color == color:
+            continue
+        for number, queue in enumerate(pe.iq):
+            if number == operand.queue or queue.color == color:
+                if queue.entries:
+                    raise Fault(f"input queue {number} holds wavelets of color {queue.color}")
+                queue.color = -1
+        pe.iq[operand.queue].color = color
+
+
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     check_range(machine, op)
+    if machine.arch.generation == 2 and op.length != 0:
+        bind_queues(pe, op)
     op.started = t
     machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False
@@ -650,11 +672,12 @@ def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) 
     """The last beat was issued at t: the op is complete, its completion comes later."""
     arch = machine.arch
     op.complete = True
-    if op.settings[SettingsCol.SAVE_ADDRESS]:
-        for operand in (*op.memory, op.dst):
-            if operand is not None and operand.kind == MEM and operand.desc[NDIM] == 1:
-                d = operand.desc
-                operand.dsr.desc[BASE] += op.elements * d[STR0] * d[ELEM_BYTES]
+    for operand in (*op.memory, op.dst):
+        if operand is None or operand.kind != MEM or operand.desc[NDIM] > 1:
+            continue
+        if op.settings[SettingsCol.SAVE_ADDRESS] == 1 or operand.saves:
+            d = operand.desc
+            operand.dsr.desc[BASE] += op.elements * d[STR0] * d[ELEM_BYTES]
     when = t + cost - 1 + arch.completion_cycles
     acts = op.settings[SettingsCol.ACTIVATE] >= 0 or op.settings[SettingsCol.UNBLOCK] >= 0
     if op.is_async:

@@ -221,6 +221,7 @@ BOTH: dict[str, Callable[[Any, ast.BuiltinCall, VReg | None], Operand]] = {
     "bitcast": _bitcast,
     "ptrcast": _ptrcast,
     "get_int": _get_int,
+    "get_color_id": _get_int,
     "field": _field,
     "type_of": _type_of,
     "concat_structs": _concat,
