@@ -31,7 +31,9 @@ REWRITINGS = {
     ),
     "spaces around =": lambda r: replace(r, problem=re.sub(r"(?<=[A-Za-z])=(?=\d)", " = ", r.problem)),
     "thousands": lambda r: replace(r, problem=thousands(r.problem)),
-    "other id, source, note": lambda r: replace(r, id=f"{r.family}-9999", source="elsewhere", note=""),
+    "other id, source, note": lambda r: replace(
+        r, id=f"{r.family}-9999", source="elsewhere", note=f"{r.note}; copied by hand"
+    ),
     "other value": lambda r: replace(r, value="12345.5"),
     "a remark at the end": lambda r: replace(r, problem=r.problem + "; second of three runs"),
     "provenance": lambda r: replace(r, provenance="secondary"),

@@ -20,6 +20,7 @@ _KERNELS = {
     "relay": ("relay", "Relay"),
     "gemm": ("gemm", "Gemm"),
     "gemv": ("gemv", "Gemv"),
+    "local_gemm": ("local_gemm", "LocalGemm"),
     "stencil": ("stencil", "Stencil"),
     "microbench": ("microbench", "Microbench"),
 }
