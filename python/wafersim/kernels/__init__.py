@@ -18,6 +18,7 @@ _KERNELS = {
     "gemv": ("gemv", "Gemv"),
     "stencil": ("stencil", "Stencil"),
     "microbench": ("microbench", "Microbench"),
+    "fft": ("fft", "Fft"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
