@@ -1,8 +1,8 @@
 """3-D FFT by pencils: local transforms along z, x and y with transpositions along rows and columns between.
 
-A complex n x n x n array lies on W x H PEs; PE (px, py) holds the pencils of its n/W values of x and n/H values
-of y, element-major: ``[z][y][x]``.  After the transforms along z the PEs of a row exchange z for x, after
-those along x the PEs of a column exchange x for y (`line_exchange`).  The result stays as it is then:
+A complex n x n x n array lies on W x H PEs; PE (px, py) holds the pencils of its n/W values of x and n/H
+values of y, element-major: ``[z][y][x]``.  After the transforms along z the PEs of a row exchange z for x,
+after those along x the PEs of a column exchange x for y (`line_exchange`).  The result stays as it is then:
 ``[ky][kx][kz]`` with the kz of the PE's column and the kx of its row; the source of the published time speaks
 of redistributions between the three steps.
 
@@ -54,8 +54,8 @@ class Fft(Kernel):
         needed = 4 * (2 * shape.words + shape.words // 2 + shape.n)
         if needed > arch.sram_bytes:
             raise ConfigError(
-                f"fft: n={shape.n} on {width}x{height} PEs needs {needed} bytes of SRAM per PE for its buffers, "
-                f"{arch.name} has {arch.sram_bytes}; use more PEs ({shape.pencils} pencils per PE now)"
+                f"fft: n={shape.n} on {width}x{height} PEs needs {needed} bytes of SRAM per PE for its "
+                f"buffers, {arch.name} has {arch.sram_bytes}; use more PEs ({shape.pencils} pencils per PE now)"
             )
         layout = Layout(width, height, arch=arch, name="fft")
         _place(layout, shape)
@@ -123,8 +123,8 @@ def _run(arch: Arch, layout: Layout, shape: FftShape) -> KernelRun:
     run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
     run.validity = _validity(arch, shape)
     run.not_modelled.append(
-        "fft: the source of the published program is not public; the exchange follows the vendor's public row "
-        "transposition (only bricks for the PEs ahead are sent), the transforms its public 1-D program"
+        "fft: the source of the published program is not public; the exchange follows the vendor's public "
+        "row transposition (only bricks for the PEs ahead are sent), the transforms its public 1-D program"
     )
     return run
 

@@ -212,7 +212,7 @@ class FftTile:
         for line in lines:
             line.emit_start()
 
-    # --- shuffles: from the order of arrival to element-major ------------------------------------------------
+    # --- shuffles: from the order of arrival to element-major ------------------------------
 
     def _ends(self, axis: int) -> tuple[Any, Any]:
         """Buffers that a shuffle reads and writes."""
@@ -236,8 +236,8 @@ class FftTile:
         self._copies(source, target, extents, reads, (2 * ty * p, 2 * tz, 2 * p, 1), (1, 0, 0))
 
     def _copies(
-        self, source: Any, target: Any, extents: tuple[int, ...], reads: tuple[int, ...], writes: tuple[int, ...],
-        repeat: tuple[int, int, int],
+        self, source: Any, target: Any, extents: tuple[int, ...], reads: tuple[int, ...],
+        writes: tuple[int, ...], repeat: tuple[int, int, int],
     ) -> None:  # fmt: skip
         """Copy a block, ``repeat[0]`` times with the two bases moved by the other two."""
         pe = self.pe

@@ -1,9 +1,9 @@
 """Local FFTs of a PE: radix 2, decimation in time, all pencils of the PE at once, in vector ops.
 
-The structure is that of the vendor's public 1-D program: per stage and twiddle factor one multiply of a run of
-odd elements by the factor's real part and two multiply-adds for the imaginary part, then one subtraction and
-one addition over half of the data.  The copies that bring even and odd elements together are saved by writing
-to a second buffer, as a comment there proposes (Stockham's order): stage t reads rows of n / 2^t elements,
+The structure is that of the vendor's public 1-D program: per stage and twiddle factor one multiply of a run
+of odd elements by the factor's real part and two multiply-adds for the imaginary part, then one subtraction
+and one addition over half of the data.  The copies that bring even and odd elements together are saved by
+writing to a second buffer, as a comment there proposes (Stockham's order): stage t reads rows of n / 2^t elements,
 first half even, second half odd, and writes the sums to the lower and the differences to the upper half.
 
 Elements are complex (two float32 words), and every element is a group of ``pencils`` numbers, one of each
@@ -68,10 +68,8 @@ class LocalFft:
         odd_real = pe.mem_dsd(source, extent=half // 2, stride=2, offset=half)
         odd_imag = pe.mem_dsd(source, extent=half // 2, stride=2, offset=half + 1)
         moving = ((run, half), (odd, row), (real, half), (imag, half), (odd_real, row), (odd_imag, row))
-        for dsd, array in zip(
-            (run, odd, real, imag, odd_real, odd_imag), (self.work, source) * 3, strict=True
-        ):
-            self._rewind(dsd, array)
+        for dsd, _ in moving:
+            self._rewind(dsd)
         factor = pe.let("i16", 0)
         with pe.for_range(rows):
             cosine, sine = pe.load(self.factors, factor), pe.load(self.factors, factor + 1)
@@ -86,6 +84,6 @@ class LocalFft:
         pe.fsubs(pe.mem_dsd(target, extent=middle, offset=middle), even, twiddled)
         pe.fadds(pe.mem_dsd(target, extent=middle), even, twiddled)
 
-    def _rewind(self, dsd: Any, array: Any) -> None:
+    def _rewind(self, dsd: Any) -> None:
         """Descriptors live in memory and move; a function that is called again sets them back."""
         self.pe.set_dsd_base_addr(dsd, dsd.array, dsd.offset)

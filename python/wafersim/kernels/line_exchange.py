@@ -63,7 +63,7 @@ def add_routes(layout: Layout, direction: Direction, color: Any, pes: int, brick
     parts = [(0, 1), (1, pes - 2), (pes - 1, 1)] if pes > 2 else [(0, 1), (1, 1)]
     for start, count in parts:
         kind = kind_of(start, pes, direction.rising)
-        place = {"x": start, "y": 0, "width": count, "height": across}
+        place: dict[str, Any] = {"x": start, "y": 0, "width": count, "height": across}
         if not along_x:
             place = {"x": 0, "y": start, "width": across, "height": count}
         layout.route(color, **route_options(direction, kind == "first", kind == "last", pes, brick), **place)
