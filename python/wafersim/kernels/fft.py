@@ -55,7 +55,8 @@ class Fft(Kernel):
         if needed > arch.sram_bytes:
             raise ConfigError(
                 f"fft: n={shape.n} on {width}x{height} PEs needs {needed} bytes of SRAM per PE for its "
-                f"buffers, {arch.name} has {arch.sram_bytes}; use more PEs ({shape.pencils} pencils per PE now)"
+                f"buffers, {arch.name} has {arch.sram_bytes}; use more PEs "
+                f"({shape.pencils} pencils per PE now)"
             )
         layout = Layout(width, height, arch=arch, name="fft")
         _place(layout, shape)
