@@ -19,6 +19,10 @@ _KERNELS = {
     "stencil": ("stencil", "Stencil"),
     "microbench": ("microbench", "Microbench"),
     "fft": ("fft", "Fft"),
+    "spmv": ("column_stencil", "Spmv"),
+    "cg": ("solver", "Cg"),
+    "bicgstab": ("solver", "BiCgStab"),
+    "power": ("solver", "Power"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
