@@ -1,4 +1,4 @@
-"""The code of one PE of the column operator (`column_halo`): exchange and multiply-adds, as a state machine."""
+"""The code of one PE of the column operator (`column_halo`): exchange and multiply-adds, in task chains."""
 
 from __future__ import annotations
 
@@ -108,9 +108,8 @@ class ColumnCode:
             self._emit_apply(x, y)
         with self.comm:
             self._emit_comm()
-        with self.both_done:
-            with self.pe.if_(self.pe.load(self.var["count"], 0) >= 2):
-                self._emit_both_done()
+        with self.both_done, self.pe.if_(self.pe.load(self.var["count"], 0) >= 2):
+            self._emit_both_done()
         with self.send:
             self._emit_chain("send_state", SEND_ORDER, self._emit_send, self.send)
         with self.receive:
@@ -199,7 +198,7 @@ class ColumnCode:
                 pe.store(var, 0, 0)
 
     def _limit(self, direction: str, sends: bool) -> Any:
-        """Last round in which a PE sends in (gets from) a direction: something is left only so far from an edge."""
+        """Last round in which a PE sends in (gets from) a direction: how far it is from an edge."""
         if self.radius == 1 or self.places is None:
             return None
         pe, along_x = self.pe, direction in ("EAST", "WEST")
@@ -218,7 +217,7 @@ class ColumnCode:
 
     def _emit_both_done(self) -> None:
         """Add what came; then the next round, or the next block."""
-        pe, var, block = self.pe, self.var, self.block
+        pe, var = self.pe, self.var
         self._add_halos()
         if self.radius > 1:
             number = pe.load(var["round"], 0)

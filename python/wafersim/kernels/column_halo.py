@@ -1,10 +1,10 @@
 """The 7-point (radius 1) to 25-point (radius 4) operator on columns of z, one column per PE.
 
-Cell (i, j, k) lies on PE (i, j).  The structure is that of the vendor's public 7-point library: the column is
-exchanged with the four neighbors in blocks; one chain of tasks sends a block east, west, north and south, one after
-the other, another receives from west, east, south and north; when both are through, four multiply-adds
-add what came, and behind the last block the neighbors along z and the cell itself follow.  Two colors per direction, by
-the parity of the place, so that no PE sends and receives on one.
+Cell (i, j, k) lies on PE (i, j).  The structure is that of the vendor's public 7-point library: the column
+is exchanged with the four neighbors in blocks; one chain of tasks sends a block east, west, north and
+south, one after the other, another receives from west, east, south and north; when both are through, four
+multiply-adds add what came, and behind the last block the neighbors along z and the cell itself follow.
+Two colors per direction, by the parity of the place, so that no PE sends and receives on one.
 
 Wider stars need no other route: in round r of a block a PE passes on what it got in round r - 1, so what
 it receives then comes from r PEs away.
@@ -12,7 +12,6 @@ it receives then comes from r PEs away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Steps of the 7- to 25-point operator on columns of z: the stencil's column variant, and the 7-point product."""
+"""Steps of the 7- to 25-point operator on columns of z: the stencil's column variant, the 7-point product."""
 
 from __future__ import annotations
 

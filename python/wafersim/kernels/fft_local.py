@@ -4,7 +4,8 @@ The structure is that of the vendor's public 1-D program: per stage and twiddle 
 of odd elements by the factor's real part and two multiply-adds for the imaginary part, then one subtraction
 and one addition over half of the data.  The copies that bring even and odd elements together are saved by
 writing to a second buffer, as a comment there proposes (Stockham's order): stage t reads rows of n / 2^t
-elements, first half even, second half odd, and writes the sums to the lower and the differences to the upper half.
+elements, first half even, second half odd, and writes the sums to the lower and the differences to the
+upper half.
 
 Elements are complex (two float32 words), and every element is a group of ``pencils`` numbers, one of each
 pencil.

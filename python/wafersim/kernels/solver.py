@@ -34,7 +34,7 @@ class Solver(Kernel):
         Parameter("block", int, 2, "cells sent to a neighbor at a time", minimum=1, maximum=1000),
         Parameter("iterations", int, 4, "most iterations", minimum=1, maximum=10_000),
         Parameter(
-            "allreduce", str, "turns", "sum over the PEs: turns as in the public programs, or a library exchange",
+            "allreduce", str, "turns", "sum over PEs: turns as the public programs, or a library exchange",
             ALGORITHMS,
         ),
         Parameter(
@@ -42,7 +42,7 @@ class Solver(Kernel):
             ("vector", "map"),
         ),
         Parameter(
-            "data", str, "random", "right-hand side and start: random, or the rising numbers of the public hosts",
+            "data", str, "random", "right-hand side and start: random, or the public hosts' rising numbers",
             ("random", "rising"),
         ),
     )  # fmt: skip

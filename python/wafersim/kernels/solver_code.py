@@ -80,7 +80,7 @@ class SolverTile(ABC):
         self.pe.store(self.stamps, 1, self.pe.timestamp())
         self.pe.done()
 
-    # --- what states are made of -------------------------------------------------------------------------------
+    # --- what states are made of ---------------------------------------------------------------------
 
     def dsd(self, name: str) -> Any:
         """A vector."""

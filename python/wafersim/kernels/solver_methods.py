@@ -1,5 +1,5 @@
-"""The three methods as states: conjugate gradients, BiCGStab and the power method, as the public programs have
-them.
+"""The three methods as states: conjugate gradients, BiCGStab and the power method, as the public programs
+have them.
 
 The order of the operations is theirs, so their NumPy counterparts (`solver_oracle`) differ by the order of
 sums only.
@@ -143,8 +143,8 @@ class BiCgStab(SolverTile):
 class Power(SolverTile):
     """The largest eigenvalue's vector: one product and one norm per iteration.
 
-    The public program divides by the largest value before it sums the squares, so that no square can overflow;
-    here the norm is the root of the sum.
+    The public program divides by the largest value before it sums the squares, so that no square can
+    overflow; here the norm is the root of the sum.
     """
 
     vectors: ClassVar[tuple[str, ...]] = ("x", "y")

@@ -1,9 +1,9 @@
 """Star stencils: in 2-D with one cell per PE or tiles, in 3-D with a column of z per PE.
 
-The first two follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell by the
-weighted mean of itself and the cells at distance 1..radius in the four directions; the outer ring of PEs
-never changes.  The third is the exchange of the vendor's public 7-point library, for radius 1 (7 points) to
-4 (25 points); outside of the PEs all is zero.
+The first two follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell
+by the weighted mean of itself and the cells at distance 1..radius in the four directions; the outer ring of
+PEs never changes.  The third is the exchange of the vendor's public 7-point library, for radius 1 (7
+points) to 4 (25 points); outside of the PEs all is zero.
 """
 
 from __future__ import annotations

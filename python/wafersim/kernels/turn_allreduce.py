@@ -1,10 +1,10 @@
 """Sum or maximum over a rectangle, known to all its PEs, as the vendor's public solvers do it.
 
-One color, one queue each way, three phases.  Row: the PEs send one after another to the last PE of the row; a control
-wavelet behind the words of each turns the next router from passing on to sending; the last PE takes the
-words of one PE per task.  Column: the same in the last column.  Broadcast: the last PE sends to all.  Behind each
-phase a teardown command stops the color at every router; its task sets the routes of the next phase in the
-configuration words, as the public program does, and lets it go on.
+One color, one queue each way, three phases.  Row: the PEs send one after another to the last PE of the row;
+a control wavelet behind the words of each turns the next router from passing on to sending; the last PE
+takes the words of one PE per task.  Column: the same in the last column.  Broadcast: the last PE sends to
+all.  Behind each phase a teardown command stops the color at every router; its task sets the routes of the
+next phase in the configuration words, as the public program does, and lets it go on.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class TurnAllReduce:
     def _spread(self) -> None:
         pe = self.pe
         if not self.last[0]:
-            tx = ("RAMP",) if self.first[0] else ("WEST", "RAMP")
+            tx: tuple[str, ...] = ("RAMP",) if self.first[0] else ("WEST", "RAMP")
             self._configure(("EAST",), tx, switch=False)
         elif self.last[1]:
             self._configure(("RAMP",), ("WEST", "NORTH"), switch=False)
