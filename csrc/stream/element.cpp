@@ -167,13 +167,19 @@ Cycle Element::first_beat(Node& n, Cycle T) {
     return first;
 }
 
+// The main thread alone has run ahead; unless it has nothing to do then, it goes on there.
+void Element::wake_ahead(Node& n) {
+    if (mains_.in_task(n) || !n.launches.empty() || !n.completions.empty() || (n.active & ~n.blocked))
+        n.wake_element(n.ahead);
+}
+
 int Element::step(Node& n, Cycle T, uint8_t* cells) {
     if (n.tile < 0) return 0;
     cells_ = cells;
     done_ = 0;
     if (T < n.ahead) {  // the main thread is alone and further on; its queues may still drain
         if (n.dirty) n.dirty = false, predict(n, T, kForever);
-        n.wake_element(n.ahead);
+        wake_ahead(n);
         return 0;
     }
     sync(n, T);
@@ -187,14 +193,14 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
         if (++guard > 64) throw Refused("internal: no progress");
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
     if (!n.pending && !mains_.in_task(n) &&
-        (!n.launches.empty() || (n.active & ~n.blocked) || mains_.free_at(n) > T))
+        (!n.launches.empty() || (n.active & ~n.blocked)))
         n.wake_element(std::max(mains_.free_at(n), T + 1));
     return done_;
 }
 
 Element::Next Element::advance(Node& n, Cycle T) {
     const bool alone = !n.live && n.completions.empty();
-    if (!n.pending && !mains_.in_task(n) && T >= mains_.free_at(n) && pick(n, T)) dirty_ = true;
+    if (!n.pending && !mains_.in_task(n) && T >= mains_.free_at(n) && pick(n, T) && n.live) dirty_ = true;
     if (n.pending) {
         predict(n, T, kForever);
         if (!alone && first_beat(n, T) >= n.pending_stop) {
@@ -215,6 +221,12 @@ Element::Next Element::advance(Node& n, Cycle T) {
     }
     const Cycle from = std::max(mains_.ready_from(n, T), T);
     const bool local = mains_.is_local(n);
+    if (alone && !local && n.ahead > T) {
+        if (plan(n, n.ahead)) return Next::kAgain;
+        wake_ahead(n);
+        if (dirty_) predict(n, T, kForever);
+        return Next::kStop;
+    }
     if (local && (alone || (defer_ && !(mains_.is_vector(n) && n.live)))) {
         const Next next = advance_local(n, T, from, alone);
         if (alone || n.pending) return next;
@@ -256,9 +268,8 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
         enter(n, s, floor);
         n.ahead = floor + s.stop;
         n.slot_free = floor + s.slot_free;
-        if (n.ahead <= T) return Next::kAgain;
-        n.wake_element(n.ahead);
-        predict(n, T, kForever);
+        if (s.in_task || n.ahead <= T) return Next::kAgain;
+        if (dirty_) predict(n, T, kForever);
         return Next::kStop;
     }
     // How far does it get before a thread's next beat, as predicted now?

@@ -35,6 +35,8 @@ class Element {
     Next advance(Node& n, Cycle T);
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
     void enter(Node& n, const Stretch& s, Cycle floor);
+    void wake_ahead(Node& n);
+    bool plan(Node& n, Cycle at);
     void drop_pending(Node& n, Cycle T);
     Cycle predict(Node& n, Cycle T, Cycle main_from);
     void forget(Node& n, Cycle T);
@@ -47,6 +49,7 @@ class Element {
     void execute(Node& n, Cycle T);
     uint64_t control_color(Node& n, const Instr& in, Cycle T);
     void start(Node& n, const Instr& in, Cycle T);
+    void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency);
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);

@@ -17,6 +17,12 @@ Router::Router(const Program& program, const Arch& arch, Loop& loop, Arena& aren
     : program_(program), arch_(arch), loop_(loop), arena_(arena), keep_(keep_of(arch)) {}
 
 void Router::settle(Color& c, Cycle now) const {
+    if (c.planned < now) {
+        if (c.planned_route >= 0) c.route = c.planned_route, c.position = route(c).initial;
+        c.teardown = c.planned_teardown;
+        c.changed = c.planned;
+        c.planned = kForever;
+    }
     if (c.pending == SwitchCommand::kNop || c.changed >= now) return;
     if (c.pending == SwitchCommand::kTeardown)
         c.teardown = c.torn = true;

@@ -238,6 +238,7 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     if (!found) refuse(in, "fabric control of a color without a route");
     Color& c = *found;
     router_.settle(c, reads ? T : T + 1);
+    if (in.op == Op::kTeardownExit && !c.teardown) return 0;
     switch (in.op) {
         case Op::kRouteSet: {
             const RouteClass& r = program_.routes[static_cast<size_t>(in.imm2)];
@@ -266,6 +267,38 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     c.changed = T;
     n.wake_router(T + 1);
     return 0;
+}
+
+// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: control of a color in
+// teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
+bool Element::plan(Node& n, Cycle at) {
+    const Instr& in = mains_.instruction(n);
+    if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
+    Color* c = n.color(in.imm);
+    if (!c || c->pending != SwitchCommand::kNop) return false;
+    const bool planned = c->planned < kForever;
+    if (!(planned ? c->planned_teardown : c->teardown)) return false;
+    const Cycle next = arch_.value(ArchInt::kCostConfig);
+    if (in.op == Op::kTeardownGet) {
+        read_result(n, at, in.dst, 1, next);
+    } else {
+        if (!planned) c->planned_route = -1;
+        if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
+        c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
+        c->planned = at;
+        n.wake_router(at + 1);
+    }
+    pass(n, at, next);
+    n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
+    return true;
+}
+
+void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
+    set_reg(result, value);
+    if (result >= 0)
+        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8, [&](Main& m, Cycle now) {
+            m.regs[static_cast<size_t>(result)] = {0, now + latency, true};
+        });
 }
 
 // One instruction that is not local, issued in cycle T.
@@ -303,12 +336,7 @@ void Element::execute(Node& n, Cycle T) {
             refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
     }
     const Cycle next = arch_.value(cost);
-    if (result >= 0) {
-        set_reg(result, value);
-        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8, [&](Main& m, Cycle now) {
-            m.regs[static_cast<size_t>(result)] = {0, now + next, true};
-        });
-    }
+    read_result(n, T, result, value, next);
     pass(n, T, next);
 }
 

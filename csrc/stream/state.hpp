@@ -46,6 +46,10 @@ struct Color {
     bool teardown = false, torn = false;          // torn: by a command, since TEARDOWN_PENDING was last read
     Cycle changed = kMinus;                       // last change of the route
     SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
+    // The main thread is ahead of the cycle: in cycle `planned` (kForever: none) the route is set and teardown ends.
+    Cycle planned = kForever;
+    int32_t planned_route = -1;  // -1: as it is
+    bool planned_teardown = false;
     std::array<LinkFifo*, 5> fifo{};
     std::array<OutLink*, 4> out{};
 };
