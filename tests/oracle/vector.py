@@ -207,7 +207,9 @@ class VecOp:
         readers = self.memory + self.fifos
         width = self.width  # with as many wavelets as a beat can take
         for operand in self.fabin:
-            width = min(width, 1 if operand.bytes == 4 or self.simd == OFF else 2 if self.simd == SIMD_32 else 4)
+            width = min(
+                width, 1 if operand.bytes == 4 or self.simd == OFF else 2 if self.simd == SIMD_32 else 4
+            )
         together = width * sum(o.bytes for o in readers) <= machine.arch.read_bytes_per_cycle
         return 1 if self.is_map or together or len(readers) < 2 else len(readers)
 

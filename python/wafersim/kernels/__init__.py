@@ -20,7 +20,9 @@ _KERNELS = {
     "microbench": ("microbench", "Microbench"),
     "fft": ("fft", "Fft"),
     "spmv": ("column_stencil", "Spmv"),
+    "spmm": ("spmm", "Spmm"),
     "cg": ("solver", "Cg"),
+    "pcg": ("solver", "Pcg"),
     "bicgstab": ("solver", "BiCgStab"),
     "power": ("solver", "Power"),
 }

@@ -62,6 +62,7 @@ class ColumnCode:
         self.comm = pe.local_task("comm", id=COMM_ID)
         self.apply = pe.function("apply", args=[("x", "u16"), ("y", "u16")], export=False)
         self.both_done = pe.function("both_done", export=False)
+        self.set_lengths = pe.function("set_lengths", args=[("length", "i16")], export=False)
 
     # --- data ------------------------------------------------------------------------------------------
 
@@ -106,6 +107,8 @@ class ColumnCode:
         """The function and its tasks."""
         with self.apply as (x, y):
             self._emit_apply(x, y)
+        with self.set_lengths as (length,):
+            self._set_lengths(length)
         with self.comm:
             self._emit_comm()
         with self.both_done, self.pe.if_(self.pe.load(self.var["count"], 0) >= 2):
@@ -123,7 +126,7 @@ class ColumnCode:
         pe.store(self.var["length"], 0, self.block)
         pe.set_dsd_base_addr(self.center, x)
         pe.set_dsd_base_addr(self.y_block, y)
-        self._set_lengths(self.block)
+        pe.call(self.set_lengths, self.block)
         for k in range(1, self.radius + 1):
             for name, base, high in ((f"y_high_{k}", y, True), (f"y_low_{k}", y, False),
                                      (f"x_low_{k}", x, False), (f"x_high_{k}", x, True)):  # fmt: skip
@@ -158,7 +161,7 @@ class ColumnCode:
         with pe.if_(rest > 0):
             with pe.if_(rest < pe.load(var["length"], 0)):
                 pe.store(var["length"], 0, rest)
-                self._set_lengths(rest)
+                pe.call(self.set_lengths, rest)
             pe.store(var["count"], 0, 0)
             if self.radius > 1:
                 pe.store(var["round"], 0, 1)

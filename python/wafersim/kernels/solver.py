@@ -80,6 +80,13 @@ class Cg(Solver):
     description: ClassVar[str] = "conjugate gradients on a 7-point operator, a column of z per PE"
 
 
+class Pcg(Solver):
+    """Preconditioned conjugate gradients."""
+
+    name: ClassVar[str] = "pcg"
+    description: ClassVar[str] = "conjugate gradients with Jacobi's preconditioner on a 7-point operator"
+
+
 class BiCgStab(Solver):
     """BiCGStab."""
 
@@ -95,9 +102,12 @@ class Power(Solver):
 
 
 def _inputs(method: str, width: int, height: int, depth: int, data: str, rng: np.random.Generator) -> Any:
-    """x, b and the coefficients ``[7]`` or ``[7, height, width]``."""
+    """x, b and the coefficients ``[7, height, width, 1]``; the public BiCGStab's center grows with x."""
     size = (height, width, depth)
-    factors = np.array([*SIDES, CENTER], np.float32)
+    factors = np.empty((7, height, width, 1), np.float32)
+    factors[:] = np.array([*SIDES, CENTER]).reshape(7, 1, 1, 1)
+    if method == "bicgstab":
+        factors[6] += np.arange(width, dtype=np.float32)[:, None]
     if data == "rising":
         numbers = np.arange(height * width * depth, dtype=np.float32).reshape(size)
         x = numbers + 100
@@ -118,7 +128,7 @@ def _run(method: str, arch: Arch, layout: Layout, shape: SolverShape, data: str)
         if method != "power":
             sim.write("b", b, rect=whole)
             sim.write("square_tolerance", np.full((height, width, 1), square, np.float32), rect=whole)
-        sim.write("coefficients", np.broadcast_to(factors, (height, width, 7)).copy(), rect=whole)
+        sim.write("coefficients", np.moveaxis(factors[..., 0], 0, -1).copy(), rect=whole)
         given.update(x=x, b=b, factors=factors, square=square)
 
     def check(sim: Any) -> tuple[float, bool]:

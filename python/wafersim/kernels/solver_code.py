@@ -41,7 +41,7 @@ class SolverTile(ABC):
     ) -> None:
         self.pe, self.shape = pe, shape
         self.v = {n: pe.array(n, "f32", shape.depth, align=16, init=0.0, export=True) for n in self.vectors}
-        self.s = {n: pe.array(n, "f32", init=0.0, export=True) for n in self.scalars}
+        self.s = {n: pe.array(n, "f32", init=0.0, export=True) for n in (*self.scalars, "sync")}
         self.step = pe.array("k", "i16", init=0, export=True)
         self.limit = pe.array("square_tolerance", "f32", init=0.0, export=True)
         self.stamps = stamp_array(pe, 2)
@@ -49,8 +49,11 @@ class SolverTile(ABC):
         self.column = ColumnCode(pe, halo, kind, 1, shape.depth, shape.block, self.states.go_on)
         self.sums = sums.of(pe, place, self.states.go_on)
         self.partial = pe.array("partial", "f32", init=0.0, export=False)
-        self.dots: dict[tuple[str, str], Any] = {}
-        self.product = pe.function("product", args=[("a", "f32"), ("b", "f32")], returns="f32", export=False)
+        addresses = [("a", "u16"), ("b", "u16")]
+        self.local_dot = pe.function("local_dot", args=addresses, returns="f32", export=False)
+        if shape.dot == "map":
+            numbers = [("a", "f32"), ("b", "f32")]
+            self.product = pe.function("product", args=numbers, returns="f32", export=False)
 
     @abstractmethod
     def plan(self) -> None:
@@ -59,22 +62,21 @@ class SolverTile(ABC):
     def emit(self) -> None:
         """Tasks and functions."""
         pe = self.pe
+        self.states.state("sync", self._sync)
         self.plan()
         self.states.state("exit", self._exit)
-        if self.shape.dot == "map":
-            with self.product as (a, b):
-                total = pe.load(self.partial, 0) + a * b
-                pe.store(self.partial, 0, total)
-                pe.return_(total)
-        else:
-            with self.product as (a, b):
-                pe.return_(a * b)
+        self._emit_dot()
         self.states.emit()
         self.column.emit()
         self.sums.emit()
         with pe.function("main"):
             pe.store(self.stamps, 0, pe.timestamp())
             self.states.start("init")
+
+    def _sync(self) -> None:
+        """A state of the public programs that nothing here asks for: a sum before the clocks are read."""
+        self.states.next_is("exit")
+        self.sum("sync")
 
     def _exit(self) -> None:
         self.pe.store(self.stamps, 1, self.pe.timestamp())
@@ -103,18 +105,30 @@ class SolverTile(ABC):
         self.sums.call(self.s[name], maximum)
 
     def dot(self, name: str, a: str, b: str) -> None:
-        """Local dot product into a scalar: one op, or a callback per element as in the public program."""
+        """Local dot product into a scalar."""
         pe = self.pe
+        self.put(name, pe.call(self.local_dot, pe.address_of(self.v[a]), pe.address_of(self.v[b])))
+
+    def _emit_dot(self) -> None:
+        """One op, or a callback per element as in the public programs; both on descriptors that are set."""
+        pe, depth = self.pe, self.shape.depth
+        first, second = (pe.mem_dsd(self.v[self.vectors[k]], extent=depth) for k in (0, 1))
+        with self.local_dot as (a, b):
+            for dsd, base in ((first, a), (second, b)):
+                pe.set_dsd_base_addr(dsd, base)
+                pe.set_dsd_length(dsd, depth)
+            total = pe.let("f32", 0.0)
+            if self.shape.dot == "map":
+                pe.store(self.partial, 0, 0.0)
+                pe.map(self.product, total, first, second)
+            else:
+                pe.fmacs(total, total, first, second)
+            pe.return_(total)
         if self.shape.dot == "map":
-            pe.store(self.partial, 0, 0.0)
-            out = pe.let("f32", 0.0)
-            pe.map(self.product, out, self.dsd(a), self.dsd(b))
-            self.put(name, pe.load(self.partial, 0))
-            return
-        total = pe.let("f32", 0.0)
-        other = self.dsd(b)
-        pe.fmacs(total, total, self.dsd(a), other)
-        self.put(name, total)
+            with self.product as (a, b):
+                grown = pe.load(self.partial, 0) + a * b
+                pe.store(self.partial, 0, grown)
+                pe.return_(grown)
 
     def check(self, squared: str, body: str) -> None:
         """Go on with ``body`` while the squared residual is too large and iterations are left."""

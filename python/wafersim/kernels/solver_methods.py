@@ -1,5 +1,4 @@
-"""The three methods as states: conjugate gradients, BiCGStab and the power method, as the public programs
-have them.
+"""The methods as states: conjugate gradients, plain and with Jacobi's preconditioner, BiCGStab, power method.
 
 The order of the operations is theirs, so their NumPy counterparts (`solver_oracle`) differ by the order of
 sums only.
@@ -10,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from wafersim.kernels.solver_code import SolverTile
+from wafersim.kernels.turn_allreduce import near_power
 
 
 class ConjugateGradient(SolverTile):
@@ -17,6 +17,8 @@ class ConjugateGradient(SolverTile):
 
     vectors: ClassVar[tuple[str, ...]] = ("b", "x", "p", "w", "r")
     scalars: ClassVar[tuple[str, ...]] = ("rho", "rho_old", "eta")
+    #: the vector that directions are made of
+    direction: ClassVar[str] = "r"
 
     def plan(self) -> None:
         add = self.states.state
@@ -29,21 +31,26 @@ class ConjugateGradient(SolverTile):
         add("eta", self._eta)
         add("update", self._update)
 
+    @property
+    def residual(self) -> str:
+        """The scalar with the squared residual."""
+        return self.scalars[0]
+
     def _residual(self) -> None:
         self.states.next_is("check")
         self.pe.fsubs(self.dsd("r"), self.dsd("b"), self.dsd("w"))
-        self.dot("rho", "r", "r")
-        self.sum("rho")
+        self.dot(self.residual, "r", "r")
+        self.sum(self.residual)
 
     def _direction(self) -> None:
         pe = self.pe
         self.states.next_is("product_p")
         self.count()
         with pe.if_(pe.load(self.step, 0) == 1):
-            pe.fmovs(self.dsd("p"), self.dsd("r"))
+            pe.fmovs(self.dsd("p"), self.dsd(self.direction))
         with pe.else_():
             beta = self.get("rho") / self.get("rho_old")
-            pe.fmacs(self.dsd("p"), self.dsd("r"), self.dsd("p"), beta)
+            pe.fmacs(self.dsd("p"), self.dsd(self.direction), self.dsd("p"), beta)
         self.states.go_on()
 
     def _eta(self) -> None:
@@ -58,8 +65,8 @@ class ConjugateGradient(SolverTile):
         pe.fmacs(self.dsd("x"), self.dsd("x"), self.dsd("p"), alpha)
         pe.fmacs(self.dsd("r"), self.dsd("r"), self.dsd("w"), -alpha)
         self.put("rho_old", self.get("rho"))
-        self.dot("rho", "r", "r")
-        self.sum("rho")
+        self.dot(self.residual, "r", "r")
+        self.sum(self.residual)
 
 
 class BiCgStab(SolverTile):
@@ -140,11 +147,44 @@ class BiCgStab(SolverTile):
         self.sum("xi")
 
 
+class PreconditionedCg(ConjugateGradient):
+    """Conjugate gradients with Jacobi's preconditioner: one product and three sums per iteration."""
+
+    vectors: ClassVar[tuple[str, ...]] = ("b", "x", "p", "w", "r", "z")
+    scalars: ClassVar[tuple[str, ...]] = ("xi", "rho", "rho_old", "eta", "inverse")
+    direction: ClassVar[str] = "z"
+
+    def plan(self) -> None:
+        add = self.states.state
+        add("init", self._init)
+        add("product_x", lambda: self._simple("residual", lambda: self.apply("x", "w")))
+        add("residual", self._residual)
+        add("check", lambda: self.check("xi", "precondition"))
+        add("precondition", self._precondition)
+        add("direction", self._direction)
+        add("product_p", lambda: self._simple("eta", lambda: self.apply("p", "w")))
+        add("eta", self._eta)
+        add("update", self._update)
+
+    def _init(self) -> None:
+        pe = self.pe
+        self.states.next_is("product_x")
+        self.put("inverse", pe.let("f32", 1.0) / pe.load(self.column.coefficients, 6))
+        self.states.go_on()
+
+    def _precondition(self) -> None:
+        self.states.next_is("direction")
+        self.pe.fmuls(self.dsd("z"), self.dsd("r"), self.get("inverse"))
+        self.dot("rho", "r", "z")
+        self.sum("rho")
+
+
 class Power(SolverTile):
     """The largest eigenvalue's vector: one product and one norm per iteration.
 
-    The public program divides by the largest value before it sums the squares, so that no square can
-    overflow; here the norm is the root of the sum.
+    With sums in turns the norm is found as in the public program: the largest value of all PEs first, then
+    the sum of the squares of the values divided by a power of two near it, so that no square can overflow.
+    Other exchanges sum the squares as they are.
     """
 
     vectors: ClassVar[tuple[str, ...]] = ("x", "y")
@@ -166,18 +206,69 @@ class Power(SolverTile):
         self.states.go_on()
 
     def _norm(self) -> None:
+        pe = self.pe
         self.states.next_is("scale")
-        self.dot("norm", "y", "y")
-        self.sum("norm")
+        if self.shape.allreduce != "turns":
+            self.dot("norm", "y", "y")
+            self.sum("norm")
+            return
+        if self.shape.dot == "map":
+            self.put("norm", pe.call(self.local_norm))
+        else:
+            self.dot("norm", "y", "y")
+            self.put("norm", self.get("norm").math("sqrt"))
+        self.sums.call_norm(self.s["norm"])
+
+    def emit(self) -> None:
+        if self.shape.allreduce == "turns" and self.shape.dot == "map":
+            self._emit_local_norm()
+        super().emit()
+
+    def _emit_local_norm(self) -> None:
+        """The norm of y in two passes of callbacks: its largest value, then the scaled squares."""
+        pe = self.pe
+        most, inverse = (pe.array(name, "f32", init=0.0, export=False) for name in ("most", "inverse"))
+        numbers = [("v", "f32")]
+        larger = pe.function("larger", args=numbers, returns="f32", export=False)
+        square = pe.function("square", args=numbers, returns="f32", export=False)
+        self.local_norm = pe.function("local_norm", returns="f32", export=False)
+        with larger as (value,):
+            size = abs(value)
+            with pe.if_(pe.load(most, 0) < size):
+                pe.store(most, 0, size)
+            pe.return_(size)
+        with square as (value,):
+            scaled = value * pe.load(inverse, 0)
+            grown = pe.load(self.partial, 0) + scaled * scaled
+            pe.store(self.partial, 0, grown)
+            pe.return_(grown)
+        with self.local_norm:
+            out = pe.let("f32", 0.0)
+            pe.store(most, 0, 0.0)
+            pe.map(larger, out, self.dsd("y"))
+            alpha, beta = near_power(pe, pe.load(most, 0))
+            pe.store(inverse, 0, beta)
+            pe.store(self.partial, 0, 0.0)
+            pe.map(square, out, self.dsd("y"))
+            pe.return_(pe.load(self.partial, 0).math("sqrt") * alpha)
 
     def _scale(self) -> None:
         pe = self.pe
         self.states.next_is("init")
-        norm = self.get("norm").math("sqrt")
-        self.put("norm", norm)
-        pe.fmuls(self.dsd("x"), self.dsd("y"), pe.let("f32", 1.0) / norm)
+        norm = self.get("norm")
+        if self.shape.allreduce != "turns":
+            norm = norm.math("sqrt")
+            self.put("norm", norm)
+        inverse = pe.let("f32", 1.0) / norm
+        if self.shape.dot == "map":
+            with pe.for_range(self.shape.depth) as k:
+                pe.store(self.v["x"], k, pe.load(self.v["y"], k) * inverse)
+        else:
+            pe.fmuls(self.dsd("x"), self.dsd("y"), inverse)
         self.count()
         self.states.go_on()
 
 
-METHODS: dict[str, type[SolverTile]] = {"cg": ConjugateGradient, "bicgstab": BiCgStab, "power": Power}
+METHODS: dict[str, type[SolverTile]] = {
+    "cg": ConjugateGradient, "pcg": PreconditionedCg, "bicgstab": BiCgStab, "power": Power,
+}  # fmt: skip

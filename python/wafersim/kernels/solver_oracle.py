@@ -15,7 +15,9 @@ def _dot(a: Any, b: Any) -> Any:
 
 def solve(method: str, x: Any, b: Any, coefficients: Any, iterations: int, square: float) -> tuple[Any, int]:
     """x after at most ``iterations`` steps, and how many were done; arrays are ``[height, width, depth]``."""
-    return {"cg": _cg, "bicgstab": _bicgstab, "power": _power}[method](x, b, coefficients, iterations, square)
+    return {"cg": _cg, "pcg": _pcg, "bicgstab": _bicgstab, "power": _power}[method](
+        x, b, coefficients, iterations, square
+    )
 
 
 def _cg(x: Any, b: Any, coefficients: Any, iterations: int, square: float) -> tuple[Any, int]:
@@ -28,6 +30,22 @@ def _cg(x: Any, b: Any, coefficients: Any, iterations: int, square: float) -> tu
         alpha = rho / _dot(w, p)
         x, r = x + alpha * p, r - alpha * w
         rho_old, rho = rho, _dot(r, r)
+    return x, k
+
+
+def _pcg(x: Any, b: Any, coefficients: Any, iterations: int, square: float) -> tuple[Any, int]:
+    r = b - apply_stencil(x, coefficients, 1)
+    xi, rho_old, p, k = _dot(r, r), np.float32(1), r, 0
+    inverse = np.float32(1) / coefficients[6]
+    while xi > square and k < iterations:
+        z = inverse * r
+        rho = _dot(r, z)
+        k += 1
+        p = z if k == 1 else z + rho / rho_old * p
+        w = apply_stencil(p, coefficients, 1)
+        alpha = rho / _dot(w, p)
+        x, r = x + alpha * p, r - alpha * w
+        rho_old, xi = rho, _dot(r, r)
     return x, k
 
 

@@ -15,12 +15,29 @@ from typing import Any
 from wafersim.kernels.states import StateMachine
 from wafersim.program.control import control_payload
 
+SUM_PHASES = ("row", "column", "spread", "over")
+NORM_PHASES = ("row", "column", "spread", "square", "row", "column", "spread", "root", "over")
 CONTROL_ID, DATA_ID, STATE_ID, LOCK_ID = 8, 9, 10, 11
 _BIT = {"WEST": 0, "EAST": 1, "SOUTH": 2, "NORTH": 3, "RAMP": 4}
 _ROUTES, _TEARDOWN, _CURRENT, _POSITIONS, _NO_POSITIONS, _RAMP_IN = 0x3FF, 0x4000, 0x6000, 0xFFF, 0x555, 0xC
 #: Every command bars its wavelet from the compute elements.
 _TEARDOWN_COMMAND = control_payload(0, [("teardown", True), *[("nop", True)] * 7])
 _ADVANCE_TWO = control_payload(0, [("advance", True), ("advance", True), *[("nop", True)] * 6])
+
+
+def near_power(pe: Any, value: Any) -> tuple[Any, Any]:
+    """The power of two of a float32 number's exponent, and its inverse; 1 for zero, infinities and NaN."""
+    bits = value.bitcast("u32")
+    exponent = pe.let("u32", (bits & 0x7F800000) >> 23)
+    with pe.if_(exponent == 0):
+        with pe.if_((bits & 0x007FFFFF) == 0):
+            exponent.set(127)
+        with pe.else_():
+            exponent.set(1)
+    with pe.if_(exponent == 255):
+        exponent.set(127)
+    inverse = pe.let("u32", 254) - exponent
+    return (exponent << 23).bitcast("f32"), (inverse << 23).bitcast("f32")
 
 
 def add_turn_color(layout: Any) -> Any:
@@ -59,6 +76,9 @@ class TurnAllReduce:
         self.last = (place[0] == size[0] - 1, place[1] == size[1] - 1)
         into, out = pe.input_queue(queues[0], color), pe.output_queue(queues[1], color)
         self.words = pe.mem_dsd(pe.array("turn_dummy", "f32", init=0.0, export=False), extent=1)
+        commands = pe.array("turn_commands", "u32", 2, init=[_ADVANCE_TWO, _TEARDOWN_COMMAND], export=False)
+        self.advance, self.tear = (pe.mem_dsd(commands, extent=1, offset=k) for k in (0, 1))
+        self.commands = commands
         self.send = pe.fabout_dsd(out, extent=1, type="f32")
         self.control = pe.fabout_dsd(out, extent=1, control=True)
         self.receive = pe.fabin_dsd(into, extent=1, type="f32")
@@ -71,37 +91,112 @@ class TurnAllReduce:
         self.data = pe.local_task("turn_data", id=DATA_ID)
         self.lock = pe.local_task("turn_lock", id=LOCK_ID)
         self.teardown = pe.teardown_task()
+        self.value: Any = None  # of norms
+        self.values = pe.array("turn_value", "u16", init=0, export=False)
+        self.length = pe.array("turn_length", "u16", init=1, export=False)
+        self.sequence = pe.array("turn_sequence", "i16", len(NORM_PHASES), init=0, export=False)
+        self.own, self.alpha, self.inverse = (
+            pe.array(f"turn_{name}", "f32", init=0.0, export=False) for name in ("own", "alpha", "inverse")
+        )
+        self.position = pe.array("turn_position", "i16", init=0, export=False)
+        self.clock = pe.array("turn_clock", "u64", init=0, align=8)
+        self.begin = pe.function("turn_begin", args=[("n", "u16")], export=False)
         self.states = StateMachine(pe, "turn", STATE_ID)
-        self.states.state("row", lambda: self._reduce(0, "column"))
-        self.states.state("column", lambda: self._reduce(1, "spread"))
-        self.states.state("spread", self._spread)
-        self.states.state("over", self.done)
+        for name, body in (
+            ("row", lambda: self._reduce(0)), ("column", lambda: self._reduce(1)), ("spread", self._spread),
+            ("square", self._square), ("root", self._root), ("over", self._over),
+        ):  # fmt: skip
+            self.states.state(name, body)
 
     def call(self, value: Any, maximum: bool = False) -> None:
         """Start for an array of one float32 number; its sum (maximum) is there when ``done`` is called."""
+        self._start(value, maximum, SUM_PHASES)
+
+    def call_norm(self, value: Any) -> None:
+        """The same for the root of the sum of squares; the largest size is found first, against overflow."""
         pe = self.pe
+        size = abs(pe.load(value, 0))
+        pe.store(value, 0, size)
+        pe.store(self.own, 0, size)
+        self.value = value
+        self._start(value, True, NORM_PHASES)
+
+    def _start(self, value: Any, maximum: bool, phases: tuple[str, ...]) -> None:
+        pe = self.pe
+        pe.store(self.values, 0, pe.address_of(value))
         pe.store(self.maximum, 0, int(maximum))
-        pe.set_dsd_base_addr(self.words, value)
-        self.states.start("row")
+        pe.store(self.length, 0, 1)
+        for k, name in enumerate(phases):
+            pe.store(self.sequence, k, self.states.number(name))
+        pe.store(self.position, 0, 0)
+        self.states.start(phases[0])
+
+    def _square(self) -> None:
+        """Divide the own size by a power of two near the largest one, square it; sums come next."""
+        pe = self.pe
+        if self.value is not None:
+            alpha, inverse = near_power(pe, pe.load(self.value, 0))
+            pe.store(self.alpha, 0, alpha)
+            pe.store(self.inverse, 0, inverse)
+            scaled = pe.load(self.own, 0) * inverse
+            pe.store(self.value, 0, scaled * scaled)
+        pe.store(self.maximum, 0, 0)
+        self._step()
+
+    def _root(self) -> None:
+        pe = self.pe
+        if self.value is not None:
+            pe.store(self.value, 0, pe.load(self.value, 0).math("sqrt") * pe.load(self.alpha, 0))
+        self._step()
+
+    def _step(self) -> None:
+        """Go to the next phase at once."""
+        self._follow()
+        self.states.go_on()
 
     def emit(self) -> None:
         """All tasks, the tile's teardown task among them."""
         pe = self.pe
+        with self.begin as (count,):
+            pe.block(self.lock)
+            pe.store(self.count, 0, 0)
+            pe.set_dsd_base_addr(self.advance, self.commands)
+            self._aim(count)
+            pe.activate(self.data)
         self.states.emit()
         with self.data:
             self._emit_data()
         with self.send_control:
             spread = self.states.number("spread")
             with pe.if_(pe.load(self.states.current, 0) == spread):
-                pe.mov32(self.control, _TEARDOWN_COMMAND, async_=True, unblock=self.lock)
+                pe.mov32(self.control, self.tear, async_=True, unblock=self.lock)
             with pe.else_():
-                pe.mov32(self.control, _ADVANCE_TWO, async_=True, activate=self.data)
+                pe.mov32(self.control, self.advance, async_=True, activate=self.data)
         with self.lock:
             self.states.go_on()
         with self.teardown:
             pe.activate(self.lock)
 
-    def _reduce(self, axis: int, following: str) -> None:
+    def _aim(self, count: Any) -> None:
+        """Base and length of the descriptors of a phase."""
+        pe = self.pe
+        pe.set_dsd_base_addr(self.words, pe.load(self.values, 0))
+        for dsd in (self.words, self.receive, self.send):
+            pe.set_dsd_length(dsd, count)
+
+    def _follow(self) -> None:
+        """The next phase of the sequence comes next."""
+        pe = self.pe
+        position = pe.load(self.position, 0) + 1
+        pe.store(self.position, 0, position)
+        pe.store(self.states.following, 0, pe.load(self.sequence, position))
+
+    def _over(self) -> None:
+        """Keep the time, as a reference between PEs, and call back."""
+        self.pe.store(self.clock, 0, self.pe.timestamp())
+        self.done()
+
+    def _reduce(self, axis: int) -> None:
         """Set the routes of a phase and start it."""
         pe = self.pe
         toward, away = (("EAST", "WEST"), ("SOUTH", "NORTH"))[axis]
@@ -114,10 +209,8 @@ class TurnAllReduce:
         pe.store(self.others, 0, self.size[axis] - 1)
         pe.store(self.is_first, 0, int(self.first[axis]))
         pe.store(self.is_last, 0, int(self.last[axis]))
-        pe.block(self.lock)
-        pe.store(self.count, 0, 0)
-        pe.activate(self.data)
-        self.states.next_is(following)
+        pe.call(self.begin, pe.load(self.length, 0))
+        self._follow()
 
     def _spread(self) -> None:
         pe = self.pe
@@ -130,11 +223,12 @@ class TurnAllReduce:
             tx = ("WEST", "RAMP") if self.first[1] else ("WEST", "RAMP", "NORTH")
             self._configure(("SOUTH",), tx, switch=False)
         pe.block(self.lock)
+        self._aim(pe.load(self.length, 0))
         if self.last == (True, True):
             pe.mov32(self.send, self.words, async_=True, activate=self.send_control)
         else:
             pe.mov32(self.words, self.receive, async_=True, unblock=self.lock)
-        self.states.next_is("over")
+        self._follow()
 
     def _configure(self, rx: tuple[str, ...], tx: tuple[str, ...], switch: bool) -> None:
         """Read, change and write the words of the color, one field after the other; leave teardown last."""
@@ -175,4 +269,4 @@ class TurnAllReduce:
             with pe.else_():
                 pe.unblock(self.lock)
                 with pe.if_(pe.load(self.is_first, 0)):
-                    pe.mov32(self.control, _TEARDOWN_COMMAND, async_=True)
+                    pe.mov32(self.control, self.tear, async_=True)
