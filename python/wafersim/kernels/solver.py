@@ -42,7 +42,7 @@ class Solver(Kernel):
             ("vector", "map"),
         ),
         Parameter(
-            "stop", str, "residual", "stop at a residual of 1e-3 of b, or after all iterations whatever it is",
+            "stop", str, "residual", "stop at a residual of 1e-3 of b, or after all iterations only",
             ("residual", "iterations"),
         ),
         Parameter(
