@@ -43,6 +43,8 @@ RUNS = [
     ("gemv", "3x5", {"rows": 7, "cols": 6}),
     ("gemv", "4x3", {"rows": 5, "cols": 6, "dtype": "f16"}),
     ("gemv", "3x6", {"algorithm": "mesh", "rows": 7, "cols": 40, "dtype": "f16"}),
+    ("gemv", "3x5", {"algorithm": "collectives", "rows": 7, "cols": 6}),
+    ("gemv", "2x2", {"algorithm": "collectives", "rows": 3, "cols": 34}),
     ("gemv", "5x4", {"algorithm": "mesh", "rows": 4, "cols": 3, "groups": 2}),
     ("gemv", "1x1", {"rows": 8, "cols": 8}),
     ("stencil", "3x5", {"iterations": 3}),
