@@ -61,6 +61,13 @@ RUNS = [
     ("microbench", "1x1", {"case": "add", "dtype": "f16", "length": 50}),
     ("microbench", "1x1", {"case": "mul", "dtype": "f32", "length": 16}),
     ("microbench", "1x1", {"case": "dependent_fp"}),
+    ("fft", "4x2", {"n": 8}),
+    ("spmv", "3x4", {"depth": 5}),
+    ("cg", "4x3", {"iterations": 2}),
+    ("bicgstab", "3x3", {"iterations": 2, "allreduce": "chain"}),
+    ("pcg", "2x3", {"iterations": 2, "allreduce": "tree"}),
+    ("power", "2x4", {"iterations": 2, "allreduce": "star"}),
+    ("spmm", "3x4", {"format": "csc", "rows": 5, "cols": 7, "wide": 6}),
 ]
 
 
