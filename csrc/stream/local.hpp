@@ -75,7 +75,6 @@ class Local {
     Uses uses(const Instr& in) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
     void walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const;
-    int conflict(int64_t a0, int64_t a1) const;
     int beat_cost(const Main& m, const Instr& in) const;
     int turns(const Main& m, const Instr& in) const;
     int accumulation(Main& m, const Instr& in);

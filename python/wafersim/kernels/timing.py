@@ -18,9 +18,22 @@ STAMPS = "stamps"
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def stamp_array(pe: TileProgram, count: int = 2) -> Any:
-    """The exported array of ``count`` 64-bit stamps of a tile."""
-    return pe.array(STAMPS, "u64", count, align=8, export=True)
+def stamp_array(pe: TileProgram, count: int = 2, indexed: bool = False) -> Any:
+    """The exported array of ``count`` 64-bit stamps of a tile; ``indexed``: the program computes indices."""
+    return pe.array(STAMPS, "u64", count, align=8, export=True, data=False if indexed else None)
+
+
+def measured(pe: TileProgram, code: Any) -> None:
+    """The function ``main`` of a tile: an exchange between two stamps."""
+    stamps = stamp_array(pe)
+    with pe.function("main"):
+        code.setup()
+        start = pe.timestamp()
+        code.emit()
+        end = pe.timestamp()
+        pe.store(stamps, 0, start)
+        pe.store(stamps, 1, end)
+        pe.done()
 
 
 def read_stamps(sim: Any, rect: tuple[int, int, int, int]) -> IntArray:

@@ -140,11 +140,12 @@ def _rounded(error: float) -> float:
 
 
 def fitted_rows() -> list[str]:
-    """Rows on which a constant of a preset or of a kernel was fitted."""
+    """Rows on which a constant of a preset, of a kernel or of a recipe was fitted."""
     from wafersim.arch import Arch
     from wafersim.kernels.collectives import FITTED_ON
+    from wafersim.validation.recipes.systolic import FITTED_ON as LINK_FITTED_ON
 
-    rows = set(FITTED_ON)
+    rows = {*FITTED_ON, *LINK_FITTED_ON}
     for name in Arch.names():
         for constant in Arch.load(name):
             rows.update(constant.fitted_on)
