@@ -137,7 +137,7 @@ def _run(method: str, arch: Arch, layout: Layout, shape: SolverShape, data: str)
         given.update(x=x, b=b, factors=factors, square=square)
 
     def check(sim: Any) -> tuple[float, bool]:
-        square = given["square"] if shape.stop == "residual" else np.float32(-1)
+        square = float(given["square"]) if shape.stop == "residual" else -1.0
         exact, steps = solve(method, given["x"], given["b"], given["factors"], shape.iterations, square)
         error = float(np.max(np.abs(sim.read("x", rect=whole) - exact)))
         done = sim.read("k", rect=whole)
