@@ -28,6 +28,14 @@ int stride_cap(const Operand& o) {
     }
 }
 
+// A scalar destination that is a source too: an element waits for the one before it.
+bool accumulates(const LiveOp& op) {
+    for (const Operand* o : {&op.a, &op.b, &op.c})
+        if (o->kind == op.dst.kind && (o->kind == Source::kReg ? o->reg == op.dst.reg : o->addr == op.dst.addr))
+            return true;
+    return false;
+}
+
 }  // namespace
 
 const Dsd* Core::dsr_of(const Pe& p, int32_t encoded) const {
@@ -372,12 +380,12 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     const VopCost& cost = arch_.vop[static_cast<int>(op.vop)];
     const bool scalar_dest = op.dst.kind == Source::kReg || op.dst.kind == Source::kPtr;
     int width = cost.simd;
-    int source_bytes = 0;
+    int source_bytes = 0, widest = 0, readers = 0;
     bool fabric16 = false, fabric32 = false;
     op.simd = set.simd >= 0 ? set.simd : arch_.default_simd;
     for (const Operand* o : {&op.a, &op.b, &op.c})
-        if (o->is_memory()) source_bytes += o->elem_bytes;
-    if (source_bytes) width = std::min(width, std::max(1, arch_.read_bytes / source_bytes));
+        if (o->is_memory()) source_bytes += o->elem_bytes, widest = std::max<int>(widest, o->elem_bytes), ++readers;
+    if (readers) width = std::min(width, std::max(1, arch_.read_bytes / widest));
     for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c}) {
         if (o->kind == Source::kMem) width = std::min(width, stride_cap(*o));
         if (o->kind == Source::kFabin || o->kind == Source::kFabout) (o->elem_bytes == 2 ? fabric16 : fabric32) = true;
@@ -397,15 +405,19 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     if (scalar_dest) width = 1;
     if (op.packed) width = std::max(2, width & ~1);
     op.width = width;
-    op.cost = std::max(cost.beat_cycles, scalar_dest ? arch_.scalar_dest : 1);
+    const bool turns = in.op == Op::kVop && readers > 1 && width * source_bytes > arch_.read_bytes;
+    op.cost = std::max({cost.beat_cycles, scalar_dest ? arch_.scalar_dest : 1, turns ? readers : 1});
+    if (scalar_dest && in.op == Op::kVop && accumulates(op))
+        op.cost = std::max(
+            op.cost, static_cast<int>(arch_.value(is_float_op(op.vop) ? ArchInt::kLatencyFp : ArchInt::kLatencyAlu)));
     const Operand* memory[3];
     int n = 0;
     for (const Operand* o : {&op.a, &op.b, &op.c})
         if (o->kind == Source::kMem) memory[n++] = o;
-    op.conflict_pair = n >= 2;
-    if (n >= 2) op.first = memory[0], op.second = memory[1];
+    op.conflict_pair = n >= 2 && !turns;
+    if (op.conflict_pair) op.first = memory[0], op.second = memory[1];
     op.write_conflict = 0;
-    if (n >= 2 && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
+    if (op.conflict_pair && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
         for (int i = 0; i < n && !op.write_conflict; ++i)
             if (memory[i]->ndim == 1)
                 op.write_conflict = arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);

@@ -52,7 +52,7 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
     if (set.async || set.save_address || set.activate >= 0 || set.unblock >= 0) return false;
     const int64_t n = vector_length(p, in);
     const VopCost& rate = arch_.vop[in.type];
-    int width = std::min(rate.simd, std::max(1, arch_.read_bytes / (4 * num_memory)));
+    int width = std::min(rate.simd, std::max(1, arch_.read_bytes / 4));
     width = std::min(width, cap_of_stride(d->stride[0]));
     const Dsd *first = nullptr, *second = nullptr;
     for (const Dsd* s : memory) {
@@ -81,14 +81,16 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
         const bool same = s->base == d->base && s->stride[0] == d->stride[0] && d->stride[0] != 0;
         if (!same && from < high && low < to) return false;
     }
+    const bool turns = num_memory > 1 && width * 4 * num_memory > arch_.read_bytes;
+    const int alone = std::max(rate.beat_cycles, turns ? num_memory : 1);
     int conflict = 0;
-    if (second) {
+    if (second && !turns) {
         const int step = d->stride[0] * 4;
         for (const Dsd* m : memory)
             if (m && !conflict) conflict = arch_.write_conflict(d->base, step, m->base, m->stride[0] * 4);
         conflict += arch_.read_conflict(first->base, second->base);
     }
-    const int64_t beats = (n + width - 1) / width, cost = rate.beat_cycles + conflict;
+    const int64_t beats = (n + width - 1) / width, cost = alone + conflict;
     const bool paced = static_cast<int64_t>(rate.pace_num) > cost * rate.pace_den;
     const Cycle last = at + (paced ? (beats - 1) * rate.pace_num / rate.pace_den : (beats - 1) * cost);
     if (last + cost > limit) return false;
@@ -116,7 +118,7 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
         }
     }
     p.note_write(at, static_cast<int32_t>(low), static_cast<int32_t>(high));
-    p.counters[static_cast<size_t>(Counter::kBusyVector)] += beats * rate.beat_cycles;
+    p.counters[static_cast<size_t>(Counter::kBusyVector)] += beats * alone;
     p.counters[static_cast<size_t>(Counter::kStallBank)] += beats * conflict;
     p.counters[static_cast<size_t>(Counter::kStallPace)] += last + cost - at - beats * cost;
     p.tail_kind = static_cast<int>(Counter::kBusyVector);

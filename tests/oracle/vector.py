@@ -33,7 +33,8 @@ assert ArchInt  # re-exported for readers: constants live on machine.arch
 
 MEM, FABIN, FABOUT, FIFO = int(DsdKind.MEM), int(DsdKind.FABIN), int(DsdKind.FABOUT), int(DsdKind.FIFO)
 REG, PTR, IMM = 10, 11, 12  # operand kinds that are no descriptors
-OFF, SIMD_64, SIMD_32_OR_64 = int(Simd.OFF), int(Simd.SIMD_64), int(Simd.SIMD_32_OR_64)
+OFF, SIMD_32 = int(Simd.OFF), int(Simd.SIMD_32)
+SIMD_64, SIMD_32_OR_64 = int(Simd.SIMD_64), int(Simd.SIMD_32_OR_64)
 SHAPES = {int(v): shape for v, shape in VOP_SHAPE.items()}
 MAP_CODE = -1
 BASE, ELEM_BYTES, NDIM = int(DsdCol.BASE), int(DsdCol.ELEM_BYTES), int(DsdCol.NDIM)
@@ -152,6 +153,8 @@ class VecOp:
         self.complete = False
         self.stage = "read"
         self.width = self._fixed_width(machine)
+        self.turns = self._take_turns(machine)
+        self.accumulates = self._accumulates()
 
     def _read_operands(self, pe: Pe) -> None:
         c, imm = self.ins, self.imm
@@ -192,9 +195,9 @@ class VecOp:
         if self.is_map or self.vop == DFILT:
             return 1
         width = machine.arch.vop[self.vop][VOpCost.SIMD]  # rules 1 to 4 and 6, for the part that is fixed
-        read = sum(o.bytes for o in self.memory + self.fifos)
-        if read:
-            width = min(width, max(1, machine.arch.read_bytes_per_cycle // read))
+        readers = self.memory + self.fifos
+        if readers:
+            width = min(width, max(1, machine.arch.read_bytes_per_cycle // max(o.bytes for o in readers)))
         dst = self.dst
         for operand in [*self.memory, *([dst] if dst is not None and dst.kind == MEM else [])]:
             width = min(width, stride_cap(operand.desc[STR0], operand.bytes))
@@ -204,6 +207,25 @@ class VecOp:
             width = min(width, 1 if dst.bytes == 4 or self.simd == OFF else 2)
         width = 1 if self.scalar_dst else width
         return max(2, width - width % 2) if self.packed_fabric else width
+
+    def _take_turns(self, machine: Machine) -> int:
+        """Cycles in which the memory sources of a full beat are read, one after the other if it must be."""
+        readers = self.memory + self.fifos
+        width = self.width  # with as many wavelets as a beat can take
+        for operand in self.fabin:
+            width = min(
+                width, 1 if operand.bytes == 4 or self.simd == OFF else 2 if self.simd == SIMD_32 else 4
+            )
+        together = width * sum(o.bytes for o in readers) <= machine.arch.read_bytes_per_cycle
+        return 1 if self.is_map or together or len(readers) < 2 else len(readers)
+
+    def _accumulates(self) -> bool:
+        """The scalar destination is a source as well."""
+        dst = self.dst
+        if dst is None or self.is_map or not self.scalar_dst:
+            return False
+        same = [o for o in self.sources if o.kind == dst.kind]
+        return any(o.reg == dst.reg if dst.kind == REG else o.address == dst.address for o in same)
 
     def is_daemon(self) -> bool:
         """An endless reader of the fabric or a FIFO."""
@@ -538,7 +560,11 @@ def beat_cost(machine: Machine, pe: Pe, op: VecOp) -> tuple[int, int]:
     base = arch.vop[op.vop][VOpCost.BEAT_CYCLES]
     if op.scalar_dst:
         base = max(base, arch.scalar_dest_cycles)
-    if len(op.memory) < 2:
+    if op.accumulates:
+        is_float = VOp(op.vop).name.startswith("f") and VOp(op.vop) < VOp.fh2s
+        base = max(base, arch.latency_fp if is_float else arch.latency_alu)
+    base = max(base, op.turns)
+    if len(op.memory) < 2 or op.turns > 1:
         return base, 0
     a0, a1 = (o.element_address(op.elements) // 4 for o in op.memory[:2])
     conflicts = int((a0 - a1) % (arch.conflict_period_bytes // 4) == arch.conflict_class_bytes // 4)

@@ -23,6 +23,13 @@ _KERNELS = {
     "local_gemm": ("local_gemm", "LocalGemm"),
     "stencil": ("stencil", "Stencil"),
     "microbench": ("microbench", "Microbench"),
+    "fft": ("fft", "Fft"),
+    "spmv": ("column_stencil", "Spmv"),
+    "spmm": ("spmm", "Spmm"),
+    "cg": ("solver", "Cg"),
+    "pcg": ("solver", "Pcg"),
+    "bicgstab": ("solver", "BiCgStab"),
+    "power": ("solver", "Power"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
