@@ -70,7 +70,9 @@ def build_collectives(arch: Arch, width: int, height: int, part: Part) -> Kernel
     if width < 2 or height < 2:
         raise ConfigError(f"gemv: grid {width}x{height} with algorithm=collectives; allowed: 2x2 or larger")
     if part.dtype != "f32":
-        raise ConfigError(f"gemv: algorithm=collectives with dtype={part.dtype}; scatter and gather move f32 only")
+        raise ConfigError(
+            f"gemv: algorithm=collectives with dtype={part.dtype}; scatter and gather move f32 only"
+        )
     layout = Layout(width, height, arch=arch, name="gemv-collectives")
     plan = _Plan(layout, part)
     plan.add_routes()
