@@ -151,8 +151,9 @@ def test_training():
     found = ask_json("llama-3.1-70b", "--mode", "train", "--wafers", "64", "--tokens", "15e12",
                      "--sequence", "8192", "--compare", "gpu")  # fmt: skip
     check_range(found["train"]["days"])
-    assert 160 < found["train"]["days"]["value"] < 260
-    assert 0.3 < found["train"]["mfu"] < 0.45
+    # 6.35e24 FLOPs at 40 % of the peak and 95 % scaling are 194 days
+    assert found["train"]["days"]["low"] < 194 < found["train"]["days"]["high"]
+    assert 0.2 < found["train"]["mfu"] < 0.5
     for name in ("tco", "own", "rent"):
         check_range(found["cost"]["usd"][name])
     h100 = next(row for row in found["gpu"] if row["gpu"] == "h100")

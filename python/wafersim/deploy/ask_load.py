@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NOT_MODELLED = (
     "reuse of prompts' keys and values between requests",
     "requests that are given up, priorities, eviction: room for an answer is kept from its start",
+    "room for keys and values on systems that take prompts only",
     "the time of hosts and networks outside the systems",
 )
 
