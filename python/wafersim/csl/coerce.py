@@ -69,8 +69,12 @@ def coerce(value: Value, target: Type, span: Span | None, what: str = "") -> Val
         return _coerce_array(value, target, span, what)
     if _same_kind(value.type, target):
         return Value(target, value.data)
-    if value.type == ty.COLOR and target in ty.TASK_IDS and LEGACY.get():
-        return Value(target, value.data)
+    if LEGACY.get():
+        numbers = (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+        if (value.type == ty.COLOR and target in ty.TASK_IDS) or (
+            ty.is_integer(value.type) and target in numbers
+        ):
+            return Value(target, value.data)
     raise mismatch(value, target, span, what, _hint(value.type, target))
 
 

@@ -284,6 +284,20 @@ def _load(
     cx.dsr_options.loaded(key, cx.tile.body, merged, spec if merged else None)
 
 
+def set_dsr_base_addr(cx: Context, node: ast.BuiltinCall) -> Operand:
+    """``@set_dsr_base_addr(dsr, pointer)``: the descriptor in a register begins elsewhere."""
+    value = cx.eval(node.args[0])
+    if not isinstance(value.type, ty.Dsr):
+        raise CslError(node.args[0].span, "a descriptor register is needed", found=str(value.type))
+    key = vector.dsr_key(cx, value, node.args[0].span)
+    base = base_address(cx, node.args[1])
+    before = len(cx.tile.body.code)
+    dsds.set_in(cx, settings.register(key), DsdField.BASE, base, node.span)
+    cx.dsr_options.change(cx.tile.body, cx.tile.body.code[-1], key)
+    assert len(cx.tile.body.code) > before
+    return Nothing()
+
+
 def set_fifo(cx: Context, node: ast.BuiltinCall) -> Operand:
     """``@set_fifo_read_length`` and ``@set_fifo_write_length``."""
     if len(node.args) != 2:

@@ -15,7 +15,7 @@ from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
 from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec
 from wafersim.program.queues import MAX_TASK_ID
-from wafersim.program.schema import DsrFile, SettingsCol
+from wafersim.program.schema import DescSpace, DsrFile, SettingsCol
 from wafersim.program.settings import make_settings
 
 if TYPE_CHECKING:
@@ -122,6 +122,11 @@ def translate(cx: Context, fields: dict[str, Operand], span: Span) -> SettingsSp
     return spec
 
 
+def register(dsr: tuple[DsrFile, int]) -> int:
+    """A DSR as the place that DSD_SET and DSD_GET name."""
+    return (int(DescSpace.DEST) + int(dsr[0])) << 16 | dsr[1]
+
+
 def saving(cx: Context, spec: SettingsSpec | None) -> SettingsSpec:
     """The row of a load after which ops leave the advanced address in the DSR."""
     spec = spec or make_settings(cx.tile, {"save_address": 2})
@@ -222,6 +227,7 @@ class DsrOptions:
         self._partial: list[_Partial] = []
         self._loads: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
         self._mirrors: dict[tuple[DsrFile, int], tuple[DsrFile, int]] = {}
+        self._changes: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
 
     def loaded(
         self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
@@ -233,6 +239,10 @@ class DsrOptions:
     def load(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
         """The instruction of a load."""
         self._loads.append((body, instr, dsr))
+
+    def change(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
+        """A DSD_SET of a DSR."""
+        self._changes.append((body, instr, dsr))
 
     def as_destination(self, tile: TileProgram, dsr: tuple[DsrFile, int]) -> tuple[DsrFile, int]:
         """A register of the file src0 as destination: one of the file dest that is loaded along with it."""
@@ -293,6 +303,11 @@ class DsrOptions:
         for body, instr, dsr in self._loads:
             if dsr in self._mirrors:
                 same = replace(instr, dst=DsrNumber(self._mirrors[dsr]))
+                extra.setdefault(id(instr), []).append(same)
+                bodies.append(body)
+        for body, instr, dsr in self._changes:
+            if dsr in self._mirrors:
+                same = replace(instr, dst=register(self._mirrors[dsr]))
                 extra.setdefault(id(instr), []).append(same)
                 bodies.append(body)
         for body in {id(b): b for b in bodies}.values():
