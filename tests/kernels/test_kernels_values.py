@@ -27,6 +27,7 @@ RUNS = [
     ("scatter", "4x3", {"words": 2, "axis": "xy"}),
     ("alltoall", "5x2", {"words": 3}),
     ("alltoall", "2x4", {"words": 1, "axis": "y"}),
+    ("alltoall", "6x1", {"words": 4, "schedule": "overlap"}),
     ("barrier", "4x3", {"calls": 3}),
     ("relay", "5x1", {"words": 20}),
     ("relay", "4x1", {"words": 8, "hops": 2}),

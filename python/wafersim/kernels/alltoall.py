@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.grid_exchange import GridExchange
 from wafersim.kernels.lines import PeLine, Registers
 from wafersim.kernels.reduce import chosen_axis
 from wafersim.kernels.relays import NUM_COLORS, Relays
-from wafersim.kernels.timing import measured, read_stamps, wavelet_window
+from wafersim.kernels.timing import measured, measured_to_the_end, read_stamps, wavelet_window
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -30,8 +30,13 @@ class AllToAll(Kernel):
     description: ClassVar[str] = "blocks between all PEs of each row or column, relayed from PE to PE"
     default_grid: ClassVar[tuple[int, int]] = (16, 1)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
-        Parameter("words", int, 2, "32-bit words from one PE to another", minimum=1, maximum=2500), AXIS
-    )
+        Parameter("words", int, 2, "32-bit words from one PE to another", minimum=1, maximum=2500),
+        AXIS,
+        Parameter(
+            "schedule", str, "serial", "one direction after the other, or both at a time",
+            allowed=("serial", "overlap"),
+        ),
+    )  # fmt: skip
 
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         from wafersim.program import Layout
@@ -49,12 +54,16 @@ class AllToAll(Kernel):
             source = pe.array("source", "f32", line.pes * words, align=16)
             target = pe.array("target", "f32", line.pes * words, align=16)
             index = place[0] if axis == "x" else place[1]
-            measured(pe, relays.code(pe, index, source, target, Registers(pe, 1)))
+            code = relays.code(pe, index, source, target, Registers(pe, 1))
+            if params["schedule"] == "serial":
+                measured(pe, code)
+            else:
+                measured_to_the_end(pe, code)
             exchange.place(pe, mask)
-        return _run(arch, exchange, line, words)
+        return _run(arch, exchange, line, words, str(params["schedule"]))
 
 
-def _run(arch: Arch, exchange: GridExchange, line: PeLine, words: int) -> KernelRun:
+def _run(arch: Arch, exchange: GridExchange, line: PeLine, words: int, schedule: str) -> KernelRun:
     width, height, pes = exchange.width, exchange.height, line.pes
     whole = (0, 0, width, height)
     given: dict[str, Any] = {}
@@ -75,10 +84,9 @@ def _run(arch: Arch, exchange: GridExchange, line: PeLine, words: int) -> Kernel
         return {"window_cycles": window, "words": words}
 
     formula = None
-    if arch.generation == 2:
+    if arch.generation == 2 and schedule == "serial":
         cycles = formulas.relayed_alltoall(words, pes, int(arch.ramp_out_cycles))
         formula = Formula(formulas.ALLTOALL_TEXT, f"cost model of {formulas.HPDC}", cycles)
     return KernelRun(
         exchange.layout.build(), setup, [Launch("main")], check, metrics, formula,
-        validity=Validity("unvalidated"),
     )  # fmt: skip

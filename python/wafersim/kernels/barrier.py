@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.grid_exchange import GridExchange, grid_allreduce
 from wafersim.kernels.timing import read_stamps, stamp_array
 from wafersim.kernels.trees import ALGORITHMS
@@ -102,5 +102,4 @@ def _run(arch: Arch, exchange: GridExchange, calls: int, formula: Formula | None
 
     return KernelRun(
         exchange.layout.build(), setup, [Launch("main")], check, metrics, formula,
-        validity=Validity("unvalidated"),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.grid_exchange import GridExchange
 from wafersim.kernels.lines import LineCode, PeLine, Registers, Series
 from wafersim.kernels.pieces import Gather, Pieces, Scatter
@@ -91,7 +91,6 @@ class PieceKernel(Kernel):
         check = data.check_pieces if scatters else data.check_whole
         return KernelRun(
             exchange.layout.build(), setup, [Launch("main")], check, metrics, formula,
-            validity=Validity("unvalidated"),
         )  # fmt: skip
 
     def window(self, data: Blocks, stamps: Any) -> tuple[int, int]:

@@ -80,7 +80,7 @@ class Relays:
 
 
 class RelayCode(LineCode):
-    """Two loops over the destinations; synchronous only."""
+    """Two loops over the destinations, one after the other or at a time."""
 
     def __init__(
         self, relays: Relays, pe: TileProgram, index: int, source: Any, target: Any, registers: Registers
@@ -138,21 +138,31 @@ class RelayCode(LineCode):
 
     def steps(self) -> list[Step]:
         """An all-to-all has loops."""
-        raise ConfigError(f"{self.relays.name}: an all-to-all runs synchronously only; allowed: emit()")
+        raise ConfigError(f"{self.relays.name}: an all-to-all has no list of ops; allowed: emit(), launch()")
 
     def emit(self) -> None:
-        """Its own block, then both directions."""
+        """Its own block, then both directions one after the other."""
+        number = self._begin()
+        self._run(self.away, self._rest(number), -self.words)
+        self._run(self.toward, number, self.words)
+
+    def _begin(self) -> Any:
+        """Registers, and the block of the PE for itself; gives the PE's number."""
         pe = self.pe
         self.load()
+        for way in (self.away, self.toward):
+            if "out" in way:
+                pe.load_to_dsr(way["block"], way["start"])
         number = pe.load(self.param)
         pe.fmovs(self.mine, self.own)
-        self._run(self.away, pe.let("u16", self.pes - 1) - number, -self.words)
-        self._run(self.toward, number, self.words)
+        return number
+
+    def _rest(self, number: Any) -> Any:
+        return self.pe.let("u16", self.pes - 1) - number
 
     def _run(self, way: dict[str, Any], groups: Any, step: int) -> None:
         pe = self.pe
         if "out" in way:
-            pe.load_to_dsr(way["block"], way["start"])
             with pe.for_range(groups):
                 if "fabric" in way:
                     pe.fmovs(way["out"], way["fabric"])
@@ -160,3 +170,56 @@ class RelayCode(LineCode):
                 pe.increment_dsd_offset(way["block"], step)
         if "fabric" in way:
             pe.fmovs(way["kept"], way["fabric"])
+
+    # --- both directions at a time -----------------------------------------------------------------------
+
+    def start(self, done: Any, name: str) -> None:
+        """Declare the tasks of both directions; `launch` starts them, the end activates ``done``."""
+        pe = self.pe
+        through = pe.array(f"{name}_through", "u16", init=0, export=False)
+        self.left: list[Any] = []
+        self.first: list[Any] = []
+        for way, key, step in ((self.away, "away", -self.words), (self.toward, "toward", self.words)):
+            self.left.append(pe.array(f"{name}_{key}_left", "u16", init=0, export=False))
+            tasks = [pe.local_task(f"{name}_{key}_{what}") for what in ("forward", "own", "end")]
+            self.first.append(tasks[0])
+            self._tasks_of(way, tasks, self.left[-1], step)
+            with tasks[2]:
+                parts = pe.load(through) + 1
+                pe.store(through, 0, parts)
+                with pe.if_(parts == 2):
+                    pe.store(through, 0, 0)
+                    pe.activate(done)
+
+    def _tasks_of(self, way: dict[str, Any], tasks: list[Any], left: Any, step: int) -> None:
+        """Forward what comes for a destination, then add the own block; at last keep what is for this PE."""
+        pe = self.pe
+        forward, own, end = tasks
+        with forward:
+            groups = pe.load(left)
+            with pe.if_(groups == 0):
+                if "fabric" in way:
+                    pe.fmovs(way["kept"], way["fabric"], async_=True, activate=end)
+                else:
+                    pe.activate(end)
+                pe.return_()
+            pe.store(left, 0, groups - 1)
+            if "fabric" in way and "out" in way:
+                pe.fmovs(way["out"], way["fabric"], async_=True, activate=own)
+            else:
+                pe.activate(own)
+        with own:
+            if "out" in way:
+                pe.fmovs(way["out"], way["block"], async_=True, activate=forward)
+                pe.increment_dsd_offset(way["block"], step)
+
+    def launch(self) -> None:
+        """Start both directions on microthreads."""
+        pe = self.pe
+        number = self._begin()
+        if "out" in self.away:
+            pe.store(self.left[0], 0, self._rest(number))
+        if "out" in self.toward:
+            pe.store(self.left[1], 0, number)
+        for task in self.first:
+            pe.activate(task)

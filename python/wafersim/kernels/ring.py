@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 OWN = 2
 #: Places of the allgather's colors: away from PE 0 and towards it.
 AWAY, TOWARD = 3, 4
-#: 32-bit words that wait in the ramp for the router to turn: an output queue and the router's buffer.
-EARLY_WORDS = 6
 NUM_COLORS, NUM_IN_QUEUES, NUM_OUT_QUEUES = 5, 3, 3
 
 
@@ -61,13 +59,6 @@ class Ring:
     out_queues: tuple[int, ...]
     dtype: str = "f32"
     op: str = "add"
-
-    def __post_init__(self) -> None:
-        if self.in_queues[1] == self.out_queues[2]:
-            raise ConfigError(
-                f"{self.name}: the second input queue and the third output queue are both "
-                f"{self.in_queues[1]} and share a microthread; allowed: different numbers"
-            )
 
     @property
     def granule(self) -> int:
@@ -220,10 +211,16 @@ class RingCode(LineCode):
         self.sources: list[tuple[Any, int]] = []
         self.away: list[Step] = []
         if self.role != "last":
-            early = min(self.chunk, EARLY_WORDS * 4 // self.array.elem_bytes) if self.turns else 0
+            early = min(self.chunk, self._waiting()) if self.turns else 0
             parts = [(start, end) for start, end in ((0, early), (early, self.chunk)) if start < end]
             self.away = [self._send(2, AWAY, start, end) for start, end in parts]
         self.toward = None if self.role == "first" else self._send(1, TOWARD, 0, self.chunk)
+
+    def _waiting(self) -> int:
+        """Elements that wait in the ramp for the router to turn: a whole number of wavelets, one to spare."""
+        arch = self.pe.layout.arch
+        wavelets = int(arch.oq_depth[self.ring.out_queues[2]]) + int(arch.ramp_buffer) - 1
+        return wavelets * 4 // int(self.array.elem_bytes)
 
     def _send(self, queue: int, color: int, start: int, end: int) -> Step:
         """Elements ``start`` .. ``end`` of the chunk that this PE keeps; the last one turns the router."""
@@ -309,13 +306,8 @@ class RingCode(LineCode):
             return [*self.away, *below, *toward, *above]
         early, *late = self.away
 
-        def wait(**settings: Any) -> None:
-            """The own chunk waits in the ramp while those before it pass."""
-            early(async_=True)
-            below[0](**settings)
-
         following = [*late, *toward]
-        return [wait, self._turned(AWAY, following[0]), *following[1:], *above]
+        return [early, *below, self._turned(AWAY, following[0]), *following[1:], *above]
 
     def _turned(self, color: int, step: Step) -> Step:
         """The step, with the router turned to the ramp before it (the last own word turns it back)."""

@@ -42,6 +42,10 @@ class Solver(Kernel):
             ("vector", "map"),
         ),
         Parameter(
+            "stop", str, "residual", "stop at a residual of 1e-3 of b, or after all iterations only",
+            ("residual", "iterations"),
+        ),
+        Parameter(
             "data", str, "random", "right-hand side and start: random, or the public hosts' rising numbers",
             ("random", "rising"),
         ),
@@ -55,7 +59,7 @@ class Solver(Kernel):
         depth = int(params["depth"])
         shape = SolverShape(
             depth, min(int(params["block"]), depth), int(params["iterations"]), str(params["allreduce"]),
-            str(params["dot"]),
+            str(params["dot"]), str(params["stop"]),
         )  # fmt: skip
         layout = Layout(width, height, arch=arch, name=self.name)
         sums = Sums(layout, shape.allreduce)  # first: trees and turns need colors with switches
@@ -113,7 +117,8 @@ def _inputs(method: str, width: int, height: int, depth: int, data: str, rng: np
         x = numbers + 100
         return x / np.float32(np.linalg.norm(x)), numbers + 1, factors
     x = rng.standard_normal(size, dtype=np.float32)
-    return x / np.float32(np.linalg.norm(x)), rng.standard_normal(size, dtype=np.float32), factors
+    norm = np.float32(np.linalg.norm(x)) or np.float32(1)  # a run without values draws zeros
+    return x / norm, rng.standard_normal(size, dtype=np.float32), factors
 
 
 def _run(method: str, arch: Arch, layout: Layout, shape: SolverShape, data: str) -> KernelRun:
@@ -132,9 +137,8 @@ def _run(method: str, arch: Arch, layout: Layout, shape: SolverShape, data: str)
         given.update(x=x, b=b, factors=factors, square=square)
 
     def check(sim: Any) -> tuple[float, bool]:
-        exact, steps = solve(
-            method, given["x"], given["b"], given["factors"], shape.iterations, given["square"]
-        )
+        square = float(given["square"]) if shape.stop == "residual" else -1.0
+        exact, steps = solve(method, given["x"], given["b"], given["factors"], shape.iterations, square)
         error = float(np.max(np.abs(sim.read("x", rect=whole) - exact)))
         done = sim.read("k", rect=whole)
         bound = 2e-5 * max(1, steps) * float(np.max(np.abs(exact)))

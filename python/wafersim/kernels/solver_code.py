@@ -28,6 +28,7 @@ class SolverShape:
     iterations: int
     allreduce: str
     dot: str
+    stop: str
 
 
 class SolverTile(ABC):
@@ -131,11 +132,12 @@ class SolverTile(ABC):
                 pe.return_(grown)
 
     def check(self, squared: str, body: str) -> None:
-        """Go on with ``body`` while the squared residual is too large and iterations are left."""
+        """Go on with ``body`` while iterations are left and (if asked) the squared residual is too large."""
         pe = self.pe
-        large = pe.load(self.limit, 0) < self.get(squared)
         more = pe.load(self.step, 0) < self.shape.iterations
-        with pe.if_(large & more):
+        if self.shape.stop == "residual":
+            more = (pe.load(self.limit, 0) < self.get(squared)) & more
+        with pe.if_(more):
             self.states.next_is(body)
         with pe.else_():
             self.states.next_is("exit")

@@ -36,6 +36,20 @@ def measured(pe: TileProgram, code: Any) -> None:
         pe.done()
 
 
+def measured_to_the_end(pe: TileProgram, code: Any) -> None:
+    """The same for an exchange on microthreads: the second stamp is taken by the task that it activates."""
+    stamps = stamp_array(pe)
+    done = pe.local_task("exchanged")
+    code.start(done, "exchange")
+    with done:
+        pe.store(stamps, 1, pe.timestamp())
+        pe.done()
+    with pe.function("main"):
+        code.setup()
+        pe.store(stamps, 0, pe.timestamp())
+        code.launch()
+
+
 def read_stamps(sim: Any, rect: tuple[int, int, int, int]) -> IntArray:
     """Stamps [H, W, count] in cycles of the PEs of a rectangle ``(x, y, width, height)``."""
     return np.asarray(sim.read(STAMPS, rect=rect)).astype(np.int64)

@@ -78,6 +78,8 @@ class Row:
         if len(found) != 1:
             wrong = "more than one generation" if found else "no generation (WSE-2, WSE-3)"
             raise ConfigError(f"row {self.id}: hardware {self.hardware!r} names {wrong}")
+        if found.isdisjoint("123"):
+            raise ConfigError(f"row {self.id}: hardware {self.hardware!r}: no profile of this generation")
         simulator = self.measured_or_model == "vendor-sim"
         return f"wse{found.pop()}" + ("-sdk" if simulator else "")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
 from wafersim.validation.rows import Row
 
+#: Engine events from which on SUMMA is run at fidelity stream: the same cycles, no values.
+STREAM_EVENTS = 4e7
 #: Timed and untimed products of a MeshGEMM run; published are means over repeats.
 MESH_REPEATS, MESH_WARMUP = 5, 1
 
@@ -15,8 +17,11 @@ def plan_summa(row: Row) -> Plan | NoPlan:
     m, k, n = row.triple("tile")
     sizes = {"tile": m} if m == k == n else {"mt": m, "kt": k, "nt": n}
     spec = RunSpec.of("gemm", row.arch, grid, algorithm="summa", **sizes)
-    pes = grid[0] * grid[1]
-    return Plan((spec,), metric("window_cycles"), events=pes * grid[0] * (m * k * n + 20.0 * k * n + 1000))
+    steps = grid[0] * grid[1] * grid[0]
+    with_values, without = steps * (8.0 * k * n + 1000), steps * 900.0
+    if with_values > STREAM_EVENTS:
+        return Plan((spec.at("stream"),), metric("window_cycles"), events=without)
+    return Plan((spec,), metric("window_cycles"), events=with_values)
 
 
 def plan_mesh(row: Row) -> Plan | NoPlan:

@@ -20,8 +20,10 @@ MODELS: tuple[tuple[str, str, int], ...] = (
     (r"code\W?llama.*34\s*b", "codellama-34b", 48),
     (r"llama\W?3.*8\s*b", "llama-3-8b", 32),
     (r"llama\W?2.*13\s*b", "llama-2-13b", 40),
-    (r"qwen\W?2?.*72\s*b", "qwen-72b", 80),
+    (r"qwen\W?2?.*72\s*b", "qwen2-72b", 80),
 )
+#: parts of a mesh that give the time of the whole, and the lines that a part has
+PARTS, PART_LINES = ("rows", "columns", "corner"), 8
 DECODE, PREFILL = "llm_decode_layer", "llm_prefill_layer"
 
 #: rough engine events of a layer per PE, for budgets
@@ -43,9 +45,25 @@ def _lacking(*names: str) -> NoPlan | None:
     return NoPlan(f"the kernel library has no {missing[0]}") if missing else None
 
 
-def _layer(kernel: str, row: Row, grid: tuple[int, int], model: str, tokens: int) -> RunSpec:
-    name = "context" if kernel == DECODE else "prompt"
-    return RunSpec.of(kernel, row.arch, grid, model=model, **{name: tokens}).at("stream")
+def _decode_layer(row: Row, grid: tuple[int, int], model: str, context: int) -> tuple[RunSpec, ...]:
+    """Runs of parts of the mesh; the whole takes rows + columns - corner, which is the same number."""
+    if grid[0] != grid[1]:
+        raise ConfigError(f"row {row.id}: the released program needs a square mesh, not {grid[0]}x{grid[1]}")
+    return tuple(
+        RunSpec.of(
+            DECODE, row.arch, grid, variant="published", model=model, context=context, part=part
+        ).at("stream")
+        for part in PARTS
+    )  # fmt: skip
+
+
+def _decode_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
+    rows, columns, corner = map(_cycles, metrics)
+    return rows + columns - corner
+
+
+def _prefill_layer(row: Row, grid: tuple[int, int], model: str, prompt: int) -> RunSpec:
+    return RunSpec.of(PREFILL, row.arch, grid, model=model, prompt=prompt).at("stream")
 
 
 def _clock(row: Row) -> float:
@@ -65,14 +83,14 @@ def plan_decode(row: Row) -> Plan | NoPlan:
         return lacking
     model, layers = model_of(row)
     grid, context = row.grid(), row.named("context", "sequence", "seq")
-    spec = _layer(DECODE, row, grid, model, context)
-    events = _EVENTS_PER_PE * grid[0] * grid[1]
+    runs = _decode_layer(row, grid, model, context)
+    events = _EVENTS_PER_PE * grid[0] * PART_LINES * len(PARTS)
     if row.metric.startswith("cycles per token"):
-        return Plan((spec,), lambda m: layers * _cycles(m[0]), tolerance=0.08, events=events)
+        return Plan(runs, lambda m: layers * _decode_cycles(m), tolerance=0.08, events=events)
     if not row.unit.startswith("tok/s"):
         return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of decoding")
     clock = _clock(row)
-    return Plan((spec,), lambda m: clock / (layers * _cycles(m[0])), tolerance=0.08, events=events)
+    return Plan(runs, lambda m: clock / (layers * _decode_cycles(m)), tolerance=0.08, events=events)
 
 
 def plan_prefill(row: Row) -> Plan | NoPlan:
@@ -84,7 +102,7 @@ def plan_prefill(row: Row) -> Plan | NoPlan:
     if not row.unit.startswith("tok/s"):
         return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of a prefill")
     grid, tokens, clock = row.grid(), row.named("sequence", "seq", "prompt", "context"), _clock(row)
-    spec = _layer(PREFILL, row, grid, model, tokens)
+    spec = _prefill_layer(row, grid, model, tokens)
     events = 10 * _EVENTS_PER_PE * grid[0] * grid[1]
     return Plan((spec,), lambda m: tokens * clock / (layers * _cycles(m[0])), tolerance=0.08, events=events)
 
@@ -107,17 +125,18 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
     prompt, output = int(lengths[1]), int(lengths[2])
     first, second = (int(meshes[1]), int(meshes[2])), (int(meshes[3]), int(meshes[4]))
     specs = (
-        _layer(PREFILL, row, first, model, prompt),
-        _layer(DECODE, row, second, model, prompt),
-        _layer(DECODE, row, second, model, prompt + output),
+        _prefill_layer(row, first, model, prompt),
+        *_decode_layer(row, second, model, prompt),
+        *_decode_layer(row, second, model, prompt + output),
     )
 
     def speed(metrics: Sequence[Mapping[str, Any]]) -> float:
         """The context grows by one with each token, and a layer's time with it along a line."""
-        fill, begin, end = map(_cycles, metrics)
+        fill, parts = _cycles(metrics[0]), len(PARTS)
+        begin, end = _decode_cycles(metrics[1 : 1 + parts]), _decode_cycles(metrics[1 + parts :])
         return output * clock / (layers * (fill + output * (begin + end) / 2))
 
-    events = _EVENTS_PER_PE * (10 * first[0] * first[1] + 2 * second[0] * second[1])
+    events = _EVENTS_PER_PE * (10 * first[0] * first[1] + 2 * second[0] * PART_LINES * len(PARTS))
     return Plan(specs, speed, tolerance=0.08, events=events)
 
 

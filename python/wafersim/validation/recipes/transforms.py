@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wafersim.errors import ConfigError
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
 from wafersim.validation.rows import Row
 
@@ -24,8 +23,8 @@ def plan_fft(row: Row) -> Plan | NoPlan:
         return NoPlan(f"{row.kernel}, {row.dtype}: the library has 3-D transforms of complex fp32 numbers")
     n = row.number(r"(\d+)\s*\^\s*3")
     width, height = row.grid()
-    if n % width or n % height:
-        raise ConfigError(f"row {row.id}: {width}x{height} PEs do not divide {n}")
+    if min(n, width, height) < 1 or n % width or n % height:
+        return NoPlan(f"{width}x{height} PEs do not divide {n} points per axis")
     arch = row.arch.removesuffix("-sdk") if row.measured_or_model == "derived" else row.arch
     runs = (
         RunSpec.of("fft", arch, (width, 1), n=n, part="rows", pencils=n // height),
@@ -38,13 +37,16 @@ def plan_fft(row: Row) -> Plan | NoPlan:
     def seconds(metrics: Sequence[Mapping[str, Any]]) -> float:
         return sum(float(found["window_cycles"]) for found in metrics) / clock
 
-    if "rate" in row.metric or "FLOP" in row.unit:
-        scale = {"TFLOP/s": 1e12, "GFLOP/s": 1e9}[row.unit]
+    rates, units = {"TFLOP/s": 1e12, "GFLOP/s": 1e9}, {"s": 1.0, "ms": 1e-3, "us": 1e-6, "cycles": 1 / clock}
+    if row.unit not in rates | units:
+        return NoPlan(f"unit {row.unit!r}; the recipe knows {', '.join(rates | units)}")
+    if row.unit in rates:
+        scale = rates[row.unit]
         points = float(n) ** 3
         return Plan(
             runs, lambda m: 5 * points * math.log2(points) / seconds(m) / scale, tolerance=0.20, events=events
         )
-    unit = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "cycles": 1 / clock}[row.unit]
+    unit = units[row.unit]
     return Plan(runs, lambda m: seconds(m) / unit, tolerance=0.20, events=events)
 
 
