@@ -41,6 +41,13 @@ LinkFifo& Router::ramp_of(Node& n, int color) {
     return fifo(*c, kPortRamp);
 }
 
+// Whether words of the color are still to leave after cycle T.
+bool Router::waiting(const Color& c, Cycle T) {
+    for (const LinkFifo* f : c.fifo)
+        if (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(T + 1)) return true;
+    return false;
+}
+
 // Targets of all colors forget their predictions; each remembers what it was.
 void Router::forget(const Target& t, Color* c) {
     Seq* into = t.into();
@@ -143,6 +150,7 @@ void Router::collect(Node& n) {
     for (int i = 0; i < n.num_colors; ++i) {
         Color& c = n.colors[i];
         int active = 0;
+        if (c.planned < kForever && waiting(c, now_)) node_->wake_router(c.planned + 1);
         for (int port = 0; port < 5; ++port) {
             if (!c.fifo[static_cast<size_t>(port)]) continue;
             LinkFifo& f = *c.fifo[static_cast<size_t>(port)];
@@ -154,12 +162,12 @@ void Router::collect(Node& n) {
             f.a.forget_before(past);
             if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
-            s = {};
+            s.reset();
             s.id = num_++;
             s.k = s.k_end = f.d.end();
             s.tie = c.color * 8 + port;
             s.last = std::max(f.d.last(), f.granted);
-            s.out[0] = &f.d;
+            s.out[s.num_out++] = &f.d;
             s.flag_con[0] = 0;
             s.floor = std::max(f.d.last() + 1, c.changed + 1);
             s.min_next = std::max(now_, f.d.last() + 1);
@@ -221,7 +229,7 @@ void Router::act_on_specials(Service& v) {
             node_->dirty = true;
             node_->wake_element(now_ + 1);
         }
-        node_->wake_router(now_ + 1);
+        if (waiting(c, now_) || c.pending != SwitchCommand::kTeardown) node_->wake_router(now_ + 1);
     }
 }
 

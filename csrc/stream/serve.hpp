@@ -12,14 +12,14 @@ enum class ConKind : uint8_t { kData, kCredit, kSelf };
 
 // A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
 struct Con {
-    const Seq* s = nullptr;
-    int64_t off = 0;
-    int32_t add = 0;
-    ConKind kind = ConKind::kData;
-    int64_t blocked = INT64_MAX;  // credit: words from here on have no time yet and hold everybody up
+    const Seq* s;
+    int64_t off;
+    int32_t add;
+    ConKind kind;
+    int64_t blocked;  // credit: words from here on have no time yet and hold everybody up
 };
 
-struct Server {
+struct ServerState {
     int id = 0, phase = 0;  // phase 0 before phase 1 within a cycle
     int64_t k = 0, k_end = 0;
     uint32_t mask = 0;
@@ -29,13 +29,17 @@ struct Server {
     Cycle start = kMinus;  // first beat; pace_num / pace_den counts from it
     int64_t beats = 0;
     int32_t pace_num = 1, pace_den = 1;
-    Con con[10];
-    int num_con = 0;
-    Seq* out[3] = {};
+    int num_con = 0, num_out = 0;
     int flag_con[3] = {-1, -1, -1};
     Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
+};
+
+struct Server : ServerState {
+    Con con[10];
+    Seq* out[3];
+    void reset() { static_cast<ServerState&>(*this) = {}; }
     void add(const Con& c) { con[num_con++] = c; }
 };
 
@@ -142,16 +146,16 @@ class Loop {
     static Cycle next_of_producer(const Server* sv, int n, const Con& c, int64_t k, Cycle P) {
         if (c.kind == ConKind::kCredit) return kForever;
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out == c.s && k + c.off == out->end() && sv[i].last - sv[i].prev == P)
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == c.s && k + c.off == c.s->end() && sv[i].last - sv[i].prev == P)
                     return sv[i].last + P + c.add;
         return kForever;
     }
     void grant(Server& s, Cycle t) {
         ++words;
         s.raw = ready(s);
-        for (int o = 0; o < 3; ++o)
-            if (s.out[o]) s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
+        for (int o = 0; o < s.num_out; ++o)
+            s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
         if (s.start <= kMinus) s.start = t;
         s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
         s.here = true;
@@ -212,8 +216,8 @@ class Loop {
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
             if (!s.in_period) continue;
-            for (int o = 0; o < 3; ++o)
-                if (s.out[o]) s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
+            for (int o = 0; o < s.num_out; ++o)
+                s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
             s.last += times * P;
             s.raw += times * P;
             s.prev = s.last - P;
@@ -226,8 +230,8 @@ class Loop {
     }
     static bool produced_in_period(const Server* sv, int n, const Con& c) {
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out && out == c.s && sv[i].in_period) return true;
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == c.s && sv[i].in_period) return true;
         return false;
     }
     int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
@@ -242,12 +246,12 @@ class Loop {
                                                                               : wanted;
         if (s.k + con.off < 0) m = -(s.k + con.off);
         bool flagged = false;
-        for (int o = 0; o < 3; ++o)
+        for (int o = 0; o < s.num_out; ++o)
             if (s.flag_con[o] == c) flagged = true, flag_[index][o] = next > b;
         bool grows = false;
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out && out == con.s && sv[i].in_period) grows = true;
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == con.s && sv[i].in_period) grows = true;
         if (con.kind ==
             ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
             for (int64_t j = 0; j < std::min<int64_t>(wanted, -con.off); ++j)

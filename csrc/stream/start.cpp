@@ -265,7 +265,7 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
             break;  // TEARDOWN_EXIT
     }
     c.changed = T;
-    n.wake_router(T + 1);
+    if (Router::waiting(c, T)) n.wake_router(T + 1);
     return 0;
 }
 
@@ -286,7 +286,7 @@ bool Element::plan(Node& n, Cycle at) {
         if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
         c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
         c->planned = at;
-        n.wake_router(at + 1);
+        if (Router::waiting(*c, at)) n.wake_router(at + 1);
     }
     pass(n, at, next);
     n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
