@@ -49,7 +49,7 @@ void Element::add_ramp(Node& n, Cycle T) {
         s.phase = 0;
         s.k = ramp->a.end();
         s.k_end = q.pushed;
-        s.mask = 2;
+        s.mask = s.reach = 2;
         s.tie = i;
         s.last = ramp->a.last();
         s.floor = ramp->a.last() + 1;

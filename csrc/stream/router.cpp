@@ -173,6 +173,7 @@ void Router::collect(Node& n) {
             s.min_next = std::max(now_, f.d.last() + 1);
             const RouteClass& r = route(c);
             const auto position = static_cast<size_t>(c.position);
+            s.reach = r.out[position];
             if (!c.teardown && (r.in[position] >> port & 1) && r.out[position] && f.a.end() > s.k) {
                 if (++active > 1) throw Refused("two inputs of color " + std::to_string(c.color) + " at the same time");
                 next_part(s, v);

@@ -22,7 +22,7 @@ struct Con {
 struct ServerState {
     int id = 0, phase = 0;  // phase 0 before phase 1 within a cycle
     int64_t k = 0, k_end = 0;
-    uint32_t mask = 0;
+    uint32_t mask = 0, reach = 0;  // resources that its next word needs; that any of its words may need
     int prio = 0, tie = 0;
     Cycle last = kMinus, prev = kMinus, min_next = 0;
     int32_t cost = 1;
@@ -52,6 +52,10 @@ class Loop {
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
     void run(Server* sv, int n, Cycle T, Cycle slot_free, Exhausted&& exhausted) {
+        if (n > 1 && apart(sv, n)) {  // nothing in common: one after the other
+            for (int i = 0; i < n; ++i) run(sv + i, 1, T, slot_free, exhausted);
+            return;
+        }
         now_ = T;
         slot_free_ = slot_free;
         for (int i = 0; i < n; ++i) {
@@ -64,12 +68,31 @@ class Loop {
         }
         for (;;) {
             Cycle t = kForever;
+            int active = 0, one = 0, main = -1, phases = 0;
             for (int i = 0; i < n; ++i) {
+                phases |= 1 << sv[i].phase;
                 sv[i].ready = sv[i].k < sv[i].k_end ? std::max(ready(sv[i]), T) : kForever;
                 if (sv[i].phase == 1 && sv[i].ready < kForever) sv[i].ready = std::max(sv[i].ready, slot_free_);
+                if (sv[i].ready >= kForever) continue;
                 t = std::min(t, sv[i].ready);
+                if (sv[i].phase == 1 && sv[i].num_con == 0 && sv[i].num_out == 0)
+                    main = i;
+                else
+                    one = i, ++active;
             }
             if (t >= kForever) return;
+            if (active == 1 && phases < 3 &&
+                (main < 0 || (sv[main].ready >= sv[one].ready && sv[main].prio < sv[one].prio && sv[one].cost == 1))) {
+                Server& s = sv[one];
+                const Cycle from = s.ready;
+                if (stride(s)) {
+                    T = s.last + 1;
+                    if (main >= 0) fill_gap(s, sv[main], from);
+                    if (main >= 0 && sv[main].k >= sv[main].k_end) exhausted(sv[main], sv[main].last);
+                    if (s.k >= s.k_end) exhausted(s, s.last);
+                    continue;
+                }
+            }
             uint32_t used = 0;
             bool granted_first = false;
             for (int phase = 0; phase < 2; ++phase) {
@@ -165,6 +188,85 @@ class Loop {
         s.min_next = t + s.cost;
         if (s.pace_num > s.pace_den) s.min_next = std::max(s.min_next, s.start + s.beats * s.pace_num / s.pace_den);
     }
+    // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
+    bool stride(Server& s) {
+        const Con& data = s.con[0];
+        if (data.kind != ConKind::kData || s.pace_num > s.pace_den) return false;
+        const Seq::Value v = data.s->at(s.k + data.off);
+        if (!v.known) return false;
+        for (int o = 0; o < s.num_out; ++o)
+            if (s.flag_con[o] > 0) return false;  // its words wait for two things
+        const Cycle arrives = v.t <= kMinus ? kMinus : v.t + data.add, t = s.ready;
+        int64_t times = std::min(v.left, s.k_end - s.k);
+        if (grain) times = std::min(times, grain);
+        int32_t gap = s.cost;
+        bool held = false;
+        if (t == arrives && v.gap >= s.cost)
+            gap = v.gap;  // each goes on when it comes
+        else if (v.t <= kMinus || (v.gap <= s.cost && arrives < t))
+            held = true;  // one behind the other
+        else
+            return false;
+        for (int c = 1; c < s.num_con && times > 0; ++c) times = std::min(times, free_words(s, s.con[c], t, gap, times));
+        if (times < 1) return false;
+        if (times == 1) held = t > arrives;
+        ++leaps;
+        for (int o = 0; o < s.num_out; ++o) s.out[o]->append_run(t, gap, times, s.flag_con[o] == 0 && held);
+        if (s.start <= kMinus) s.start = t;
+        s.last = t + (times - 1) * gap;
+        s.prev = times > 1 ? s.last - gap : kMinus;
+        s.here = true;
+        s.raw = s.last;
+        s.k += times;
+        s.beats += times;
+        s.min_next = s.last + s.cost;
+        if (s.phase == 1) slot_free_ = s.min_next;
+        return true;
+    }
+    // The main thread's one instruction, in the first cycle that words at one distance leave free.
+    void fill_gap(const Server& s, Server& main, Cycle from) {
+        const Cycle gap = s.last - s.prev, behind = s.last + 1;
+        Cycle at = main.ready;
+        if (s.prev <= kMinus || gap == 1) {
+            if (at < behind) return;  // no cycle is free before
+        } else if (at < behind && (at - from) % gap == 0) {
+            ++at;
+        }
+        if (at > s.last) return;  // left to the next words
+        main.last = at;
+        main.k = main.k_end;
+    }
+    static bool apart(const Server* sv, int n) {
+        uint32_t used = 0;
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].phase != 0 || (sv[i].reach & used)) return false;
+            used |= sv[i].reach;
+        }
+        return true;
+    }
+    // How many words from s.k on a constraint lets pass at t, t + gap, ...
+    int64_t free_words(const Server& s, const Con& c, Cycle t, int32_t gap, int64_t wanted) const {
+        const int64_t i = s.k + c.off;
+        if (c.kind == ConKind::kSelf) {  // own words, `-off` before
+            if (c.add > -c.off * gap) wanted = std::min<int64_t>(wanted, -c.off);
+            if (s.last <= kMinus || s.last + c.add <= t) return wanted;
+            for (int64_t j = 0; j < std::min<int64_t>(wanted, -c.off); ++j)
+                if (bound(c, s.k + j) > t + j * gap) return j;
+            return wanted;
+        }
+        if (i < 0) return std::min(wanted, -i);
+        const Seq::Value v = c.s->at(i);
+        if (!v.known) {
+            if (c.kind != ConKind::kCredit) return 0;
+            return c.blocked < INT64_MAX ? std::min(wanted, std::max<int64_t>(c.blocked - i, 0)) : wanted;
+        }
+        int64_t m = std::min(wanted, v.left);
+        if (v.t <= kMinus || (c.kind == ConKind::kCredit && !v.restricted && v.t >= now_)) return m;
+        const Cycle b = v.t + c.add;
+        if (b > t) return 0;
+        if (v.gap > gap) m = std::min(m, (t - b) / (v.gap - gap) + 1);
+        return m;
+    }
     // If the last period repeats for sure, repeats it as often as that is sure. Every active server was granted once
     // in the last P cycles and one period before; every bound moves by P per word or cannot bind; nobody else wakes up.
     bool leap(Server* sv, int n, Cycle t) {
@@ -209,6 +311,7 @@ class Loop {
             const Server& s = sv[i];
             if (!s.in_period) continue;
             if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
+            std::fill_n(flag_[i], 3, false);
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
         if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
