@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "validate",
         "Replay published programs: predicted against observed.",
     ),
+    "llm": ("wafersim.cli.llm", "llm", "Say how many wafers a language model takes and how fast it is."),
     "explain": ("wafersim.cli.explain", "explain", "Say what a figure, a status or a recorded run means."),
     "doctor": ("wafersim.cli.doctor", "doctor", "Check this installation."),
     "worker": ("wafersim.cli.worker", "worker", "Serve run requests as JSON lines; survives crashing runs."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, InternalError, UnsupportedError
+from wafersim.kernels.nearest import NO_SUPPORT
 from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
 from wafersim.simulate import places
@@ -105,6 +106,13 @@ class StreamSimulator:
         """
         return self._symbols.read(_Memory(self._machine, name), name, rect)
 
+    def feed(self, values: Any, **place: Any) -> None:
+        """Host ports have no words at this fidelity; raises UnsupportedError."""
+        raise UnsupportedError(
+            "fidelity stream cannot represent this program: words that the host feeds while it runs; "
+            "run at fidelity wavelet"
+        )
+
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
         number, arguments = self._functions.call(function, args, kwargs)
@@ -175,6 +183,7 @@ class StreamSimulator:
             "metrics": {},
             "validity": "unvalidated",
             "validity_rows": [],
+            "validity_detail": NO_SUPPORT.as_json(),
             "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT],
             "warnings": [],
             "program_warnings": list(self.program.warnings),

@@ -1,0 +1,153 @@
+"""Cycles of a layer on a mesh, from a linear model of its steps, and how that model came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wafersim.models.assumption import Assumption
+from wafersim.models.config import Layer, ModelConfig
+from wafersim.models.decode_steps import decode_steps
+from wafersim.models.layout import is_latent, share
+from wafersim.models.mesh import WAFERLLM, Mesh
+from wafersim.models.prefill_steps import prefill_work
+from wafersim.models.steps import Step, Work, product, work
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Cycles per unit of work; `method` says where they come from.
+
+    Attributes
+    ----------
+    op, element, serial, scalar : float
+        A vector op, an element in it, an element reduced to one value, one handled by scalar code.
+    reduce, stage, hop, wavelet : float
+        An all-reduce, a software forwarding, a link, a wavelet of the message.
+    turn : float
+        A step of a cyclic product, beside its ops.
+    error : float
+        Relative error of a layer's time by these costs.
+    """
+
+    op: float
+    element: float
+    serial: float
+    scalar: float
+    reduce: float
+    stage: float
+    hop: float
+    wavelet: float
+    turn: float
+    method: str
+    error: float
+    source: str
+    prefill_method: str = "formula"
+
+    def decode(self, done: Work) -> float:
+        """Cycles of a decode layer."""
+        return (
+            self.op * done.ops
+            + self.element * done.elements
+            + self.serial * done.serial
+            + self.scalar * done.scalars
+            + self.reduce * done.reduces
+            + self.stage * done.stages
+            + self.hop * done.hops
+            + self.wavelet * done.wavelets
+        )
+
+    def decode_parts(self, done: Work) -> dict[str, float]:
+        """Cycles of a decode layer by what they are spent on."""
+        return {
+            "compute": self.op * done.ops
+            + self.element * done.elements
+            + self.serial * done.serial
+            + self.scalar * done.scalars,
+            "fabric_latency": self.reduce * done.reduces + self.stage * done.stages + self.hop * done.hops,
+            "fabric_bandwidth": self.wavelet * done.wavelets,
+        }
+
+
+def formula_costs(arch: Arch) -> Costs:
+    """Rules of thumb of the published program, for machines without a surface of simulated layers."""
+    wide = arch.generation >= 3
+    return Costs(
+        op=8.0,
+        element=1 / 6 if wide else 1 / 3,
+        serial=2.0,
+        scalar=25.0,
+        reduce=40.0,
+        stage=16.0,
+        hop=float(arch.hop_cycles),
+        wavelet=6.0,
+        turn=60.0,
+        method="formula",
+        error=0.30,
+        source=f"{WAFERLLM}: an op takes 8 + n/3 cycles, a stage 16; rolled scalar code 25, a sum 2 each",
+    )
+
+
+class Speed:
+    """Seconds of layers on meshes of one machine; remembers what it was asked."""
+
+    def __init__(self, arch: Arch, costs: Costs | None = None) -> None:
+        from wafersim.models.surface import costs_of
+
+        self.arch = arch
+        self.costs = costs if costs is not None else costs_of(arch)
+        self.clock_hz = float(arch.clock_hz)
+        self._decode: dict[tuple[ModelConfig, Layer, Mesh, int, int], float] = {}
+
+    def decode_s(self, model: ModelConfig, layer: Layer, mesh: Mesh, batch: int, context: int) -> float:
+        """Seconds of one decode layer."""
+        key = (model, layer, mesh, batch, context)
+        if key not in self._decode:
+            done = work(decode_steps(model, layer, mesh, batch, context), mesh)
+            self._decode[key] = self.costs.decode(done) / self.clock_hz
+        return self._decode[key]
+
+    def prefill_s(self, model: ModelConfig, layer: Layer, mesh: Mesh, tokens: int, past: int = 0) -> float:
+        """Seconds of one layer for a piece of a prompt."""
+        done = prefill_work(model, layer, mesh, tokens, past)
+        c = self.costs
+        cycles = done.ops * (c.op + c.element * done.length) + c.turn * done.turns
+        cycles += c.element * done.elements + c.stage * done.stages + c.hop * done.hops
+        return cycles / self.clock_hz
+
+    def head_s(self, model: ModelConfig, mesh: Mesh, batch: int) -> float:
+        """Seconds of the last norm, the output head and the choice of the largest logit."""
+        return self.costs.decode(work(head_steps(model, mesh, batch), mesh)) / self.clock_hz
+
+    def validity(self, model: ModelConfig) -> dict[str, object]:
+        """How far measured layers support these times."""
+        measured = "WLLM4: decode layers on WSE-2 silicon; none is public for WSE-3 or for models as served"
+        is_near = self.costs.method != "formula" and not is_latent(model) and model.experts is None
+        return {
+            "status": "extrapolated" if is_near else "unvalidated",
+            "rows": ["WLLM4-001", "WLLM4-002", "WLLM4-003"] if is_near else [],
+            "note": measured,
+        }
+
+    def assumptions(self, model: ModelConfig) -> list[Assumption]:
+        confidence = "derived" if self.costs.method != "formula" else "low"
+        notes = [Assumption("layer_time", self.costs.method, self.costs.source, confidence)]
+        if is_latent(model):
+            notes.append(
+                Assumption("latent_attention", "absorbed form", "steps of our own, not simulated", "low")
+            )
+        return notes
+
+
+def head_steps(model: ModelConfig, mesh: Mesh, batch: int) -> list[Step]:
+    """The last norm and the head: logits along x, the largest one by an all-reduce of value and place."""
+    dim = share(model.hidden, mesh.height)
+    own = share(model.vocab, mesh.width)
+    return [
+        Step("norm", ops=4 * batch, elements=4 * batch * dim, scalars=batch, axis="y", reduced=batch),
+        product("head", dim, own, batch, "y", batch * own),
+        Step("choose", ops=2 * batch, elements=batch * own, serial=batch * own, axis="x", reduced=2 * batch),
+    ]
