@@ -162,7 +162,8 @@ void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle&
         for (const Walk& w : walks)
             if (w.d->ndim > 1) n = std::min<int64_t>(n, w.d->ext[0] - w.index[0]);
         last = next;
-        last_cost = cost_alone + (sources.size() >= 2 ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
+        last_cost = cost_alone +
+                    (sources.size() >= 2 ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
         for (Walk& w : walks)
             for (int64_t i = 0; i < n; ++i) w.advance();
         passed += n;

@@ -67,8 +67,7 @@ void Router::forget_outputs(Node& n) {
     for (int i = 0; i < n.num_colors; ++i) {
         Color& c = n.colors[i];
         bool any = false;
-        for (const LinkFifo* f : c.fifo)
-            any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
+        for (const LinkFifo* f : c.fifo) any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
         if (!any) continue;
         for (int port = 0; port < 4; ++port)
             if (OutLink* o = c.out[static_cast<size_t>(port)]; o) forget({port, o, nullptr}, &c);
@@ -251,8 +250,7 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     t = std::max(t >= kForever ? now_ : t, now_);
     if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
         bool more = f.a.end() > diff.k + arch_.ramp_buffer;
-        for (const OutQueue* q : node_->oq)
-            more = more || (q && q->ramp == &f && q->pushed > f.a.end());
+        for (const OutQueue* q : node_->oq) more = more || (q && q->ramp == &f && q->pushed > f.a.end());
         if (more) node_->dirty = true, node_->wake_element(t + latency);
         return;
     }

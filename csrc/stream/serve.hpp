@@ -58,67 +58,21 @@ class Loop {
         }
         now_ = T;
         slot_free_ = slot_free;
-        for (int i = 0; i < n; ++i) {
-            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
-            Server check = sv[i];
-            check.min_next = check.floor;
-            const Cycle r = ready(check);
-            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
-            ++late;
-        }
+        check_wakes(sv, n, T);
         for (;;) {
-            Cycle t = kForever;
-            int active = 0, one = 0, main = -1, phases = 0;
-            for (int i = 0; i < n; ++i) {
-                phases |= 1 << sv[i].phase;
-                sv[i].ready = sv[i].k < sv[i].k_end ? std::max(ready(sv[i]), T) : kForever;
-                if (sv[i].phase == 1 && sv[i].ready < kForever) sv[i].ready = std::max(sv[i].ready, slot_free_);
-                if (sv[i].ready >= kForever) continue;
-                t = std::min(t, sv[i].ready);
-                if (sv[i].phase == 1 && sv[i].num_con == 0 && sv[i].num_out == 0)
-                    main = i;
-                else
-                    one = i, ++active;
+            const Survey v = survey(sv, n, T);
+            if (v.t >= kForever) return;
+            if (v.alone && stride(sv[v.one])) {
+                Server& s = sv[v.one];
+                T = s.last + 1;
+                if (v.main >= 0) fill_gap(s, sv[v.main], v.from);
+                if (v.main >= 0 && sv[v.main].k >= sv[v.main].k_end) exhausted(sv[v.main], sv[v.main].last);
+                if (s.k >= s.k_end) exhausted(s, s.last);
+                continue;
             }
-            if (t >= kForever) return;
-            if (active == 1 && phases < 3 &&
-                (main < 0 || (sv[main].ready >= sv[one].ready && sv[main].prio < sv[one].prio && sv[one].cost == 1))) {
-                Server& s = sv[one];
-                const Cycle from = s.ready;
-                if (stride(s)) {
-                    T = s.last + 1;
-                    if (main >= 0) fill_gap(s, sv[main], from);
-                    if (main >= 0 && sv[main].k >= sv[main].k_end) exhausted(sv[main], sv[main].last);
-                    if (s.k >= s.k_end) exhausted(s, s.last);
-                    continue;
-                }
-            }
-            uint32_t used = 0;
-            bool granted_first = false;
-            for (int phase = 0; phase < 2; ++phase) {
-                int order[24], m = 0;
-                for (int i = 0; i < n; ++i) {
-                    if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
-                    if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
-                    if (sv[i].ready > t) continue;
-                    int j = m++;
-                    for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
-                    order[j] = i;
-                }
-                for (int j = 0; j < m; ++j) {
-                    Server& s = sv[order[j]];
-                    if (s.mask & used) continue;
-                    used |= s.mask;
-                    grant(s, t);
-                    if (phase == 0)
-                        granted_first = true;
-                    else
-                        slot_free_ = t + s.cost;
-                    if (s.k >= s.k_end) exhausted(s, t);
-                }
-            }
-            T = t + 1;
-            if (leap(sv, n, t))
+            grant_cycle(sv, n, T, v.t, exhausted);
+            T = v.t + 1;
+            if (leap(sv, n, v.t))
                 for (int i = 0; i < n; ++i) {
                     if (!sv[i].in_period) continue;
                     T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
@@ -128,6 +82,73 @@ class Loop {
     }
 
   private:
+    // Words that could have passed before their stage was woken.
+    void check_wakes(const Server* sv, int n, Cycle T) {
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
+            Server check = sv[i];
+            check.min_next = check.floor;
+            const Cycle r = ready(check);
+            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
+            ++late;
+        }
+    }
+    // Who can go on when, from cycle T on. `alone`: one server has words, in one phase, and nobody but an instruction
+    // of the main thread, which it outranks, wants the same.
+    struct Survey {
+        Cycle t = kForever, from = 0;
+        int one = 0, main = -1;
+        bool alone = false;
+    };
+    Survey survey(Server* sv, int n, Cycle T) const {
+        Survey v;
+        int active = 0, phases = 0;
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            phases |= 1 << s.phase;
+            s.ready = s.k < s.k_end ? std::max(ready(s), T) : kForever;
+            if (s.ready >= kForever) continue;
+            if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
+            v.t = std::min(v.t, s.ready);
+            if (s.phase == 1 && s.num_con == 0 && s.num_out == 0)
+                v.main = i;
+            else
+                v.one = i, ++active;
+        }
+        if (active != 1 || phases == 3) return v;
+        const Server& s = sv[v.one];
+        v.from = s.ready;
+        v.alone = v.main < 0 || (sv[v.main].ready >= s.ready && sv[v.main].prio < s.prio && s.cost == 1);
+        return v;
+    }
+    // One word of each server that gets what it needs in cycle t.
+    template <typename Exhausted>
+    void grant_cycle(Server* sv, int n, Cycle T, Cycle t, Exhausted&& exhausted) {
+        uint32_t used = 0;
+        bool granted_first = false;
+        for (int phase = 0; phase < 2; ++phase) {
+            int order[24], m = 0;
+            for (int i = 0; i < n; ++i) {
+                if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
+                if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
+                if (sv[i].ready > t) continue;
+                int j = m++;
+                for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
+                order[j] = i;
+            }
+            for (int j = 0; j < m; ++j) {
+                Server& s = sv[order[j]];
+                if (s.mask & used) continue;
+                used |= s.mask;
+                grant(s, t);
+                if (phase == 0)
+                    granted_first = true;
+                else
+                    slot_free_ = t + s.cost;
+                if (s.k >= s.k_end) exhausted(s, t);
+            }
+        }
+    }
     static bool before(const Server& a, const Server& b) {
         if (a.prio != b.prio) return a.prio > b.prio;
         if (a.last != b.last) return a.last < b.last;
@@ -207,7 +228,8 @@ class Loop {
             held = true;  // one behind the other
         else
             return false;
-        for (int c = 1; c < s.num_con && times > 0; ++c) times = std::min(times, free_words(s, s.con[c], t, gap, times));
+        for (int c = 1; c < s.num_con && times > 0; ++c)
+            times = std::min(times, free_words(s, s.con[c], t, gap, times));
         if (times < 1) return false;
         if (times == 1) held = t > arrives;
         ++leaps;
@@ -315,6 +337,10 @@ class Loop {
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
         if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
+        repeat(sv, n, P, times);
+        return true;
+    }
+    void repeat(Server* sv, int n, Cycle P, int64_t times) {
         ++leaps;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
@@ -329,7 +355,6 @@ class Loop {
             s.min_next = s.last + s.cost;
             if (s.phase == 1) slot_free_ = std::max(slot_free_, s.last + s.cost);
         }
-        return true;
     }
     static bool produced_in_period(const Server* sv, int n, const Con& c) {
         for (int i = 0; i < n; ++i)
