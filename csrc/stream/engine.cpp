@@ -1,8 +1,7 @@
 #include "stream/engine.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <chrono>
+#include <algorithm>
 
 namespace wafersim::stream {
 namespace {
@@ -30,24 +29,6 @@ std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
         arrays.push_back({tile, address, bytes, (at(ArrayCol::kFlags) & static_cast<int>(ArrayFlag::kData)) != 0});
     }
     return arrays;
-}
-
-void fetch(const void* at, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(at) + i);
-}
-
-// What a visit to a PE looks at first: the stages of its colors and threads.
-void fetch_stages(const Node& n) {
-    for (int i = 0; i < n.num_colors; ++i) {
-        const Color& c = n.colors[i];
-        for (const LinkFifo* f : c.fifo)
-            if (f) fetch(f, 2 * sizeof(Seq));
-        for (const OutLink* o : c.out)
-            if (o) fetch(o, 2 * sizeof(Seq));
-        if (c.iq >= 0) fetch(n.iq[static_cast<size_t>(c.iq)], 2 * sizeof(Seq));
-    }
-    for (uint32_t rest = n.live; rest; rest &= rest - 1)
-        fetch(n.thread[static_cast<size_t>(std::countr_zero(rest))], 128);
 }
 
 }  // namespace
@@ -258,12 +239,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
-            if (i + 6 < bucket.size()) fetch(&nodes_[bucket[i + 6]], sizeof(Node));
-            if (i + 4 < bucket.size()) {
-                const Node& n = nodes_[bucket[i + 4]];
-                fetch(n.colors, n.num_colors * sizeof(Color));
-            }
-            if (i + 2 < bucket.size()) fetch_stages(nodes_[bucket[i + 2]]);
+            if (i + 4 < bucket.size()) __builtin_prefetch(&nodes_[bucket[i + 4]]);
             visit(bucket[i], t);
         }
         queue_.clear(t);
