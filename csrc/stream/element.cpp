@@ -60,8 +60,8 @@ void Element::finish(Node& n, int t, Cycle last) {
         if (th.memory_dst && ago < arch_.vector_raw)
             mains_.change_once(n, last, change);
         else
-            mains_.change(n, last, kSyncEnd | static_cast<uint64_t>(th.out >= 0) << 8 | static_cast<uint64_t>(cost) << 9,
-                          change);
+            mains_.change(
+                n, last, kSyncEnd | static_cast<uint64_t>(th.out >= 0) << 8 | static_cast<uint64_t>(cost) << 9, change);
     }
     if (!th.synchronous || th.activate >= 0 || th.unblock >= 0)
         n.completions.push_back(
@@ -192,8 +192,7 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     while (advance(n, T) == Next::kAgain)
         if (++guard > 64) throw Refused("internal: no progress");
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
-    if (!n.pending && !mains_.in_task(n) &&
-        (!n.launches.empty() || (n.active & ~n.blocked)))
+    if (!n.pending && !mains_.in_task(n) && (!n.launches.empty() || (n.active & ~n.blocked)))
         n.wake_element(std::max(mains_.free_at(n), T + 1));
     return done_;
 }

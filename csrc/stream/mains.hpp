@@ -86,9 +86,7 @@ class Mains {
         const Cycle t = main(n.control).free_at;
         return t <= kMinus ? kMinus : t + n.base;
     }
-    const Instr& instruction(const Node& n) const {
-        return program_.code[static_cast<size_t>(main(n.control).pc)];
-    }
+    const Instr& instruction(const Node& n) const { return program_.code[static_cast<size_t>(main(n.control).pc)]; }
     size_t cell_bytes(int tile) const;
     void initial_cells(int tile, int64_t rank, uint8_t* cells) const;
     size_t num_places() const { return places_.size(); }

@@ -44,17 +44,17 @@ void Element::add_ramp(Node& n, Cycle T) {
         loop_.busy = std::max(loop_.busy, ramp->a.last());
         if (ramp->a.end() == q.pushed) continue;
         Server& s = servers_[num_];
-        s = {};
+        s.reset();
         s.id = num_++;
         s.phase = 0;
         s.k = ramp->a.end();
         s.k_end = q.pushed;
-        s.mask = 2;
+        s.mask = s.reach = 2;
         s.tie = i;
         s.last = ramp->a.last();
         s.floor = ramp->a.last() + 1;
         s.min_next = std::max(T, ramp->a.last() + 1);
-        s.out[0] = &ramp->a;
+        s.out[s.num_out++] = &ramp->a;
         s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});
         s.add({&ramp->d, -arch_.ramp_buffer, arch_.ramp_out, ConKind::kCredit, ramp->blocked});
         s.add({&ramp->a, -arch_.ramp_buffer, 2 * arch_.ramp_out, ConKind::kSelf, kNever});
@@ -64,7 +64,7 @@ void Element::add_ramp(Node& n, Cycle T) {
 void Element::add_thread(Node& n, int t, Cycle T) {
     Thread& th = *n.thread[static_cast<size_t>(t)];
     Server& s = servers_[num_];
-    s = {};
+    s.reset();
     server_of_[t] = num_;
     s.id = num_++;
     s.phase = 1;
@@ -77,7 +77,6 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     s.pace_num = th.pace_num;
     s.pace_den = th.pace_den;
     s.floor = std::max({th.next_beat, n.slot_free, th.last_issue + th.cost});
-    int outs = 0;
     s.k = n.beats(th).end();
     if (s.k < th.base) throw Refused("an op starts before the words of the one before it have passed");
     s.k_end = th.base + th.words;
@@ -93,15 +92,15 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     }
     if (th.out >= 0) {
         OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
-        s.out[outs++] = &q.b;
+        s.out[s.num_out++] = &q.b;
         s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kData, kNever});
     }
-    if (!th.fabric) s.out[outs++] = &th.own;
+    if (!th.fabric) s.out[s.num_out++] = &th.own;
     for (int i = 0; i < 2; ++i) {
         if (th.in[i] < 0) continue;
         InQueue& q = *n.iq[static_cast<size_t>(th.in[i])];
-        s.flag_con[outs] = s.num_con;
-        s.out[outs++] = &q.b;
+        s.flag_con[s.num_out] = s.num_con;
+        s.out[s.num_out++] = &q.b;
         s.add({&q.a, th.in_base[i] - th.base, arch_.ramp_in, ConKind::kData, kNever});
     }
 }
@@ -118,7 +117,7 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     Cycle main_at = kForever;
     if (main_from < kForever) {
         Server& s = servers_[num_];
-        s = {};
+        s.reset();
         main_server = num_;
         s.id = num_++;
         s.phase = 1;

@@ -41,6 +41,13 @@ LinkFifo& Router::ramp_of(Node& n, int color) {
     return fifo(*c, kPortRamp);
 }
 
+// Whether words of the color are still to leave after cycle T.
+bool Router::waiting(const Color& c, Cycle T) {
+    for (const LinkFifo* f : c.fifo)
+        if (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(T + 1)) return true;
+    return false;
+}
+
 // Targets of all colors forget their predictions; each remembers what it was.
 void Router::forget(const Target& t, Color* c) {
     Seq* into = t.into();
@@ -60,8 +67,7 @@ void Router::forget_outputs(Node& n) {
     for (int i = 0; i < n.num_colors; ++i) {
         Color& c = n.colors[i];
         bool any = false;
-        for (const LinkFifo* f : c.fifo)
-            any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
+        for (const LinkFifo* f : c.fifo) any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
         if (!any) continue;
         for (int port = 0; port < 4; ++port)
             if (OutLink* o = c.out[static_cast<size_t>(port)]; o) forget({port, o, nullptr}, &c);
@@ -143,6 +149,7 @@ void Router::collect(Node& n) {
     for (int i = 0; i < n.num_colors; ++i) {
         Color& c = n.colors[i];
         int active = 0;
+        if (c.planned < kForever && waiting(c, now_)) node_->wake_router(c.planned + 1);
         for (int port = 0; port < 5; ++port) {
             if (!c.fifo[static_cast<size_t>(port)]) continue;
             LinkFifo& f = *c.fifo[static_cast<size_t>(port)];
@@ -154,17 +161,18 @@ void Router::collect(Node& n) {
             f.a.forget_before(past);
             if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
-            s = {};
+            s.reset();
             s.id = num_++;
             s.k = s.k_end = f.d.end();
             s.tie = c.color * 8 + port;
             s.last = std::max(f.d.last(), f.granted);
-            s.out[0] = &f.d;
+            s.out[s.num_out++] = &f.d;
             s.flag_con[0] = 0;
             s.floor = std::max(f.d.last() + 1, c.changed + 1);
             s.min_next = std::max(now_, f.d.last() + 1);
             const RouteClass& r = route(c);
             const auto position = static_cast<size_t>(c.position);
+            s.reach = r.out[position];
             if (!c.teardown && (r.in[position] >> port & 1) && r.out[position] && f.a.end() > s.k) {
                 if (++active > 1) throw Refused("two inputs of color " + std::to_string(c.color) + " at the same time");
                 next_part(s, v);
@@ -221,7 +229,7 @@ void Router::act_on_specials(Service& v) {
             node_->dirty = true;
             node_->wake_element(now_ + 1);
         }
-        node_->wake_router(now_ + 1);
+        if (waiting(c, now_) || c.pending != SwitchCommand::kTeardown) node_->wake_router(now_ + 1);
     }
 }
 
@@ -242,8 +250,7 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     t = std::max(t >= kForever ? now_ : t, now_);
     if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
         bool more = f.a.end() > diff.k + arch_.ramp_buffer;
-        for (const OutQueue* q : node_->oq)
-            more = more || (q && q->ramp == &f && q->pushed > f.a.end());
+        for (const OutQueue* q : node_->oq) more = more || (q && q->ramp == &f && q->pushed > f.a.end());
         if (more) node_->dirty = true, node_->wake_element(t + latency);
         return;
     }

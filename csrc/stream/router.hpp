@@ -22,6 +22,7 @@ class Router {
     // A neighbor says something in cycle T.
     void hear(Node& n, const Message& m, Cycle T);
     void settle(Color& c, Cycle now) const;  // a control wavelet acts behind its grant
+    static bool waiting(const Color& c, Cycle T);
     LinkFifo& ramp_of(Node& n, int color);
 
   private:

@@ -12,30 +12,34 @@ enum class ConKind : uint8_t { kData, kCredit, kSelf };
 
 // A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
 struct Con {
-    const Seq* s = nullptr;
-    int64_t off = 0;
-    int32_t add = 0;
-    ConKind kind = ConKind::kData;
-    int64_t blocked = INT64_MAX;  // credit: words from here on have no time yet and hold everybody up
+    const Seq* s;
+    int64_t off;
+    int32_t add;
+    ConKind kind;
+    int64_t blocked;  // credit: words from here on have no time yet and hold everybody up
 };
 
-struct Server {
+struct ServerState {
     int id = 0, phase = 0;  // phase 0 before phase 1 within a cycle
     int64_t k = 0, k_end = 0;
-    uint32_t mask = 0;
+    uint32_t mask = 0, reach = 0;  // resources that its next word needs; that any of its words may need
     int prio = 0, tie = 0;
     Cycle last = kMinus, prev = kMinus, min_next = 0;
     int32_t cost = 1;
     Cycle start = kMinus;  // first beat; pace_num / pace_den counts from it
     int64_t beats = 0;
     int32_t pace_num = 1, pace_den = 1;
-    Con con[10];
-    int num_con = 0;
-    Seq* out[3] = {};
+    int num_con = 0, num_out = 0;
     int flag_con[3] = {-1, -1, -1};
     Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
+};
+
+struct Server : ServerState {
+    Con con[10];
+    Seq* out[3];
+    void reset() { static_cast<ServerState&>(*this) = {}; }
     void add(const Con& c) { con[num_con++] = c; }
 };
 
@@ -48,50 +52,27 @@ class Loop {
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
     void run(Server* sv, int n, Cycle T, Cycle slot_free, Exhausted&& exhausted) {
+        if (n > 1 && apart(sv, n)) {  // nothing in common: one after the other
+            for (int i = 0; i < n; ++i) run(sv + i, 1, T, slot_free, exhausted);
+            return;
+        }
         now_ = T;
         slot_free_ = slot_free;
-        for (int i = 0; i < n; ++i) {
-            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
-            Server check = sv[i];
-            check.min_next = check.floor;
-            const Cycle r = ready(check);
-            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
-            ++late;
-        }
+        check_wakes(sv, n, T);
         for (;;) {
-            Cycle t = kForever;
-            for (int i = 0; i < n; ++i) {
-                sv[i].ready = sv[i].k < sv[i].k_end ? std::max(ready(sv[i]), T) : kForever;
-                if (sv[i].phase == 1 && sv[i].ready < kForever) sv[i].ready = std::max(sv[i].ready, slot_free_);
-                t = std::min(t, sv[i].ready);
+            const Survey v = survey(sv, n, T);
+            if (v.t >= kForever) return;
+            if (v.alone && stride(sv[v.one])) {
+                Server& s = sv[v.one];
+                T = s.last + 1;
+                if (v.main >= 0) fill_gap(s, sv[v.main], v.from);
+                if (v.main >= 0 && sv[v.main].k >= sv[v.main].k_end) exhausted(sv[v.main], sv[v.main].last);
+                if (s.k >= s.k_end) exhausted(s, s.last);
+                continue;
             }
-            if (t >= kForever) return;
-            uint32_t used = 0;
-            bool granted_first = false;
-            for (int phase = 0; phase < 2; ++phase) {
-                int order[24], m = 0;
-                for (int i = 0; i < n; ++i) {
-                    if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
-                    if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
-                    if (sv[i].ready > t) continue;
-                    int j = m++;
-                    for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
-                    order[j] = i;
-                }
-                for (int j = 0; j < m; ++j) {
-                    Server& s = sv[order[j]];
-                    if (s.mask & used) continue;
-                    used |= s.mask;
-                    grant(s, t);
-                    if (phase == 0)
-                        granted_first = true;
-                    else
-                        slot_free_ = t + s.cost;
-                    if (s.k >= s.k_end) exhausted(s, t);
-                }
-            }
-            T = t + 1;
-            if (leap(sv, n, t))
+            grant_cycle(sv, n, T, v.t, exhausted);
+            T = v.t + 1;
+            if (leap(sv, n, v.t))
                 for (int i = 0; i < n; ++i) {
                     if (!sv[i].in_period) continue;
                     T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
@@ -101,6 +82,73 @@ class Loop {
     }
 
   private:
+    // Words that could have passed before their stage was woken.
+    void check_wakes(const Server* sv, int n, Cycle T) {
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
+            Server check = sv[i];
+            check.min_next = check.floor;
+            const Cycle r = ready(check);
+            if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
+            ++late;
+        }
+    }
+    // Who can go on when, from cycle T on. `alone`: one server has words, in one phase, and nobody but an instruction
+    // of the main thread, which it outranks, wants the same.
+    struct Survey {
+        Cycle t = kForever, from = 0;
+        int one = 0, main = -1;
+        bool alone = false;
+    };
+    Survey survey(Server* sv, int n, Cycle T) const {
+        Survey v;
+        int active = 0, phases = 0;
+        for (int i = 0; i < n; ++i) {
+            Server& s = sv[i];
+            phases |= 1 << s.phase;
+            s.ready = s.k < s.k_end ? std::max(ready(s), T) : kForever;
+            if (s.ready >= kForever) continue;
+            if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
+            v.t = std::min(v.t, s.ready);
+            if (s.phase == 1 && s.num_con == 0 && s.num_out == 0)
+                v.main = i;
+            else
+                v.one = i, ++active;
+        }
+        if (active != 1 || phases == 3) return v;
+        const Server& s = sv[v.one];
+        v.from = s.ready;
+        v.alone = v.main < 0 || (sv[v.main].ready >= s.ready && sv[v.main].prio < s.prio && s.cost == 1);
+        return v;
+    }
+    // One word of each server that gets what it needs in cycle t.
+    template <typename Exhausted>
+    void grant_cycle(Server* sv, int n, Cycle T, Cycle t, Exhausted&& exhausted) {
+        uint32_t used = 0;
+        bool granted_first = false;
+        for (int phase = 0; phase < 2; ++phase) {
+            int order[24], m = 0;
+            for (int i = 0; i < n; ++i) {
+                if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
+                if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
+                if (sv[i].ready > t) continue;
+                int j = m++;
+                for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
+                order[j] = i;
+            }
+            for (int j = 0; j < m; ++j) {
+                Server& s = sv[order[j]];
+                if (s.mask & used) continue;
+                used |= s.mask;
+                grant(s, t);
+                if (phase == 0)
+                    granted_first = true;
+                else
+                    slot_free_ = t + s.cost;
+                if (s.k >= s.k_end) exhausted(s, t);
+            }
+        }
+    }
     static bool before(const Server& a, const Server& b) {
         if (a.prio != b.prio) return a.prio > b.prio;
         if (a.last != b.last) return a.last < b.last;
@@ -142,16 +190,16 @@ class Loop {
     static Cycle next_of_producer(const Server* sv, int n, const Con& c, int64_t k, Cycle P) {
         if (c.kind == ConKind::kCredit) return kForever;
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out == c.s && k + c.off == out->end() && sv[i].last - sv[i].prev == P)
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == c.s && k + c.off == c.s->end() && sv[i].last - sv[i].prev == P)
                     return sv[i].last + P + c.add;
         return kForever;
     }
     void grant(Server& s, Cycle t) {
         ++words;
         s.raw = ready(s);
-        for (int o = 0; o < 3; ++o)
-            if (s.out[o]) s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
+        for (int o = 0; o < s.num_out; ++o)
+            s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
         if (s.start <= kMinus) s.start = t;
         s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
         s.here = true;
@@ -160,6 +208,86 @@ class Loop {
         ++s.beats;
         s.min_next = t + s.cost;
         if (s.pace_num > s.pace_den) s.min_next = std::max(s.min_next, s.start + s.beats * s.pace_num / s.pace_den);
+    }
+    // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
+    bool stride(Server& s) {
+        const Con& data = s.con[0];
+        if (data.kind != ConKind::kData || s.pace_num > s.pace_den) return false;
+        const Seq::Value v = data.s->at(s.k + data.off);
+        if (!v.known) return false;
+        for (int o = 0; o < s.num_out; ++o)
+            if (s.flag_con[o] > 0) return false;  // its words wait for two things
+        const Cycle arrives = v.t <= kMinus ? kMinus : v.t + data.add, t = s.ready;
+        int64_t times = std::min(v.left, s.k_end - s.k);
+        if (grain) times = std::min(times, grain);
+        int32_t gap = s.cost;
+        bool held = false;
+        if (t == arrives && v.gap >= s.cost)
+            gap = v.gap;  // each goes on when it comes
+        else if (v.t <= kMinus || (v.gap <= s.cost && arrives < t))
+            held = true;  // one behind the other
+        else
+            return false;
+        for (int c = 1; c < s.num_con && times > 0; ++c)
+            times = std::min(times, free_words(s, s.con[c], t, gap, times));
+        if (times < 1) return false;
+        if (times == 1) held = t > arrives;
+        ++leaps;
+        for (int o = 0; o < s.num_out; ++o) s.out[o]->append_run(t, gap, times, s.flag_con[o] == 0 && held);
+        if (s.start <= kMinus) s.start = t;
+        s.last = t + (times - 1) * gap;
+        s.prev = times > 1 ? s.last - gap : kMinus;
+        s.here = true;
+        s.raw = s.last;
+        s.k += times;
+        s.beats += times;
+        s.min_next = s.last + s.cost;
+        if (s.phase == 1) slot_free_ = s.min_next;
+        return true;
+    }
+    // The main thread's one instruction, in the first cycle that words at one distance leave free.
+    void fill_gap(const Server& s, Server& main, Cycle from) {
+        const Cycle gap = s.last - s.prev, behind = s.last + 1;
+        Cycle at = main.ready;
+        if (s.prev <= kMinus || gap == 1) {
+            if (at < behind) return;  // no cycle is free before
+        } else if (at < behind && (at - from) % gap == 0) {
+            ++at;
+        }
+        if (at > s.last) return;  // left to the next words
+        main.last = at;
+        main.k = main.k_end;
+    }
+    static bool apart(const Server* sv, int n) {
+        uint32_t used = 0;
+        for (int i = 0; i < n; ++i) {
+            if (sv[i].phase != 0 || (sv[i].reach & used)) return false;
+            used |= sv[i].reach;
+        }
+        return true;
+    }
+    // How many words from s.k on a constraint lets pass at t, t + gap, ...
+    int64_t free_words(const Server& s, const Con& c, Cycle t, int32_t gap, int64_t wanted) const {
+        const int64_t i = s.k + c.off;
+        if (c.kind == ConKind::kSelf) {  // own words, `-off` before
+            if (c.add > -c.off * gap) wanted = std::min<int64_t>(wanted, -c.off);
+            if (s.last <= kMinus || s.last + c.add <= t) return wanted;
+            for (int64_t j = 0; j < std::min<int64_t>(wanted, -c.off); ++j)
+                if (bound(c, s.k + j) > t + j * gap) return j;
+            return wanted;
+        }
+        if (i < 0) return std::min(wanted, -i);
+        const Seq::Value v = c.s->at(i);
+        if (!v.known) {
+            if (c.kind != ConKind::kCredit) return 0;
+            return c.blocked < INT64_MAX ? std::min(wanted, std::max<int64_t>(c.blocked - i, 0)) : wanted;
+        }
+        int64_t m = std::min(wanted, v.left);
+        if (v.t <= kMinus || (c.kind == ConKind::kCredit && !v.restricted && v.t >= now_)) return m;
+        const Cycle b = v.t + c.add;
+        if (b > t) return 0;
+        if (v.gap > gap) m = std::min(m, (t - b) / (v.gap - gap) + 1);
+        return m;
     }
     // If the last period repeats for sure, repeats it as often as that is sure. Every active server was granted once
     // in the last P cycles and one period before; every bound moves by P per word or cannot bind; nobody else wakes up.
@@ -205,15 +333,20 @@ class Loop {
             const Server& s = sv[i];
             if (!s.in_period) continue;
             if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
+            std::fill_n(flag_[i], 3, false);
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
         if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
+        repeat(sv, n, P, times);
+        return true;
+    }
+    void repeat(Server* sv, int n, Cycle P, int64_t times) {
         ++leaps;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
             if (!s.in_period) continue;
-            for (int o = 0; o < 3; ++o)
-                if (s.out[o]) s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
+            for (int o = 0; o < s.num_out; ++o)
+                s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
             s.last += times * P;
             s.raw += times * P;
             s.prev = s.last - P;
@@ -222,12 +355,11 @@ class Loop {
             s.min_next = s.last + s.cost;
             if (s.phase == 1) slot_free_ = std::max(slot_free_, s.last + s.cost);
         }
-        return true;
     }
     static bool produced_in_period(const Server* sv, int n, const Con& c) {
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out && out == c.s && sv[i].in_period) return true;
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == c.s && sv[i].in_period) return true;
         return false;
     }
     int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
@@ -242,12 +374,12 @@ class Loop {
                                                                               : wanted;
         if (s.k + con.off < 0) m = -(s.k + con.off);
         bool flagged = false;
-        for (int o = 0; o < 3; ++o)
+        for (int o = 0; o < s.num_out; ++o)
             if (s.flag_con[o] == c) flagged = true, flag_[index][o] = next > b;
         bool grows = false;
         for (int i = 0; i < n; ++i)
-            for (const Seq* out : sv[i].out)
-                if (out && out == con.s && sv[i].in_period) grows = true;
+            for (int o = 0; o < sv[i].num_out; ++o)
+                if (sv[i].out[o] == con.s && sv[i].in_period) grows = true;
         if (con.kind ==
             ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
             for (int64_t j = 0; j < std::min<int64_t>(wanted, -con.off); ++j)

@@ -185,6 +185,7 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     if (set.on_control != OnControl::kNone || set.save_address)
         refuse(in, "ON_CONTROL and SAVE_ADDRESS beside the fabric");
     if (length == 0) {
+        if (set.async) refuse(in, "an async op of length 0");  // it holds its microthread and its claims
         if (set.activate >= 0 || set.unblock >= 0)
             n.completions.push_back({T + arch_.completion, -1, set.activate, set.unblock});
         return pass(n, T, 1);
@@ -265,7 +266,7 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
             break;  // TEARDOWN_EXIT
     }
     c.changed = T;
-    n.wake_router(T + 1);
+    if (Router::waiting(c, T)) n.wake_router(T + 1);
     return 0;
 }
 
@@ -286,7 +287,7 @@ bool Element::plan(Node& n, Cycle at) {
         if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
         c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
         c->planned = at;
-        n.wake_router(at + 1);
+        if (Router::waiting(*c, at)) n.wake_router(at + 1);
     }
     pass(n, at, next);
     n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
@@ -296,9 +297,8 @@ bool Element::plan(Node& n, Cycle at) {
 void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
     set_reg(result, value);
     if (result >= 0)
-        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8, [&](Main& m, Cycle now) {
-            m.regs[static_cast<size_t>(result)] = {0, now + latency, true};
-        });
+        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
+                      [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });
 }
 
 // One instruction that is not local, issued in cycle T.
