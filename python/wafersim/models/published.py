@@ -74,7 +74,7 @@ def tile(model: str, side: int, context: int, width: int = 0, ffn: int = 0) -> T
         Tokens; the released files are for 4096.
     """
     listed = PADDED.get(model, {}).get(side)
-    if listed is not None and context == 4096:
+    if listed is not None and context == 4096 and not width:
         return Tile(*(value // side for value in listed))
     if not width:
         width, ffn, _ = SIZES[model]
