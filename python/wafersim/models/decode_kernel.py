@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from wafersim.errors import ConfigError
 from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.timing import read_stamps
 from wafersim.models import published
+from wafersim.models.config import ModelConfig
+from wafersim.models.exact_run import exact_run
 from wafersim.models.mesh import Mesh
+from wafersim.models.program import lines_of, place_kinds
 from wafersim.models.published_code import PublishedCode
 from wafersim.models.steps import work
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
-    from wafersim.kernels.exchange import Exchange
-    from wafersim.program import Layout
+
+#: a small model with grouped heads, for a quick check of values
+SMALL = {
+    "model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
+    "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 64,
+}  # fmt: skip
+#: the same with experts, and with a key-value head for every head
+SMALL_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "small": SMALL,
+    "small-mha": SMALL | {"num_key_value_heads": 8},
+    "small-moe": SMALL | {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2},
+}
+
+NOT_MODELLED = {
+    "qkv_bias": "llm_decode_layer: biases of the projections",
+    "qk_norm_weights": "llm_decode_layer: norms of queries and keys",
+    "sinks": "llm_decode_layer: attention sinks",
+}
 
 
 class DecodeLayer(Kernel):
@@ -27,77 +48,88 @@ class DecodeLayer(Kernel):
     description: ClassVar[str] = "one decode layer of a language model: products, all-reduces, attention, MLP"
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
-        Parameter("model", str, "llama-3-8b", "name of a model"),
-        Parameter("context", int, 4096, "tokens that are attended to", minimum=1, maximum=1 << 20),
-        Parameter("batch", int, 1, "sequences", minimum=1, maximum=64),
-        Parameter("hidden", int, 0, "width instead of the model's, 0: the model's", maximum=1 << 20),
-        Parameter("ffn", int, 0, "MLP width instead of the model's, 0: the model's", maximum=1 << 22),
-        Parameter("variant", str, "published", "which program", allowed=("published",)),
-    )
+        Parameter("model", str, "small", "preset, path of a config.json, small, small-mha or small-moe"),
+        Parameter("context", int, 32, "tokens attended to, the new one included", minimum=1, maximum=1 << 20),
+        Parameter("batch", int, 1, "sequences", minimum=1, maximum=1024),
+        Parameter("layer", int, 0, "which layer of the model", maximum=4095),
+        Parameter("variant", str, "exact", "exact widths, or the published program", allowed=("exact", "published")),
+        Parameter("timing", bool, False, "cycles without values: fixed experts, 32-bit words for pairs of "
+                  "fp16 values; fidelity stream needs it (always so in variant published)"),
+    )  # fmt: skip
 
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
-        if width != height or width < 4:
-            raise self.refuse_grid(width, height, "square, 4x4 or larger")
-        batch = int(params["batch"])
-        tile = published.tile(str(params["model"]), width, int(params["context"]), int(params["hidden"]), int(params["ffn"]))
-        return published_run(arch, Mesh.of(width, height, published.groups(width)), tile, batch)
+        batch, context, name = int(params["batch"]), int(params["context"]), str(params["model"])
+        if params["variant"] == "published":
+            if width != height or width < 4:
+                raise self.refuse_grid(width, height, "square, 4x4 or larger")
+            hidden, ffn = published_sizes(name)
+            tile = published.tile(hidden, ffn, width, context)
+            run = published_run(arch, Mesh.of(width, height, published.groups(width)), tile, batch)
+            run.validity = validity(arch, hidden, width, context, batch)
+            return run
+        if width < 2 or height < 2:
+            raise self.refuse_grid(width, height, "2x2 or larger")
+        model = ModelConfig.from_hf(SMALL_MODELS[name], name) if name in SMALL_MODELS else ModelConfig.load(name)
+        if int(params["layer"]) >= model.num_layers:
+            raise ConfigError(f"{self.name}: layer {params['layer']}: {name} has {model.num_layers} layers")
+        layer = model.layers[int(params["layer"])]
+        run = exact_run(arch, model, layer, (width, height), batch, context, bool(params["timing"]))
+        run.not_modelled += [words for key, words in NOT_MODELLED.items() if getattr(model.attention, key, 0)]
+        return run
+
+
+def published_sizes(name: str) -> tuple[int, int]:
+    """Hidden and MLP width of a model of the paper, of a preset or of a config."""
+    if name in published.SIZES:
+        return published.SIZES[name][:2]
+    config = SMALL_MODELS.get(name)
+    model = ModelConfig.from_hf(config, name) if config is not None else ModelConfig.load(name)
+    width = model.layers[0].mlp_width
+    if width is None:
+        raise ConfigError(f"{name}: the published program has no experts; use variant=exact")
+    return model.hidden, width
+
+
+def validity(arch: Arch, hidden: int, side: int, context: int, batch: int) -> Validity:
+    """Support by the published decode rows."""
+    rows = {(4096, 420): "WLLM4-001", (4096, 540): "WLLM4-002", (4096, 660): "WLLM4-003",
+            (5120, 420): "WLLM4-013", (5120, 540): "WLLM4-014", (5120, 660): "WLLM4-015"}  # fmt: skip
+    if arch.name != "wse2":
+        return Validity("unvalidated", ("WLLM4-001",))
+    row = rows.get((hidden, side)) if context == 4096 and batch == 1 else None
+    if row is None:
+        return Validity("extrapolated", ("WLLM4-001", "WLLM4-013"))
+    return Validity("fitted" if row == "WLLM4-001" else "validated", (row,))
 
 
 def published_run(arch: Arch, mesh: Mesh, tile: published.Tile, batch: int) -> KernelRun:
-    """The released layer on a mesh."""
+    """The released layer on a mesh: a timing program, its values are not those of a model."""
     most = batch * max(3 * tile.dim, 2 * tile.ffn, tile.seq)
-    layout, rows, columns = lines_of(arch, mesh, most)
-    place_kinds(layout, rows, columns, lambda pe, x, y: PublishedCode(pe, tile, batch, rows, columns, x, y).emit())
-    return _run(mesh, tile, batch, layout)
-
-
-def lines_of(
-    arch: Arch, mesh: Mesh, most: int, dtype: str = "f16"
-) -> tuple[Layout, Exchange, Exchange]:
-    """A layout with the all-reduces of its rows and of its columns, of at most `most` elements."""
-    from wafersim.kernels.exchange import line_allreduce
-    from wafersim.program import Layout
-
-    layout = Layout(mesh.width, mesh.height, arch=arch, name="llm_decode_layer")
-    rows = line_allreduce(
-        layout, "x", "x", mesh.width, mesh.height, "ktree", most, dtype, "add",
-        in_queues=(0, 1, 2, 3), out_queues=(2,), groups=mesh.tree_x.groups,
+    layout, rows, columns = lines_of(arch, mesh, (mesh.width, mesh.height), most)
+    place_kinds(
+        layout, rows, columns,
+        lambda pe, x, y: PublishedCode(pe, tile, batch, rows, columns, x, y).emit(),
     )  # fmt: skip
-    columns = line_allreduce(
-        layout, "y", "y", mesh.height, mesh.width, "ktree", most, dtype, "add",
-        in_queues=(4, 5, 6, 7), out_queues=(3,), groups=mesh.tree_y.groups,
-    )  # fmt: skip
-    rows.add_routes()
-    columns.add_routes()
-    return layout, rows, columns
-
-
-def place_kinds(layout: Layout, rows: Exchange, columns: Exchange, emit: Any) -> None:
-    """One tile program for each pair of kinds."""
-    width, height = rows.line.pes, columns.line.pes
-    x_kinds, y_kinds = ([line.kind(i) for i in range(line.line.pes)] for line in (rows, columns))
-    for x_kind in dict.fromkeys(x_kinds):
-        for y_kind in dict.fromkeys(y_kinds):
-            mask = np.array([k == y_kind for k in y_kinds])[:, None] & np.array([k == x_kind for k in x_kinds])
-            pe = layout.tile(f"x_{x_kind}_y_{y_kind}")
-            emit(pe, x_kinds.index(x_kind), y_kinds.index(y_kind))
-            layout.place(pe, x=0, y=0, width=width, height=height, mask=mask)
-
-
-def _run(mesh: Mesh, tile: published.Tile, batch: int, layout: Layout) -> KernelRun:
     whole = (0, 0, mesh.width, mesh.height)
     done = work(published.steps(tile, batch), mesh)
 
     def setup(sim: Any, rng: np.random.Generator) -> None:
-        """Weights and inputs keep their zeros: the released program is a timing program."""
-
-    def check(sim: Any) -> tuple[float, bool]:
-        return 0.0, True
+        """Inputs keep their zeros."""
 
     def metrics(sim: Any, record: Any) -> dict[str, Any]:
         stamps = read_stamps(sim, whole)
-        window = int(stamps[..., 1].max() - stamps[..., 0].min())
-        return {"window_cycles": window, "mapped_ops": done.mapped, "macs": done.macs,
-                "allreduces": done.reduces, "allreduce_stages": done.stages}  # fmt: skip
+        return {
+            "window_cycles": int(stamps[..., 1].max() - stamps[..., 0].min()),
+            "mapped_ops": done.mapped, "macs": done.macs, "allreduces": done.reduces,
+            "allreduce_stages": done.stages, "allreduce_wavelets": done.wavelets,
+            "tile": f"{tile.dim},{tile.seq},{tile.ffn}",
+        }  # fmt: skip
 
-    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    run = KernelRun(layout.build(), setup, [Launch("main")], None, metrics)
+    return replace(
+        run,
+        not_modelled=[
+            "llm_decode_layer, variant published: as released, with all heads as one, padded widths, an "
+            "exponential of four factors; neither embedding, output head, sampling nor appending to the cache"
+        ],
+    )

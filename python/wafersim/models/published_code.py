@@ -21,7 +21,8 @@ class PublishedCode:
 
     def __init__(self, pe: TileProgram, tile: Tile, batch: int, rows: Exchange, columns: Exchange, x: int, y: int) -> None:  # fmt: skip
         self.pe, self.tile, self.batch = pe, tile, batch
-        self.trees = {"x": RelayTree(pe, rows, x, dsr=6), "y": RelayTree(pe, columns, y, dsr=6)}
+        wire = pe.array("wire", "f32", -(-batch * max(3 * tile.dim, 2 * tile.ffn, tile.seq) // 2))
+        self.trees = {"x": RelayTree(pe, rows, x, 6, wire), "y": RelayTree(pe, columns, y, 6, wire)}
         self.products = Products(pe)
         self._arrays()
 
@@ -54,7 +55,7 @@ class PublishedCode:
         """A product for every sequence of the batch."""
         for b in range(self.batch):
             self.products.emit(
-                self.a[x], b * rows, rows, self.a[w], columns, self.a[out], out_offset + b * columns
+                self.a[x], b * rows, rows, self.a[w], 0, columns, self.a[out], out_offset + b * columns
             )
 
     def emit(self) -> None:

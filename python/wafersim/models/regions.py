@@ -75,21 +75,23 @@ def place(
     best: tuple[float, int, list[Mesh]] | None = None
     for bands in range(1, min(used, height) + 1):
         shapes = _shapes(areas, bands, wafer.width, height)
-        if shapes is None or _fullest(held, shapes) > wafer.pe_most_bytes:
+        if shapes is None:
             continue
-        meshes = [Mesh.of(w, h) for w, h in shapes]
+        meshes = [Mesh.within(w, h) for w, h in shapes]
+        if _fullest(held, meshes) > wafer.pe_most_bytes:
+            continue
         seconds = sum(rate(mesh, a, n) for mesh, a, n in zip(meshes, first, counts, strict=True))
         if best is None or seconds < best[0]:
             best = (seconds, bands, meshes)
     if best is None:
         return None
     _, bands, meshes = best
-    fullest = _fullest(held, [(mesh.width, mesh.height) for mesh in meshes])
+    fullest = _fullest(held, meshes)
     return Regions(tuple(meshes), tuple(first), tuple(counts), bands, fullest, embedding_rows, head)
 
 
-def _fullest(held: Sequence[int], shapes: Sequence[tuple[int, int]]) -> int:
-    return max(-(-size // (w * h)) for size, (w, h) in zip(held, shapes, strict=True))
+def _fullest(held: Sequence[int], meshes: Sequence[Mesh]) -> int:
+    return max(-(-size // mesh.pes) for size, mesh in zip(held, meshes, strict=True))
 
 
 def _shapes(held: Sequence[int], bands: int, width: int, height: int) -> list[tuple[int, int]] | None:

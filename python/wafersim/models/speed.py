@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wafersim.models.assumption import Assumption
 from wafersim.models.config import Layer, ModelConfig
-from wafersim.models.decode_steps import decode_steps
+from wafersim.models.decode_steps import placed_steps
 from wafersim.models.layout import is_latent, share
 from wafersim.models.mesh import WAFERLLM, Mesh
 from wafersim.models.prefill_steps import prefill_work
@@ -106,7 +106,7 @@ class Speed:
         """Seconds of one decode layer."""
         key = (model, layer, mesh, batch, context)
         if key not in self._decode:
-            done = work(decode_steps(model, layer, mesh, batch, context), mesh)
+            done = work(*placed_steps(model, layer, mesh, batch, context))
             self._decode[key] = self.costs.decode(done) / self.clock_hz
         return self._decode[key]
 

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 
 from wafersim.models.mesh import Mesh, Tree, wavelets
 
-#: vector ops of an exponential by repeated squaring, per vector of scores
-EXP_OPS = 12
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """Work of one PE and the all-reduce that follows it.
@@ -98,7 +94,11 @@ class Work:
 
 def work(steps: Sequence[Step], mesh: Mesh) -> Work:
     """What a PE (and a line, for the all-reduces) does in all steps."""
-    trees = [(tree, wavelets(step.reduced)) for step in steps if (tree := step.tree(mesh)) is not None]
+    trees = [
+        (tree, wavelets(step.reduced), mesh.width // tree.pes if step.axis == "group" else 1)
+        for step in steps
+        if (tree := step.tree(mesh)) is not None
+    ]
     return Work(
         ops=sum(step.ops for step in steps),
         elements=sum(step.elements for step in steps),
@@ -107,8 +107,8 @@ def work(steps: Sequence[Step], mesh: Mesh) -> Work:
         mapped=sum(step.mapped for step in steps),
         macs=sum(step.macs for step in steps),
         reduces=len(trees),
-        stages=sum(tree.stages for tree, _ in trees),
-        hops=sum(tree.hops for tree, _ in trees),
-        wavelets=sum(count for _, count in trees),
-        wavelet_hops=sum(tree.wavelet_hops(count) for tree, count in trees),
+        stages=sum(tree.stages for tree, _, _ in trees),
+        hops=sum(tree.hops for tree, _, _ in trees),
+        wavelets=sum(count for _, count, _ in trees),
+        wavelet_hops=sum(lines * tree.wavelet_hops(count) for tree, count, lines in trees),
     )
