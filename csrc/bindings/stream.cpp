@@ -91,15 +91,13 @@ int write(PyStream& self, int x, int y, int w, int h, int address, const py::arr
 }
 
 py::dict figures(const PyStream& self) {
-    const stream::Automaton& a = self.engine->automaton();
-    const stream::Figures& f = a.figures;
+    const stream::Engine& m = *self.engine;
     py::dict d;
-    d["steps"] = f.steps, d["messages"] = f.hears;
-    d["step_misses"] = f.step_misses, d["message_misses"] = f.hear_misses;
-    d["guard_tries"] = f.guard_tries, d["words_placed"] = f.words, d["leaps"] = f.leaps, d["late"] = f.late,
-    d["renewals"] = f.renewals;
-    d["states"] = a.num_states(), d["transitions"] = a.num_transitions(), d["distinct_messages"] = a.num_messages();
-    d["table_bytes"] = self.engine->table_bytes(), d["pe_bytes"] = self.engine->pe_bytes();
+    d["steps"] = m.figures.steps, d["messages"] = m.figures.hears;
+    d["stretches"] = m.mains().runs, d["stretches_recorded"] = m.mains().recorded;
+    d["places"] = m.mains().num_places();
+    d["words_placed"] = m.loop().words, d["leaps"] = m.loop().leaps, d["late"] = m.loop().late;
+    d["table_bytes"] = m.table_bytes(), d["pe_bytes"] = m.pe_bytes();
     return d;
 }
 

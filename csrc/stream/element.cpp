@@ -2,13 +2,27 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace wafersim::stream {
+namespace {
 
+// What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
+enum ChangeKind : uint64_t { kPick = 1, kLaunched, kResult, kSyncEnd };
+
+}  // namespace
+
+Cycle keep_of(const Arch& arch) {
+    Cycle keep = 2 * std::max({arch.hop, arch.ramp_out, arch.ramp_in + 1, arch.fabric_write}) + 6;
+    for (const VopCost& v : arch.vop) keep = std::max<Cycle>(keep, v.beat_cycles + arch.conflict_cycles + 4);
+    return keep;
+}
+
+// Brings the threads to the start of cycle T: facts only.
 void Element::sync(Node& n, Cycle T) {
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const int t = std::countr_zero(rest);
-        Thread& th = n.thread[static_cast<size_t>(t)];
+        Thread& th = *n.thread[static_cast<size_t>(t)];
         if (th.finished) continue;
         const Seq& beats = n.beats(th);
         const int64_t done = beats.count_before(T) - th.base;
@@ -23,18 +37,31 @@ void Element::sync(Node& n, Cycle T) {
 }
 
 void Element::finish(Node& n, int t, Cycle last) {
-    Thread& th = n.thread[static_cast<size_t>(t)];
-    Main& m = n.main;
+    Thread& th = *n.thread[static_cast<size_t>(t)];
     th.finished = true;
-    m.end = std::max(m.end, last + th.cost);
-    if (th.ok_reg >= 0) local_.write(m, th.ok_reg, 1, true, kMinus);
+    n.end = std::max(n.end, last + th.cost);
+    if (th.ok_reg >= 0) {
+        const int32_t r = th.ok_reg;
+        set_reg(r, 1);
+        mains_.change(n, std::max(last, n.base), kResult | static_cast<uint64_t>(r) << 8,
+                      [&](Main& m, Cycle) { m.regs[static_cast<size_t>(r)] = {0, kMinus, true}; });
+    }
     if (th.synchronous) {
         th.live = false;
-        n.live &= ~(1u << t);
-        m.last_issue = last;
-        m.next_vector = last + th.cost;
-        m.next_issue = last + th.cost - 1 + (th.out >= 0 ? 1 : arch_.vector_drain);
-        if (th.memory_dst) local_.remember(m, th.start, th.low, th.high);
+        n.live = static_cast<uint16_t>(n.live & ~(1u << t));
+        n.last_issue = last;
+        const Cycle ago = std::min<Cycle>(last - th.start, arch_.vector_raw);
+        const int32_t cost = th.cost, drain = th.out >= 0 ? 1 : arch_.vector_drain;
+        auto change = [&](Main& m, Cycle now) {
+            m.next_vector = now + cost;
+            m.next_issue = now + cost - 1 + drain;
+            if (th.memory_dst) local_.remember(m, now - ago, th.low, th.high);
+        };
+        if (th.memory_dst && ago < arch_.vector_raw)
+            mains_.change_once(n, last, change);
+        else
+            mains_.change(n, last, kSyncEnd | static_cast<uint64_t>(th.out >= 0) << 8 | static_cast<uint64_t>(cost) << 9,
+                          change);
     }
     if (!th.synchronous || th.activate >= 0 || th.unblock >= 0)
         n.completions.push_back(
@@ -42,20 +69,26 @@ void Element::finish(Node& n, int t, Cycle last) {
 }
 
 bool Element::pick(Node& n, Cycle T) {
-    Main& m = n.main;
-    const Tile& tile = local_.tile(m);
+    const Tile& tile = this->tile(n);
+    int32_t entry = 0;
+    uint64_t key = kPick;
     if (!n.launches.empty()) {
         const Launch& launch = launches[static_cast<size_t>(n.launches.front())];
         n.launches.erase(n.launches.begin());
-        for (const Function& f : tile.functions) {
-            if (f.number != launch.function) continue;
-            for (size_t i = 0; i < launch.args.size(); ++i)
-                local_.write(m, f.arg0 + static_cast<int32_t>(i), launch.args[i], true, kMinus);
-            m.pc = f.entry;
-        }
+        const Function* function = nullptr;
+        for (const Function& f : tile.functions)
+            if (f.number == launch.function) function = &f;
+        for (size_t i = 0; i < launch.args.size(); ++i)
+            set_reg(function->arg0 + static_cast<int32_t>(i), launch.args[i]);
+        entry = function->entry;
+        const auto first = static_cast<size_t>(function->arg0), args = launch.args.size();
+        mains_.change(n, T, kLaunched | static_cast<uint64_t>(args) << 8 | static_cast<uint64_t>(first) << 24,
+                      [&](Main& m, Cycle) {
+                          for (size_t i = 0; i < args; ++i) m.regs[first + i] = {0, kMinus, true};
+                      });
     } else {
         int best = -1;
-        for (uint64_t rest = m.active & ~m.blocked; rest; rest &= rest - 1) {
+        for (uint64_t rest = n.active & ~n.blocked; rest; rest &= rest - 1) {
             const int i = std::countr_zero(rest);
             if (best < 0) {
                 best = i;
@@ -66,20 +99,23 @@ bool Element::pick(Node& n, Cycle T) {
             if (a.priority != b.priority ? a.priority > b.priority : pa != pb ? pa < pb : a.id < b.id) best = i;
         }
         if (best < 0) return false;
-        m.active &= ~(UINT64_C(1) << best);
-        m.pc = tile.tasks[static_cast<size_t>(best)].entry;
+        n.active &= ~(UINT64_C(1) << best);
+        entry = tile.tasks[static_cast<size_t>(best)].entry;
         n.last_pick[static_cast<size_t>(best)] = T;
     }
-    m.in_task = true;
-    m.calls.clear();
-    m.next_issue = m.next_vector = T + arch_.task_start;
-    m.end = std::max(m.end, T + 1);
+    key |= static_cast<uint64_t>(entry) << 8;
+    mains_.change(n, T, key, [&](Main& m, Cycle now) {
+        m.in_task = true;
+        m.pc = entry;
+        m.calls.clear();
+        m.next_issue = m.next_vector = now + arch_.task_start;
+    });
+    n.end = std::max(n.end, T + 1);
     return true;
 }
 
 void Element::complete(Node& n, Cycle T) {
-    Main& m = n.main;
-    const Tile& tile = local_.tile(m);
+    const Tile& tile = this->tile(n);
     size_t kept = 0;
     for (size_t i = 0; i < n.completions.size(); ++i) {
         const Completion c = n.completions[i];
@@ -87,26 +123,33 @@ void Element::complete(Node& n, Cycle T) {
             n.completions[kept++] = c;
             continue;
         }
-        m.end = std::max(m.end, c.when + 1);
+        n.end = std::max(n.end, c.when + 1);
         if (c.activate >= 0)
             if (const int task = tile.local_task[static_cast<size_t>(c.activate)]; task >= 0)
-                m.active |= UINT64_C(1) << task;
+                n.active |= UINT64_C(1) << task;
         if (c.unblock >= 0)
             if (const int task = tile.local_task[static_cast<size_t>(c.unblock)]; task >= 0)
-                m.blocked &= ~(UINT64_C(1) << task);
+                n.blocked &= ~(UINT64_C(1) << task);
         if (c.thread >= 0) {
-            n.thread[static_cast<size_t>(c.thread)].live = false;
-            n.live &= ~(1u << c.thread);
+            n.thread[static_cast<size_t>(c.thread)]->live = false;
+            n.live = static_cast<uint16_t>(n.live & ~(1u << c.thread));
         }
     }
     n.completions.resize(kept);
 }
 
+// A stretch of local code happens.
+void Element::enter(Node& n, const Stretch& s, Cycle floor) {
+    mains_.enter(n, s, floor, cells_);
+    done_ += s.done;
+}
+
 // The other threads got in between a stretch of local code: it is run up to now only.
 void Element::drop_pending(Node& n, Cycle T) {
-    Main& m = n.main;
-    local_.run(m, n.pending_start, T, kMinus, n.live != 0);
-    n.slot_free = std::max(n.slot_free, m.last_issue + 1);
+    const Stretch* s = &mains_.find(n, n.pending_start, kForever, n.live != 0, cells_);
+    if (n.pending_start + s->last_issue >= T) s = &mains_.find(n, n.pending_start, T, n.live != 0, cells_);
+    if (s->count) enter(n, *s, n.pending_start);
+    n.slot_free = std::max(n.slot_free, n.last_issue + 1);
     n.pending = false;
     dirty_ = true;
 }
@@ -115,7 +158,7 @@ void Element::drop_pending(Node& n, Cycle T) {
 Cycle Element::first_beat(Node& n, Cycle T) {
     Cycle first = kForever;
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
-        Thread& th = n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         if (th.finished) continue;
         const Seq& b = n.beats(th);
         const int64_t next = b.count_before(T);
@@ -124,12 +167,20 @@ Cycle Element::first_beat(Node& n, Cycle T) {
     return first;
 }
 
-void Element::step(Node& n, Cycle T) {
-    if (n.main.tile < 0) return;
+// The main thread alone has run ahead; unless it has nothing to do then, it goes on there.
+void Element::wake_ahead(Node& n) {
+    if (mains_.in_task(n) || !n.launches.empty() || !n.completions.empty() || (n.active & ~n.blocked))
+        n.wake_element(n.ahead);
+}
+
+int Element::step(Node& n, Cycle T, uint8_t* cells) {
+    if (n.tile < 0) return 0;
+    cells_ = cells;
+    done_ = 0;
     if (T < n.ahead) {  // the main thread is alone and further on; its queues may still drain
         if (n.dirty) n.dirty = false, predict(n, T, kForever);
-        n.wake_element(n.ahead);
-        return;
+        wake_ahead(n);
+        return 0;
     }
     sync(n, T);
     complete(n, T);
@@ -140,18 +191,16 @@ void Element::step(Node& n, Cycle T) {
     int guard = 0;
     while (advance(n, T) == Next::kAgain)
         if (++guard > 64) throw Refused("internal: no progress");
-    n.done += local_.done;
-    local_.done = 0;
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
-    const Main& m = n.main;
-    if (!n.pending && !m.in_task && (!n.launches.empty() || (m.active & ~m.blocked) || m.free_at > T))
-        n.wake_element(std::max(m.free_at, T + 1));
+    if (!n.pending && !mains_.in_task(n) &&
+        (!n.launches.empty() || (n.active & ~n.blocked)))
+        n.wake_element(std::max(mains_.free_at(n), T + 1));
+    return done_;
 }
 
 Element::Next Element::advance(Node& n, Cycle T) {
-    Main& m = n.main;
     const bool alone = !n.live && n.completions.empty();
-    if (!n.pending && !m.in_task && T >= m.free_at && pick(n, T)) dirty_ = true;
+    if (!n.pending && !mains_.in_task(n) && T >= mains_.free_at(n) && pick(n, T) && n.live) dirty_ = true;
     if (n.pending) {
         predict(n, T, kForever);
         if (!alone && first_beat(n, T) >= n.pending_stop) {
@@ -162,7 +211,7 @@ Element::Next Element::advance(Node& n, Cycle T) {
         defer_ = alone;
         return Next::kAgain;
     }
-    if (!m.in_task) {
+    if (!mains_.in_task(n)) {
         if (dirty_ || n.live) predict(n, T, kForever);
         return Next::kStop;
     }
@@ -170,19 +219,25 @@ Element::Next Element::advance(Node& n, Cycle T) {
         predict(n, T, kForever);
         return Next::kStop;
     }
-    const Cycle from = std::max(local_.ready_from(m, T), T);
-    const bool local = local_.is_local(m);
-    if (local && (alone || (defer_ && !(local_.is_vector(m) && n.live)))) {
+    const Cycle from = std::max(mains_.ready_from(n, T), T);
+    const bool local = mains_.is_local(n);
+    if (alone && !local && n.ahead > T) {
+        if (plan(n, n.ahead)) return Next::kAgain;
+        wake_ahead(n);
+        if (dirty_) predict(n, T, kForever);
+        return Next::kStop;
+    }
+    if (local && (alone || (defer_ && !(mains_.is_vector(n) && n.live)))) {
         const Next next = advance_local(n, T, from, alone);
         if (alone || n.pending) return next;
     }
-    const Instr& in = instruction(n);
+    const Instr& in = mains_.instruction(n);
     if (in.op == Op::kVop) {
         if (from <= T && claimed(n, in)) {
             predict(n, T, kForever);  // the claim's end wakes us
             return Next::kStop;
         }
-        if (!local_.settings_of(m, in).async && local_.vector_length(m, in) > 0) {
+        if (!local_.settings_of(main(n), in).async && local_.vector_length(main(n), in) > 0) {
             if (const Cycle at = std::max(from, n.slot_free); T < at) {
                 n.wake_element(at);
                 predict(n, T, kForever);
@@ -194,44 +249,36 @@ Element::Next Element::advance(Node& n, Cycle T) {
     }
     if (predict(n, T, from) > T) return Next::kStop;
     if (local) {
-        local_.execute(m, in, T);
+        enter(n, mains_.find(n, T, T + 1, false, cells_), T);
         n.slot_free = T + 1;
     } else {
         execute(n, T);
     }
     dirty_ = true;
-    if (m.in_task) return Next::kAgain;
+    if (mains_.in_task(n)) return Next::kAgain;
     predict(n, T, kForever);
     return Next::kStop;
 }
 
 Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
-    Main& m = n.main;
     const Cycle at = std::max(from, n.slot_free);
     if (alone) {  // nobody can interfere: the code runs ahead
-        local_.run(m, T, kForever, n.slot_free, false);
-        n.ahead = m.in_task ? std::max(local_.ready_from(m, m.last_issue + 1), m.last_issue + 1) : m.free_at;
-        n.slot_free = m.last_issue + 1;
-        if (m.in_task && m.next_vector < m.next_issue) n.slot_free = std::max(n.slot_free, m.next_vector);
-        if (n.ahead <= T) return Next::kAgain;
-        n.wake_element(n.ahead);
-        predict(n, T, kForever);
+        const Cycle floor = std::max(T, n.slot_free);
+        const Stretch& s = mains_.find(n, floor, kForever, false, cells_);
+        enter(n, s, floor);
+        n.ahead = floor + s.stop;
+        n.slot_free = floor + s.slot_free;
+        if (s.in_task || n.ahead <= T) return Next::kAgain;
+        if (dirty_) predict(n, T, kForever);
         return Next::kStop;
     }
-    // A trial: how far does it get before a thread's next beat, as predicted now?
-    auto mark = local_.recorder.mark();
-    const int32_t done = local_.done;
-    Main trial = m;
+    // How far does it get before a thread's next beat, as predicted now?
     const Cycle limit = first_beat(n, T);
-    const int64_t count = local_.run(trial, at, limit, n.slot_free, n.live != 0);
-    const Cycle stop =
-        trial.in_task ? std::max(local_.ready_from(trial, trial.last_issue + 1), trial.last_issue + 1) : trial.free_at;
-    local_.recorder.back_to(std::move(mark));
-    local_.done = done;
-    if (count > 2) {
+    const Stretch& s = mains_.find(n, at, kForever, n.live != 0, cells_);
+    if (s.count > 2 && at + 2 < limit) {
         n.pending = true;
         n.pending_start = at;
-        n.pending_stop = std::min(stop, limit);
+        n.pending_stop = std::min(at + s.stop, limit);
     }
     return Next::kAgain;
 }

@@ -1,8 +1,9 @@
 // The compute element of one PE: threads, ramp, tasks and main thread.
 #pragma once
+#include <cstring>
 #include <vector>
 
-#include "stream/local.hpp"
+#include "stream/mains.hpp"
 #include "stream/router.hpp"
 
 namespace wafersim::stream {
@@ -10,24 +11,32 @@ namespace wafersim::stream {
 struct Launch {
     int32_t function = 0;
     std::vector<uint64_t> args;
+    bool operator==(const Launch&) const = default;
 };
+
+// Cycles for which a time that has passed can still hold somebody up.
+Cycle keep_of(const Arch& arch);
 
 class Element {
   public:
-    Element(const Program& program, const Arch& arch, Local& local, Router& router, Loop& loop)
-        : program_(program), arch_(arch), local_(local), router_(router), loop_(loop) {}
-    void step(Node& n, Cycle T);
-    // Brings the threads to the start of cycle T: facts only.
-    void sync(Node& n, Cycle T);
+    Element(const Program& program, const Arch& arch, Local& local, Mains& mains, Router& router, Loop& loop,
+            Arena& arena)
+        : program_(program), arch_(arch), local_(local), mains_(mains), router_(router), loop_(loop), arena_(arena) {}
+    // `cells`: the PE's values. Returns how many launches ended.
+    int step(Node& n, Cycle T, uint8_t* cells);
     std::vector<Launch> launches;
 
   private:
     enum class Next { kAgain, kStop };
+    void sync(Node& n, Cycle T);
     void complete(Node& n, Cycle T);
     void finish(Node& n, int t, Cycle last);
     bool pick(Node& n, Cycle T);
     Next advance(Node& n, Cycle T);
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
+    void enter(Node& n, const Stretch& s, Cycle floor);
+    void wake_ahead(Node& n);
+    bool plan(Node& n, Cycle at);
     void drop_pending(Node& n, Cycle T);
     Cycle predict(Node& n, Cycle T, Cycle main_from);
     void forget(Node& n, Cycle T);
@@ -38,30 +47,44 @@ class Element {
     Cycle first_beat(Node& n, Cycle T);
     // start.cpp
     void execute(Node& n, Cycle T);
-    void control_color(Node& n, const Instr& in, Cycle T);
+    uint64_t control_color(Node& n, const Instr& in, Cycle T);
     void start(Node& n, const Instr& in, Cycle T);
+    void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency);
+    void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);
     void start_memory(Node& n, Thread& th, const Instr& in, int64_t length);
-    bool claimed(Node& n, const Instr& in);
+    void check_operands(const Main& m, const Instr& in, int64_t length, Thread& th, int& memory_sources) const;
+    bool claimed(const Node& n, const Instr& in);
     int microthread(const Node& n, const Instr& in, const Settings& set);
-    const Instr& instruction(const Node& n) const { return program_.code[static_cast<size_t>(n.main.pc)]; }
+    uint64_t reg(const Node& n, int32_t r, bool& known) const;
+    void set_reg(int32_t r, uint64_t value) {
+        if (r >= 0) std::memcpy(cells_ + 8 * r, &value, 8);
+    }
+    const Main& main(const Node& n) const { return mains_.main(n.control); }
+    const Tile& tile(const Node& n) const { return program_.tiles[static_cast<size_t>(n.tile)]; }
     [[noreturn]] void refuse(const Instr& in, const std::string& what) const { throw Refused(what, in.line); }
 
     const Program& program_;
     const Arch& arch_;
     Local& local_;
+    Mains& mains_;
     Router& router_;
     Loop& loop_;
+    Arena& arena_;
     struct Was {
         Seq* seq;
         Seq before;
         int ramp_queue, in_queue;  // one of them -1
     };
-    std::vector<Was> before_;
+    Was before_[32];
+    int num_before_ = 0;
     Server servers_[24];
     int num_ = 0;
     int server_of_[9] = {};
+    Cycle keep_ = keep_of(arch_);
+    uint8_t* cells_ = nullptr;
+    int done_ = 0;
     bool dirty_ = false, defer_ = true;
 };
 

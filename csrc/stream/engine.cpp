@@ -1,7 +1,7 @@
 #include "stream/engine.hpp"
 
 #include <chrono>
-#include <map>
+#include <algorithm>
 
 namespace wafersim::stream {
 namespace {
@@ -36,32 +36,110 @@ std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
 Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops)
     : arch_(arch, vops),
       program_(tables, arch_.sram_bytes),
-      automaton_(program_, arch_, owners(tables, program_.code.size()), read_arrays(tables, arch_.sram_bytes)),
+      control_(find_control_bytes(program_, arch_.sram_bytes, owners(tables, program_.code.size()),
+                                  read_arrays(tables, arch_.sram_bytes))),
+      local_(program_, arch_, control_),
+      mains_(program_, arch_, local_, control_),
+      router_(program_, arch_, loop_, arena_),
+      element_(program_, arch_, local_, mains_, router_, loop_, arena_),
       neighbor_{-program_.width, 1, program_.width, -1} {
+    check_supported();
     const size_t num_pes = program_.tile_map.size();
-    slots_.resize(num_pes);
+    nodes_.resize(num_pes);
     std::vector<int64_t> rank(program_.tiles.size(), 0);
     size_t bytes = 0;
     for (size_t pe = 0; pe < num_pes; ++pe)
         if (const int32_t t = program_.tile_map[pe]; t >= 0)
-            slots_[pe].cells = static_cast<uint32_t>(bytes / 8), bytes += automaton_.cell_bytes(t);
+            nodes_[pe].cells = static_cast<uint32_t>(bytes / 8), bytes += mains_.cell_bytes(t);
     cells_.resize(bytes);
-    // PEs with the same tile, routes and edges begin in the same state.
-    std::map<std::vector<int32_t>, uint32_t> known;
-    std::vector<int32_t> key(program_.colors.size() + 2);
-    for (size_t pe = 0; pe < num_pes; ++pe) {
-        const int32_t t = program_.tile_map[pe];
-        const auto x = static_cast<int32_t>(pe) % program_.width, y = static_cast<int32_t>(pe) / program_.width;
-        key[0] = t;
-        key[1] = (x == 0) + 2 * (x + 1 == program_.width) + 4 * (y == 0) + 8 * (y + 1 == program_.height);
-        for (size_t k = 0; k < program_.colors.size(); ++k) key[2 + k] = program_.route_map[k * num_pes + pe];
-        const auto [it, fresh] = known.try_emplace(key, 0);
-        if (fresh) it->second = automaton_.initial(static_cast<uint32_t>(pe));
-        slots_[pe].state = it->second;
-        slots_[pe].base = -1;
-        if (t >= 0) automaton_.initial_cells(t, rank[static_cast<size_t>(t)]++, cells(slots_[pe]));
-        wake(static_cast<uint32_t>(pe), slots_[pe]);
+    std::vector<uint32_t> initial;
+    for (size_t t = 0; t < program_.tiles.size(); ++t) initial.push_back(mains_.initial(static_cast<int32_t>(t)));
+    for (uint32_t pe = 0; pe < num_pes; ++pe) {
+        place(pe);
+        Node& n = nodes_[pe];
+        if (n.tile < 0) continue;
+        n.control = initial[static_cast<size_t>(n.tile)];
+        mains_.initial_cells(n.tile, rank[static_cast<size_t>(n.tile)]++, cells(n));
+        wake(pe, n);
     }
+}
+
+Engine::~Engine() {
+    for (Node& n : nodes_) {
+        for (int i = 0; i < n.num_colors; ++i) {
+            for (LinkFifo* f : n.colors[i].fifo)
+                if (f) f->~LinkFifo();
+            for (OutLink* o : n.colors[i].out)
+                if (o) o->~OutLink();
+        }
+        for (InQueue* q : n.iq)
+            if (q) q->~InQueue();
+        for (OutQueue* q : n.oq)
+            if (q) q->~OutQueue();
+        for (Thread* t : n.thread)
+            if (t) t->~Thread();
+    }
+}
+
+void Engine::check_supported() const {
+    if (arch_.ramp_pace_num != arch_.ramp_pace_den)
+        throw Refused("a ramp pace other than 1 (its accumulator never resets)");
+    for (const RouteClass& r : program_.routes) {
+        if (r.filter != FilterKind::kNone) throw Refused("input filters");
+        if (r.swap_x || r.swap_y) throw Refused("color swap");
+        if (r.sink) throw Refused("routes that lead to the host (SINK)");
+    }
+    for (const Tile& tile : program_.tiles) {
+        for (const Task& task : tile.tasks)
+            if (task.kind != TaskKind::kLocal) throw Refused("data tasks and control tasks");
+        if (!tile.fifos.empty()) throw Refused("FIFOs");
+    }
+}
+
+// A PE before anything happened.
+void Engine::place(uint32_t pe) {
+    Node& n = nodes_[pe];
+    const auto width = static_cast<uint32_t>(program_.width);
+    const size_t num_pes = program_.tile_map.size();
+    const uint32_t x = pe % width, y = pe / width;
+    n.edges = static_cast<uint8_t>((y > 0 ? 1u : 0u) | (x + 1 < width ? 2u : 0u) |
+                                   (y + 1 < static_cast<uint32_t>(program_.height) ? 4u : 0u) | (x > 0 ? 8u : 0u));
+    for (size_t k = 0; k < program_.colors.size(); ++k) n.num_colors += program_.route_map[k * num_pes + pe] >= 0;
+    if (n.num_colors) n.colors = arena_.make<Color>(n.num_colors);
+    Color* c = n.colors;
+    for (size_t k = 0; k < program_.colors.size(); ++k) {
+        const int32_t r = program_.route_map[k * num_pes + pe];
+        if (r < 0) continue;
+        c->color = program_.colors[k];
+        c->route = r;
+        c->position = program_.routes[static_cast<size_t>(r)].initial;
+        c->teardown = program_.routes[static_cast<size_t>(r)].teardown;
+        ++c;
+    }
+    n.tile = program_.tile_map[pe];
+    if (n.tile < 0) return;
+    const Tile& tile = program_.tiles[static_cast<size_t>(n.tile)];
+    for (size_t i = 0; i < tile.tasks.size(); ++i) {
+        if (tile.tasks[i].active) n.active |= UINT64_C(1) << i;
+        if (tile.tasks[i].blocked) n.blocked |= UINT64_C(1) << i;
+    }
+    n.last_pick.assign(tile.tasks.size(), kMinus);
+    for (size_t q = 0; q < 8; ++q) {
+        if (tile.iq[q].initialised) {
+            InQueue& in = *(n.iq[q] = arena_.make<InQueue>());
+            in.color = tile.iq[q].color, in.priority = tile.iq[q].priority;
+            in.blocked = 0;
+            if (Color* color = in.color >= 0 ? n.color(in.color) : nullptr; color && color->iq < 0)
+                color->iq = static_cast<int32_t>(q);
+        }
+        if (tile.oq[q].initialised) {
+            OutQueue& out = *(n.oq[q] = arena_.make<OutQueue>());
+            out.initialised = true;
+            out.color = tile.oq[q].color, out.priority = tile.oq[q].priority;
+            n.oqs = static_cast<uint8_t>(n.oqs | 1u << q);
+        }
+    }
+    if (n.active & ~n.blocked) n.wake_element(0);
 }
 
 void Engine::refuse(uint32_t pe, const Refused& r) const {
@@ -73,17 +151,19 @@ void Engine::refuse(uint32_t pe, const Refused& r) const {
 
 int Engine::launch(int function, std::span<const uint64_t> args) {
     const Launch launch{function, {args.begin(), args.end()}};
+    auto& launches = element_.launches;
+    auto at = std::find(launches.begin(), launches.end(), launch);  // the same launch on many PEs has one number
+    if (at == launches.end()) at = launches.insert(launches.end(), launch);
+    const auto number = static_cast<int32_t>(at - launches.begin());
     int count = 0;
-    for (uint32_t pe = 0; pe < slots_.size(); ++pe) {
-        const int32_t t = program_.tile_map[pe];
-        if (t < 0) continue;
-        for (const Function& f : program_.tiles[static_cast<size_t>(t)].functions) {
+    for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
+        Node& n = nodes_[pe];
+        if (n.tile < 0) continue;
+        for (const Function& f : program_.tiles[static_cast<size_t>(n.tile)].functions) {
             if (f.number != function) continue;
-            Slot& s = slots_[pe];
-            Cycle shift = 0;
-            s.state = automaton_.launched(s.state, now_ - s.base, launch, shift);
-            s.base = now_ - 1;
-            wake(pe, s);
+            n.launches.push_back(number);
+            n.wake_element(now_);
+            wake(pe, n);
             ++open_;
             ++count;
         }
@@ -91,46 +171,57 @@ int Engine::launch(int function, std::span<const uint64_t> args) {
     return count;
 }
 
-void Engine::wake(uint32_t pe, Slot& s) {
-    const Cycle next = automaton_.next(s.state);
-    if (next >= kForever || s.base + next == s.queued) return;
-    s.queued = s.base + next;
-    queue_.push(s.queued, pe);
-}
-
-void Engine::enter(uint32_t pe, Slot& s, const Transition& t, Cycle T) {
-    s.state = t.to;
-    s.base = T;
-    end_ = std::max(end_, T + t.end);
-    open_ -= t.done;
-    wake(pe, s);
+void Engine::wake(uint32_t pe, Node& n) {
+    const Cycle next = n.next();
+    if (next >= n.queued) return;
+    n.queued = next;
+    queue_.push(next, pe);
 }
 
 void Engine::visit(uint32_t pe, Cycle T) {
-    Slot& s = slots_[pe];
-    if (s.queued == T) s.queued = -1;
-    if (s.base + automaton_.next(s.state) != T) return;
+    Node& n = nodes_[pe];
+    if (n.queued == T) n.queued = kForever;
+    if (n.next() > T) return wake(pe, n);
+    ++figures.steps;
+    says_.clear();
     try {
-        const Transition t = automaton_.step(s.state, s.base, cells(s));
-        enter(pe, s, t, T);
-        for (int i = 0; i < t.num_told; ++i) {
-            const TellRef tell = automaton_.told(t)[i];
-            const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[tell.port]);
-            Slot& o = slots_[other];
-            enter(other, o, Transition(automaton_.hear(o.state, T - o.base, tell.message, o.base, cells(o))), T);
+        const bool routes = n.router_wake <= T;
+        if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
+        if (n.element_wake <= T + (routes && n.dirty ? 3 : 0)) {
+            n.element_wake = kForever;
+            open_ -= element_.step(n, T, cells(n));
+        }
+        wake(pe, n);
+        for (const Told& t : says_) {
+            ++figures.hears;
+            const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[t.port]);
+            Node& o = nodes_[other];
+            router_.hear(o, t.message, T);
+            wake(other, o);
         }
     } catch (const Refused& r) {
         refuse(pe, r);
     }
 }
 
-void Engine::limit_tables() {
-    if (automaton_.bytes() < most_table_bytes_) return;
-    std::vector<uint32_t*> states;
-    for (Slot& s : slots_) states.push_back(&s.state);
-    automaton_.renew(states);
-    unknown_.clear();
-    most_table_bytes_ = std::max(kTableBytes, 2 * automaton_.bytes());  // what is in use cannot be forgotten
+bool Engine::at_rest(const Node& n) const {
+    return n.tile < 0 || (!mains_.in_task(n) && !n.live && n.launches.empty());
+}
+
+// Cycle behind the last thing that happens at the PE, of what is known now.
+Cycle Engine::last_fact(const Node& n) const {
+    Cycle end = n.end;
+    auto look = [&](const Seq& s) {
+        if (s.last() > kMinus) end = std::max(end, s.last() + 1);
+    };
+    for (int i = 0; i < n.num_colors; ++i)
+        for (const LinkFifo* f : n.colors[i].fifo)
+            if (f) look(f->a), look(f->d), end = std::max(end, f->granted + 1);
+    for (const InQueue* q : n.iq)
+        if (q) look(q->b);
+    for (const OutQueue* q : n.oq)
+        if (q) look(q->b);
+    return end;
 }
 
 Status Engine::run(const Limits& limits, const std::function<bool()>& interrupted) {
@@ -148,13 +239,12 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
-            if (i + 4 < bucket.size()) __builtin_prefetch(&slots_[bucket[i + 4]]);
+            if (i + 4 < bucket.size()) __builtin_prefetch(&nodes_[bucket[i + 4]]);
             visit(bucket[i], t);
         }
         queue_.clear(t);
         if (this->events() < look) continue;
         look = this->events() + 20000;
-        limit_tables();
         if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events)
             return now_ = t + 1, Status::kLimit;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -162,47 +252,46 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         if (interrupted && interrupted()) return now_ = t + 1, Status::kInterrupted;
     }
     bool rest = open_ == 0;
-    for (const Slot& s : slots_) {
-        rest = rest && automaton_.at_rest(s.state);
-        end_ = std::max(end_, s.base + automaton_.end(s.state));
+    for (const Node& n : nodes_) {
+        rest = rest && at_rest(n);
+        end_ = std::max(end_, last_fact(n));
     }
     now_ = end_ = std::max(end_, start);
     return rest ? Status::kFinished : Status::kStuck;
 }
 
 bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
-    const int32_t tile = program_.tile_map[pe];
-    if (tile < 0) return false;
-    const Slot& s = slots_[pe];
-    const auto [it, fresh] = unknown_.try_emplace(s.state);
-    if (fresh) {
-        Node n;
-        automaton_.inspect(s.state, n);
-        it->second = n.main.unknown;
-    }
-    const uint8_t* memory = cells(s) + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs;
+    const Node& n = nodes_[pe];
+    if (n.tile < 0) return false;
+    const Main& m = mains_.main(n.control);
+    const uint8_t* memory = cells(n) + 8 * m.regs.size();
     for (int i = 0; i < bytes; ++i) {
-        const int at = automaton_.control(tile).find(address + i, address + i + 1);
-        if (at < 0 || it->second[static_cast<size_t>(at)]) return false;
+        const int at = control_[static_cast<size_t>(n.tile)].find(address + i, address + i + 1);
+        if (at < 0 || m.unknown[static_cast<size_t>(at)]) return false;
         out[i] = memory[at];
     }
     return true;
 }
 
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
-    const int32_t tile = program_.tile_map[pe];
-    if (tile < 0) return 0;
-    Slot& s = slots_[pe];
-    uint8_t* memory = cells(s) + 8 * program_.tiles[static_cast<size_t>(tile)].num_regs;
+    Node& n = nodes_[pe];
+    if (n.tile < 0) return 0;
+    const Main& m = mains_.main(n.control);
+    uint8_t* memory = cells(n) + 8 * m.regs.size();
     written_.clear();
+    bool changed = false;
     for (size_t i = 0; i < values.size(); ++i) {
         const auto byte = address + static_cast<int32_t>(i);
-        const int at = automaton_.control(tile).find(byte, byte + 1);
+        const int at = control_[static_cast<size_t>(n.tile)].find(byte, byte + 1);
         if (at < 0) continue;
         memory[at] = known ? values[i] : 0;
         written_.push_back(at);
+        changed = changed || m.unknown[static_cast<size_t>(at)] == known;
     }
-    if (!written_.empty()) s.state = automaton_.told_by_host(s.state, written_, known);
+    if (changed)
+        mains_.change_once(n, n.base, [&](Main& main, Cycle) {
+            for (const int i : written_) main.unknown[static_cast<size_t>(i)] = !known;
+        });
     return static_cast<int>(written_.size());
 }
 

@@ -1,19 +1,19 @@
-// A wafer at stream fidelity: per PE a state number, its base cycle and its scalar values; events in order of time.
+// A wafer at stream fidelity: the PEs, their values, and their events in order of time.
 #pragma once
 #include <functional>
 #include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
-#include "stream/automaton.hpp"
+#include "stream/element.hpp"
 #include "stream/queue.hpp"
 #include "wafer/machine.hpp"
 
 namespace wafersim::stream {
 
-// Tables of states and transitions beyond this size are begun anew.
-inline constexpr size_t kTableBytes = size_t{1} << 30;
+struct Figures {
+    uint64_t steps = 0, hears = 0;
+};
 
 class Engine {
   public:
@@ -23,42 +23,51 @@ class Engine {
     Status run(const Limits& limits, const std::function<bool()>& interrupted);
 
     Cycle now() const { return now_; }
-    uint64_t events() const { return automaton_.figures.steps + automaton_.figures.hears; }
+    uint64_t events() const { return figures.steps + figures.hears; }
     const Program& program() const { return program_; }
     const Arch& arch() const { return arch_; }
-    const Automaton& automaton() const { return automaton_; }
-    void set_grain(int64_t grain) { automaton_.set_grain(grain); }
+    const Mains& mains() const { return mains_; }
+    const Loop& loop() const { return loop_; }
+    void set_grain(int64_t grain) { loop_.grain = grain; }
     int64_t open_launches() const { return open_; }
     // Scalar state of a PE: `bytes` bytes from `address`. False if they are not known without values.
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
     // The host writes bytes, with or without saying their values. How many are held; the others are array data.
     int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
-    size_t table_bytes() const { return automaton_.bytes(); }
-    size_t pe_bytes() const { return slots_.size() * sizeof(Slot) + cells_.size(); }
+    size_t table_bytes() const { return mains_.bytes(); }
+    size_t pe_bytes() const { return nodes_.size() * sizeof(Node) + cells_.size() + arena_.bytes(); }
+    Figures figures;
+
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
 
   private:
-    struct Slot {
-        Cycle base = 0, queued = -1;
-        uint32_t state = 0, cells = 0;  // cells in units of 8 bytes
-    };
-    void enter(uint32_t pe, Slot& s, const Transition& t, Cycle T);
-    void wake(uint32_t pe, Slot& s);
+    void check_supported() const;
+    void place(uint32_t pe);
+    void wake(uint32_t pe, Node& n);
     void visit(uint32_t pe, Cycle T);
-    void limit_tables();
-    uint8_t* cells(const Slot& s) { return cells_.data() + 8 * static_cast<size_t>(s.cells); }
+    bool at_rest(const Node& n) const;
+    Cycle last_fact(const Node& n) const;
+    uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
     [[noreturn]] void refuse(uint32_t pe, const Refused& r) const;
 
     Arch arch_;
     Program program_;
-    Automaton automaton_;
+    std::vector<ControlBytes> control_;
+    Arena arena_;
+    Loop loop_;
+    Local local_;
+    Mains mains_;
+    Router router_;
+    Element element_;
     Queue queue_;
-    std::unordered_map<uint32_t, std::vector<uint8_t>> unknown_;  // of the states that were read
-    std::vector<Slot> slots_;
+    std::vector<Node> nodes_;
+    std::vector<Told> says_;
     std::vector<uint8_t> cells_;
     std::vector<int> written_;
     Cycle now_ = 0, end_ = 0;
     int64_t open_ = 0;
-    size_t most_table_bytes_ = kTableBytes;
     int32_t neighbor_[4];
 };
 

@@ -47,6 +47,7 @@ class Local {
     int64_t vector_length(const Main& m, const Instr& in) const;
     void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) const;
     void vector_writes(Main& m, int64_t low, int64_t high);
+    bool holds(int32_t tile, int64_t low, int64_t high) const;  // whether values of these bytes are held
     void remember(Main& m, Cycle start, int64_t low, int64_t high) const;  // for read-after-write of vector ops
     int width_of(const Main& m, const Instr& in, VOp vop) const;
     // Cycles of every beat of an op on memory if they are all alike, 0 if not.

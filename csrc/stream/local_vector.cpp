@@ -95,6 +95,12 @@ void Local::vector_writes(Main& m, int64_t low, int64_t high) {
     }
 }
 
+bool Local::holds(int32_t tile, int64_t low, int64_t high) const {
+    for (const auto& [first, end] : control_[static_cast<size_t>(tile)].ranges)
+        if (low < end && first < high) return true;
+    return false;
+}
+
 void Local::remember(Main& m, Cycle start, int64_t low, int64_t high) const {
     std::erase_if(m.recent, [&](const Recent& r) { return r.start + arch_.vector_raw <= start; });
     m.recent.push_back({start, static_cast<int32_t>(low), static_cast<int32_t>(high)});

@@ -7,35 +7,39 @@
 namespace wafersim::stream {
 
 void Element::forget(Node& n, Cycle T) {
-    before_.clear();
+    num_before_ = 0;
+    const Cycle past = T - keep_;
     auto take_back = [&](Seq& s, int ramp_queue, int in_queue) {
-        for (const Was& w : before_)
-            if (w.seq == &s) return;
-        before_.push_back({&s, {}, ramp_queue, in_queue});
-        s.truncate(T, &before_.back().before);
+        for (int i = 0; i < num_before_; ++i)
+            if (before_[i].seq == &s) return;
+        Was& was = before_[num_before_++];
+        was.seq = &s, was.ramp_queue = ramp_queue, was.in_queue = in_queue;
+        s.forget_before(past);
+        s.truncate(T, &was.before);
     };
-    for (int q = 0; q < 8; ++q) {
-        OutQueue& out = n.oq[static_cast<size_t>(q)];
-        LinkFifo* ramp = out.used ? n.ramp(out) : nullptr;
-        if (!ramp || ramp->a.count_before(T) == out.pushed) continue;
+    for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
+        const int q = std::countr_zero(rest);
+        OutQueue& out = *n.oq[static_cast<size_t>(q)];
+        if (!out.ramp || out.ramp->a.count_before(T) == out.pushed) continue;
         take_back(out.b, -1, -1);
-        take_back(ramp->a, q, -1);
+        take_back(out.ramp->a, q, -1);
     }
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
-        Thread& th = n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         if (th.finished) continue;
         for (const int in : th.in)
-            if (in >= 0) take_back(n.iq[static_cast<size_t>(in)].b, -1, in);
-        if (!th.fabric) th.own.truncate(T, nullptr);
+            if (in >= 0) take_back(n.iq[static_cast<size_t>(in)]->b, -1, in);
+        if (!th.fabric) th.own.forget_before(past), th.own.truncate(T, nullptr);
     }
 }
 
 // One move per cycle, from the queues in turn.
 void Element::add_ramp(Node& n, Cycle T) {
     loop_.busy = kMinus;
-    for (int i = 0; i < 8; ++i) {
-        OutQueue& q = n.oq[static_cast<size_t>(i)];
-        LinkFifo* ramp = q.used ? n.ramp(q) : nullptr;
+    for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
+        const int i = std::countr_zero(rest);
+        OutQueue& q = *n.oq[static_cast<size_t>(i)];
+        LinkFifo* ramp = q.ramp;
         if (!ramp) continue;
         loop_.busy = std::max(loop_.busy, ramp->a.last());
         if (ramp->a.end() == q.pushed) continue;
@@ -58,7 +62,7 @@ void Element::add_ramp(Node& n, Cycle T) {
 }
 
 void Element::add_thread(Node& n, int t, Cycle T) {
-    Thread& th = n.thread[static_cast<size_t>(t)];
+    Thread& th = *n.thread[static_cast<size_t>(t)];
     Server& s = servers_[num_];
     s = {};
     server_of_[t] = num_;
@@ -88,14 +92,14 @@ void Element::add_thread(Node& n, int t, Cycle T) {
         }
     }
     if (th.out >= 0) {
-        OutQueue& q = n.oq[static_cast<size_t>(th.out)];
+        OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
         s.out[outs++] = &q.b;
-        s.add({&n.ramp(q)->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kData, kNever});
+        s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kData, kNever});
     }
     if (!th.fabric) s.out[outs++] = &th.own;
     for (int i = 0; i < 2; ++i) {
         if (th.in[i] < 0) continue;
-        InQueue& q = n.iq[static_cast<size_t>(th.in[i])];
+        InQueue& q = *n.iq[static_cast<size_t>(th.in[i])];
         s.flag_con[outs] = s.num_con;
         s.out[outs++] = &q.b;
         s.add({&q.a, th.in_base[i] - th.base, arch_.ramp_in, ConKind::kData, kNever});
@@ -109,7 +113,7 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     add_ramp(n, T);
     std::fill_n(server_of_, 9, -1);
     for (uint32_t rest = n.live; rest; rest &= rest - 1)
-        if (const int t = std::countr_zero(rest); !n.thread[static_cast<size_t>(t)].finished) add_thread(n, t, T);
+        if (const int t = std::countr_zero(rest); !n.thread[static_cast<size_t>(t)]->finished) add_thread(n, t, T);
     int main_server = -1;
     Cycle main_at = kForever;
     if (main_from < kForever) {
@@ -119,9 +123,9 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
         s.id = num_++;
         s.phase = 1;
         s.mask = 1;
-        s.prio = n.main.priority;
+        s.prio = main(n).priority;
         s.tie = -1;
-        s.last = n.main.last_issue;
+        s.last = n.last_issue;
         s.k_end = 1;
         s.min_next = std::max(T, main_from);
     }
@@ -132,7 +136,7 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     // Wake for what is due: ends of ops, the main thread's slot.
     for (int t = 0; t < 9; ++t) {
         if (server_of_[t] < 0) continue;
-        const Thread& th = n.thread[static_cast<size_t>(t)];
+        const Thread& th = *n.thread[static_cast<size_t>(t)];
         const Server& s = servers_[server_of_[t]];
         if (s.k == s.k_end)
             n.wake_element(
@@ -144,12 +148,13 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
 
 // What changed: arrivals at the ramp, and credits of the input queues.
 void Element::tell_router(Node& n, Cycle T) {
-    for (Was& w : before_) {
+    for (int i = 0; i < num_before_; ++i) {
+        Was& w = before_[i];
         if (w.ramp_queue >= 0) {
             const Difference d = difference(w.before, *w.seq, w.seq->count_before(T), false);
             if (d.k >= 0) n.wake_router(std::max(d.t, T) + arch_.ramp_out);
         }
-        if (w.in_queue >= 0) tell_credit(n, n.iq[static_cast<size_t>(w.in_queue)], w.in_queue, w.before, T);
+        if (w.in_queue >= 0) tell_credit(n, *n.iq[static_cast<size_t>(w.in_queue)], w.in_queue, w.before, T);
     }
 }
 
@@ -167,7 +172,7 @@ void Element::tell_credit(Node& n, InQueue& q, int number, const Seq& was, Cycle
     const Cycle t = std::min(d.t, a.known ? a.t + arch_.ramp_in : kForever);
     bool waits = false;
     if (const Color* c = n.color(q.color))
-        for (const LinkFifo& f : c->fifo) waits = waits || (f.used && f.blocked != kNever);
+        for (const LinkFifo* f : c->fifo) waits = waits || (f && f->blocked != kNever);
     if (!waits && q.a.end() <= d.k + arch_.iq_capacity(number)) return;
     n.wake_router(std::max(t >= kForever ? T : t, T) + 1);
 }

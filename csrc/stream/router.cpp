@@ -11,7 +11,18 @@ uint32_t command_field(uint32_t payload) {
 
 }  // namespace
 
+Cycle keep_of(const Arch& arch);
+
+Router::Router(const Program& program, const Arch& arch, Loop& loop, Arena& arena)
+    : program_(program), arch_(arch), loop_(loop), arena_(arena), keep_(keep_of(arch)) {}
+
 void Router::settle(Color& c, Cycle now) const {
+    if (c.planned < now) {
+        if (c.planned_route >= 0) c.route = c.planned_route, c.position = route(c).initial;
+        c.teardown = c.planned_teardown;
+        c.changed = c.planned;
+        c.planned = kForever;
+    }
     if (c.pending == SwitchCommand::kNop || c.changed >= now) return;
     if (c.pending == SwitchCommand::kTeardown)
         c.teardown = c.torn = true;
@@ -24,32 +35,37 @@ void Router::settle(Color& c, Cycle now) const {
     c.pending = SwitchCommand::kNop;
 }
 
-LinkFifo& Router::ramp_of(Node& n, int color) const {
+LinkFifo& Router::ramp_of(Node& n, int color) {
     Color* c = n.color(color);
     if (!c) throw Refused("a word meets no route on color " + std::to_string(color));
-    c->fifo[kPortRamp].used = true;
-    return c->fifo[kPortRamp];
+    return fifo(*c, kPortRamp);
 }
 
 // Targets of all colors forget their predictions; each remembers what it was.
 void Router::forget(const Target& t, Color* c) {
-    for (const Changed& ch : changed_)
-        if (ch.target.into() == t.into()) return;
-    changed_.push_back({t, c, {}});
-    t.into()->truncate(now_, &changed_.back().before);
-    if (t.link) std::erase_if(t.link->specials, [&](const Special& s) { return s.k >= t.link->sent.end(); });
+    Seq* into = t.into();
+    for (int i = 0; i < num_changed_; ++i)
+        if (changed_[i].target.into() == into) return;
+    if (num_changed_ == kMostTargets) throw Refused("more than 64 outputs in one router");
+    Changed& ch = changed_[num_changed_++];
+    ch.target = t, ch.color = c;
+    into->forget_before(now_ - keep_);
+    into->truncate(now_, &ch.before);
+    if (t.link && !t.link->specials.empty())
+        std::erase_if(t.link->specials, [&](const Special& s) { return s.k >= into->end(); });
 }
 
 // Outputs that any FIFO of the color may have predicted under an earlier route.
 void Router::forget_outputs(Node& n) {
-    for (Color& c : n.colors) {
+    for (int i = 0; i < n.num_colors; ++i) {
+        Color& c = n.colors[i];
         bool any = false;
-        for (const LinkFifo& f : c.fifo)
-            any = any || (f.used && std::max(f.a.end(), f.d.end()) > f.d.count_before(now_));
+        for (const LinkFifo* f : c.fifo)
+            any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
         if (!any) continue;
         for (int port = 0; port < 4; ++port)
-            if (OutLink& o = c.out[static_cast<size_t>(port)]; o.used) forget({port, &o, nullptr}, &c);
-        if (c.iq >= 0) forget({kPortRamp, nullptr, &n.iq[static_cast<size_t>(c.iq)]}, &c);
+            if (OutLink* o = c.out[static_cast<size_t>(port)]; o) forget({port, o, nullptr}, &c);
+        if (c.iq >= 0) forget({kPortRamp, nullptr, n.iq[static_cast<size_t>(c.iq)]}, &c);
     }
 }
 
@@ -70,15 +86,14 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
         if (port == kPortRamp) {
             if (c.iq < 0)
                 throw Refused("color " + std::to_string(c.color) + " reaches a ramp where no input queue has it");
-            t.iq = &node_->iq[static_cast<size_t>(c.iq)];
+            t.iq = node_->iq[static_cast<size_t>(c.iq)];
             forget(t, &c);
             const int capacity = arch_.iq_capacity(c.iq);
             s.add({&t.iq->b, t.iq->a.end() - k - capacity, 1, ConKind::kCredit, t.iq->blocked});
             s.add({&f.d, -capacity, arch_.ramp_in + 1, ConKind::kSelf, kNever});
         } else {
             if (!(node_->edges >> port & 1)) throw Refused("a word leaves the fabric");
-            t.link = &c.out[static_cast<size_t>(port)];
-            t.link->used = true;
+            t.link = &out(c, port);
             forget(t, &c);
             s.add({&t.link->credit, t.link->sent.end() - k - arch_.link_buffer, arch_.hop, ConKind::kCredit,
                    t.link->blocked});
@@ -124,16 +139,20 @@ void Router::deliver(Service& v, int64_t to) {
 
 void Router::collect(Node& n) {
     num_ = 0;
-    for (Color& c : n.colors) {
+    const Cycle past = now_ - keep_;
+    for (int i = 0; i < n.num_colors; ++i) {
+        Color& c = n.colors[i];
         int active = 0;
         for (int port = 0; port < 5; ++port) {
-            LinkFifo& f = c.fifo[static_cast<size_t>(port)];
-            if (!f.used) continue;
+            if (!c.fifo[static_cast<size_t>(port)]) continue;
+            LinkFifo& f = *c.fifo[static_cast<size_t>(port)];
             if (f.a.end() == f.d.count_before(now_) && f.d.end() == f.a.end() && f.blocked == kNever) continue;
             if (num_ == 24) throw Refused("more than 24 streams in one router");
             Service& v = services_[num_];
             Server& s = servers_[num_];
             v.color = &c, v.fifo = &f, v.port = port, v.num = 0, v.special = false, v.from = 0;
+            f.a.forget_before(past);
+            if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
             s = {};
             s.id = num_++;
@@ -157,17 +176,15 @@ void Router::collect(Node& n) {
 void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
     node_ = &n;
     now_ = T;
-    changed_.clear();
-    for (Color& c : n.colors) settle(c, T);
+    num_changed_ = 0;
+    for (int i = 0; i < n.num_colors; ++i) settle(n.colors[i], T);
     forget_outputs(n);
     collect(n);
     loop_.busy = kMinus;
-    if (n.colors.size() > 1)
-        for (const Color& c : n.colors)
-            for (const LinkFifo& f : c.fifo)
-                if (f.used)
-                    loop_.busy = std::max(
-                        loop_.busy, f.d.at(f.d.count_before(T) - 1).known ? f.d.at(f.d.count_before(T) - 1).t : kMinus);
+    if (n.num_colors > 1)
+        for (int i = 0; i < n.num_colors; ++i)
+            for (const LinkFifo* f : n.colors[i].fifo)
+                if (f) loop_.busy = std::max(loop_.busy, f->d.last_before(T));
     loop_.run(servers_, num_, T, 0, [&](Server& s, Cycle) {
         Service& v = services_[s.id];
         deliver(v, s.k);
@@ -181,7 +198,7 @@ void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
         act_on_specials(v);
         tell_upstream(v, told);
     }
-    for (const Changed& ch : changed_) tell_downstream(ch, told);
+    for (int i = 0; i < num_changed_; ++i) tell_downstream(changed_[i], told);
 }
 
 // Special words: their effect follows the grant, or is looked at again then.
@@ -199,7 +216,7 @@ void Router::act_on_specials(Service& v) {
         Color& c = *v.color;
         c.changed = now_;
         c.pending = sp.advance ? SwitchCommand::kAdvance : static_cast<SwitchCommand>(command_field(sp.payload) & 3);
-        if (c.pending == SwitchCommand::kTeardown && node_->main.tile >= 0) {
+        if (c.pending == SwitchCommand::kTeardown && node_->tile >= 0) {
             node_->completions.push_back({now_ + 1, -1, kTeardownTask, -1});
             node_->dirty = true;
             node_->wake_element(now_ + 1);
@@ -225,8 +242,8 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     t = std::max(t >= kForever ? now_ : t, now_);
     if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
         bool more = f.a.end() > diff.k + arch_.ramp_buffer;
-        for (const OutQueue& q : node_->oq)
-            more = more || (q.used && q.ramp_color == v.color->color && q.pushed > f.a.end());
+        for (const OutQueue* q : node_->oq)
+            more = more || (q && q->ramp == &f && q->pushed > f.a.end());
         if (more) node_->dirty = true, node_->wake_element(t + latency);
         return;
     }
@@ -267,30 +284,27 @@ void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     m.port = opposite(ch.target.port);
     m.wake = t + arch_.hop - now_;
     m.words.append_range(into, facts, into.end());
-    std::vector<Seg> segs = m.words.segments();
-    for (Seg& s : segs) s.t -= now_;
-    m.words.assign(std::move(segs), m.words.end());
+    m.words.move(-now_);
     for (const Special& s : ch.target.link->specials)
         if (s.k >= facts) m.specials.push_back({s.k - facts, s.payload, false});
     told.push_back({ch.target.port, std::move(m)});
 }
 
-void Router::hear(Node& n, const Message& m, Cycle T) const {
+void Router::hear(Node& n, const Message& m, Cycle T) {
     Color* c = n.color(m.color);
     if (!c) throw Refused("a word meets no route on color " + std::to_string(m.color));
     if (!m.credit) {
-        LinkFifo& f = c->fifo[static_cast<size_t>(m.port)];
-        f.used = true;
+        LinkFifo& f = fifo(*c, m.port);
         f.a.truncate(T, nullptr);
         const int64_t base = f.a.end();
-        std::erase_if(f.specials, [&](const Special& s) { return s.k >= base; });
+        if (!f.specials.empty()) std::erase_if(f.specials, [&](const Special& s) { return s.k >= base; });
         for (const Seg& s : m.words.segments()) f.a.append_run(s.t + T, s.gap, s.n, false);
         for (const Special& s : m.specials) f.specials.push_back({base + s.k, s.payload, s.advance});
         n.wake_router(T + m.wake);
         return;
     }
-    OutLink& o = c->out[static_cast<size_t>(m.port)];
-    o.used = true;
+    OutLink& o = out(*c, m.port);
+    o.credit.forget_before(T - keep_);
     const int64_t reference = o.sent.count_before(T);
     o.credit.cut(reference + m.from);
     o.blocked = m.blocked == kNever ? kNever : reference + m.blocked;
@@ -299,7 +313,7 @@ void Router::hear(Node& n, const Message& m, Cycle T) const {
         o.credit.append_run(h.seg.t + T, h.seg.gap, h.seg.n, true);
     }
     bool more = o.sent.end() > reference + m.first_change + arch_.link_buffer;
-    for (const LinkFifo& f : c->fifo) more = more || (f.used && f.blocked != kNever);
+    for (const LinkFifo* f : c->fifo) more = more || (f && f->blocked != kNever);
     if (more) n.wake_router(T + m.wake);
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "arch/arch.hpp"
+#include "stream/arena.hpp"
 #include "stream/serve.hpp"
 #include "stream/state.hpp"
 
@@ -15,21 +16,32 @@ struct Told {
 
 class Router {
   public:
-    Router(const Program& program, const Arch& arch, Loop& loop) : program_(program), arch_(arch), loop_(loop) {}
+    Router(const Program& program, const Arch& arch, Loop& loop, Arena& arena);
     // Serves all stages anew from cycle T on; what changes for the neighbors goes to `told`.
     void serve(Node& n, Cycle T, std::vector<Told>& told);
     // A neighbor says something in cycle T.
-    void hear(Node& n, const Message& m, Cycle T) const;
+    void hear(Node& n, const Message& m, Cycle T);
     void settle(Color& c, Cycle now) const;  // a control wavelet acts behind its grant
-    LinkFifo& ramp_of(Node& n, int color) const;
+    LinkFifo& ramp_of(Node& n, int color);
 
   private:
+    static constexpr int kMostTargets = 64;
     struct Target {
         int port = 0;
         OutLink* link = nullptr;
         InQueue* iq = nullptr;
         Seq* into() const { return link ? &link->sent : &iq->a; }
     };
+    LinkFifo& fifo(Color& c, int port) {
+        LinkFifo*& f = c.fifo[static_cast<size_t>(port)];
+        if (!f) f = arena_.make<LinkFifo>();
+        return *f;
+    }
+    OutLink& out(Color& c, int port) {
+        OutLink*& o = c.out[static_cast<size_t>(port)];
+        if (!o) o = arena_.make<OutLink>();
+        return *o;
+    }
     // One FIFO being served: its words up to the next special one, then that one.
     struct Service {
         Color* color = nullptr;
@@ -59,13 +71,16 @@ class Router {
     const Program& program_;
     const Arch& arch_;
     Loop& loop_;
+    Arena& arena_;
+    Cycle keep_;
     // Of the service that is going on.
     Node* node_ = nullptr;
     Cycle now_ = 0;
     Service services_[24];
     Server servers_[24];
     int num_ = 0;
-    std::vector<Changed> changed_;
+    Changed changed_[kMostTargets];
+    int num_changed_ = 0;
 };
 
 }  // namespace wafersim::stream

@@ -210,9 +210,9 @@ Cycle Local::task_control(Main& m, const Instr& in, Cycle t) {
     } else {
         if (in.type != 0) refuse(in, "blocking of control tasks or microthreads");
         if (in.op == Op::kBlock)
-            m.blocked |= bit;
+            m.blocked |= bit, m.cleared &= ~bit;
         else
-            m.blocked &= ~bit;
+            m.blocked &= ~bit, m.cleared |= bit;
     }
     return cost(t, ArchInt::kCostTaskControl);
 }

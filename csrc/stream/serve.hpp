@@ -128,6 +128,25 @@ class Loop {
         }
         return r;
     }
+    // The same if every server of the last P cycles goes on: a word that one of them has not placed yet counts.
+    Cycle ready_in_period(const Server* sv, int n, const Server& s, Cycle P) const {
+        Cycle r = s.min_next;
+        for (int i = 0; i < s.num_con; ++i) {
+            Cycle b = bound(s.con[i], s.k);
+            if (b >= kForever) b = next_of_producer(sv, n, s.con[i], s.k, P);
+            if (b >= kForever) return kForever;
+            r = std::max(r, b);
+        }
+        return r;
+    }
+    static Cycle next_of_producer(const Server* sv, int n, const Con& c, int64_t k, Cycle P) {
+        if (c.kind == ConKind::kCredit) return kForever;
+        for (int i = 0; i < n; ++i)
+            for (const Seq* out : sv[i].out)
+                if (out == c.s && k + c.off == out->end() && sv[i].last - sv[i].prev == P)
+                    return sv[i].last + P + c.add;
+        return kForever;
+    }
     void grant(Server& s, Cycle t) {
         ++words;
         s.raw = ready(s);
@@ -160,7 +179,7 @@ class Loop {
                 continue;
             }
             if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost &&
-                ready(s) == s.raw + P) {
+                ready_in_period(sv, n, s, P) == s.raw + P) {
                 s.in_period = true;
                 ++active;
                 times = std::min(times, s.k_end - s.k);
@@ -205,13 +224,19 @@ class Loop {
         }
         return true;
     }
+    static bool produced_in_period(const Server* sv, int n, const Con& c) {
+        for (int i = 0; i < n; ++i)
+            for (const Seq* out : sv[i].out)
+                if (out && out == c.s && sv[i].in_period) return true;
+        return false;
+    }
     int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
         const Con& con = s.con[c];
         const int index = static_cast<int>(&s - sv);
         const Cycle next = s.last + P;
         Seq::Value v;
         const Cycle b = bound(con, s.k, &v);
-        if (b >= kForever) return 0;
+        if (b >= kForever) return produced_in_period(sv, n, con) ? wanted : 0;  // moves with the period
         int64_t m = v.known                                                   ? v.left
                     : con.kind == ConKind::kCredit && con.blocked < INT64_MAX ? con.blocked - (s.k + con.off)
                                                                               : wanted;

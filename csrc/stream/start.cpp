@@ -43,12 +43,15 @@ const char* name_of(Op op) {
     }
 }
 
+// What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
+enum ChangeKind : uint64_t { kPassed = 16, kBegun, kRead };
+
 }  // namespace
 
 int Element::microthread(const Node& n, const Instr& in, const Settings& set) {
     if (set.ut >= 0) return set.ut < arch_.num_uts ? set.ut : 0;
     auto queue = [&](int32_t e, DsdKind kind) {
-        const Dsd* d = local_.dsr(n.main, e);
+        const Dsd* d = local_.dsr(main(n), e);
         return d && d->kind == kind ? d->queue : -1;
     };
     int number = -1;
@@ -66,17 +69,17 @@ int Element::microthread(const Node& n, const Instr& in, const Settings& set) {
     return 0;
 }
 
-bool Element::claimed(Node& n, const Instr& in) {
+bool Element::claimed(const Node& n, const Instr& in) {
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
-        const Thread& th = n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        const Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         for (const int32_t e : {in.a, in.b, in.c})
-            if (const Dsd* d = local_.dsr(n.main, e);
+            if (const Dsd* d = local_.dsr(main(n), e);
                 d && d->kind == DsdKind::kFabin && (th.in[0] == d->queue || th.in[1] == d->queue))
                 return true;
-        if (const Dsd* d = local_.dsr(n.main, in.dst); d && d->kind == DsdKind::kFabout && th.out == d->queue)
+        if (const Dsd* d = local_.dsr(main(n), in.dst); d && d->kind == DsdKind::kFabout && th.out == d->queue)
             return true;
     }
-    const Settings set = local_.settings_of(n.main, in);
+    const Settings set = local_.settings_of(main(n), in);
     return set.async && (n.live >> microthread(n, in, set) & 1);
 }
 
@@ -84,9 +87,9 @@ void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, i
     th.fabric = true;
     const int slot = th.in[0] < 0 ? 0 : 1;
     if (th.in[slot] >= 0) throw Refused("an op with three fabric sources");
-    InQueue& q = n.iq[static_cast<size_t>(d.queue)];
-    if (!q.used) throw Refused("a receive on an input queue that is not initialised");
-    th.in[slot] = d.queue;
+    if (!n.iq[static_cast<size_t>(d.queue)]) throw Refused("a receive on an input queue that is not initialised");
+    InQueue& q = *n.iq[static_cast<size_t>(d.queue)];
+    th.in[slot] = static_cast<int8_t>(d.queue);
     th.in_base[slot] = q.cover;
     q.cover += length;
     if (priority < 0)
@@ -96,15 +99,16 @@ void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, i
 void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length,
                          int& priority) {
     th.fabric = true;
-    OutQueue& q = n.oq[static_cast<size_t>(d.queue)];
-    q.used = true;
+    OutQueue*& place = n.oq[static_cast<size_t>(d.queue)];
+    if (!place) place = arena_.make<OutQueue>(), n.oqs = static_cast<uint8_t>(n.oqs | 1u << d.queue);
+    OutQueue& q = *place;
     const int c = d.color >= 0 ? d.color : q.color >= 0 ? q.color : 0;
     if (q.ramp_color >= 0 && q.ramp_color != c) refuse(in, "several colors on one output queue");
-    for (const OutQueue& other : n.oq)
-        if (other.used && &other != &q && other.ramp_color == c) refuse(in, "one color on several output queues");
+    for (const OutQueue* other : n.oq)
+        if (other && other != &q && other->ramp_color == c) refuse(in, "one color on several output queues");
     LinkFifo& ramp = router_.ramp_of(n, c);
-    if (q.ramp_color < 0) q.ramp_color = c, q.pushed = ramp.a.end(), q.b.append_past(q.pushed);
-    th.out = d.queue;
+    if (q.ramp_color < 0) q.ramp_color = c, q.ramp = &ramp, q.pushed = ramp.a.end(), q.b.append_past(q.pushed);
+    th.out = static_cast<int8_t>(d.queue);
     th.base = q.pushed;
     advance = advance || d.advance_switch;
     if (d.control) {
@@ -113,7 +117,7 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
         if (!is_kind(in.a, OperandKind::kImm) && !is_kind(in.b, OperandKind::kImm)) {
             const int32_t e = kind_of(in.a) ? in.a : in.b;
             bool known = is_kind(e, OperandKind::kReg);
-            if (known) payload = static_cast<uint32_t>(local_.read(n.main, e & 0xffffff, known)), local_.fix();
+            if (known) payload = static_cast<uint32_t>(reg(n, e & 0xffffff, known));
             if (!known) refuse(in, "a control wavelet whose payload depends on array data");
         }
         for (int64_t k = 0; k < length; ++k) ramp.specials.push_back({q.pushed + k, payload, false});
@@ -126,8 +130,8 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
 }
 
 void Element::start_memory(Node& n, Thread& th, const Instr& in, int64_t length) {
-    const int width = local_.width_of(n.main, in, static_cast<VOp>(in.type));
-    th.cost = local_.even_cost(n.main, in);
+    const int width = local_.width_of(main(n), in, static_cast<VOp>(in.type));
+    th.cost = local_.even_cost(main(n), in);
     if (!th.cost) refuse(in, "a memory op with uneven beats that shares the issue slot");
     const VopCost& rate = arch_.vop[in.type];
     th.pace_num = rate.pace_num;
@@ -135,9 +139,46 @@ void Element::start_memory(Node& n, Thread& th, const Instr& in, int64_t length)
     th.words = (length + width - 1) / width;
 }
 
+uint64_t Element::reg(const Node& n, int32_t r, bool& known) const {
+    uint64_t value = 0;
+    known = known && main(n).regs[static_cast<size_t>(r)].known;
+    std::memcpy(&value, cells_ + 8 * r, 8);
+    return value;
+}
+
+void Element::check_operands(const Main& m, const Instr& in, int64_t length, Thread& th, int& memory_sources) const {
+    for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
+        const Dsd* d = local_.dsr(m, e);
+        if (!d) continue;
+        if (d->index_offset || d->kind == DsdKind::kFifo) refuse(in, "INDEX_OFFSET and FIFOs");
+        if (d->kind != DsdKind::kMem && d->elem_bytes != 4) refuse(in, "16-bit fabric operands");
+        if (d->kind != DsdKind::kMem) continue;
+        int64_t low, high;
+        local_.memory_range(*d, length, low, high);
+        if (low < 0 || high > arch_.sram_bytes || d->base % 2) refuse(in, "a memory operand outside SRAM");
+        if (e != in.dst) {
+            ++memory_sources;
+            continue;
+        }
+        th.low = static_cast<int32_t>(low), th.high = static_cast<int32_t>(high);
+        th.memory_dst = true;
+    }
+}
+
+// The main thread goes on behind an instruction issued in cycle T; `next`: cycles until the next one may.
+void Element::pass(Node& n, Cycle T, Cycle next) {
+    n.last_issue = T;
+    n.slot_free = T + 1;
+    n.end = std::max(n.end, T + next);
+    mains_.change(n, T, kPassed | static_cast<uint64_t>(next) << 8, [&](Main& m, Cycle now) {
+        m.next_issue = m.next_vector = now + next;
+        ++m.pc;
+    });
+}
+
 // A vector op that is not local: with fabric operands, asynchronous, with a completion, or beside live threads.
 void Element::start(Node& n, const Instr& in, Cycle T) {
-    Main& m = n.main;
+    const Main& m = main(n);
     const Settings set = local_.settings_of(m, in);
     const int64_t length = local_.vector_length(m, in);
     if (length == kEndless) refuse(in, "an op of endless length");
@@ -146,52 +187,32 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     if (length == 0) {
         if (set.activate >= 0 || set.unblock >= 0)
             n.completions.push_back({T + arch_.completion, -1, set.activate, set.unblock});
-        m.next_issue = m.next_vector = T + 1;
-        m.last_issue = T;
-        n.slot_free = T + 1;
-        m.end = std::max(m.end, T + 1);
-        ++m.pc;
-        return;
+        return pass(n, T, 1);
     }
     const int t = set.async ? microthread(n, in, set) : kMainOp;
-    Thread& th = n.thread[static_cast<size_t>(t)];
+    Thread*& place = n.thread[static_cast<size_t>(t)];
+    if (!place) place = arena_.make<Thread>();
+    Thread& th = *place;
     const Cycle last_issue = th.last_issue;
-    th = Thread{};
-    th.last_issue = set.async ? last_issue : m.last_issue;
+    th.reset();
+    th.last_issue = set.async ? last_issue : n.last_issue;
     th.live = true;
     th.synchronous = !set.async;
     th.activate = set.activate;
     th.unblock = set.unblock;
     th.words = length;
-    th.ok_reg = in.aux;
+    th.ok_reg = set.async ? -1 : in.aux;
     const bool scalar_dst = is_kind(in.dst, OperandKind::kReg) || is_kind(in.dst, OperandKind::kPtr);
     th.cost = std::max(arch_.vop[in.type].beat_cycles, scalar_dst ? arch_.scalar_dest : 1);
     if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
     if (scalar_dst) refuse(in, "a scalar destination of an op with a fabric operand or beside a live thread");
-    int priority = -1, memory_sources = 0;
-    for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
-        const Dsd* d = local_.dsr(m, e);
-        if (!d) continue;
-        if (d->index_offset || d->kind == DsdKind::kFifo) refuse(in, "INDEX_OFFSET and FIFOs");
-        if (d->kind == DsdKind::kFabin && d->elem_bytes != 4) refuse(in, "16-bit fabric operands");
-        if (d->kind == DsdKind::kFabout && d->elem_bytes != 4) refuse(in, "16-bit fabric operands");
-        if (d->kind != DsdKind::kMem) continue;
-        int64_t low, high;
-        local_.memory_range(*d, length, low, high);
-        if (low < 0 || high > arch_.sram_bytes || d->base % 2) refuse(in, "a memory operand outside SRAM");
-    }
-    if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kMem) {
-        local_.memory_range(*d, length, th.low, th.high);
-        th.memory_dst = true;
-        local_.vector_writes(m, th.low, th.high);
-    } else if (d && d->kind == DsdKind::kFabout) {
+    int priority = -1, memory_sources = 0, source_priority = -1;
+    check_operands(m, in, length, th, memory_sources);
+    if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout)
         start_send(n, th, in, *d, set.advance_switch, length, priority);
-    }
-    int source_priority = -1;
     for (const int32_t e : {in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
         if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, length, source_priority);
-        if (d && d->kind == DsdKind::kMem) ++memory_sources;
     }
     if (th.out < 0) th.base = th.in[0] >= 0 ? th.in_base[0] : 0, priority = source_priority;
     if (memory_sources > 1 && th.fabric) {
@@ -201,29 +222,23 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     if (!th.fabric) start_memory(n, th, in, length);
     th.priority = set.priority >= 0 ? set.priority : priority >= 0 ? priority : static_cast<int>(Priority::kUtLow);
     if (th.synchronous) th.priority = m.priority;
-    n.live |= 1u << t;
-    th.next_beat = T;
-    if (set.async) {
-        th.next_beat = T + arch_.ut_start;
-        m.next_issue = m.next_vector = T + 1;
-        m.last_issue = T;
-        n.slot_free = T + 1;
-        m.end = std::max(m.end, T + 1);
-    }
-    ++m.pc;
+    n.live = static_cast<uint16_t>(n.live | 1u << t);
+    th.next_beat = set.async ? T + arch_.ut_start : T;
+    if (th.memory_dst && local_.holds(n.tile, th.low, th.high))
+        mains_.change_once(n, T, [&](Main& now, Cycle) { local_.vector_writes(now, th.low, th.high); });
+    if (set.async) return pass(n, T, 1);
+    mains_.change(n, T, kBegun, [](Main& now, Cycle) { ++now.pc; });
 }
 
-void Element::control_color(Node& n, const Instr& in, Cycle T) {
-    Main& m = n.main;
+// Control of a color; the value that it reads.
+uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     const bool reads = in.op == Op::kSwitchGet || in.op == Op::kTeardownGet;
     if (in.a >= 0 && in.op != Op::kSwitchSet) refuse(in, "fabric control of a color given in a register");
     Color* found = n.color(in.imm);
     if (!found) refuse(in, "fabric control of a color without a route");
     Color& c = *found;
     router_.settle(c, reads ? T : T + 1);
-    auto result = [&](int value) {
-        local_.write(m, in.dst, static_cast<uint64_t>(value), true, T + arch_.value(ArchInt::kCostConfig));
-    };
+    if (in.op == Op::kTeardownExit && !c.teardown) return 0;
     switch (in.op) {
         case Op::kRouteSet: {
             const RouteClass& r = program_.routes[static_cast<size_t>(in.imm2)];
@@ -235,65 +250,94 @@ void Element::control_color(Node& n, const Instr& in, Cycle T) {
         case Op::kSwitchSet: {
             bool known = true;
             uint64_t to = static_cast<uint64_t>(in.imm2);
-            if (in.a >= 0) to = local_.read(m, in.a, known), local_.fix();
+            if (in.a >= 0) to = reg(n, in.a, known);
             if (!known) refuse(in, "a switch position that depends on array data");
             const RouteClass& r = program_.routes[static_cast<size_t>(c.route)];
             c.position = static_cast<int32_t>(std::min<uint64_t>(to, static_cast<uint64_t>(r.num_positions - 1)));
             break;
         }
         case Op::kSwitchGet:
-            return result(c.position);
+            return static_cast<uint64_t>(c.position);
         case Op::kTeardownGet:
-            return result(c.teardown);
+            return c.teardown;
         default:
             c.teardown = false;
             break;  // TEARDOWN_EXIT
     }
     c.changed = T;
     n.wake_router(T + 1);
+    return 0;
+}
+
+// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: control of a color in
+// teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
+bool Element::plan(Node& n, Cycle at) {
+    const Instr& in = mains_.instruction(n);
+    if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
+    Color* c = n.color(in.imm);
+    if (!c || c->pending != SwitchCommand::kNop) return false;
+    const bool planned = c->planned < kForever;
+    if (!(planned ? c->planned_teardown : c->teardown)) return false;
+    const Cycle next = arch_.value(ArchInt::kCostConfig);
+    if (in.op == Op::kTeardownGet) {
+        read_result(n, at, in.dst, 1, next);
+    } else {
+        if (!planned) c->planned_route = -1;
+        if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
+        c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
+        c->planned = at;
+        n.wake_router(at + 1);
+    }
+    pass(n, at, next);
+    n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
+    return true;
+}
+
+void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
+    set_reg(result, value);
+    if (result >= 0)
+        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8, [&](Main& m, Cycle now) {
+            m.regs[static_cast<size_t>(result)] = {0, now + latency, true};
+        });
 }
 
 // One instruction that is not local, issued in cycle T.
 void Element::execute(Node& n, Cycle T) {
-    Main& m = n.main;
-    const Instr& in = instruction(n);
+    const Instr& in = mains_.instruction(n);
     ArchInt cost = ArchInt::kCostConfig;
+    uint64_t value = 0;
+    int32_t result = -1;
     switch (in.op) {
         case Op::kVop:
             return start(n, in, T);
-        case Op::kTimestamp: {
+        case Op::kTimestamp:
             cost = ArchInt::kCostTimestamp;
-            Term time;
-            time.kind = Term::Kind::kTime;
-            time.constant[0] = static_cast<uint64_t>(T);
-            time.value = static_cast<uint64_t>(local_.recorder.now() + T) & ((UINT64_C(1) << 48) - 1);
-            local_.write(m, in.dst, time.value, true, T + arch_.value(cost), local_.recorder.add(time));
+            value = static_cast<uint64_t>(T) & ((UINT64_C(1) << 48) - 1);
+            result = in.dst;
             break;
-        }
         case Op::kRouteSet:
         case Op::kSwitchSet:
-        case Op::kSwitchGet:
-        case Op::kTeardownGet:
         case Op::kTeardownExit:
             control_color(n, in, T);
             break;
-        case Op::kTeardownPending: {
-            uint64_t mask = 0;
-            for (Color& c : n.colors) {
-                router_.settle(c, T);
-                if (std::exchange(c.torn, false)) mask |= UINT64_C(1) << c.color;
-            }
-            local_.write(m, in.dst, mask, true, T + arch_.value(cost));
+        case Op::kSwitchGet:
+        case Op::kTeardownGet:
+            value = control_color(n, in, T);
+            result = in.dst;
             break;
-        }
+        case Op::kTeardownPending:
+            for (int i = 0; i < n.num_colors; ++i) {
+                router_.settle(n.colors[i], T);
+                if (std::exchange(n.colors[i].torn, false)) value |= UINT64_C(1) << n.colors[i].color;
+            }
+            result = in.dst;
+            break;
         default:
             refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
     }
-    m.last_issue = T;
-    n.slot_free = T + 1;
-    m.next_issue = m.next_vector = T + arch_.value(cost);
-    m.end = std::max(m.end, m.next_issue);
-    ++m.pc;
+    const Cycle next = arch_.value(cost);
+    read_result(n, T, result, value, next);
+    pass(n, T, next);
 }
 
 }  // namespace wafersim::stream

@@ -1,5 +1,5 @@
-// What one PE is at stream fidelity: router, queues, threads and main thread, with their predictions. Times count from
-// the base of the state, so that two PEs in the same situation have the same state, whenever and wherever.
+// What one PE is at stream fidelity: router, queues, threads and main thread, with their predictions. Stages are made
+// when they are first used, so that a PE costs what its program uses.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -28,16 +28,14 @@ struct Special {  // a control word, or a word behind which the local switch adv
 };
 
 struct LinkFifo {
-    bool used = false;
     Seq a, d;                  // departures upstream (arrival is one latency later), and its own departures
     int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
-    Cycle granted = kMinus;    // last departure, for the order of grants
+    Cycle granted = kMinus;    // last departure that `d` has forgotten, for the order of grants
     std::vector<Special> specials;
 };
 
 // This router's knowledge of a neighbor's FIFO: what was sent, and which departures there hold it up.
 struct OutLink {
-    bool used = false;
     Seq sent, credit;
     int64_t blocked = kNever;
     std::vector<Special> specials;
@@ -48,33 +46,38 @@ struct Color {
     bool teardown = false, torn = false;          // torn: by a command, since TEARDOWN_PENDING was last read
     Cycle changed = kMinus;                       // last change of the route
     SwitchCommand pending = SwitchCommand::kNop;  // of a control wavelet granted in cycle `changed`; acts behind it
-    std::array<LinkFifo, 5> fifo;
-    std::array<OutLink, 4> out;
+    // The main thread is ahead of the cycle: in cycle `planned` (kForever: none) the route is set and teardown ends.
+    Cycle planned = kForever;
+    int32_t planned_route = -1;  // -1: as it is
+    bool planned_teardown = false;
+    std::array<LinkFifo*, 5> fifo{};
+    std::array<OutLink*, 4> out{};
 };
 
 struct InQueue {
-    bool used = false;
     int32_t color = -1, priority = -1;
     Seq a, b;  // grants into it, pops
     int64_t cover = 0, blocked = kNever;
 };
 
 struct OutQueue {
-    bool used = false, initialised = false;
+    bool initialised = false;
     int32_t color = -1, priority = -1;
     Seq b;                    // pushes
     int32_t ramp_color = -1;  // color of all its words
     int64_t pushed = 0;       // words of all ops so far, announced or not
+    LinkFifo* ramp = nullptr;
 };
 
 struct Thread {
     bool live = false, finished = false, synchronous = false, fabric = false, memory_dst = false;
-    int32_t in[2] = {-1, -1}, out = -1;
+    int8_t in[2] = {-1, -1}, out = -1;
+    int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
     int64_t in_base[2] = {}, base = 0, words = 0;
     Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
-    int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
-    int64_t low = 0, high = 0;  // memory destination
+    int32_t low = 0, high = 0;  // memory destination
     Seq own;                    // beats of an op without a fabric operand
+    void reset() { *this = Thread{}; }
 };
 
 struct Completion {
@@ -98,6 +101,7 @@ struct Recent {  // destination of a vector op that younger ones may read
     int32_t low = 0, high = 0;
 };
 
+// The main thread as its code sees it. PEs share these (`mains`), with times that count from a cycle of their own.
 struct Main {
     int32_t tile = -1;
     bool in_task = false;
@@ -108,55 +112,50 @@ struct Main {
     std::vector<Dsr> dsrs;
     std::vector<uint8_t> memory, unknown;  // bytes of scalar state
     std::vector<Recent> recent;
-    uint64_t active = 0, blocked = 0;
+    uint64_t active = 0, blocked = 0, cleared = 0;  // task flags set, and blocked flags cleared, by what it runs
     int32_t priority = static_cast<int32_t>(Priority::kMainMediumLow);
 };
 
 struct Node {
-    uint32_t edges = 0;  // bit per port that has a neighbor
-    std::vector<Color> colors;
-    Main main;
-    std::array<InQueue, 8> iq;
-    std::array<OutQueue, 8> oq;
-    std::array<Thread, 9> thread;
-    uint32_t live = 0;  // bit per thread
+    Cycle router_wake = kForever, element_wake = kForever;  // next events
+    Cycle queued = kForever;                                // earliest entry in the queue
+    Cycle base = 0, last_issue = kMinus, end = kMinus;      // of the main thread: times of `control` count from base
+    uint32_t control = 0;
+    uint32_t cells = 0;  // values of registers and scalar state, in units of 8 bytes
+    uint64_t active = 0, blocked = 0;
+    Cycle slot_free = kMinus, ahead = kMinus;
+    Cycle pending_start = kMinus, pending_stop = kMinus;
+    int32_t tile = -1;
+    uint16_t live = 0;  // bit per thread
+    uint8_t edges = 0;  // bit per port that has a neighbor
+    uint8_t iqs = 0, oqs = 0, num_colors = 0;
+    bool dirty = false;
+    bool pending = false;  // a stretch of local code has begun; the main thread stands as it was at its start
+    Color* colors = nullptr;
+    std::array<InQueue*, 8> iq{};
+    std::array<OutQueue*, 8> oq{};
+    std::array<Thread*, 9> thread{};
     std::vector<Completion> completions;
     std::vector<Cycle> last_pick;
     std::vector<int32_t> launches;  // pending: numbers of the launch table
-    Cycle slot_free = kMinus, ahead = kMinus;
-    bool dirty = false;
-    bool pending = false;  // a stretch of local code has begun; the main thread stands as it was at its start
-    Cycle pending_start = kMinus, pending_stop = kMinus;
-    std::vector<Cycle> router_wakes, element_wakes;  // sorted
-    int32_t done = 0;                                // DONEs since the last look
 
     Color* color(int c) {
-        for (Color& s : colors)
-            if (s.color == c) return &s;
+        for (int i = 0; i < num_colors; ++i)
+            if (colors[i].color == c) return colors + i;
         return nullptr;
     }
-    LinkFifo* ramp(OutQueue& q) { return q.ramp_color < 0 ? nullptr : &color(q.ramp_color)->fifo[kPortRamp]; }
     // Beats of a thread: of its output queue, else of its first input queue, else its own.
     Seq& beats(Thread& t) {
-        return t.out >= 0     ? oq[static_cast<size_t>(t.out)].b
-               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])].b
+        return t.out >= 0     ? oq[static_cast<size_t>(t.out)]->b
+               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])]->b
                               : t.own;
     }
-    void wake_router(Cycle t) { wake(router_wakes, t); }
-    void wake_element(Cycle t) { wake(element_wakes, t); }
-    Cycle next() const {
-        const Cycle r = router_wakes.empty() ? kForever : router_wakes.front();
-        return std::min(r, element_wakes.empty() ? kForever : element_wakes.front());
-    }
-
-  private:
-    static void wake(std::vector<Cycle>& list, Cycle t) {
-        const auto at = std::lower_bound(list.begin(), list.end(), t);
-        if (at == list.end() || *at != t) list.insert(at, t);
-    }
+    void wake_router(Cycle t) { router_wake = std::min(router_wake, t); }
+    void wake_element(Cycle t) { element_wake = std::min(element_wake, t); }
+    Cycle next() const { return std::min(router_wake, element_wake); }
 };
 
-// What one router tells another. Times count from the cycle in which it is said.
+// What one router tells another.
 struct Message {
     bool credit = false;
     int32_t color = 0, port = 0;    // port of the router that is told

@@ -108,11 +108,13 @@ class Machine {
     Pe* pe(uint32_t id) { return pe_index_[id] < 0 ? nullptr : &pes_[static_cast<size_t>(pe_index_[id])]; }
 
     // report.cpp
-    struct Stand;
     WaitReport describe_op(Pe& p, int thread);
     WaitReport describe_main(Pe& p);
     WaitReport describe_blocked(Pe& p, int task);
     WaitReport describe_open_launch(Pe& p);
+
+    // follow.cpp
+    struct Stand;
     void trace_forward(uint32_t pe, int color, WaitReport& report);
     void judge_head(const ColorState& cs, int port, Stand& stand, WaitReport& report);
     void judge_full_queue(uint32_t pe, int queue, WaitReport& report);

@@ -46,7 +46,7 @@ MUTANTS = (
            "return counter < max;", "5"),
     Mutant("range_filter_is_half_open", "fabric/fabric.cpp", "(min <= index && index <= max);",
            "(min <= index && index < max);", "5"),
-    Mutant("swaps_of_the_wrong_axis", "fabric/fabric.cpp", "(kDx[d] ? same->swap_x : same->swap_y);",
+    Mutant("swaps_of_the_wrong_axis", "fabric/routes.cpp", "(kDx[d] ? same->swap_x : same->swap_y);",
            "(kDx[d] ? same->swap_y : same->swap_x);", "2.1.3"),
     Mutant("freed_link_slot_is_told_late", "fabric/fabric.cpp",
            "routers_.wake(up, t + arch_.hop);",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wafersim.validation.page import DATA, PAGE, fitted_rows, problems, render
+from wafersim.validation.measure import fitted_rows, published_runs_of
+from wafersim.validation.page import DATA, PAGE, PUBLISHED, problems, render
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,8 +39,8 @@ def test_fits_are_marked_and_left_out_of_the_summary(data):
         (line,) = [line for line in page.splitlines() if line.startswith(f"| {row_id} ")] or [None]
         if line is not None:
             assert line.endswith("| fit |")
-    compared = sum(r["family"] == "SUMMA" and r["id"] not in data["fitted_on"] for r in data["rows"])
-    assert f"| SUMMA | {compared} |" in page
+    rows = sum(r["family"] == "SUMMA" and r["id"] not in data["fitted_on"] for r in data["rows"])
+    assert f"| SUMMA | wse2 | {rows} |" in page
 
 
 def test_every_miss_is_explained(data):
@@ -53,6 +54,11 @@ def test_every_miss_is_explained(data):
 def test_fitted_rows_are_published_rows(data):
     known = {row["id"] for row in data["rows"]}
     assert set(fitted_rows()) <= known
+
+
+def test_the_table_of_published_runs_follows_from_the_data(data):
+    table = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert table == json.loads(json.dumps(published_runs_of(data)))
 
 
 def test_profiles_without_rows_say_so(data):

@@ -21,9 +21,14 @@ _PLACES = {
 
 @click.command()
 @click.argument("topic", metavar="[TOPIC|RUN_DIR]", required=False)
+@click.option("--quick", is_flag=True, help="Only what the record holds; the run is not done again.")
 @json_option
-def explain(topic: str | None, as_json: bool) -> int:
-    """Say what a figure, a status or a recorded run means; without a topic, list them all."""
+def explain(topic: str | None, quick: bool, as_json: bool) -> int:
+    """Say what a figure, a status or a recorded run means; without a topic, list them all.
+
+    Of a run that is not too long it says what limited it over time, over space and along its critical path;
+    for that the run is done again, which gives the same cycles.
+    """
     from wafersim.record.dictionary import TERMS
 
     if topic is None:
@@ -34,7 +39,7 @@ def explain(topic: str | None, as_json: bool) -> int:
     elif topic in TERMS:
         _print_term(topic, as_json)
     elif os.sep in topic or os.path.isdir(topic):
-        _print_run(Path(topic), as_json)
+        _print_run(Path(topic), as_json, not quick)
     else:
         from wafersim.errors import ConfigError
         from wafersim.simulate.runner import did_you_mean
@@ -69,14 +74,17 @@ def _print_term(topic: str, as_json: bool) -> None:
         click.echo(f"  Not counted: {term.leaves_out}.")
 
 
-def _print_run(directory: Path, as_json: bool) -> None:
+def _print_run(directory: Path, as_json: bool, again: bool) -> None:
+    from wafersim.analysis.explain import explain as explain_record
     from wafersim.cli.report import print_record
     from wafersim.record import Record
 
     record = Record.load(directory)
-    print_record(record, as_json)
+    explanation = explain_record(record, again)
     if as_json:
+        print_json({**record.summary(), "explanation": explanation.as_json()})
         return
+    print_record(record, as_json)
     click.echo("where the cycles of all PEs went:")
     totals = record.summary()["totals"]
     everything = max(1, record.cycles * int(record.has_tile.sum()))
@@ -85,3 +93,6 @@ def _print_run(directory: Path, as_json: bool) -> None:
         [(f"{count / everything:6.1%}", name) for name, count in sorted(classes, key=lambda row: -row[1])],
         indent="  ",
     )
+    click.echo("what limited it:")
+    for line in explanation.lines():
+        click.echo(f"  {line}")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from wafersim.cli.common import bytes_text, json_option, print_json, print_rows, seconds_text
+from wafersim.cli.llm_deploy import deploy_answer, deploy_options, print_deployment, print_training
 
 DTYPES = ("auto", "bf16", "fp16", "fp8", "int8", "int4", "mxfp4")
 
@@ -64,19 +65,21 @@ def _wafers(ctx: click.Context, param: click.Parameter, value: str) -> int | Non
     show_default=True,
     help="Cost of a draft, in passes of the model.",
 )
+@deploy_options
 @json_option
 def llm(config: str, arch_name: str, as_json: bool, **options: Any) -> None:
     """Wafers, speed and limits of a language model.
 
     CONFIG is a config.json of Hugging Face (a file, or the folder it is in) or the name of a preset.
     """
-    from wafersim.models.ask import ask
-
-    found = ask(config, arch_name, **options)
+    found = deploy_answer(config, arch_name, options)
     if as_json:
         print_json(found)
+    elif "train" in found:
+        print_training(found)
     else:
         _print(found)
+        print_deployment(found)
 
 
 def _print(found: dict[str, Any]) -> None:

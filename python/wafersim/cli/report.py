@@ -53,9 +53,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
             ("formula", f"{formula['cycles']:,.10g} cycles = {formula['name']} ({formula['source']})")
         )
     nearest = ", ".join(map(str, summary["validity_rows"]))
-    rows.append(
-        ("validity", summary["validity"] + (f" (nearest published rows: {nearest})" if nearest else ""))
-    )
+    detail = (summary.get("validity_detail") or {}).get("text") or summary["validity"]
+    rows.append(("validity", detail + (f" [nearest: {nearest}]" if nearest else "")))
     speed = f"{summary['events']:,} events in {seconds_text(summary['wall_s'])}"
     rows.append(("host", f"{speed}, peak memory {bytes_text(summary['peak_rss_bytes'])}"))
     return rows

@@ -1,4 +1,4 @@
-"""Sum over a rectangle, known to all its PEs: rows, then the first column, then a broadcast back."""
+"""Sum (or maximum) of all PEs' vectors, known to all PEs: of rows, of columns, or of the rectangle."""
 
 from __future__ import annotations
 
@@ -8,127 +8,188 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.axis import Axis, axis_code
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
-from wafersim.kernels.broadcast import add_broadcast_routes
-from wafersim.kernels.reduce import ALGORITHM, WORDS, compare_sum, row_axis
+from wafersim.kernels.exchange import ALLREDUCE_ALGORITHMS, choose, line_allreduce
+from wafersim.kernels.grid_exchange import GridExchange, grid_allreduce
+from wafersim.kernels.reduce import AXIS, DTYPE, OP, WORDS, Vectors, chosen_axis
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import Layout
 
-BACK_QUEUE = 4
+ALGORITHM = Parameter(
+    "algorithm", str, "chain", "how the sums travel; auto: the best by formula, without ktree",
+    allowed=(*ALLREDUCE_ALGORITHMS, "auto"),
+)  # fmt: skip
+GROUPS = Parameter("groups", int, 0, "groups of a ktree; 0: the divisor next to the root", maximum=4096)
+CALLS = Parameter("calls", int, 1, "allreduces one behind the other", minimum=1, maximum=1000)
 
 
 class AllReduce(Kernel):
-    """Three phases in series on every PE, each a synchronous vector op."""
+    """One or more allreduces; every PE runs a list of vector ops."""
 
     name: ClassVar[str] = "allreduce"
-    description: ClassVar[str] = (
-        "sum over a rectangle on all its PEs: row reduce, column reduce, broadcast back"
-    )
+    description: ClassVar[str] = "sum of all PEs' vectors along rows, columns or both, on all PEs"
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
-    parameters: ClassVar[dict[str, Parameter]] = parameters(WORDS, ALGORITHM)
+    parameters: ClassVar[dict[str, Parameter]] = parameters(WORDS, ALGORITHM, AXIS, DTYPE, OP, GROUPS, CALLS)
 
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         from wafersim.program import Layout
 
-        if width < 2 or height < 2:
-            raise self.refuse_grid(width, height, "2x2 or larger")
-        words, algorithm = int(params["words"]), str(params["algorithm"])
+        axis = chosen_axis(self, str(params["axis"]), width, height, both=True)
+        lengths = {"x": (width, 1), "y": (1, height), "xy": (width, height)}[axis]
         layout = Layout(width, height, arch=arch, name="allreduce")
-        rows = row_axis(layout, width, words, algorithm)
-        column = _column_axis(layout, height, words, algorithm)
-        back = layout.color("back")
-        rows.add_routes(layout, along_x=True, across=height)
-        column.add_routes(layout, along_x=False, across=1)
-        add_broadcast_routes(layout, back, width, height)
-        _place(layout, rows, column, back)
-        return self._run(arch, width, height, words, algorithm, layout)
+        plan = _Plan(arch, lengths, params)
+        exchange = plan.exchange(layout, axis)
+        exchange.add_routes()
+        for kind, place, mask in exchange.areas():
+            exchange.place(_tile(layout, exchange, kind, place, plan), mask)
+        return self._run(arch, exchange, layout, plan)
 
-    def _run(
-        self, arch: Arch, width: int, height: int, words: int, algorithm: str, layout: Layout
-    ) -> KernelRun:
-        whole = (0, 0, width, height)
-        given: dict[str, Any] = {}
+    def _run(self, arch: Arch, exchange: GridExchange, layout: Layout, plan: _Plan) -> KernelRun:
+        data = Vectors(exchange, plan.lengths, plan.dtype, plan.op, plan.words)
 
         def setup(sim: Any, rng: np.random.Generator) -> None:
-            given["x"] = rng.standard_normal((height, width, words), dtype=np.float32)
-            sim.write("x", given["x"], rect=whole)
+            data.setup(sim, rng, padded=exchange.words)
 
         def check(sim: Any) -> tuple[float, bool]:
-            found = sim.read("x", rect=whole)
-            exact = given["x"].sum(axis=(0, 1), dtype=np.float64)
-            error, good = compare_sum(found[0, 0], exact, width * height)
-            return error, good and bool(np.all(found == found[0, 0]))
+            found = data.blocks(sim.read("x", rect=data.whole)[..., : plan.words])
+            error, good = data.compare(found[:, :, 0, 0], data.exact(plan.calls), calls=plan.calls)
+            return error, good and bool(np.all(found == found[:, :, :1, :1]))
 
         def metrics(sim: Any, record: Any) -> dict[str, Any]:
-            stamps = read_stamps(sim, whole)
+            stamps = read_stamps(sim, data.whole)
+            first = data.blocks(stamps[..., 0]).min(axis=(2, 3)).ravel()
+            last = data.blocks(stamps[..., 1]).max(axis=(2, 3)).ravel()
+            windows = [wavelet_window(arch, int(a), int(b)) for a, b in zip(first, last, strict=True)]
             return {
-                "window_cycles": wavelet_window(arch, int(stamps[..., 0].min()), int(stamps[..., 1].max())),
-                "words": words,
+                "window_cycles": max(windows),
+                "cycles_per_call": max(windows) / plan.calls,
+                "words": plan.words,
+                "algorithm": exchange.algorithm,
+                **plan.counts(),
             }
 
-        value = formulas.allreduce_grid(words, width, height, int(arch.ramp_out_cycles), algorithm)
-        formula = (
-            Formula("row reduce + column reduce + broadcast", formulas.HPDC, value)
-            if arch.generation == 2
-            else None
-        )
         known = arch.generation == 2
-        validity = Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if known else Validity()
-        return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, formula, validity=validity)
+        return KernelRun(
+            layout.build(), setup, [Launch("main")], check, metrics, plan.formula(exchange),
+            validity=Validity("extrapolated", ("HPDCM-002", "HPDCM-004")) if known else Validity(),
+        )  # fmt: skip
 
 
-def _column_axis(layout: Layout, height: int, words: int, algorithm: str) -> Axis:
-    colors = tuple(layout.color(f"column{i}") for i in range(2 if algorithm == "chain" else 1))
-    return Axis("column", height, words, algorithm, "NORTH", "SOUTH", colors, in_queue=3, out_queue=3)
+class _Plan:
+    """The parameters of a run, and what follows from them."""
+
+    def __init__(self, arch: Arch, lengths: tuple[int, int], params: Mapping[str, Any]) -> None:
+        self.lengths, self.words = lengths, int(params["words"])
+        self.dtype, self.op, self.calls = str(params["dtype"]), str(params["op"]), int(params["calls"])
+        self.generation, self.ramp = int(arch.generation), int(arch.ramp_out_cycles)
+        self.algorithm = str(params["algorithm"])
+        if self.algorithm == "auto":
+            self.algorithm = self._best()
+        asked = int(params["groups"])
+        self.groups = tuple(asked or near_root(pes) for pes in lengths)
+        granule = max(lengths) if self.algorithm != "ring" else self._granule()
+        #: elements that travel: a ring needs whole chunks
+        self.padded = self.words if self.algorithm != "ring" else -(-self.words // granule) * granule
+
+    @property
+    def wavelets(self) -> int:
+        """32-bit words per PE."""
+        return self.words if self.dtype == "f32" else -(-self.words // 2)
+
+    def _granule(self) -> int:
+        chunk = 2 if self.dtype == "f16" else 1
+        return int(np.lcm(*self.lengths)) * chunk
+
+    def _best(self) -> str:
+        """By formula: of a line, or of the rectangle."""
+        long, high = self.lengths
+        if 1 in self.lengths:
+            return choose("auto", self.words, long * high, self.ramp, self.dtype, allreduce=True)
+        costs = {
+            name: formulas.allreduce_grid(self.wavelets, long, high, self.ramp, name)
+            for name in (*formulas.REDUCE, "ring")
+        }
+        return formulas.best(costs)
+
+    def exchange(self, layout: Layout, axis: str) -> GridExchange:
+        """The allreduce of parallel lines, or of the rectangle."""
+        width, height = layout.width, layout.height
+        common: dict[str, Any] = {"algorithm": self.algorithm, "words": self.padded, "dtype": self.dtype}
+        common |= {"op": self.op, "rearm": self.calls > 1}
+        if axis == "xy":
+            groups = (self.groups[0], self.groups[1])
+            return grid_allreduce(layout, "sum", width, height, groups=groups, **common)
+        along_x = axis == "x"
+        pes, across = (width, height) if along_x else (height, width)
+        name, groups_of_line = ("row", self.groups[0]) if along_x else ("column", self.groups[1])
+        line = line_allreduce(layout, name, axis, pes, across, groups=groups_of_line, **common)
+        return GridExchange(layout, (0, 0, width, height), *((line, None) if along_x else (None, line)))
+
+    def counts(self) -> dict[str, Any]:
+        """Stages and hops of a K-tree, both axes together."""
+        if self.algorithm != "ktree":
+            return {}
+        parts = [
+            formulas.ktree_counts(pes, groups)
+            for pes, groups in zip(self.lengths, self.groups, strict=True)
+            if pes > 1
+        ]
+        return {name: sum(part[name] for part in parts) for name in ("stages", "hops")}
+
+    def formula(self, exchange: GridExchange) -> Formula | None:
+        """The published form (for generation 2), of all calls."""
+        if self.generation != 2:
+            return None
+        long, high = self.lengths
+        both = 1 not in self.lengths
+        if self.algorithm == "ktree":
+            cycles = sum(
+                formulas.allreduce_ktree(self.wavelets, pes, groups, self.ramp)
+                for pes, groups in zip(self.lengths, self.groups, strict=True)
+                if pes > 1
+            )
+            source = f"{formulas.HPDC}; counts of MeshGEMV (WaferLLM, OSDI 2025)"
+            return Formula(formulas.TEXT["ktree"], source, self.calls * cycles)
+        cycles = (
+            formulas.allreduce_grid(self.wavelets, long, high, self.ramp, self.algorithm)
+            if both
+            else formulas.allreduce_line(self.algorithm, self.wavelets, long * high, self.ramp)
+        )
+        text = formulas.TEXT[self.algorithm]
+        text += " (along x and y)" if both else ""
+        text += "" if self.algorithm == "ring" else " + broadcast"
+        return Formula(text, formulas.HPDC, self.calls * cycles)
 
 
-def _place(layout: Layout, rows: Axis, column: Axis, back: Any) -> None:
-    """One tile per kind of PE: by column for x > 0, by row in the first column."""
-    tiles: dict[str, Any] = {}
-    for x in range(1, rows.pes):
-        kind = rows.kind(x)
-        if kind not in tiles:
-            tiles[kind] = _tile(layout, kind, rows, x, None, 0, back)
-        layout.place(tiles[kind], x=x, y=0, width=1, height=column.pes)
-    for y in range(column.pes):
-        kind = f"first_{column.kind(y)}"
-        if kind not in tiles:
-            tiles[kind] = _tile(layout, kind, rows, 0, column, y, back)
-        layout.place(tiles[kind], x=0, y=y, width=1, height=1)
+def near_root(pes: int) -> int:
+    """The divisor of ``pes`` closest to its square root (the smaller of two)."""
+    divisors = [n for n in range(1, pes + 1) if pes % n == 0]
+    return min(divisors, key=lambda n: (abs(n - pes**0.5), n))
 
 
-def _tile(layout: Layout, name: str, rows: Axis, x: int, column: Axis | None, y: int, back: Any) -> Any:
-    pe = layout.tile(name)
-    data = pe.array("x", "f32", rows.words, align=16, export=True)
+def _tile(layout: Layout, exchange: GridExchange, kind: str, place: tuple[int, int], plan: _Plan) -> Any:
+    pe = layout.tile(kind)
+    data = pe.array("x", plan.dtype, exchange.words, align=16, export=True)
     stamps = stamp_array(pe)
-    parts = [axis_code(pe, rows, x, data, dsr=1)]
-    if column is not None:
-        parts.append(axis_code(pe, column, y, data, dsr=2))
-    dst, src = _back_dsrs(pe, data, rows.words, back, root=column is not None and y == 0)
+    code = exchange.code(pe, *place, data)
+    call = None
+    if plan.calls > 1:
+        call = pe.function("call", export=False)
+        with call:
+            code.emit()
     with pe.function("main"):
+        code.setup()
         start = pe.timestamp()
-        for part in parts:
-            part.emit()
-            part.finish()
-        pe.fmovs(dst, src)
+        if call is None:
+            code.emit()
+        else:
+            with pe.for_range(plan.calls):
+                pe.call(call)
         end = pe.timestamp()
         pe.store(stamps, 0, start)
         pe.store(stamps, 1, end)
         pe.done()
     return pe
-
-
-def _back_dsrs(pe: Any, data: Any, words: int, back: Any, root: bool) -> tuple[Any, Any]:
-    dst, src = pe.dsr("dest", 3), pe.dsr("src0", 3)
-    memory = pe.mem_dsd(data, extent=words)
-    if root:
-        pe.preload_dsr(dst, pe.fabout_dsd(pe.output_queue(BACK_QUEUE, back), extent=words))
-        pe.preload_dsr(src, memory)
-    else:
-        pe.preload_dsr(dst, memory)
-        pe.preload_dsr(src, pe.fabin_dsd(pe.input_queue(BACK_QUEUE, back), extent=words))
-    return dst, src

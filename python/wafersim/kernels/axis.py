@@ -89,7 +89,7 @@ class Axis:
         return self.member(index).kind()
 
     def add_routes(self, layout: Layout, along_x: bool, across: int, x: int = 0, y: int = 0) -> None:
-        """Routes of the axis for ``across`` parallel rows (or the first column only, if 1), from (x, y) on."""
+        """Routes of the axis for ``across`` parallel rows (or the first column, if 1), from (x, y) on."""
         line = lines.PeLine("x" if along_x else "y", self.pes, across, x, y)
         for index in range(self.pes):
             self._route_pe(layout, index, line.place(index))
@@ -121,7 +121,7 @@ def axis_code(pe: TileProgram, axis: Axis, index: int, array: Any, dsr: int | Re
 
 
 class AxisCode(LineCode):
-    """What a PE does: collect its children's words, add the last child's on their way on, open the switches."""
+    """A PE collects its children's words, adds the last child's on their way on, and opens the switches."""
 
     def __init__(
         self, pe: TileProgram, axis: Axis, index: int, array: Any, registers: Registers, offset: int = 0
@@ -138,6 +138,8 @@ class AxisCode(LineCode):
         self._dsds: dict[Any, Any] = {}
         self.collects = [self._collect(*op) for op in self._plan(kept)] if kept > 0 else []
         self.sends = [] if self.member.is_root else self._send()
+        self.folds = self._folds()
+        self.trailing = len(self.folds)
 
     # --- collecting ------------------------------------------------------------------------------------
 
@@ -222,7 +224,7 @@ class AxisCode(LineCode):
 
     def steps(self) -> list[Step]:
         """All vector ops, those of `finish` included."""
-        return [*self.collects, *self.sends, *self._folds()]
+        return [*self.collects, *self.sends, *self.folds]
 
     def emit(self) -> None:
         """The ops; behind them this PE has done its part (see also `finish`)."""
@@ -232,7 +234,7 @@ class AxisCode(LineCode):
 
     def finish(self) -> None:
         """What is left to do behind the last word."""
-        for step in self._folds():
+        for step in self.folds:
             step()
 
     def _folds(self) -> list[Step]:

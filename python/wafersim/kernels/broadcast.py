@@ -9,6 +9,7 @@ import numpy as np
 
 from wafersim.kernels import formulas
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.spread import add_broadcast_routes
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
 if TYPE_CHECKING:
@@ -104,25 +105,6 @@ def places(width: int, height: int) -> dict[str, list[dict[str, Any]]]:
         "root": [{"x": 0, "y": 0, "width": 1, "height": 1}],
         "receiver": [rect for rect in rest if rect["width"] * rect["height"] > 0],
     }
-
-
-def add_broadcast_routes(layout: Layout, color: Any, width: int, height: int) -> None:
-    """Routes from the ramp of PE (0, 0) down the first column and along all rows."""
-    for column, columns in _spans(width):
-        for line, lines in _spans(height):
-            rx = "WEST" if column else ("NORTH" if line else "RAMP")
-            tx = [] if rx == "RAMP" else ["RAMP"]
-            if column + columns < width:
-                tx.append("EAST")
-            if column == 0 and line + lines < height:
-                tx.append("SOUTH")
-            layout.route(color, x=column, y=line, width=columns, height=lines, rx=rx, tx=tuple(tx))
-
-
-def _spans(size: int) -> list[tuple[int, int]]:
-    """First, middle and last part of an axis as (start, length), without empty parts."""
-    parts = [(0, 1), (1, size - 2), (size - 1, 1)] if size > 1 else [(0, 1)]
-    return [(start, length) for start, length in parts if length > 0]
 
 
 def _validity(arch: Arch, height: int, words: int) -> Validity:

@@ -1,23 +1,21 @@
-"""Reductions and allreduces that a program can call as often as it likes, along lines and over rectangles.
+"""Reductions and allreduces that a program can call as often as it likes, along lines.
 
-Routes are set once.  `line_reduce`, `line_allreduce` and `grid_allreduce` make an exchange; its ``code`` gives
-what one PE does in its tile.  No barrier is needed between calls: words of a later call wait where they are.
+Routes are set once.  `line_reduce` and `line_allreduce` make an exchange (`grid_exchange`: over rectangles);
+its ``code`` gives what one PE does in its tile.  No barrier is needed between calls: words of a later call
+wait where they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.kernels import formulas, ktree, lines, ring
 from wafersim.kernels.axis import Axis, AxisCode, num_colors
-from wafersim.kernels.broadcast import add_broadcast_routes
 from wafersim.kernels.lines import LineCode, PeLine, Registers
-from wafersim.kernels.spread import Spread, SpreadCode
+from wafersim.kernels.spread import Spread
 from wafersim.kernels.trees import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -81,11 +79,12 @@ class Exchange:
         count = self.words if words is None else words
         if not 1 <= count <= self.words:
             raise ConfigError(f"exchange of {count} elements; allowed: 1..{self.words}")
-        return self._code(pe, index, array, count, offset, Registers(pe, dsr, preload))
+        return self.part(pe, index, array, count, offset, Registers(pe, dsr, preload))
 
-    def _code(
+    def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
+        """The same with given registers, as a part of a larger exchange."""
         raise NotImplementedError
 
 
@@ -105,9 +104,10 @@ class TreeReduce(Exchange):
         """See `Exchange`."""
         return self.axis.kind(index)
 
-    def _code(
+    def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
+        """See `Exchange`."""
         return AxisCode(pe, replace(self.axis, words=words), index, array, registers, offset)
 
 
@@ -123,10 +123,11 @@ class TreeAllReduce(TreeReduce):
         super().add_routes()
         self.spread.add_routes(self.layout)
 
-    def _code(
+    def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
-        reduce = super()._code(pe, index, array, words, offset, registers)
+        """See `Exchange`."""
+        reduce = super().part(pe, index, array, words, offset, registers)
         return lines.Series([reduce, self.spread.code(pe, index, array, words, registers, offset)])
 
 
@@ -146,9 +147,10 @@ class KTreeAllReduce(Exchange):
         """See `Exchange`."""
         return self.tree.kind(index)
 
-    def _code(
+    def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
+        """See `Exchange`."""
         return self.tree.code(pe, index, array, words, registers, offset)
 
 
@@ -172,9 +174,10 @@ class RingAllReduce(Exchange):
         """See `Exchange`: the PEs' numbers on the ring."""
         return self.ring.params(first, self.line.pes - first if count is None else count)
 
-    def _code(
+    def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
+        """See `Exchange`."""
         return self.ring.code(pe, index, array, words, registers, offset)
 
 
@@ -190,11 +193,12 @@ def line_reduce(
     layout: Layout, name: str, along: str, pes: int, across: int = 1, algorithm: str = "chain",
     words: int = 1, dtype: str = "f32", op: str = "add", in_queues: Sequence[int] = (2, 4),
     out_queues: Sequence[int] = (2,), colors: Sequence[Any] | None = None, x: int = 0, y: int = 0,
+    rearm: bool = True,
 ) -> TreeReduce:  # fmt: skip
     """A reduction of all PEs' words into PE 0 of each line (the arguments of `line_allreduce`)."""
     line, axis = _tree_axis(
         layout, name, along, pes, across, algorithm, words, dtype, op, in_queues, out_queues, colors, x, y,
-        allreduce=False,
+        rearm, allreduce=False,
     )  # fmt: skip
     return TreeReduce(layout, line, axis)
 
@@ -203,7 +207,7 @@ def line_allreduce(
     layout: Layout, name: str, along: str, pes: int, across: int = 1, algorithm: str = "chain",
     words: int = 1, dtype: str = "f32", op: str = "add", in_queues: Sequence[int] = (2, 3, 4, 5),
     out_queues: Sequence[int] = (2, 3, 5), colors: Sequence[Any] | None = None, groups: int = 1, x: int = 0,
-    y: int = 0,
+    y: int = 0, rearm: bool = True,
 ) -> Exchange:  # fmt: skip
     """A reduction of all PEs' words, known to all PEs of each line.
 
@@ -229,6 +233,8 @@ def line_allreduce(
         Colors to use (star 2, other trees 3, ring 5, ktree 5); default new ones.
     groups : int
         Groups of a ktree; divides ``pes``.
+    rearm : bool
+        False: one call only; routers of a star, tree or two_phase are not put back behind it.
 
     Raises
     ------
@@ -254,7 +260,7 @@ def line_allreduce(
         return RingAllReduce(layout, around, words)
     line, axis = _tree_axis(
         layout, name, along, pes, across, algorithm, words, dtype, op, in_queues, out_queues, colors, x, y,
-        allreduce=True,
+        rearm, allreduce=True,
     )  # fmt: skip
     back = layout.color(f"{name}_back") if colors is None else colors[num_colors(algorithm)]
     queues = lines.take_queues(name, in_queues, 2)
@@ -277,7 +283,7 @@ def _line(name: str, along: str, pes: int, across: int, x: int, y: int, dtype: s
 def _tree_axis(
     layout: Layout, name: str, along: str, pes: int, across: int, algorithm: str, words: int, dtype: str,
     op: str, in_queues: Sequence[int], out_queues: Sequence[int], colors: Sequence[Any] | None, x: int,
-    y: int, *, allreduce: bool,
+    y: int, rearm: bool, *, allreduce: bool,
 ) -> tuple[PeLine, Axis]:  # fmt: skip
     line = _line(name, along, pes, across, x, y, dtype, op)
     algorithm = choose(algorithm, words, pes, int(layout.arch.ramp_out_cycles), dtype, allreduce)
@@ -286,7 +292,5 @@ def _tree_axis(
         raise ConfigError(f"{name}: algorithm {algorithm!r} is unknown; allowed: {', '.join(known)}, auto")
     taken = lines.take_colors(layout, [f"{name}{i}" for i in range(num_colors(algorithm))], colors)
     into, out = lines.take_queues(name, in_queues, 1), lines.take_queues(name, out_queues, 1)
-    axis = Axis(
-        name, pes, words, algorithm, line.toward, line.away, taken, into[0], out[0], dtype, op, rearm=True
-    )
+    axis = Axis(name, pes, words, algorithm, line.toward, line.away, taken, into[0], out[0], dtype, op, rearm)
     return line, axis

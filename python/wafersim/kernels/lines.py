@@ -1,4 +1,4 @@
-"""Parts that exchanges along a line of PEs share: where the line lies, its registers, how its steps are run."""
+"""What exchanges along a line of PEs share: where the line lies, registers, how its steps are run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wafersim.program import Layout, TileProgram
 
 #: One vector op: called with its settings (``async_``, ``activate``) it emits the op.
-Step = Callable[..., None]
+Step = Callable[..., Any]
 
 DTYPES = ("f32", "f16")
 OPERATIONS = ("add", "max")
@@ -52,7 +52,7 @@ class PeLine:
         """Direction from PE 0."""
         return "EAST" if self.along == "x" else "SOUTH"
 
-    def place(self, first: int, count: int = 1) -> dict[str, int]:
+    def place(self, first: int, count: int = 1) -> dict[str, Any]:
         """The rectangle of ``count`` PEs from PE ``first`` on, in all lines."""
         if self.along == "x":
             return {"x": self.x + first, "y": self.y, "width": count, "height": self.across}
@@ -127,6 +127,8 @@ class LineCode:
 
     pe: TileProgram
     registers: Registers
+    #: steps at the end of the list that follow the PE's last word and only work on its own memory
+    trailing: int = 0
 
     def steps(self) -> list[Step]:
         """The vector ops in order."""
@@ -137,11 +139,12 @@ class LineCode:
 
     def emit(self) -> None:
         """The exchange here, one synchronous vector op after the other."""
-        self._load()
+        self.load()
         for step in self.steps():
             step()
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Fill the registers, unless they are filled from the start."""
         self.registers.load()
         if not self.registers.preload:
             self.setup()
@@ -161,7 +164,7 @@ class LineCode:
 
     def launch(self) -> None:
         """Start the exchange declared with `start`, and go on."""
-        self._load()
+        self.load()
         self._launch(0)
 
     def _launch(self, number: int) -> None:
@@ -170,19 +173,35 @@ class LineCode:
 
 
 class Series(LineCode):
-    """Exchanges of one tile that follow each other."""
+    """Exchanges of one tile that follow each other; one with registers of its own loads them itself."""
 
     def __init__(self, parts: Sequence[LineCode]) -> None:
         self.pe, self.registers, self.parts = parts[0].pe, parts[0].registers, parts
+        self.trailing = parts[-1].trailing
 
     def setup(self) -> None:
         """What the parts do once."""
         for part in self.parts:
-            part.setup()
+            if part.registers is self.registers:
+                part.setup()
 
     def steps(self) -> list[Step]:
         """The ops of all parts."""
-        return [step for part in self.parts for step in part.steps()]
+        found = []
+        for part in self.parts:
+            steps = part.steps()
+            if part.registers is not self.registers:
+                steps[0] = _after(part.load, steps[0])
+            found += steps
+        return found
+
+
+def _after(before: Callable[[], None], step: Step) -> Step:
+    def both(**settings: Any) -> None:
+        before()
+        step(**settings)
+
+    return both
 
 
 def op_step(pe: TileProgram, what: str, dtype: str, *operands: Any) -> Step:

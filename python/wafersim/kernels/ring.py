@@ -3,8 +3,8 @@
 A PE issues one beat a cycle, so a ring that stores every word and sends it again needs two cycles per word.
 This one needs one.  *Reduce-scatter*: the line is a ring by a color that leads from its last PE back to PE 0.
 Chunk c starts at PE c, goes once around, and every PE adds its own words on the way, in one vector op with a
-fabric source and a fabric destination; PE c - 1 keeps the sum.  All PEs take the chunks in the order 0, 1, ...,
-so nobody waits in a circle.  *Allgather*: first the chunks travel away from PE 0, those of the far PEs
+fabric source and a fabric destination; PE c - 1 keeps the sum.  All PEs take the chunks in the order 0, 1,
+..., so nobody waits in a circle.  *Allgather*: first the chunks travel away from PE 0, those of the far PEs
 first: a PE takes and passes them on, then turns its router to the ramp, where its own wait.  Then they travel
 towards PE 0, nearest first: a PE sends its own, and with the last word its router turns to those of the PEs
 behind.  So a PE receives from one side while the other side is served, and all take the time of P chunks.
@@ -24,7 +24,7 @@ from wafersim.kernels.lines import LineCode, PeLine, Registers, Step
 if TYPE_CHECKING:
     from wafersim.program import Layout, TileProgram
 
-#: Switch position in which a router takes the ramp: generation 2 changes input or output from one to the next.
+#: Switch position in which a router takes the ramp (generation 2: a position changes input or output).
 OWN = 2
 #: Places of the allgather's colors: away from PE 0 and towards it.
 AWAY, TOWARD = 3, 4
@@ -117,7 +117,11 @@ class Ring:
             layout.route(color, rx=rx, tx="RAMP", **line.place(end))
             if last > 1:
                 initial = OWN if color == self.colors[TOWARD] else 0
-                turns = {"switches": [{"tx": tx}, {"rx": "RAMP"}], "initial": initial, "ring": True}
+                turns: dict[str, Any] = {
+                    "switches": [{"tx": tx}, {"rx": "RAMP"}],
+                    "initial": initial,
+                    "ring": True,
+                }
                 layout.route(color, rx=rx, tx=("RAMP", tx), **turns, **line.place(1, last - 1))
 
     def code(
@@ -232,15 +236,17 @@ class RingCode(LineCode):
         below = number * self.chunk
         beyond = pe.let("u16", (self.pes - 2) * self.chunk) - below
         pe.set_dsd_base_addr(self.own, place)
-        pe.set_dsd_length(self.before, below)
+        if self.before is not None:
+            pe.set_dsd_length(self.before, below)
         for register, start in ((self.kept_to, 0), (self.kept, 0), *self.sources):
             pe.set_dsd_base_addr(register, place + (size + start))
         if self.below is not None:
             pe.set_dsd_length(self.below[1], below)
         pe.set_dsd_base_addr(self.above[0][0], place + 2 * size)
         pe.set_dsd_length(self.above[0][1], beyond)
-        pe.set_dsd_base_addr(self.behind, place + 2 * size)
-        pe.set_dsd_length(self.behind, beyond)
+        if self.behind is not None:
+            pe.set_dsd_base_addr(self.behind, place + 2 * size)
+            pe.set_dsd_length(self.behind, beyond)
 
     # --- ops ---------------------------------------------------------------------------------------------
 

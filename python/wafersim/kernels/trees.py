@@ -29,8 +29,8 @@ def parents(algorithm: str, pes: int, group: int = 0) -> tuple[int, ...]:
     """The parent of every PE (-1: the root, PE 0).
 
     chain: the PE before; star: the root; tree: the number without its lowest bit, so that PEs of one round
-    have distance 1, 2, 4, ...; two_phase: chains in groups of ``group`` PEs (0: `group_size`), then a chain of
-    the groups' first PEs.
+    have distance 1, 2, 4, ...; two_phase: chains in groups of ``group`` PEs (0: `group_size`), then a chain
+    of the groups' first PEs.
     """
     if algorithm == "chain":
         return tuple(i - 1 for i in range(pes))

@@ -7,26 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.program.schema import Counter, Event, Port
-from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS, TERMS
+from wafersim.record import limiting
+from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS
 
 if TYPE_CHECKING:
     from wafersim.record.record import Record
 
 #: a link that carries a wavelet in at least this share of the cycles is called the bottleneck
 LINK_BOUND_SHARE = 0.9
-
-_SENTENCES = {
-    Counter.BUSY_SCALAR: "scalar instructions",
-    Counter.BUSY_VECTOR: "vector ops on memory",
-    Counter.BUSY_SEND: "vector ops that send",
-    Counter.BUSY_RECEIVE: "vector ops that receive",
-    Counter.STALL_BANK: "bank conflicts",
-    Counter.STALL_PIPELINE: "waiting for earlier instructions",
-    Counter.STALL_PACE: "the sustained rate of vector ops",
-    Counter.STALL_INPUT: "waiting for input",
-    Counter.STALL_OUTPUT: "waiting for room to send",
-    Counter.STALL_RESOURCE: "waiting for a queue or microthread",
-}
 
 _HIGH_WATER = (Event.IQ_HIGH_WATER, Event.OQ_HIGH_WATER)
 
@@ -68,29 +56,34 @@ def busiest_link(record: Record) -> dict[str, Any] | None:
 
 
 def bottleneck(record: Record) -> dict[str, Any]:
-    """What limited the run, as ``{"kind", "share", "pe", "text"}``; kind None if nothing ran.
+    """What limited the run, as ``{"kind", "share", "pe", "text", "next"}``; kind None if nothing ran.
 
     The busiest link decides if it carried a wavelet in `LINK_BOUND_SHARE` of the cycles. Otherwise the PE
-    that idled least stands for the run, and the class with most of its cycles is the bottleneck.
+    that idled least stands for the run, and the class with most of its cycles is the bottleneck. ``next``
+    lists the other classes of that PE with their shares, the largest first.
     """
     if record.cycles == 0 or not bool(record.has_tile.any()):
-        return {"kind": None, "share": None, "pe": None, "text": "nothing ran"}
-    link = busiest_link(record)
-    if link is not None and link["share"] >= LINK_BOUND_SHARE:
-        where = f"PE ({link['pe'][0]}, {link['pe'][1]})"
-        text = f"the link {link['port']} of {where} carried a wavelet in {link['share']:.0%} of the cycles"
-        return {"kind": "link", "share": link["share"], "pe": link["pe"], "text": text}
+        return {"kind": None, "share": None, "pe": None, "text": "nothing ran", "next": []}
     idle = np.where(record.has_tile, record.counters[:, :, Counter.IDLE], np.iinfo(np.int64).max)
     y, x = (int(v) for v in np.unravel_index(int(idle.argmin()), idle.shape))
-    classes = record.counters[y, x, : Counter.IDLE]
-    top = Counter(int(classes.argmax()))
-    share = int(classes[top]) / record.cycles
-    if int(classes[top]) == 0:
-        return {"kind": "idle", "share": 1.0, "pe": [x, y], "text": "no PE had anything to do"}
-    text = f"{_SENTENCES[top]}: {share:.0%} of the cycles of PE ({x}, {y}), the PE that idled least"
-    return {
-        "kind": TERMS[COUNTER_COLUMNS[top]].name.removesuffix("_cycles"),
-        "share": share,
-        "pe": [x, y],
-        "text": text,
-    }
+    shares = [(name, count / record.cycles) for name, count in limiting.classes_of(record, x, y).items()]
+    following = [{"kind": name, "share": share} for name, share in shares if share > 0]
+    link = busiest_link(record)
+    beside = limiting.limits_text(record, x, y)
+    if link is not None and link["share"] >= LINK_BOUND_SHARE:
+        where = f"{link['port']} of PE ({link['pe'][0]}, {link['pe'][1]})"
+        text = f"{link['share']:.0%} of cycles: the link {where} carried a wavelet"
+        found = {"kind": "link", "share": link["share"], "pe": link["pe"], "next": following}
+        return found | {"text": _joined(text, beside)}
+    working = [(name, share) for name, share in shares if name != "idle"]
+    top, share = working[0]
+    if share == 0:
+        return {"kind": "idle", "share": 1.0, "pe": [x, y], "text": "no PE had anything to do", "next": []}
+    words = limiting.waiting_words(record, x, y) if top == "stall_input" else limiting.WORDS[top]
+    text = f"{share:.0%} of cycles: {words} (PE ({x}, {y}), the one that idled least)"
+    rest = [entry for entry in following if entry["kind"] != top]
+    return {"kind": top, "share": share, "pe": [x, y], "text": _joined(text, beside), "next": rest}
+
+
+def _joined(text: str, beside: str) -> str:
+    return f"{text}; {beside}" if beside else text

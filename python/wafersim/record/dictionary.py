@@ -130,6 +130,7 @@ _RUN = (
         "host copies; see metrics",
     ),
     Term("seconds", "s", "run", "cycles divided by the arch's clock"),
+    Term("task_cycles", "cycles", "run", "what one start and end of a task costs on the run's arch"),
     Term(
         "status",
         "",
@@ -156,6 +157,12 @@ _RUN = (
         "'link' if the busiest link carried a wavelet in 90 % of the cycles or more",
     ),
     Term(
+        "bottleneck_text",
+        "",
+        "run",
+        "the bottleneck as a sentence, with the busiest link and what would limit next",
+    ),
+    Term(
         "metrics",
         "",
         "run",
@@ -173,6 +180,14 @@ _RUN = (
         "run",
         "how far these figures have been checked: fitted (a constant was fitted on this very row), validated "
         "(compared with published rows like it), extrapolated (outside the rows), unvalidated (no row)",
+    ),
+    Term(
+        "validity_detail",
+        "",
+        "run",
+        "the error statement: nearest published rows with distance in doublings, error and differences, and "
+        "the share of a figure that rests on constants marked inferred, memory or choice, as an upper bound "
+        "(assumed_share; that of the nearest row of the profile for which it is known)",
     ),
     Term("not_modelled", "", "run", "what this run left out and a real machine has"),
     Term(

@@ -194,6 +194,7 @@ class Record:
         fields |= {
             "utilisation": self.utilisation,
             "bottleneck": self.bottleneck,
+            "bottleneck_text": self.bottleneck_detail["text"],
             "bottleneck_detail": self.bottleneck_detail,
             "totals": analysis.totals(self) if self.counted else None,
         }

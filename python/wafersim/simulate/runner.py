@@ -146,13 +146,9 @@ class PreparedRun:
             refuse_watch(watch)
             sim = StreamSimulator(self.built.program, self.arch, seed, grain)
             write_without_values(sim, self.built.setup)
+            self._launch(sim)
         else:
-            sim = Simulator(self.built.program, self.arch, seed)
-            if watch is not None:
-                sim.timeline(watch.rect, watch.window, watch.most)
-            self.built.setup(sim, np.random.default_rng(seed))
-        for launch in self.built.launches:
-            sim.launch(launch.function, **launch.args)
+            sim = self.start(seed, watch)
         raise_on_stuck = limits.pop("raise_on_stuck", True)
         try:
             record: Record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
@@ -164,12 +160,24 @@ class PreparedRun:
         self._complete(record, sim)
         return record
 
+    def start(self, seed: int = 0, watch: Watch | None = None) -> Simulator:
+        """A simulator at fidelity wavelet, inputs written and functions launched; nothing has run."""
+        sim = Simulator(self.built.program, self.arch, seed)
+        if watch is not None:
+            sim.timeline(watch.rect, watch.window, watch.most)
+        self.built.setup(sim, np.random.default_rng(seed))
+        self._launch(sim)
+        return sim
+
+    def _launch(self, sim: Any) -> None:
+        for launch in self.built.launches:
+            sim.launch(launch.function, **launch.args)
+
     def _complete(self, record: Record, sim: Any) -> None:
         built, info = self.built, record.info
         info["kernel"] = self.kernel.name
         info["params"] = dict(self.params)
-        info["validity"] = built.validity.status
-        info["validity_rows"] = list(built.validity.nearest)
+        self._judge(info)
         info["not_modelled"] = [*built.not_modelled, *info["not_modelled"]]
         if built.formula is not None:
             formula = built.formula
@@ -179,6 +187,19 @@ class PreparedRun:
                 error, verified = built.check(sim)
                 info["max_abs_error"], info["verified"] = float(error), bool(verified)
             info["metrics"] = built.metrics(sim, record)
+
+    def _judge(self, info: dict[str, Any]) -> None:
+        """The error statement: by the nearest published rows, or by the kernel where no row runs it."""
+        from wafersim.kernels.nearest import NO_SUPPORT, of_parts, support
+
+        preset = self.arch.name in self.arch.names() and self.arch.base == self.arch.name
+        grid = (self.width, self.height)
+        found = support(self.kernel.name, self.arch.name, grid, self.params) if preset else None
+        if found is None:
+            validity = self.built.validity
+            found = of_parts(validity.status, validity.nearest) if preset else NO_SUPPORT
+        info["validity"], info["validity_detail"] = found.status, found.as_json()
+        info["validity_rows"] = [row["id"] for row in found.rows]
 
 
 def prepare(

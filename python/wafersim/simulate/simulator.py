@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
+from wafersim.kernels.nearest import NO_SUPPORT
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
 from wafersim.record.timeline import from_core
@@ -324,6 +325,7 @@ class Simulator:
             "arch": self.arch.name,
             "arch_fingerprint": self.arch.fingerprint(),
             "clock_hz": clock,
+            "task_cycles": int(self.arch.task_start_cycles) + int(self.arch.task_end_cycles),
             "grid": f"{width}x{height}",
             "params": {},
             "fidelity": "wavelet",
@@ -340,6 +342,7 @@ class Simulator:
             "metrics": {},
             "validity": "unvalidated",
             "validity_rows": [],
+            "validity_detail": NO_SUPPORT.as_json(),
             "not_modelled": list(NOT_MODELLED),
             "warnings": self._warnings(status),
             "program_warnings": list(self.program.warnings),

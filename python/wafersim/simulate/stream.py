@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, InternalError, UnsupportedError
+from wafersim.kernels.nearest import NO_SUPPORT
 from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
 from wafersim.simulate import places
@@ -175,6 +176,7 @@ class StreamSimulator:
             "metrics": {},
             "validity": "unvalidated",
             "validity_rows": [],
+            "validity_detail": NO_SUPPORT.as_json(),
             "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT],
             "warnings": [],
             "program_warnings": list(self.program.warnings),

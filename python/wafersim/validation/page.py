@@ -1,8 +1,9 @@
 """The accuracy page: measured runs in, one Markdown page out.
 
-``python -m wafersim.validation.page --run --budget 900`` replays the rows and writes ``docs/accuracy.json``
-and ``docs/accuracy.md``; ``--check`` says whether the page still follows from the data, this text and the
-rows.
+``python -m wafersim.validation.page --run`` replays the rows and writes ``docs/accuracy.json`` and
+``docs/accuracy.md`` (with ``--family`` only the rows of a family, the others stay); ``--baseline`` also
+makes the gate's baseline from it; ``--check`` says whether the page still follows from the data, this text
+and the rows.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from typing import Any
 
 import click
 
+from wafersim.validation.gate import baseline_of
+from wafersim.validation.measure import SCHEMA, measure, published_runs_of, result_of
+from wafersim.validation.results import Result, summarise
 from wafersim.validation.rows import load_rows
-from wafersim.validation.scoreboard import Result, replay, summarise
+from wafersim.validation.runner import run_spec
+from wafersim.validation.store import stored
 
-SCHEMA = 1
 PAGE, DATA = Path("docs/accuracy.md"), Path("docs/accuracy.json")
+BASELINE = Path(__file__).with_name("baseline.json")
+PUBLISHED = Path(__file__).parents[1] / "kernels" / "published.json"
 
 _INTRO = """# Accuracy: published numbers replayed
 
@@ -43,27 +49,14 @@ This page is generated (`python -m wafersim.validation.page`); its numbers are i
 """
 
 
-def measure(budget: float) -> dict[str, Any]:
-    """Replay all rows and the micro-benchmarks; plain data for the page."""
-    from wafersim._version import __version__
-    from wafersim.arch import Arch
-    from wafersim.validation.microbench import bench_lines
-    from wafersim.validation.runner import run_spec
-
-    archs = [Arch.load(name) for name in Arch.names()]
-    results = replay(load_rows(), run_spec, budget)
-    return {
-        "schema": SCHEMA,
-        "wafersim": __version__,
-        "fingerprints": {arch.name: arch.fingerprint() for arch in archs},
-        "fitted_on": fitted_rows(),
-        "rows": [_stable(result) for result in results],
-        "microbenchmarks": [line for arch in archs for line in bench_lines(arch.name, run_spec)],
-    }
+_FLAGS_INTRO = """\
+Made from the text of a row and its source, never from its error. Such rows are replayed where a recipe can,
+and the summary gives medians with and without them.
+"""
 
 
 @cache
-def _remarks(kind: str) -> dict[str, str]:
+def remarks(kind: str) -> dict[str, str]:
     """Remarks by family, or causes of misses by row."""
     text = files("wafersim.validation").joinpath("remarks.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)[kind]
@@ -72,39 +65,21 @@ def _remarks(kind: str) -> dict[str, str]:
     }
 
 
-def _stable(result: Result) -> dict[str, Any]:
-    """A result without what differs from run to run."""
-    data = result.as_json()
-    del data["wall_s"]
-    return data
-
-
-def fitted_rows() -> list[str]:
-    """Rows on which a constant of a preset or of a kernel was fitted."""
-    from wafersim.arch import Arch
-    from wafersim.kernels.collectives import FITTED_ON
-
-    rows = set(FITTED_ON)
-    for name in Arch.names():
-        for constant in Arch.load(name):
-            rows.update(constant.fitted_on)
-    return sorted(rows)
-
-
 # --- rendering ---------------------------------------------------------------------------------
 
 
 def render(data: Mapping[str, Any]) -> str:
     """The page."""
-    results = [Result(**row, wall_s=None) for row in data["rows"]]
+    results = [result_of(row) for row in data["rows"]]
     fitted = set(data["fitted_on"])
     parts = [_INTRO, _families(results, fitted)]
     for family in dict.fromkeys(result.family for result in results):
         group = [result for result in results if result.family == family]
         compared = [result for result in group if result.error is not None]
         if compared:
-            parts += [f"## {family}\n", _remarks("family").get(family, ""), _rows(compared, fitted)]
+            parts += [f"## {family}\n", remarks("family").get(family, ""), _rows(compared, fitted)]
     parts += ["## Misses and their causes\n", _misses(results)]
+    parts += ["## Judgements on sources\n", _FLAGS_INTRO, _flagged(results)]
     parts += ["## Rows that are not replayed\n", _left_out(results)]
     parts += ["## Micro-benchmarks per profile\n", _benchmarks(data["microbenchmarks"])]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
@@ -112,15 +87,23 @@ def render(data: Mapping[str, Any]) -> str:
 
 def _families(results: list[Result], fitted: set[str]) -> str:
     fresh = [result for result in results if result.id not in fitted]
-    head = ("family", "rows", "compared", "within", "median error", "largest", "at", "sign")
+    head = (
+        "family", "profile", "rows", "compared", "within", "median error", "largest", "at", "flagged",
+        "median without flagged", "sign",
+    )  # fmt: skip
     lines = [
         (
-            f.family, str(f.rows), str(f.compared), str(f.ok), _percent(f.median_abs_error),
-            _percent(f.max_abs_error), f.worst or "-", f.sign,
+            f.family, f.arch or "all", str(f.rows), str(f.compared), str(f.ok), _percent(f.median_abs_error),
+            _percent(f.max_abs_error), f.worst or "-", str(f.flagged), _percent(f.median_unflagged), f.sign,
         )
         for f in summarise(fresh)
+        if f.compared
     ]  # fmt: skip
-    return "## Summary, without the rows of fits\n\n" + _table([head, *lines])
+    replayed = sum(result.error is not None for result in results)
+    return (
+        f"## Summary, without the rows of fits\n\n{replayed} of {len(results)} rows are replayed.\n\n"
+        + _table([head, *lines])
+    )
 
 
 def _rows(results: Iterable[Result], fitted: set[str]) -> str:
@@ -140,22 +123,37 @@ def _misses(results: list[Result]) -> str:
     missed = [result for result in results if result.status in ("miss", "failed")]
     if not missed:
         return "None.\n"
+    causes: dict[str, list[Result]] = {}
+    for result in missed:
+        causes.setdefault(remarks("cause").get(result.id, "cause not known yet."), []).append(result)
     lines = [
-        f"- **{r.id}** ({r.kernel}, {r.problem}; {_percent(r.error, sign=True)}): "
-        + _remarks("cause").get(r.id, "cause not known yet.")
-        for r in missed
+        f"- {', '.join(f'**{r.id}** ({r.problem}; {_percent(r.error, sign=True)})' for r in group)}: {cause}"
+        for cause, group in causes.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _flagged(results: list[Result]) -> str:
+    """Judgements on sources, one line per flag and reason."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if r.flag:
+            reasons.setdefault((r.flag, r.reason), []).append(r.id)
+    lines = [
+        f"- {', '.join(ids)}: **{flag.replace('_', ' ')}**: {reason.rstrip('.')}."
+        for (flag, reason), ids in reasons.items()
+    ]
+    return "\n".join(lines or ["None."]) + "\n"
 
 
 def _left_out(results: list[Result]) -> str:
     reasons: dict[str, list[str]] = {}
     for r in results:
-        if r.status == "not_replayed":
+        if r.status == "not_replayed" and not r.flag:
             reasons.setdefault(r.note, []).append(r.id)
         elif r.status == "skipped":
             reasons.setdefault("left out of this run for its length", []).append(r.id)
-    return "\n".join(f"- {', '.join(ids)}: {reason}." for reason, ids in reasons.items()) + "\n"
+    return "\n".join(f"- {', '.join(ids)}: {reason.rstrip('.')}." for reason, ids in reasons.items()) + "\n"
 
 
 def _benchmarks(lines: Iterable[Mapping[str, Any]]) -> str:
@@ -226,15 +224,28 @@ def stale_profiles(data: Mapping[str, Any]) -> list[str]:
 
 @click.command()
 @click.option("--run", "measuring", is_flag=True, help="Replay the rows first and write accuracy.json.")
-@click.option("--budget", type=float, default=900.0, show_default=True, help="Host seconds for --run.")
+@click.option("--family", "families", multiple=True, help="With --run: only this family (may be repeated).")
+@click.option("--budget", type=float, help="Host seconds for --run; without it all rows are replayed.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder for figures of runs, as in validate.")
+@click.option("--baseline", is_flag=True, help="Write the gate's baseline from accuracy.json.")
 @click.option("--check", "checking", is_flag=True, help="Only say whether the page is fresh.")
 @click.option("--docs", type=click.Path(path_type=Path), default=PAGE.parent, show_default=True)
-def main(measuring: bool, budget: float, checking: bool, docs: Path) -> None:
+def main(
+    measuring: bool,
+    families: tuple[str, ...],
+    budget: float | None,
+    cache: Path | None,
+    baseline: bool,
+    checking: bool,
+    docs: Path,
+) -> None:
     """Write or check the accuracy page."""
     page, store = docs / PAGE.name, docs / DATA.name
     if measuring:
-        store.write_text(json.dumps(measure(budget), indent=1) + "\n", encoding="utf-8")
-    data = json.loads(store.read_text(encoding="utf-8"))
+        before = _read(store) if store.exists() else None
+        runner = stored(run_spec, cache) if cache else run_spec
+        _write(store, measure(budget, runner, families, before))
+    data = _read(store)
     for name in stale_profiles(data):
         click.echo(f"note: constants of {name} have changed since the numbers were measured", err=True)
     if checking:
@@ -242,7 +253,19 @@ def main(measuring: bool, budget: float, checking: bool, docs: Path) -> None:
         for line in found:
             click.echo(line, err=True)
         raise SystemExit(1 if found else 0)
+    if baseline:
+        _write(BASELINE, baseline_of(result_of(row) for row in data["rows"]))
+    _write(PUBLISHED, published_runs_of(data))
     page.write_text(render(data), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

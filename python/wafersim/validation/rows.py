@@ -7,19 +7,30 @@ with the same columns is read the same way.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from wafersim.errors import ConfigError
+from wafersim.validation.reading import (
+    NUMBER,
+    TIMES,
+    Published,
+    parse_clock,
+    parse_count,
+    parse_value,
+    unit_of_cycles,
+)
 
 COLUMNS = (
     "id", "source", "hardware", "kernel", "problem", "pe_grid", "dtype", "metric",
     "value", "unit", "measured_or_model", "provenance", "note",
 )  # fmt: skip
 MAX_BYTES = 16 << 20
-_NUMBER = r"\d+(?:\.\d+)?"
+MAX_ROWS = 100_000
+_COUNT = rf"({NUMBER}(?:[KkMG]i?(?![A-Za-z]))?)"
 
 
 @dataclass(frozen=True)
@@ -46,43 +57,93 @@ class Row:
         return self.id.split("-")[0]
 
     @property
+    def published(self) -> Published:
+        """The published number; raises ConfigError if there is none."""
+        try:
+            return parse_value(self.value, self.unit)
+        except ConfigError as error:
+            raise ConfigError(f"row {self.id}: {error}") from None
+
+    @property
     def observed(self) -> tuple[float, float]:
         """The published value as a range (lowest, highest); a single number is a range of no width."""
-        match = re.fullmatch(rf"\s*({_NUMBER})(?:\s*-\s*({_NUMBER}))?\s*", self.value)
-        if match is None:
-            raise ConfigError(f"row {self.id}: value {self.value!r} is no number and no range a-b")
-        low = float(match[1])
-        return low, float(match[2]) if match[2] else low
+        published = self.published
+        return published.low, published.high
 
     @property
     def arch(self) -> str:
         """The profile that models the row's hardware; raises ConfigError if there is none."""
-        found = re.search(r"WSE-([123])", self.hardware)
-        if found is None:
-            raise ConfigError(f"row {self.id}: hardware {self.hardware!r} names no generation (WSE-2, WSE-3)")
+        found = set(re.findall(r"(?:WSE|CS)-?\s?(\d)\b", self.hardware, re.IGNORECASE))
+        if len(found) != 1:
+            wrong = "more than one generation" if found else "no generation (WSE-2, WSE-3)"
+            raise ConfigError(f"row {self.id}: hardware {self.hardware!r} names {wrong}")
         simulator = self.measured_or_model == "vendor-sim"
-        return f"wse{found[1]}" + ("-sdk" if simulator else "")
+        return f"wse{found.pop()}" + ("-sdk" if simulator else "")
+
+    @property
+    def clock_hz(self) -> float | None:
+        """The clock with which the source converts cycles to seconds, if the row says so."""
+        return parse_clock(self.hardware) or parse_clock(self.note)
+
+    def from_cycles(self, cycles: float) -> float:
+        """Cycles in the row's unit, with the source's own clock, else the profile's; raises ConfigError."""
+        from wafersim.arch import Arch
+
+        clock = self.clock_hz or float(Arch.load(self.arch).clock_hz)
+        try:
+            return cycles / unit_of_cycles(self.unit, clock)
+        except ConfigError as error:
+            raise ConfigError(f"row {self.id}: {error}") from None
 
     def grid(self) -> tuple[int, int]:
-        """The PE grid ``WxH`` at the start of ``pe_grid``; raises ConfigError if there is none."""
-        return self._pair(self.pe_grid, r"^\s*(\d+)x(\d+)")
+        """The PE grid ``WxH`` (or ``N PEs``) in ``pe_grid``; raises ConfigError if there is none."""
+        single = re.match(r"^\s*(\d{1,7})\s*PEs?\b", self.pe_grid)
+        if single is not None:
+            return int(single[1]), 1
+        return self._pair(self.pe_grid, rf"^\D*?(\d{{1,7}}){TIMES}(\d{{1,7}})")
 
     def pair(self, word: str) -> tuple[int, int]:
         """``AxB`` that follows ``word`` in the problem text."""
-        return self._pair(self.problem, rf"{re.escape(word)}\s*(\d+)x(\d+)")
+        return self._pair(self.problem, rf"{re.escape(word)}\s*[=:]?\s*(\d{{1,9}}){TIMES}(\d{{1,9}})")
+
+    def triple(self, word: str) -> tuple[int, int, int]:
+        """``AxBxC`` that follows ``word`` in the problem text."""
+        times = TIMES.join([r"(\d{1,9})"] * 3)
+        found = self._search(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{times}")
+        return int(found[1]), int(found[2]), int(found[3])
 
     def number(self, pattern: str) -> int:
         """The integer that ``pattern`` (with one group) finds in the problem text."""
-        found = re.search(pattern, self.problem)
-        if found is None:
-            raise ConfigError(f"row {self.id}: problem {self.problem!r} does not match {pattern!r}")
-        return int(found[1])
+        return parse_count(self._search(self.problem, pattern)[1])
+
+    def named(self, *names: str, default: int | None = None) -> int:
+        """The count that follows one of ``names`` (``Mt=8``, ``Mt: 8``, ``Mt 8``) in the problem text.
+
+        Raises
+        ------
+        ConfigError
+            No name is followed by a count and there is no default, or they are followed by different ones.
+        """
+        words = "|".join(re.escape(name) for name in names)
+        found = re.findall(rf"(?<![A-Za-z0-9_])(?:{words})\s*[=:]?\s*{_COUNT}(?![\w.])", self.problem)
+        counts = {parse_count(text) for text in found}
+        if len(counts) > 1:
+            raise ConfigError(
+                f"row {self.id}: {self.problem!r} gives {names[0]} several values {sorted(counts)}"
+            )
+        if not counts and default is None:
+            raise ConfigError(f"row {self.id}: {self.problem!r} gives no {names[0]}")
+        return counts.pop() if counts else int(default or 0)
 
     def _pair(self, text: str, pattern: str) -> tuple[int, int]:
-        found = re.search(pattern, text)
+        found = self._search(text, pattern)
+        return int(found[1]), int(found[2])
+
+    def _search(self, text: str, pattern: str) -> re.Match[str]:
+        found = re.search(pattern, text, re.IGNORECASE)
         if found is None:
             raise ConfigError(f"row {self.id}: {text!r} does not match {pattern!r}")
-        return int(found[1]), int(found[2])
+        return found
 
 
 def load_rows(path: str | Path | None = None) -> list[Row]:
@@ -98,31 +159,62 @@ def load_rows(path: str | Path | None = None) -> list[Row]:
         return parse_rows(text, "rows.csv")
     file = Path(path)
     try:
+        if not file.is_file():
+            raise ConfigError(f"{file}: no such file")
         if file.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{file}: larger than {MAX_BYTES} bytes")
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"{file}: cannot be read as UTF-8 text ({error})") from None
     return parse_rows(text, str(file))
 
 
 def parse_rows(text: str, name: str) -> list[Row]:
     """The rows of a CSV text; ``name`` is used in messages."""
-    reader = csv.DictReader(text.splitlines(), strict=True)
+    if "\0" in text:
+        raise ConfigError(f"{name}: not a CSV table (holds NUL bytes)")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     seen: set[str] = set()
     try:
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-        if missing:
-            raise ConfigError(f"{name}: column {missing[0]!r} is missing; needed: {', '.join(COLUMNS)}")
+        header = [(column or "").strip() for column in reader.fieldnames or []]
+        reader.fieldnames = header
+        _check_header(header, name)
         for record in reader:
-            if any(record[column] is None for column in COLUMNS):
-                raise ConfigError(f"{name}:{reader.line_num}: fewer than {len(COLUMNS)} columns")
-            row = Row(**{column: record[column].strip() for column in COLUMNS})
-            if not row.id or row.id in seen:
-                raise ConfigError(f"{name}:{reader.line_num}: id {row.id!r} is empty or used before")
+            row = _row(record, f"{name}:{reader.line_num}")
+            if row.id in seen:
+                raise ConfigError(f"{name}:{reader.line_num}: id {row.id!r} is used before")
+            if len(rows) == MAX_ROWS:
+                raise ConfigError(f"{name}: more than {MAX_ROWS} rows")
             seen.add(row.id)
             rows.append(row)
     except csv.Error as error:
         raise ConfigError(f"{name}:{reader.line_num}: not a CSV table ({error})") from None
+    if not rows:
+        raise ConfigError(f"{name}: a header and no row")
     return rows
+
+
+def _check_header(header: list[str], name: str) -> None:
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise ConfigError(f"{name}: column {missing[0]!r} is missing; needed: {', '.join(COLUMNS)}")
+    repeated = [column for column in COLUMNS if header.count(column) > 1]
+    if repeated:
+        raise ConfigError(f"{name}: column {repeated[0]!r} comes twice")
+
+
+def _row(record: dict[str | None, str | list[str] | None], place: str) -> Row:
+    if None in record:
+        raise ConfigError(f"{place}: more cells than the header has columns (a comma outside quotes?)")
+    cells = {column: record[column] for column in COLUMNS}
+    if any(cell is None for cell in cells.values()):
+        raise ConfigError(f"{place}: fewer than {len(COLUMNS)} columns")
+    row = Row(**{column: str(cell).strip() for column, cell in cells.items()})
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,63}", row.id):
+        raise ConfigError(
+            f"{place}: id {row.id!r} is empty or no word of at most 64 letters, digits and -_.:/+"
+        )
+    return row

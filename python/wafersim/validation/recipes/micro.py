@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from wafersim.errors import ConfigError
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric, per_unit, ratio
+from wafersim.validation.reading import NUMBER
 from wafersim.validation.rows import Row
 
 ONE_PE = (1, 1)
@@ -30,11 +33,26 @@ def plan_fabm(row: Row) -> Plan | NoPlan:
     text = f"{row.kernel} | {row.problem} | {row.metric}"
     for pattern, reason in NOT_REPLAYED:
         if re.search(pattern, text):
-            return NoPlan(reason)
+            return NoPlan(reason, flag="not_public" if reason == NO_PROGRAM else "")
     for pattern, recipe in _RECIPES:
         if re.search(pattern, text):
-            return recipe(row)
+            plan = recipe(row)
+            return _judged(row, plan) if isinstance(plan, Plan) else plan
     return NoPlan(f"no recipe for {row.kernel!r}")
+
+
+def _judged(row: Row, plan: Plan) -> Plan:
+    """The plan with what its source leaves open or what other sources contradict."""
+    if "incl. software" in row.metric:
+        reason = "the time holds the software of both ends (clock reads, task code), which is not public"
+        return replace(plan, flag="not_public", reason=reason)
+    if row.kernel.startswith("DSD FMA") and _dtype(row) == "f32" and row.measured_or_model == "vendor-sim":
+        reason = (
+            "0.50 fp32 multiply-adds per cycle in this source, 1 in the tiled star stencils of the same "
+            "simulator (rows JSTT) and in the vendor's SIMD table; the operands' placement is not given"
+        )
+        return replace(plan, flag="contradictory", reason=reason)
+    return plan
 
 
 def _bench(row: Row, case: str, **params: Any) -> RunSpec:
@@ -42,9 +60,12 @@ def _bench(row: Row, case: str, **params: Any) -> RunSpec:
 
 
 def _dtype(row: Row) -> str:
-    return _DTYPES[
-        next(word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES)
-    ]
+    found = [word for word in re.findall(r"f[p]?\d+", f"{row.problem} {row.dtype}") if word in _DTYPES]
+    if not found:
+        raise ConfigError(
+            f"row {row.id}: {row.problem!r} and {row.dtype!r} name none of {', '.join(_DTYPES)}"
+        )
+    return _DTYPES[found[0]]
 
 
 def _vector_rate(case: str) -> Callable[[Row], Plan]:
@@ -143,14 +164,14 @@ def _scalar(case: str, slack: float = 0.0) -> Callable[[Row], Plan]:
 
 def _completion(name: str) -> Callable[[Row], Plan]:
     def recipe(row: Row) -> Plan:
-        length = row.number(r"n=(\d+)")
+        length = row.named("n")
         return Plan((_bench(row, name, dtype=_dtype(row), length=length),), metric("cycles"), slack=1.0)
 
     return recipe
 
 
 def _one_op(row: Row) -> Plan:
-    length = row.number(r"(\d+) elements")
+    length = row.number(rf"({NUMBER}) elements")
     return Plan((_bench(row, "fma", dtype="f16", length=length),), metric("window_cycles"))
 
 
@@ -178,3 +199,5 @@ _RECIPES: tuple[tuple[str, Callable[[Row], Plan | NoPlan]], ...] = (
     (r"independent DSD ops", _scalar("two_ops", slack=1.0)),
     (r"one DSD op", _one_op),
 )
+
+RECIPES = {"FABM": plan_fabm}

@@ -1,0 +1,1 @@
+"""What runs mean: where their time went, on which constants it rests, and fitting those constants."""

@@ -1,0 +1,148 @@
+"""What limited a run, over time and over space, in words and as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wafersim.analysis.critical_path import CriticalPath, critical_path
+from wafersim.analysis.phases import Phase, measure_phases, regions
+from wafersim.errors import ConfigError
+from wafersim.record.limiting import WORDS
+from wafersim.simulate.watching import Watch
+
+if TYPE_CHECKING:
+    from wafersim.record import Record
+    from wafersim.simulate.runner import PreparedRun
+
+#: A run is done again for its phases and its path only if it took at most so many simulator events.
+MOST_EVENTS = 20_000_000
+MOST_PATH_EVENTS = 2_000_000
+MOST_ENTRIES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a run took as long as it did.
+
+    Attributes
+    ----------
+    record : Record
+        The run.
+    phases : list of Phase
+        Stretches of cycles with one limit each; empty if the run was not done again.
+    path : CriticalPath or None
+        Chain of causes through the run; None if it was not done again with a timeline.
+    not_done : list of str
+        Which of these is missing, and why.
+    """
+
+    record: Record
+    phases: list[Phase]
+    path: CriticalPath | None
+    not_done: list[str]
+
+    def lines(self) -> list[str]:
+        """The explanation in words."""
+        record = self.record
+        found = [str(record.bottleneck_detail["text"])]
+        if record.counted and record.cycles:
+            found.append("over space:")
+            found += [
+                f"  {share:.0%} of the PEs mostly: {WORDS[kind]} ({where})"
+                for kind, share, where in regions(record)
+            ]
+        if self.phases:
+            found.append("over time:")
+            found += [f"  {phase.text(record.cycles)}" for phase in self.phases]
+        if self.path is not None:
+            colors = {int(entry["number"]): str(entry["name"]) for entry in record.colors}
+            found.append(f"critical path: {self.path.text(colors)}")
+        return [*found, *self.not_done]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        path = self.path
+        return {
+            "text": self.lines()[0],
+            "lines": self.lines(),
+            "regions": [
+                {"kind": kind, "share": share, "where": where}
+                for kind, share, where in (regions(self.record) if self.record.counted else [])
+            ],
+            "phases": [phase.as_json() for phase in self.phases],
+            "critical_path": None
+            if path is None
+            else {"totals": path.totals(), "pes": path.num_pes, "hops": path.hops(), "begins": path.begins},
+            "not_done": self.not_done,
+        }
+
+
+def explain(record: Record, again: bool = True) -> Explanation:
+    """Explain a record.
+
+    Parameters
+    ----------
+    record : Record
+        Of any run.
+    again : bool
+        Do the run again, with pauses for its phases and with a timeline for its critical path, if it is that
+        of a library kernel on a preset arch and small enough (``MOST_EVENTS``, ``MOST_PATH_EVENTS``).
+
+    Returns
+    -------
+    Explanation
+        What is missing in it says why.
+
+    Notes
+    -----
+    Doing the run again is exact: same program, arch and seed give the same cycles, which is checked.
+    """
+    if not again:
+        return Explanation(record, [], None, [])
+    try:
+        prepared = _same_run(record)
+    except ConfigError as reason:
+        return Explanation(record, [], None, [f"over time and critical path: not done ({reason})"])
+    missing, events, phases, path = [], int(record.info["events"]), [], None
+    seed = int(record.info["seed"])
+    if events <= MOST_EVENTS:
+        phases = measure_phases(prepared, seed, record.cycles)
+        if phases and phases[-1].end != record.cycles:
+            raise ConfigError(f"done again, the run takes {phases[-1].end} cycles and not {record.cycles}")
+    else:
+        missing.append(f"over time: not done (more than {MOST_EVENTS:,} events)")
+    if events <= MOST_PATH_EVENTS:
+        path = _path(prepared, record, seed, missing)
+    else:
+        missing.append(f"critical path: not done (more than {MOST_PATH_EVENTS:,} events)")
+    return Explanation(record, phases, path, missing)
+
+
+def _path(prepared: PreparedRun, record: Record, seed: int, missing: list[str]) -> CriticalPath | None:
+    again = prepared.start(seed, Watch(most=MOST_ENTRIES)).run()
+    if again.timeline is None or again.timeline.dropped:
+        missing.append(f"critical path: not done (more than {MOST_ENTRIES:,} timeline entries)")
+        return None
+    return critical_path(again.timeline, prepared.arch, record.cycles)
+
+
+def _same_run(record: Record) -> PreparedRun:
+    """The record's kernel, prepared again; raises ConfigError if that is not the same run."""
+    from wafersim.arch import Arch
+    from wafersim.simulate.runner import prepare
+
+    info = record.info
+    if not info.get("kernel"):
+        raise ConfigError("the program is not in the record, only library kernels can be run again")
+    if record.status != "finished" or info.get("fidelity") != "wavelet":
+        raise ConfigError(f"status {record.status} at fidelity {info.get('fidelity')}")
+    if info.get("arch") not in Arch.names():
+        raise ConfigError(f"arch {info.get('arch')!r} is no preset")
+    if Arch.load(str(info["arch"])).fingerprint() != info.get("arch_fingerprint"):
+        raise ConfigError(f"the constants of {info['arch']} have changed since")
+    params = {
+        name: "x".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in info["params"].items()
+    }
+    return prepare(str(info["kernel"]), str(info["arch"]), str(info["grid"]), params)

@@ -1,0 +1,248 @@
+"""From a question about a deployment to the answer: what the command line and Python share.
+
+`deployment` adds to the answer of `wafersim.models.ask.ask`; all its keys are described in docs/deploy.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wafersim.arch import Arch
+from wafersim.deploy.arrivals import generate
+from wafersim.deploy.capacity import LoadLimit, largest_load, wafers_for
+from wafersim.deploy.cost import budget, service_cost
+from wafersim.deploy.energy import TokenWork, serving_energy
+from wafersim.deploy.facts import Facts
+from wafersim.deploy.gpu import gpu_alternative
+from wafersim.deploy.requests import Requests
+from wafersim.deploy.result import ServingResult, Slo
+from wafersim.deploy.serving import Handover, serve
+from wafersim.deploy.speculation import Speculation
+from wafersim.deploy.token_work import token_work
+from wafersim.deploy.trace import read_trace
+from wafersim.deploy.verdict import cheapest, verdict
+from wafersim.errors import ConfigError
+from wafersim.models import cost as model_cost
+from wafersim.models.answer import Question, answer, choose
+from wafersim.models.ask import in_words, planner_for
+from wafersim.models.config import ModelConfig
+from wafersim.models.placed import PlacedModel
+from wafersim.models.speculation import Speculation as ModelSpeculation
+
+NOT_MODELLED = (
+    "reuse of prompts' keys and values between requests",
+    "requests that are given up, priorities, eviction: room for an answer is kept from its start",
+    "the time of hosts and networks outside the systems",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is asked beyond speed: load, comparison, budget.
+
+    Attributes
+    ----------
+    rate : float, optional
+        Requests per second, at random; prompt and answer as in the question.
+    trace : path, optional
+        A file of requests instead.
+    requests : int
+        How many to make up at `rate`.
+    copies : int, optional
+        Copies of the model; by default as few as meet the targets, or one without targets.
+    prompt_copies : int
+        Further copies that take the prompts; 0: the same copies do.
+    spread : float
+        Coefficient of variation of the lengths at `rate`.
+    seed : int
+        Of what is drawn.
+    compare : bool
+        Whether to answer for GPUs, too.
+    budget_w, budget_usd : float, optional
+        Watts of a site, dollars.
+    """
+
+    rate: float | None = None
+    trace: str | Path | None = None
+    requests: int = 2000
+    copies: int | None = None
+    prompt_copies: int = 0
+    spread: float = 0.0
+    seed: int = 0
+    compare: bool = False
+    budget_w: float | None = None
+    budget_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and self.trace is not None:
+            raise ConfigError("a rate and a trace: give one of them")
+        if not self.has_load and (self.copies is not None or self.prompt_copies):
+            raise ConfigError("copies need a load: give a rate or a trace, too")
+
+    @property
+    def has_load(self) -> bool:
+        """Whether requests are served over time."""
+        return self.rate is not None or self.trace is not None
+
+
+def deployment(
+    config: str | Path | ModelConfig,
+    arch: str = "wse3",
+    asked: Deployment | None = None,
+    *,
+    facts: Facts | None = None,
+    **question: Any,
+) -> dict[str, Any]:
+    """Speed, and what it takes: load over time, power, energy, cost, budget, GPUs.
+
+    Parameters
+    ----------
+    config, arch
+        As of `wafersim.models.ask.ask`.
+    asked : Deployment, optional
+        What is asked beyond speed.
+    facts : Facts, optional
+        The assumptions.
+    **question
+        As of `ask`: ``prompt``, ``output``, ``users``, ``ttft``, ``tpot``, ``wafers``, ``dtype``, and
+        speculation.
+
+    Returns
+    -------
+    dict
+        Plain data.
+
+    Raises
+    ------
+    ConfigError
+        Bad input, or a model that does not fit.
+
+    Examples
+    --------
+    >>> found = deployment("llama-3.1-8b")
+    >>> found["utilisation"]["compute"] < 0.01, found["energy"]["static_share"] > 0.95
+    (True, True)
+    """
+    asked, facts = asked or Deployment(), facts or Facts.load()
+    place = _Place.of(config, arch, question)
+    found = place.found
+    tokens_per_s, wafers, batch = found["tokens_per_s_total"], found["wafers"], found["batch"]
+    if asked.has_load:
+        result, extra = _serve(place, asked, found, facts)
+        tokens_per_s, wafers = result.tokens_per_s, result.wafers
+        batch = max(1, round(result.mean_sequences / max(1, min(place.placed.stages, result.mean_sequences))))
+        found.update(extra)
+    work = token_work(place.placed, batch, place.question.context)
+    found.update(_power_and_cost(wafers, tokens_per_s, work, facts))
+    if asked.budget_w is not None or asked.budget_usd is not None:
+        found["budget"] = budget(
+            site_w=asked.budget_w, usd=asked.budget_usd, wafers_per_copy=wafers,
+            tokens_per_s_per_copy=tokens_per_s, facts=facts,
+        )  # fmt: skip
+    if asked.compare:
+        found["gpu"] = gpu_alternative(
+            place.placed.model, users=found["users"], prompt=found["prompt"], context=found["context"],
+            precision=_precision(place.placed.model), facts=facts,
+        )  # fmt: skip
+        # as many users as fill the GPUs that are cheapest when full, on as many wafers as they take
+        users = cheapest(found["gpu"], "at_most")["at_most"]["users"]
+        full = _Place.of(config, arch, {**question, "users": users, "wafers": None})
+        found["verdict"] = verdict(found, full.found, facts)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The answer of the model layer and the placement that it speaks of."""
+
+    found: dict[str, Any]
+    placed: PlacedModel
+    question: Question
+    speculation: ModelSpeculation
+
+    @classmethod
+    def of(cls, config: str | Path | ModelConfig, arch: str, asked: dict[str, Any]) -> _Place:
+        options = dict(asked)
+        dtype = options.pop("dtype", "auto")
+        names = {"draft_tokens": 0, "acceptance": 0.8, "draft_cost": 0.05}
+        drafts = ModelSpeculation(*(options.pop(name, value) for name, value in names.items()))
+        planner = planner_for(config, arch, dtype, drafts)
+        options["ttft_s"], options["tpot_s"] = options.pop("ttft", None), options.pop("tpot", None)
+        question = Question(**options)
+        found = answer(planner, Arch.load(arch), question)
+        found["words"] = in_words(found)
+        return cls(found, choose(planner, question).placed, question, drafts)
+
+
+def _requests(asked: Deployment, question: Question) -> Requests:
+    if asked.trace is not None:
+        return read_trace(asked.trace)
+    if asked.rate is None:
+        raise ConfigError("neither a rate nor a trace")
+    return generate(
+        asked.requests, asked.rate, input_tokens=question.prompt, output_tokens=question.output,
+        length_spread=asked.spread, seed=asked.seed,
+    )  # fmt: skip
+
+
+def _serve(
+    place: _Place, asked: Deployment, found: dict[str, Any], facts: Facts
+) -> tuple[ServingResult, dict[str, Any]]:
+    """Serve the load on as many copies as asked for, or as few as meet the targets."""
+    requests = _requests(asked, place.question)
+    options: dict[str, Any] = {"seed": asked.seed}
+    if place.speculation.drafts:
+        s = place.speculation
+        options["speculation"] = Speculation(s.acceptance, s.drafts, s.draft_cost)
+    if asked.prompt_copies:
+        per_token = model_cost.kv_bytes_per_token(place.placed.model) / facts.value("handoff_bytes_per_s")
+        latency = facts.value("io_latency_s")
+        options["handover"] = Handover(place.placed, asked.prompt_copies, per_token, latency)
+    ttft, tpot = place.question.ttft_s, place.question.tpot_s
+    slo = Slo(ttft, tpot) if ttft is not None or tpot is not None else None
+    limit: LoadLimit | None = None
+    if asked.copies is not None or slo is None:
+        result = serve(place.placed, requests, copies=asked.copies or 1, **options)
+    else:
+        limit = wafers_for(place.placed, requests, slo, **options)
+        result = limit.result
+    serving = {**result.as_dict(slo), "seed": asked.seed, "not_modelled": list(NOT_MODELLED)}
+    if limit is not None:
+        serving["fewest_copies"] = limit.copies
+        serving["one_copy_less_lacks"] = limit.binds
+    if slo is not None and len(requests) > 1 and requests.span_s > 0:
+        top = largest_load(place.placed, requests, slo, wafers=result.copies * place.placed.wafers, **options)
+        serving["largest_load"] = {k: v for k, v in top.as_dict(slo).items() if k != "at_limit"}
+    return result, {"serving": serving}
+
+
+def _power_and_cost(wafers: int, tokens_per_s: float, work: TokenWork, facts: Facts) -> dict[str, Any]:
+    energy = serving_energy(wafers, tokens_per_s, work, facts).as_dict()
+    because = "an idle system draws about 80 % of its full power; dynamic energies are bounds, not measured"
+    ends = {
+        name: {"low": energy[name]["low"], "high": energy[name]["high"], "because": because}
+        for name in ("power_w", "joules_per_token")
+    }
+    return {
+        "power_w": energy["power_w"]["value"],
+        "power_range_w": ends["power_w"],
+        "joules_per_token": energy["joules_per_token"]["value"],
+        "joules_per_token_range": ends["joules_per_token"],
+        "energy": {
+            **{k: v for k, v in energy.items() if k not in ends},
+            "assumptions": facts.used(
+                "system_w", "static_fraction", "joules_per_flop", "joules_per_sram_byte",
+                "joules_per_hop_bit", "joules_per_io_bit",
+            ),
+        },
+        "cost": service_cost(wafers, tokens_per_s, facts),
+    }  # fmt: skip
+
+
+def _precision(model: ModelConfig) -> str:
+    """The precision of GPUs that is nearest to the model's weights."""
+    bits = float(model.quantization.bits) if model.quantization.groups else float(model.weight_bits)
+    # scales add a little to the bits of a weight
+    return "fp4" if bits < 6 else "fp8" if bits < 12 else "bf16"

@@ -1,0 +1,43 @@
+"""Star stencils in the vendor's simulator: families JST1 (one cell per PE) and JSTT (tiles)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wafersim.validation.plan import NoPlan, Plan, RunSpec
+from wafersim.validation.rows import Row
+
+#: Iterations of a stencil run.  Published is the time of the third and fourth iteration.  The one-cell
+#: program is measured over just these; the tiled one over the slope of longer stretches.
+CELL_ITERATIONS, TILED_ITERATIONS = 4, 8
+
+
+def plan_stencil_cell(row: Row) -> Plan | NoPlan:
+    """Star stencil with one cell per PE; one cycle either way is allowed."""
+    spec = RunSpec.of(
+        "stencil", row.arch, row.grid(), variant="cell", radius=1, tile="1x1", iterations=CELL_ITERATIONS
+    )
+    return Plan((spec,), _whole_cycles, slack=1.0, events=row.grid()[0] * row.grid()[1] * 200.0)
+
+
+def _whole_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
+    """Cycles per iteration, cut to an integer as the source's script does."""
+    return float(math.floor(metrics[0]["cycles_per_iteration"]))
+
+
+def plan_stencil_tiled(row: Row) -> Plan | NoPlan:
+    """Tiled star stencil with asynchronous halo exchange."""
+    tile = row.pair("tile/PE")
+    radius = row.named("radius", "r")
+    grid = row.grid()
+    spec = RunSpec.of(
+        "stencil", row.arch, grid,
+        variant="tiled", radius=radius, tile=f"{tile[0]}x{tile[1]}", iterations=TILED_ITERATIONS,
+    )  # fmt: skip
+    events = grid[0] * grid[1] * TILED_ITERATIONS * (tile[0] * tile[1] * (4.0 * radius + 2) + 300)
+    return Plan((spec,), _whole_cycles, tolerance=0.10, events=events)
+
+
+RECIPES = {"JST1": plan_stencil_cell, "JSTT": plan_stencil_tiled}

@@ -1,0 +1,33 @@
+"""Rows about chips and whole models that no program of one wafer reproduces: CHIP, INF, WLLM2-4."""
+
+from __future__ import annotations
+
+from wafersim.validation.plan import NoPlan, Plan
+from wafersim.validation.rows import Row
+
+
+def plan_chip(row: Row) -> Plan | NoPlan:
+    """Constants of a chip: inputs of the profiles, so comparing them with themselves proves nothing."""
+    return NoPlan("a constant of a chip, no time of a program; what the profiles hold: wafersim arch show")
+
+
+def plan_served(row: Row) -> Plan | NoPlan:
+    """Speeds of a public service."""
+    return NoPlan(
+        "speed of a public service: its program, precision, batching and number of wafers are not public",
+        flag="not_public",
+    )
+
+
+def plan_language_model(row: Row) -> Plan | NoPlan:
+    """Whole language models, measured as one layer times the number of layers."""
+    return NoPlan("whole models are answered by the model layer, not by one run of a kernel")
+
+
+RECIPES = {
+    "CHIP": plan_chip,
+    "INF": plan_served,
+    "WLLM2": plan_language_model,
+    "WLLM3": plan_language_model,
+    "WLLM4": plan_language_model,
+}
