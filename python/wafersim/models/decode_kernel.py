@@ -14,7 +14,7 @@ from wafersim.kernels.timing import read_stamps
 from wafersim.models import published
 from wafersim.models.config import ModelConfig
 from wafersim.models.exact_run import exact_run
-from wafersim.models.mesh import Mesh
+from wafersim.models.mesh import Mesh, Tree
 from wafersim.models.program import lines_of, place_kinds
 from wafersim.models.published_code import PublishedCode
 from wafersim.models.steps import work
@@ -52,6 +52,9 @@ class DecodeLayer(Kernel):
         Parameter("context", int, 32, "tokens attended to, the new one included", minimum=1, maximum=1 << 20),
         Parameter("batch", int, 1, "sequences", minimum=1, maximum=1024),
         Parameter("layer", int, 0, "which layer of the model", maximum=4095),
+        Parameter("part", str, "whole", "variant published: the whole mesh, 8 rows or 8 columns of it, or a "
+                  "corner of both; the time of the whole is rows + columns - corner",
+                  allowed=("whole", "rows", "columns", "corner")),
         Parameter("variant", str, "exact", "exact widths, or the published program", allowed=("exact", "published")),
         Parameter("timing", bool, False, "cycles without values: fixed experts, 32-bit words for pairs of "
                   "fp16 values; fidelity stream needs it (always so in variant published)"),
@@ -64,7 +67,7 @@ class DecodeLayer(Kernel):
                 raise self.refuse_grid(width, height, "square, 4x4 or larger")
             hidden, ffn = published_sizes(name)
             tile = published.tile(hidden, ffn, width, context)
-            run = published_run(arch, Mesh.of(width, height, published.groups(width)), tile, batch)
+            run = published_run(arch, part_of(width, str(params["part"])), tile, batch)
             run.validity = validity(arch, hidden, width, context, batch)
             return run
         if width < 2 or height < 2:
@@ -76,6 +79,22 @@ class DecodeLayer(Kernel):
         run = exact_run(arch, model, layer, (width, height), batch, context, bool(params["timing"]))
         run.not_modelled += [words for key, words in NOT_MODELLED.items() if getattr(model.attention, key, 0)]
         return run
+
+
+#: PEs and groups of the short side of a part of a mesh
+SHORT_SIDE, SHORT_GROUPS = 8, 2
+
+
+def part_of(side: int, part: str) -> Mesh:
+    """The mesh of the published layer, or lines of it.
+
+    All rows do the same, and so do all columns, so an all-reduce along one axis takes as long whatever the
+    other axis is: the time of a mesh is that of its rows plus that of its columns less that of a corner.
+    """
+    long, short = Tree(side, published.groups(side)), Tree(SHORT_SIDE, SHORT_GROUPS)
+    x = long if part in ("whole", "rows") else short
+    y = long if part in ("whole", "columns") else short
+    return Mesh(x.pes, y.pes, x, y)
 
 
 def published_sizes(name: str) -> tuple[int, int]:

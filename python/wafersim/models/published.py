@@ -36,7 +36,7 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "llama-3-8b": (4096, 14336, 32),
     "llama-2-13b": (5120, 13824, 40),
     "codellama-34b": (8192, 22016, 48),
-    "qwen-72b": (8192, 29568, 80),
+    "qwen2-72b": (8192, 29568, 80),
 }  # fmt: skip
 
 

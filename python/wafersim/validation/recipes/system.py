@@ -29,5 +29,4 @@ RECIPES = {
     "INF": plan_served,
     "WLLM2": plan_language_model,
     "WLLM3": plan_language_model,
-    "WLLM4": plan_language_model,
 }
