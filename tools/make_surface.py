@@ -21,16 +21,19 @@ from wafersim.simulate import Simulator
 
 OUT = Path(surface.__file__).with_name("surface.json")
 
-#: (width, height) of the mesh, hidden per row, heads, key-value heads, head width, MLP per column, batch, tokens per row
+#: width and height of the mesh, hidden per row, heads, key-value heads, head width, MLP per column, batch,
+#: tokens per row
 SHAPES: list[tuple[int, int, int, int, int, int, int, int, int]] = [
     (8, 8, 8, 8, 2, 16, 12, 1, 4), (8, 8, 16, 8, 2, 16, 40, 1, 12), (8, 8, 16, 8, 8, 16, 24, 1, 8),
     (8, 8, 12, 8, 1, 32, 16, 2, 6), (8, 8, 24, 16, 4, 8, 8, 4, 6), (8, 8, 10, 4, 4, 8, 35, 1, 10),
     (12, 12, 8, 8, 4, 12, 30, 8, 3), (16, 12, 15, 16, 4, 16, 38, 1, 15), (16, 12, 15, 16, 4, 16, 38, 4, 15),
-    (16, 16, 6, 8, 2, 32, 10, 1, 32), (24, 16, 4, 8, 2, 48, 6, 2, 20), (24, 20, 20, 12, 3, 32, 60, 1, 6),
+    (16, 16, 6, 8, 2, 32, 10, 1, 32), (24, 16, 4, 8, 2, 48, 6, 2, 20),
+    (24, 20, 20, 12, 3, 32, 60, 1, 6),
     (32, 8, 15, 32, 8, 8, 38, 1, 15), (32, 8, 15, 32, 8, 8, 38, 8, 4), (8, 32, 15, 8, 2, 16, 38, 1, 15),
     (8, 32, 32, 8, 2, 16, 20, 1, 8), (64, 8, 10, 16, 4, 64, 30, 1, 10), (8, 64, 10, 8, 2, 16, 30, 1, 10),
     (64, 8, 10, 16, 4, 64, 30, 4, 10), (8, 64, 10, 8, 2, 16, 30, 4, 10), (120, 8, 15, 32, 8, 32, 38, 1, 15),
-    (8, 120, 15, 8, 2, 16, 38, 1, 15), (240, 8, 12, 32, 8, 64, 30, 1, 12), (8, 240, 12, 8, 2, 16, 30, 1, 12),
+    (8, 120, 15, 8, 2, 16, 38, 1, 15), (240, 8, 12, 32, 8, 64, 30, 1, 12),
+    (8, 240, 12, 8, 2, 16, 30, 1, 12),
     (376, 6, 15, 32, 8, 128, 38, 1, 15), (6, 276, 15, 6, 2, 16, 38, 1, 15), (376, 6, 15, 32, 8, 128, 38, 2, 15),
     (6, 276, 15, 6, 2, 16, 38, 4, 6), (600, 6, 8, 64, 8, 128, 24, 1, 8), (6, 600, 8, 6, 2, 16, 24, 1, 8),
 ]  # fmt: skip
@@ -58,7 +61,8 @@ def shapes() -> list[dict[str, Any]]:
         width = base["mesh"][0]
         config = {
             **base["config"], "model_type": "deepseek", "n_routed_experts": number,
-            "num_experts_per_tok": chosen, "moe_intermediate_size": 4 * width, "n_shared_experts": shared // 4,
+            "num_experts_per_tok": chosen, "moe_intermediate_size": 4 * width,
+            "n_shared_experts": shared // 4,
         }  # fmt: skip
         out.append({**base, "config": config})
     return out
@@ -95,10 +99,11 @@ def main() -> None:
             point["cycles"] = simulate(arch, shape)
             points[key_of(point)] = point
             new += 1
-            print(name, shape["mesh"], point["cycles"], f"{time.process_time() - start:.1f} s", file=sys.stderr, flush=True)  # fmt: skip
+            spent = f"{time.process_time() - start:.1f} s"
+            print(name, shape["mesh"], point["cycles"], spent, file=sys.stderr, flush=True)
             write(list(points.values()))
     for name in {point["arch"] for point in points.values()}:
-        errors = abs(surface.leave_one_out(name)) if len(surface.points_of(name)) > 8 else []
+        errors = abs(surface.leave_one_out(Arch.load(name))) if len(surface.points_of(name)) > 8 else []
         print(name, "leave-one-out", sorted(round(float(e), 3) for e in errors), file=sys.stderr)
 
 

@@ -32,7 +32,8 @@ def time_shares(planner: Planner, plan: Plan) -> dict[str, float]:
         for layer, number in stage.layers:
             done = work(*placed_steps(planner.model, layer, stage.mesh, width, plan.context))
             for name, cycles in planner.speed.costs.decode_parts(done).items():
-                seconds[name] += number * cycles / planner.speed.clock_hz
+                factor = planner.speed.factors.get(layer, 1.0)
+                seconds[name] += number * factor * cycles / planner.speed.clock_hz
     step = placed.decode_step_s(width, plan.context)
     seconds["wafer_link"] = placed.link_s(width)
     seconds["fabric_latency"] += max(0.0, step - sum(seconds.values()))

@@ -55,7 +55,8 @@ class DecodeLayer(Kernel):
         Parameter("part", str, "whole", "variant published: the whole mesh, 8 rows or 8 columns of it, or a "
                   "corner of both; the time of the whole is rows + columns - corner",
                   allowed=("whole", "rows", "columns", "corner")),
-        Parameter("variant", str, "exact", "exact widths, or the published program", allowed=("exact", "published")),
+        Parameter("variant", str, "exact", "exact widths, or the published program",
+                  allowed=("exact", "published")),
         Parameter("timing", bool, False, "cycles without values: fixed experts, 32-bit words for pairs of "
                   "fp16 values; fidelity stream needs it (always so in variant published)"),
     )  # fmt: skip
@@ -72,7 +73,9 @@ class DecodeLayer(Kernel):
             return run
         if width < 2 or height < 2:
             raise self.refuse_grid(width, height, "2x2 or larger")
-        model = ModelConfig.from_hf(SMALL_MODELS[name], name) if name in SMALL_MODELS else ModelConfig.load(name)
+        model = (
+            ModelConfig.from_hf(SMALL_MODELS[name], name) if name in SMALL_MODELS else ModelConfig.load(name)
+        )
         if int(params["layer"]) >= model.num_layers:
             raise ConfigError(f"{self.name}: layer {params['layer']}: {name} has {model.num_layers} layers")
         layer = model.layers[int(params["layer"])]

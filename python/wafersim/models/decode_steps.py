@@ -45,7 +45,7 @@ def norm(name: str, plan: ExactPlan) -> list[Step]:
     """RMSNorm of a vector along y: squares and their sum in fp32, all-reduce, scaling."""
     b, d = plan.batch, plan.dim
     return [
-        vector(name, 3 * b, d, "y", 2 * b, sums=b),
+        Step(name, ops=3 * b, singles=2 * b * d, serial=b * d, axis="y", reduced=2 * b),
         vector(f"{name} scale", 2 * b, d, scalars=b),
     ]
 
@@ -66,11 +66,11 @@ def grouped(p: ExactPlan) -> list[Step]:
         vector("rope", 6 * b, (p.q + p.kv) // 2),
         Step("append", ops=3 * b * p.kv_heads, elements=2 * b * p.kv),
         Step("clear score", ops=1, elements=scores),
-        product("score", p.q, p.keys, b, axis, scores, p.span),
+        product("score", p.q, p.keys, b, axis, scores, p.span, calls=2 * p.q_heads),
         vector("scale and mask", 1, scores),
         *softmax(p.rows, p.keys),
         Step("clear out", ops=1, elements=b * p.q),
-        product("out", p.q_heads * p.keys, p.part, b, "y", b * p.q),
+        product("out", p.q_heads * p.keys, p.part, b, "y", b * p.q, calls=p.q_heads),
         vector("divide", p.rows, p.part, scalars=p.rows),
         Step("clear o", ops=1, elements=b * p.dim),
         product("o", p.q, p.dim, b, "x", b * p.dim),
@@ -82,7 +82,7 @@ def softmax(rows: int, keys: int) -> list[Step]:
     plain = SQUARINGS + 4
     return [
         vector("max", rows, keys, "y", rows, sums=rows),
-        Step("exp and sum", ops=plain + 2 * rows, elements=plain * rows * keys + rows * keys,
+        Step("exp and sum", ops=plain + 2 * rows, singles=(plain + 1) * rows * keys,
              serial=rows * keys, scalars=rows, axis="y", reduced=2 * rows),
     ]  # fmt: skip
 
@@ -128,12 +128,21 @@ def latent(a: LatentAttention, mesh: Mesh, dim: int, batch: int, tokens: int) ->
 def mlp(p: ExactPlan) -> list[Step]:
     """Gate and up in one product, activation, down; a router and the chosen experts before, if any."""
     b, paths = p.batch, p.paths
-    route = [] if not p.experts else [
-        Step("clear router", ops=1, elements=b * p.experts),
-        product("router", p.dim, p.experts, b, "y", b * p.experts),
-        Step("choose", ops=b * (2 + p.chosen), elements=2 * b * p.experts,
-             serial=b * p.chosen * p.experts, scalars=4 * b * p.chosen),
-    ]
+    route = (
+        []
+        if not p.experts
+        else [
+            Step("clear router", ops=1, elements=b * p.experts),
+            product("router", p.dim, p.experts, b, "y", b * p.experts),
+            Step(
+                "choose",
+                ops=b * (2 + p.chosen),
+                singles=2 * b * p.experts,
+                serial=b * p.chosen * p.experts,
+                scalars=4 * b * p.chosen,
+            ),
+        ]
+    )
     shared = [] if not p.shared else [product("shared up and gate", p.dim, 2 * p.shared, b)]
     shared_down = [] if not p.shared else [product("shared down", p.shared, p.dim, b)]
     weigh = [] if not p.experts else [vector("weigh", b * paths, p.ffn)]
@@ -142,10 +151,11 @@ def mlp(p: ExactPlan) -> list[Step]:
         *route,
         Step("clear up", ops=1, elements=p.wide),
         *shared,
-        product("up and gate", p.dim * paths, 2 * p.ffn, b, "y", p.wide),
-        Step("activation", ops=number * ACTIVATION_OPS, elements=ACTIVATION_OPS * p.wide // 2),
+        product("up and gate", p.dim * paths, 2 * p.ffn, b, "y", p.wide, calls=paths),
+        Step("activation", ops=number * ACTIVATION_OPS, elements=p.wide // 2,
+             singles=(ACTIVATION_OPS - 1) * p.wide // 2),
         *weigh,
         Step("clear down", ops=1, elements=b * p.dim),
         *shared_down,
-        product("down", p.ffn * paths, p.dim, b, "x", b * p.dim),
+        product("down", p.ffn * paths, p.dim, b, "x", b * p.dim, calls=paths),
     ]  # fmt: skip

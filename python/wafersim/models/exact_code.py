@@ -106,7 +106,10 @@ class ExactCode:
             pe.fmulh(self.view("N", p.dim, at), self.view(source, p.dim, at), scale)
             pe.fmulh(self.view("N", p.dim, at), self.view("N", p.dim, at), self.view(weights))
 
-    def product(self, x: str, x_at: Any, rows: int, w: str, w_at: Any, columns: int, out: str, out_at: Any) -> None:  # fmt: skip
+    def product(
+        self, x: str, x_at: Any, rows: int, w: str, w_at: Any, columns: int, out: str, out_at: Any
+    ) -> None:
+        """A product of arrays by name."""
         self.products.emit(self.a[x], x_at, rows, self.a[w], w_at, columns, self.a[out], out_at)
 
     def _qkv(self) -> None:

@@ -128,7 +128,10 @@ def _mlp(
     both = np.concatenate([cut(gate), cut(up)], axis=-1)
     back = cut(down.transpose(0, 2, 1)).transpose(0, 1, 2, 4, 3)
     shape = (mesh.height, mesh.width, -1)
-    return {names[0]: both.reshape(shape).astype(np.float16), names[1]: back.reshape(shape).astype(np.float16)}
+    return {
+        names[0]: both.reshape(shape).astype(np.float16),
+        names[1]: back.reshape(shape).astype(np.float16),
+    }
 
 
 def _mask(plan: ExactPlan) -> np.ndarray[Any, Any]:

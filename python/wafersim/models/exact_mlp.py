@@ -90,7 +90,9 @@ def _activate(code: ExactCode, at: int, rows: int, width: int, to: int) -> None:
     """act = gate / (1 + exp(-gate)) * up, for rows of gate and up values side by side."""
     pe = code.pe
     both = code.a["ZZ"]
-    gate, up = (pe.mem_dsd(both, extents=(rows, width), strides=(2 * width, 1), offset=at + k * width) for k in (0, 1))
+    gate, up = (
+        pe.mem_dsd(both, extents=(rows, width), strides=(2 * width, 1), offset=at + k * width) for k in (0, 1)
+    )
     length = rows * width
     value, grown, turned = (code.view(name, length) for name in ("gate", "grown", "turned"))
     pe.fh2s(value, gate)
@@ -102,7 +104,10 @@ def _activate(code: ExactCode, at: int, rows: int, width: int, to: int) -> None:
     pe.fadds(grown, grown, 1.0)
     # 1 / (1 + exp(-gate)): a guess from the exponent, then Newton's iteration
     pe.fmovs(turned, 0.0)
-    high = [pe.mem_dsd(code.a[name], extent=length, stride=2, offset=1, type="i16") for name in ("turned", "grown")]
+    high = [
+        pe.mem_dsd(code.a[name], extent=length, stride=2, offset=1, type="i16")
+        for name in ("turned", "grown")
+    ]
     pe.sub16(high[0], GUESS, high[1])
     for _ in range(NEWTON_STEPS):
         error = pe.mem_dsd(code.a["error"], extent=length)

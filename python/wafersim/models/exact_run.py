@@ -11,16 +11,31 @@ from wafersim.kernels.timing import read_stamps
 from wafersim.models.config import Layer, ModelConfig
 from wafersim.models.exact_code import ExactCode
 from wafersim.models.exact_data import output_of, place_layer, slots
-from wafersim.models.exact_plan import exact_plan
+from wafersim.models.exact_plan import ExactPlan, exact_plan
 from wafersim.models.program import lines_of, place_kinds
 from wafersim.models.reference import layer_output, random_layer
 from wafersim.models.relay_tree import GroupTree
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
+    from wafersim.program import Layout
 
 #: what fp16 sums of a layer may differ by from double precision, relative to the largest output
 TOLERANCE = 0.02
+
+
+def layer_layout(
+    arch: Arch, plan: ExactPlan, grid: tuple[int, int], is_timing: bool
+) -> tuple[Layout, tuple[int, int, int, int]]:
+    """The program of a plan, and the rectangle of PEs that it uses."""
+    layout, rows, columns = lines_of(arch, plan.mesh, grid, plan.longest)
+    ways = GroupTree.spreads(layout, rows) if plan.span > 1 and plan.groups > 1 else []
+    place_kinds(
+        layout, rows, columns,
+        lambda pe, x, y: ExactCode(pe, plan, rows, columns, ways, x, y, is_timing).emit(),
+        params={"slot": slots(plan)},
+    )  # fmt: skip
+    return layout, (0, 0, plan.mesh.width, plan.mesh.height)
 
 
 def exact_run(
@@ -38,15 +53,7 @@ def exact_run(
         Attention without a program, or arrays that do not fit a PE.
     """
     plan = exact_plan(model, layer, *grid, batch, context)
-    mesh = plan.mesh
-    layout, rows, columns = lines_of(arch, mesh, grid, plan.longest)
-    ways = GroupTree.spreads(layout, rows) if plan.span > 1 and plan.groups > 1 else []
-    place_kinds(
-        layout, rows, columns,
-        lambda pe, x, y: ExactCode(pe, plan, rows, columns, ways, x, y, is_timing).emit(),
-        params={"slot": slots(plan)},
-    )  # fmt: skip
-    whole = (0, 0, mesh.width, mesh.height)
+    layout, whole = layer_layout(arch, plan, grid, is_timing)
     given: dict[str, Any] = {}
 
     def setup(sim: Any, rng: np.random.Generator) -> None:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from wafersim.program import Layout
 
 
-def lines_of(
-    arch: Arch, mesh: Mesh, grid: tuple[int, int], most: int
-) -> tuple[Layout, Exchange, Exchange]:
+def lines_of(arch: Arch, mesh: Mesh, grid: tuple[int, int], most: int) -> tuple[Layout, Exchange, Exchange]:
     """A layout with the all-reduces of its rows and of its columns, of at most `most` elements."""
     from wafersim.kernels.exchange import line_allreduce
     from wafersim.program import Layout
@@ -35,13 +33,17 @@ def lines_of(
     return layout, rows, columns
 
 
-def place_kinds(layout: Layout, rows: Exchange, columns: Exchange, emit: Any, params: dict[str, Any] | None = None) -> None:
+def place_kinds(
+    layout: Layout, rows: Exchange, columns: Exchange, emit: Any, params: dict[str, Any] | None = None
+) -> None:
     """One tile program for each pair of kinds."""
     width, height = rows.line.pes, columns.line.pes
     x_kinds, y_kinds = ([line.kind(i) for i in range(line.line.pes)] for line in (rows, columns))
     for x_kind in dict.fromkeys(x_kinds):
         for y_kind in dict.fromkeys(y_kinds):
-            mask = np.array([k == y_kind for k in y_kinds])[:, None] & np.array([k == x_kind for k in x_kinds])
+            mask = np.array([k == y_kind for k in y_kinds])[:, None] & np.array(
+                [k == x_kind for k in x_kinds]
+            )
             pe = layout.tile(f"x_{x_kind}_y_{y_kind}")
             emit(pe, x_kinds.index(x_kind), y_kinds.index(y_kind))
             layout.place(pe, x=0, y=0, width=width, height=height, mask=mask, params=params or {})

@@ -16,7 +16,8 @@ GROUPS: Mapping[int, int] = {
     240: 15, 256: 16, 300: 15, 360: 18, 420: 20, 480: 20, 512: 32, 540: 20, 600: 24, 660: 22, 720: 24,
 }  # fmt: skip
 
-#: (width, MLP width) of a model -> side of the mesh -> (width, sequence, MLP width) after padding, where the released files list them
+#: (width, MLP width) of a model -> side of the mesh -> (width, sequence, MLP width) after padding, where
+#: the released files list them
 PADDED: Mapping[tuple[int, int], Mapping[int, tuple[int, int, int]]] = {
     (4096, 14336): {
         240: (4080, 4080, 14400), 256: (4096, 4096, 14336), 300: (4200, 4200, 14400),

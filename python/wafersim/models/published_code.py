@@ -19,7 +19,9 @@ EPSILON = 1e-6
 class PublishedCode:
     """Arrays and code of one PE at place (x, y) of the mesh."""
 
-    def __init__(self, pe: TileProgram, tile: Tile, batch: int, rows: Exchange, columns: Exchange, x: int, y: int) -> None:  # fmt: skip
+    def __init__(
+        self, pe: TileProgram, tile: Tile, batch: int, rows: Exchange, columns: Exchange, x: int, y: int
+    ) -> None:
         self.pe, self.tile, self.batch = pe, tile, batch
         wire = pe.array("wire", "f32", -(-batch * max(3 * tile.dim, 2 * tile.ffn, tile.seq) // 2))
         self.trees = {"x": RelayTree(pe, rows, x, 6, wire), "y": RelayTree(pe, columns, y, 6, wire)}
@@ -40,8 +42,12 @@ class PublishedCode:
             "Z": b * d, "local_sum": b, "local_max": b, "tmp_1": d // 2, "tmp_2": d // 2, "tmp_3": d // 2,
             "tmp_4": d // 2,
         }  # fmt: skip
-        self.a = {name: pe.array(name, "f16", max(1, size), export=True, data=True) for name, size in sizes.items()}
-        self.a |= {name: pe.array(name, "f16", max(1, size), export=name == "Z") for name, size in work.items()}
+        self.a = {
+            name: pe.array(name, "f16", max(1, size), export=True, data=True) for name, size in sizes.items()
+        }
+        self.a |= {
+            name: pe.array(name, "f16", max(1, size), export=name == "Z") for name, size in work.items()
+        }
         self.stamps = stamp_array(pe)
 
     def reduce(self, axis: str, name: str, words: int, op: str = "add") -> None:
@@ -97,9 +103,9 @@ class PublishedCode:
             pe.fmovh(self.view("ZZ", b * f, i * b * f), 0.0)
             self.product("z_norm", d, w, f, "ZZ", i * b * f)
         self.reduce("y", "ZZ", 2 * b * f)
-        with pe.for_range(b * d) as i:
-            value = pe.load(self.a["ZZ"], i)
-            pe.store(self.a["ZZ"], i, value / (self._exp(-value) + 1.0))
+        with pe.for_range(b * d) as element:
+            value = pe.load(self.a["ZZ"], element)
+            pe.store(self.a["ZZ"], element, value / (self._exp(-value) + 1.0))
         pe.fmulh(self.view("z3"), self.view("ZZ", b * f), self.view("ZZ", b * f, b * f))
         pe.fmovh(self.view("h2"), 0.0)
         self.product("z3", f, "DOWN_weight", d, "h2")
@@ -152,12 +158,19 @@ class PublishedCode:
         self._sum("fmaxh", "score", s, "local_max", 0.0)
         self.reduce("y", "local_max", b, "max")
         for i in range(b):
-            pe.fsubh(self.view("score_tmp", s, i * s), self.view("score", s, i * s), pe.load(self.a["local_max"], i))
-        with pe.for_range(b * s) as i:
-            pe.store(self.a["score"], i, self._exp(pe.load(self.a["score_tmp"], i)))
+            pe.fsubh(
+                self.view("score_tmp", s, i * s),
+                self.view("score", s, i * s),
+                pe.load(self.a["local_max"], i),
+            )
+        with pe.for_range(b * s) as element:
+            pe.store(self.a["score"], element, self._exp(pe.load(self.a["score_tmp"], element)))
         self._sum("faddh", "score", s, "local_sum", 0.0)
         self.reduce("y", "local_sum", b)
         for i in range(b):
             one = pe.let("f16", 1.0)
-            pe.fmulh(self.view("score", s, i * s), self.view("score", s, i * s), one / pe.load(self.a["local_sum"], i))
-
+            pe.fmulh(
+                self.view("score", s, i * s),
+                self.view("score", s, i * s),
+                one / pe.load(self.a["local_sum"], i),
+            )

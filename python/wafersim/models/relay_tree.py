@@ -46,9 +46,7 @@ class RelayTree:
         wavelets and cycles, without values, for a fidelity that has no 16-bit words on the fabric.
     """
 
-    def __init__(
-        self, pe: TileProgram, exchange: Exchange, index: int, dsr: int, wire: Any = None
-    ) -> None:
+    def __init__(self, pe: TileProgram, exchange: Exchange, index: int, dsr: int, wire: Any = None) -> None:
         self.pe, self.index, self.dsr, self.wire = pe, index, dsr, wire
         self.tree: KTree = exchange.tree  # type: ignore[attr-defined]
 

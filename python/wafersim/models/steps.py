@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wafersim.models.mesh import Mesh, Tree, wavelets
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Work of one PE and the all-reduce that follows it.
@@ -27,6 +28,10 @@ class Step:
         Elements that scalar code handles one by one.
     serial : int
         Elements that vector ops reduce to one value; not in `elements`.
+    singles : int
+        Elements of ops in fp32; not in `elements`.
+    calls : int
+        Products of one sequence with one tile.
     axis : str
         Line of the all-reduce: "x", "y", "group" (part of a row) or "" (none).
     reduced : int
@@ -42,6 +47,8 @@ class Step:
     macs: int = 0
     scalars: int = 0
     serial: int = 0
+    singles: int = 0
+    calls: int = 0
     axis: str = ""
     reduced: int = 0
     span: int = 0
@@ -58,12 +65,13 @@ class Step:
 
 
 def product(
-    name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0
-) -> Step:
+    name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0,
+    calls: int = 1,
+) -> Step:  # fmt: skip
     """Vector times tile for every sequence: one op of length `columns` per row."""
     count = rows * batch
     return Step(name, ops=count, elements=count * columns, mapped=count, macs=count * columns,
-                axis=axis, reduced=reduced, span=span)  # fmt: skip
+                calls=calls * batch, axis=axis, reduced=reduced, span=span)  # fmt: skip
 
 
 def vector(
@@ -83,6 +91,8 @@ class Work:
     elements: int = 0
     scalars: int = 0
     serial: int = 0
+    singles: int = 0
+    calls: int = 0
     mapped: int = 0
     macs: int = 0
     reduces: int = 0
@@ -104,6 +114,8 @@ def work(steps: Sequence[Step], mesh: Mesh) -> Work:
         elements=sum(step.elements for step in steps),
         scalars=sum(step.scalars for step in steps),
         serial=sum(step.serial for step in steps),
+        singles=sum(step.singles for step in steps),
+        calls=sum(step.calls for step in steps),
         mapped=sum(step.mapped for step in steps),
         macs=sum(step.macs for step in steps),
         reduces=len(trees),

@@ -2,14 +2,14 @@
 
 ``surface.json`` holds simulated decode layers: model shape, mesh, batch, context and cycles.  A layer's time
 is interpolated as a sum over its work (vector ops, elements, all-reduce stages, hops, wavelets ...), with
-costs, none below zero, fitted to these points by least relative squares.
+costs, none below zero, fitted to these points by least relative squares; a hop costs what the arch says.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-#: sums of work that a layer's time is made of
-TERMS = ("ops", "elements", "serial", "scalars", "reduces", "stages", "hops", "wavelets")
+#: sums of work that a layer's time is made of, each with a guess of its cost in cycles: the rules of thumb
+#: of `formula_costs`. The guess decides where simulated layers leave a cost open.
+TERMS = {
+    "mapped": 7.0, "plain": 16.0, "calls": 30.0, "elements": 0.4, "singles": 1.1, "serial": 2.0,
+    "scalars": 25.0, "reduces": 60.0, "stages": 24.0, "wavelets": 6.0,
+}  # fmt: skip
+
+#: weight of the guesses against one simulated layer
+GUESS_WEIGHT = 0.02
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -55,17 +62,20 @@ def work_of(point: Mapping[str, Any]) -> Work:
 
 def row_of(done: Work) -> list[float]:
     """The terms of a layer's work."""
-    values = asdict(done)
+    values = {**asdict(done), "plain": done.ops - done.mapped}
     return [float(values[term]) for term in TERMS]
 
 
-def fit(rows: Sequence[Sequence[float]], cycles: Sequence[float]) -> FloatArray:
-    """Costs per term, none below zero, with the least sum of squared relative errors."""
-    target = np.asarray(cycles, float)
-    matrix = np.asarray(rows, float) / target[:, None]
-    scale = np.linalg.norm(matrix, axis=0)
-    scale[scale == 0] = 1.0
-    return _least_squares(matrix / scale, np.ones(len(target))) / scale
+def fit(rows: FloatArray, hops: FloatArray, cycles: FloatArray, hop_cycles: float) -> FloatArray:
+    """Costs per term, none below zero, with the least sum of squared relative errors.
+
+    A hop costs what it costs on the machine; the other costs are fitted to what is left.
+    """
+    guesses = np.array(list(TERMS.values()))
+    matrix = np.concatenate([rows * guesses / cycles[:, None], GUESS_WEIGHT * np.eye(len(guesses))])
+    target = np.concatenate([1 - hops * hop_cycles / cycles, np.full(len(guesses), GUESS_WEIGHT)])
+    costs: FloatArray = _least_squares(matrix, target) * guesses
+    return costs
 
 
 def _least_squares(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -93,48 +103,52 @@ def _least_squares(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 @functools.cache
-def fitted(arch: str) -> tuple[tuple[float, ...], float] | None:
-    """Costs of the surface of an arch and the largest error of its points; None without points."""
+def measured(arch: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Terms, hops and cycles of the simulated layers of an arch."""
     points = points_of(arch)
-    if not points:
-        return None
-    rows, cycles = [row_of(work_of(point)) for point in points], [float(point["cycles"]) for point in points]
-    costs = fit(rows, cycles)
-    worst = float(np.max(np.abs(np.asarray(rows) @ costs / cycles - 1)))
-    return tuple(float(cost) for cost in costs), worst
+    done = [work_of(point) for point in points]
+    return (
+        np.array([row_of(each) for each in done]),
+        np.array([float(each.hops) for each in done]),
+        np.array([float(point["cycles"]) for point in points]),
+    )
 
 
-def leave_one_out(arch: str) -> FloatArray:
+def leave_one_out(arch: Arch) -> FloatArray:
     """Relative error of every point of an arch, interpolated from all others."""
-    points = points_of(arch)
-    rows = np.asarray([row_of(work_of(point)) for point in points])
-    cycles = np.asarray([float(point["cycles"]) for point in points])
-    errors = []
-    for i in range(len(points)):
-        others = np.arange(len(points)) != i
-        errors.append(rows[i] @ fit(rows[others], cycles[others]) / cycles[i] - 1)
+    rows, hops, cycles = measured(arch.name)
+    hop, errors = float(arch.hop_cycles), []
+    for i in range(len(cycles)):
+        others = np.arange(len(cycles)) != i
+        costs = fit(rows[others], hops[others], cycles[others], hop)
+        errors.append((rows[i] @ costs + hop * hops[i]) / cycles[i] - 1)
     return np.asarray(errors)
 
 
 def costs_of(arch: Arch) -> Costs:
     """Costs of a machine: from simulated layers where there are any, else by formula."""
     base = formula_costs(arch)
-    found = fitted(arch.name)
-    if found is None:
+    if len(points_of(arch.name)) <= len(TERMS):
         return base
-    costs, worst = found
-    named = dict(zip(TERMS, costs, strict=True))
+    rows, hops, cycles = measured(arch.name)
+    hop = float(arch.hop_cycles)
+    costs = fit(rows, hops, cycles, hop)
+    worst = float(np.max(np.abs((rows @ costs + hop * hops) / cycles - 1)))
+    named = {term: float(cost) for term, cost in zip(TERMS, costs, strict=True)}
     return Costs(
-        op=named["ops"],
+        op=named["plain"],
+        mapped=named["mapped"],
+        call=named["calls"],
         element=named["elements"],
+        single=named["singles"],
         serial=named["serial"],
         scalar=named["scalars"],
         reduce=named["reduces"],
         stage=named["stages"],
-        hop=named["hops"],
+        hop=hop,
         wavelet=named["wavelets"],
         turn=base.turn,
         method="interpolated",
-        error=max(worst, 0.05),
-        source=f"{len(points_of(arch.name))} simulated layers, surface version {table()['version']}",
+        error=worst,
+        source=f"{len(cycles)} simulated layers, surface version {table()['version']}",
     )

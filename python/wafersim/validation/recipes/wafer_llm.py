@@ -35,10 +35,11 @@ def plan_decode(row: Row) -> Plan | NoPlan:
     if grid[0] != grid[1]:
         return NoPlan("the released program needs a square mesh")
     runs = tuple(
-        RunSpec.of("llm_decode_layer", "wse2", grid, variant="published", model=model, context=CONTEXT, part=part)
-        .at("stream")
+        RunSpec.of(
+            "llm_decode_layer", "wse2", grid, variant="published", model=model, context=CONTEXT, part=part
+        ).at("stream")
         for part in PARTS
-    )  # fmt: skip
+    )
     is_rate = "token" in row.metric and "cycles" not in row.metric
 
     def value(metrics: Sequence[Mapping[str, Any]]) -> float:
