@@ -10,6 +10,10 @@ from wafersim.models.partition import Cut, Sizes
 from wafersim.models.wafer import Wafer
 
 
+#: numbers of bands that are tried
+MOST_CUTS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Regions:
     """The regions of one wafer, in the order of their layers.
@@ -73,11 +77,7 @@ def place(
         for bytes_of in (sizes, full)
     )
     best: tuple[float, int, list[Mesh]] | None = None
-    for bands in range(1, min(used, height) + 1):
-        shapes = _shapes(areas, bands, wafer.width, height)
-        if shapes is None:
-            continue
-        meshes = [Mesh.within(w, h) for w, h in shapes]
+    for bands, meshes in _cuts(areas, wafer.width, height):
         if _fullest(held, meshes) > wafer.pe_most_bytes:
             continue
         seconds = sum(rate(mesh, a, n) for mesh, a, n in zip(meshes, first, counts, strict=True))
@@ -88,6 +88,17 @@ def place(
     _, bands, meshes = best
     fullest = _fullest(held, meshes)
     return Regions(tuple(meshes), tuple(first), tuple(counts), bands, fullest, embedding_rows, head)
+
+
+def _cuts(areas: Sequence[int], width: int, height: int) -> list[tuple[int, list[Mesh]]]:
+    """The numbers of bands with the least elongated regions, and their meshes."""
+    found = []
+    for bands in range(1, min(len(areas), height) + 1):
+        shapes = _shapes(areas, bands, width, height)
+        if shapes is not None:
+            longest = max(max(w, h) / min(w, h) for w, h in shapes)
+            found.append((longest, bands, shapes))
+    return [(bands, [Mesh.within(w, h) for w, h in shapes]) for _, bands, shapes in sorted(found)[:MOST_CUTS]]
 
 
 def _fullest(held: Sequence[int], meshes: Sequence[Mesh]) -> int:
