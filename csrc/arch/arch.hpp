@@ -23,6 +23,19 @@ struct Arch {
     int64_t value(ArchInt slot) const { return ints[static_cast<size_t>(slot)]; }
     int iq_capacity(int queue) const { return iq_depth[queue] + ramp_in; }
 
+    // Cycles that a beat pays when it reads two addresses (bytes).
+    int read_conflict(int64_t a0, int64_t a1) const {
+        const int64_t distance = (a0 >> 2) - (a1 >> 2), period = conflict_period_words;
+        return ((distance % period) + period) % period == conflict_class_words ? conflict_cycles : 0;
+    }
+    // Cycles that every beat of an op pays whose destination and a source stay in the banks they begin in.
+    int write_conflict(int64_t base, int64_t step, int64_t source, int64_t source_step) const {
+        const int64_t period = int64_t{4} * conflict_period_words;
+        if (step == 0 || source_step == 0 || step % period || source_step % period) return 0;
+        const int64_t distance = ((base >> 2) - (source >> 2)) % conflict_period_words;
+        return distance == 0 ? conflict_cycles : 0;
+    }
+
     std::vector<int64_t> ints;
     VopCost vop[kNumVops];
     int generation, sram_bytes, hop, ramp_out, ramp_in, link_buffer, ramp_buffer;

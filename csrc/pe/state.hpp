@@ -41,6 +41,7 @@ struct LiveOp {
     int64_t length = 0, done = 0, beats = 0;
     Cycle launched = 0, start = -1, next_beat = 0, last_issue = -1;
     int priority = 0, width = 1, simd = 0, cost = 1;
+    int write_conflict = 0;  // cycles that every beat pays because its writes and reads share a bank
     Settings set;
     uint32_t index = 0, carry = 0;
     int32_t ok_reg = -1, line = -1;

@@ -253,12 +253,8 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
         if (terminate) finish_op(p, op, t, 1);
         return 1;
     }
-    int conflict = 0;
-    if (op.conflict_pair) {
-        const int period = arch_.conflict_period_words;
-        const int distance = (op.first->addr >> 2) - (op.second->addr >> 2);
-        if (((distance % period) + period) % period == arch_.conflict_class_words) conflict = arch_.conflict_cycles;
-    }
+    int conflict = op.write_conflict;
+    if (op.conflict_pair) conflict += arch_.read_conflict(op.first->addr, op.second->addr);
     // Wavelets of the sources, unpacked.
     const int n = beat.elements;
     uint32_t incoming[3][4] = {};

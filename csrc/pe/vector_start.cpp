@@ -374,6 +374,11 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         if (o->kind == Source::kMem) memory[n++] = o;
     op.conflict_pair = n >= 2;
     if (n >= 2) op.first = memory[0], op.second = memory[1];
+    op.write_conflict = 0;
+    if (n >= 2 && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
+        for (int i = 0; i < n && !op.write_conflict; ++i)
+            if (memory[i]->ndim == 1)
+                op.write_conflict = arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);
 
     op.live = true;
     if (async) {

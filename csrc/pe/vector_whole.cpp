@@ -81,9 +81,10 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
     }
     int conflict = 0;
     if (second) {
-        const int period = arch_.conflict_period_words;
-        const int distance = (first->base >> 2) - (second->base >> 2);
-        if (((distance % period) + period) % period == arch_.conflict_class_words) conflict = arch_.conflict_cycles;
+        const int step = d->stride[0] * 4;
+        for (const Dsd* m : memory)
+            if (m && !conflict) conflict = arch_.write_conflict(d->base, step, m->base, m->stride[0] * 4);
+        conflict += arch_.read_conflict(first->base, second->base);
     }
     const int64_t beats = (n + width - 1) / width, cost = rate.beat_cycles + conflict;
     const bool paced = static_cast<int64_t>(rate.pace_num) > cost * rate.pace_den;

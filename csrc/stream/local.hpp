@@ -74,8 +74,7 @@ class Local {
     Uses uses(const Instr& in) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
     void walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const;
-    int conflict(int64_t a0, int64_t a1) const;
-    int beat_cost(const Instr& in) const;
+    int beat_cost(const Main& m, const Instr& in) const;
     Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
     Cycle descriptor(Main& m, const Instr& in, Cycle t);
     Cycle task_control(Main& m, const Instr& in, Cycle t);

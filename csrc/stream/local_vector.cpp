@@ -116,13 +116,20 @@ int Local::width_of(const Main& m, const Instr& in, VOp vop) const {
     return is_scalar(in.dst) ? 1 : width;
 }
 
-int Local::conflict(int64_t a0, int64_t a1) const {
-    const int64_t d = (a0 >> 2) - (a1 >> 2), p = arch_.conflict_period_words;
-    return ((d % p) + p) % p == arch_.conflict_class_words ? arch_.conflict_cycles : 0;
-}
-
-int Local::beat_cost(const Instr& in) const {
-    return std::max(arch_.vop[in.type].beat_cycles, is_scalar(in.dst) ? arch_.scalar_dest : 1);
+// Cycles of a beat without what its two reads cost each other.
+int Local::beat_cost(const Main& m, const Instr& in) const {
+    const int cost = std::max(arch_.vop[in.type].beat_cycles, is_scalar(in.dst) ? arch_.scalar_dest : 1);
+    const Dsd* target = dsr(m, in.dst);
+    if (!target || target->kind != DsdKind::kMem || target->ndim != 1) return cost;
+    int num = 0, conflict = 0;
+    for (const int32_t e : {in.a, in.b, in.c})
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) {
+            ++num;
+            if (d->ndim == 1 && !conflict)
+                conflict = arch_.write_conflict(target->base, int64_t{target->stride[0]} * target->elem_bytes, d->base,
+                                                int64_t{d->stride[0]} * d->elem_bytes);
+        }
+    return num < 2 ? cost : cost + conflict;
 }
 
 int Local::even_cost(const Main& m, const Instr& in) const {
@@ -132,15 +139,15 @@ int Local::even_cost(const Main& m, const Instr& in) const {
     int num = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) source[num++] = d;
-    if (num < 2) return beat_cost(in);
+    if (num < 2) return beat_cost(m, in);
     const int64_t s0 = source[0]->stride[0] * source[0]->elem_bytes, s1 = source[1]->stride[0] * source[1]->elem_bytes;
     if (s0 != s1 || s0 % 4) return 0;
-    return beat_cost(in) + conflict(source[0]->base, source[1]->base);
+    return beat_cost(m, in) + arch_.read_conflict(source[0]->base, source[1]->base);
 }
 
 void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const {
     const VopCost& rate = arch_.vop[in.type];
-    const int width = width_of(m, in, static_cast<VOp>(in.type)), cost_alone = beat_cost(in);
+    const int width = width_of(m, in, static_cast<VOp>(in.type)), cost_alone = beat_cost(m, in);
     std::vector<Walk> walks;
     std::vector<size_t> sources;
     for (const int32_t e : {in.dst}) {
@@ -155,7 +162,7 @@ void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle&
         for (const Walk& w : walks)
             if (w.d->ndim > 1) n = std::min<int64_t>(n, w.d->ext[0] - w.index[0]);
         last = next;
-        last_cost = cost_alone + (sources.size() >= 2 ? conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
+        last_cost = cost_alone + (sources.size() >= 2 ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
         for (Walk& w : walks)
             for (int64_t i = 0; i < n; ++i) w.advance();
         passed += n;

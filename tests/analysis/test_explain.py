@@ -99,7 +99,7 @@ def test_a_long_message_is_limited_by_its_link():
 def test_a_star_reduce_is_limited_by_the_column_beside_the_root():
     record = ws.run("reduce", "wse2", "9x3", algorithm="star", words=200)
     links = busiest_links(record)
-    assert (links.port, links.pes) == (Port.WEST, [(1, 0), (1, 1), (1, 2)])
+    assert (links.port, links.xs.tolist(), links.ys.tolist()) == (Port.WEST, [1, 1, 1], [0, 1, 2])
     assert "busiest link column 1, westward" in record.bottleneck_detail["text"]
 
 
@@ -139,14 +139,28 @@ def test_shares_of_the_pe_that_stands_for_the_run_add_up():
         assert total == pytest.approx(1.0)
 
 
-def test_places_in_words():
-    assert place_words([(3, 4)]) == "PE (3, 4)"
-    assert place_words([(1, 2), (2, 2)]) == "row 2, columns 1 to 2"
-    assert place_words([(1, 2), (1, 3)]) == "column 1, rows 2 to 3"
-    assert place_words([(0, 0), (1, 0), (0, 1), (1, 1)]) == "PEs (0, 0) to (1, 1)"
-    assert place_words([(0, 0), (1, 1)]) == "2 PEs between (0, 0) and (1, 1)"
-    assert Links(Port.EAST, [(4, y) for y in range(3)], 9, 0.9, ()).place() == "column 4, eastward"
-    assert Links(Port.RAMP, [(4, 1)], 9, 0.9, ()).place() == "down the ramp of PE (4, 1)"
+@pytest.mark.parametrize(
+    ("pes", "words"),
+    [
+        ([(3, 4)], "PE (3, 4)"),
+        ([(1, 2), (2, 2)], "row 2, columns 1 to 2"),
+        ([(1, 2), (1, 3)], "column 1, rows 2 to 3"),
+        ([(0, 0), (1, 0), (0, 1), (1, 1)], "PEs (0, 0) to (1, 1)"),
+        ([(0, 0), (1, 1)], "2 PEs between (0, 0) and (1, 1)"),
+    ],
+)
+def test_places_in_words(pes, words):
+    assert place_words(*np.array(pes).T) == words
+
+
+def test_links_in_words():
+    def place(port, pes):
+        return Links(port, *np.array(pes).T, 9, 0.9, ()).place()
+
+    assert place(Port.EAST, [(4, y) for y in range(3)]) == "column 4, eastward"
+    assert place(Port.WEST, [(x, 4) for x in range(3)]) == "row 4, westward"
+    assert place(Port.RAMP, [(4, 1)]) == "down the ramp of PE (4, 1)"
+    assert place(Port.NORTH, [(4, 1)]) == "NORTH of PE (4, 1), northward"
 
 
 # --- over space and over time --------------------------------------------------------------------
@@ -248,9 +262,13 @@ def test_explain_a_run_directory(tmp_path):
     assert words.code == 0
     for part in ("what limited it:", "over space:", "over time:", "critical path: through 9 PEs and 8 hops"):
         assert part in words.out
+    assert "of the cycles rest on assumed constants" in words.out
     answer = json.loads(call("explain", folder, "--json").out)
     assert answer["explanation"]["text"] == answer["bottleneck_text"]
     assert sum(answer["explanation"]["critical_path"]["totals"].values()) == answer["cycles"]
+    single = [share["share"] for share in answer["explanation"]["shares"]]
+    assert single == sorted(single, reverse=True)
+    assert single[0] <= answer["explanation"]["assumed_share"] + 1e-9
     quick = call("explain", folder, "--quick")
     assert quick.code == 0
     assert "critical path" not in quick.out

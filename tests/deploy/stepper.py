@@ -55,14 +55,19 @@ def cut(tokens, chunk):
 
 
 def pipeline(service, requests):
-    """Several batches and prompts that queue for the first stage; no limits of batch or SRAM."""
+    """Several batches and prompts that queue for the first stage; no limits of batch or SRAM.
+
+    A prompt goes before the batches that wait, but after those that already waited when the prompt before
+    it had passed.
+    """
     inputs, outputs = requests.input_tokens.tolist(), requests.output_tokens.tolist()
     first, finish = [None] * len(inputs), [None] * len(inputs)
     batches = [{} for _ in range(service.stages)]
     moving = [False] * service.stages
     newcomers = []
     queue, prompt_in = deque(), False
-    line = deque()  # who waits for the first stage: a batch number or "prompt"
+    line = []  # who waits for the first stage: a batch number or "prompt"
+    owed = set()  # batches that the next prompt must let pass
     free_s = 0.0
     events = [(t, 0, i) for i, t in enumerate(requests.arrival_s.tolist())]
     heapq.heapify(events)
@@ -85,6 +90,7 @@ def pipeline(service, requests):
                 newcomers.append((which, outputs[which] - 1))
         elif kind == 3:  # the prompt has left the first stage
             prompt_in = False
+            owed = set(line)
         for k in range(service.stages):
             if not moving[k] and k not in line and batches[k]:
                 line.append(k)
@@ -92,9 +98,10 @@ def pipeline(service, requests):
         for k in idle[: len(newcomers)]:
             line.append(k)
         if queue and not prompt_in and "prompt" not in line:
-            line.append("prompt")
+            line.insert(sum(who in owed for who in line), "prompt")
         while line and free_s <= now:
-            who = line.popleft()
+            who = line.pop(0)
+            owed.discard(who)
             if who == "prompt":
                 i = queue.popleft()
                 prompt_in = True

@@ -158,6 +158,7 @@ def test_the_deal():
     site = [round(watts / 1e3) for watts in found["site_w_per_system"].values()]
     assert site == [34, 39, 45]
     assert found["systems_by_power"] == pytest.approx(22e3, rel=0.005)
+    assert found["years_to_deliver"] == pytest.approx(3)
     assert found["rent_usd_per_system_year"] == pytest.approx(367.6e3, rel=1e-3)
 
 

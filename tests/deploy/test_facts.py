@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+from wafersim import deploy
+from wafersim.arch import Arch
 from wafersim.deploy.facts import TOPICS, WEAK, Facts, tables
 from wafersim.deploy.ranges import Range
 from wafersim.errors import ConfigError
+from wafersim.models.wafer import FILL, Wafer
 
 #: weakly sourced, but a choice of the user or an announced figure and so without a range
 NO_RANGE = {
-    "speculation_drafts", "zero_fraction", "wafer_sram_bytes", "announced_w", "w_per_year",
-    "api_input_usd_per_mtok", "api_output_usd_per_mtok",
+    "zero_fraction", "wafer_sram_bytes", "announced_w", "w_per_year",
 }  # fmt: skip
 
 
@@ -25,6 +28,11 @@ def test_every_assumption_says_where_it_is_from(name):
     assert 0 <= fact.figure.low <= fact.figure.value <= fact.figure.high
     if fact.confidence in WEAK and name not in NO_RANGE:
         assert not fact.figure.is_exact, "a weak source gives a range"
+
+
+def test_every_assumption_is_used():
+    sources = "".join(path.read_text() for path in Path(deploy.__file__).parent.glob("*.py"))
+    assert not [name for name in Facts.load() if f'"{name}"' not in sources]
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -75,3 +83,14 @@ def test_ranges_carry_on():
     assert Range(3.7, 2.2, 4.9).floor() == Range(3, 2, 4)
     with pytest.raises(ValueError, match="low <= value"):
         Range(1, 2, 3)
+
+
+def test_what_both_layers_assume_is_the_same():
+    facts = Facts.load()
+    for arch, peak in (("wse3", "wafer_dense_flops"), ("wse2", "wafer2_dense_flops")):
+        wafer = Wafer.of(Arch.load(arch))
+        assert facts.value(peak) == wafer.dense_flops
+        assert facts.value("stream_bytes_per_s") == wafer.link_bytes_per_s
+    assert facts.value("wafer_sram_bytes") == Wafer.of(Arch.load("wse3")).sram_bytes
+    assert facts.value("io_latency_s") == Wafer.of(Arch.load("wse3")).link_latency_s
+    assert facts.value("sram_fill") == FILL

@@ -90,7 +90,7 @@ def test_handover_of_prompts():
 
 def test_waiting_with_handover_is_that_of_the_prompt_systems():
     handover = Handover(SimpleService(prefill_token_s=1e-3), copies=1, s_per_token=0)
-    requests = generate(100_000, 0.7, input_tokens=1000, output_tokens=2, seed=1)
+    requests = generate(60_000, 0.7, input_tokens=1000, output_tokens=2, seed=1)
     result = serve(SimpleService(), requests, handover=handover)
     assert (result.ttft_s - 1).mean() == pytest.approx(md1_wait_s(0.7, 1.0), rel=0.02)
     assert result.tpot_s.mean() == pytest.approx(1e-3, rel=0.02)
@@ -99,7 +99,7 @@ def test_waiting_with_handover_is_that_of_the_prompt_systems():
 @pytest.mark.parametrize(("acceptance", "drafts"), [(0.7, 1), (0.8, 3), (0.9, 5), (0.0, 2), (1.0, 3)])
 def test_speculation_speeds_a_user_up_as_the_formula_says(acceptance, drafts):
     speculation = Speculation(acceptance, drafts, cost=0.1)
-    result = serve(SimpleService(), at_once(1, output_tokens=40_001), speculation=speculation, seed=2)
+    result = serve(SimpleService(), at_once(1, output_tokens=20_001), speculation=speculation, seed=2)
     expected = 1e-3 * (1 + 0.1 * drafts) / speculation.tokens_per_pass
     assert result.tpot_s[0] == pytest.approx(expected, rel=0.02)
 
@@ -149,6 +149,39 @@ def test_pipeline_is_the_stepper_within_two_percent(stages, rate):
     assert result.e2e_s.mean() == pytest.approx(slow, rel=0.02)
 
 
+@pytest.mark.long
+def test_random_pipelines_against_the_stepper():
+    """What docs/deploy.md says of the loop: mean latency within 2 % for 95 % of them, 4 % at most."""
+    random = np.random.default_rng(11)
+    errors, first_errors = [], []
+    for _ in range(250):
+        step, stages = 10 ** random.uniform(-4, -2), int(random.choice([2, 3, 5, 8, 20]))
+        service = SimpleService(
+            stages=stages, step_s=step, per_sequence_s=step * random.choice([0, 0.02, 0.2]),
+            prefill_token_s=step * 10 ** random.uniform(-5, -2),
+        )  # fmt: skip
+        prompt, answer = int(10 ** random.uniform(1, 3.5)), int(10 ** random.uniform(0.5, 2.5))
+        busy = answer * service.decode_interval_s(1, 1) + service.prefill_interval_s(prompt)
+        requests = generate(300, random.uniform(0.05, 0.85) / busy, input_tokens=prompt, output_tokens=answer,
+                            length_spread=0.7, seed=int(random.integers(10**9)))  # fmt: skip
+        first, finish = (np.array(times) - requests.arrival_s for times in pipeline(service, requests))
+        result = serve(service, requests)
+        errors.append(result.e2e_s.mean() / finish.mean() - 1)
+        first_errors.append(result.ttft_s.mean() / first.mean() - 1)
+    assert np.quantile(np.abs(errors), 0.95) < 0.02
+    assert np.abs(errors).max() < 0.04
+    assert abs(np.mean(first_errors)) < 0.02
+    assert np.quantile(np.abs(first_errors), 0.95) < 0.15
+
+
+def test_chunks_shorten_the_pauses_of_others():
+    service = SimpleService(stages=4, step_s=1e-3, prefill_token_s=4e-5)
+    requests = generate(500, 8.0, input_tokens=4000, output_tokens=50, seed=2)
+    whole, chunks = serve(service, requests), serve(service, requests, chunk_tokens=200)
+    assert np.quantile(chunks.tpot_s, 0.9) < np.quantile(whole.tpot_s, 0.9)
+    assert np.quantile(chunks.ttft_s, 0.9) > np.quantile(whole.ttft_s, 0.9)
+
+
 # -- properties
 
 service_strategy = st.builds(
@@ -165,7 +198,7 @@ request_strategy = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     service=service_strategy, rows=request_strategy, copies=st.integers(1, 3), batch=st.integers(1, 9),
     chunk=st.sampled_from([None, 1, 16]), speculate=st.booleans(), hand=st.booleans(),

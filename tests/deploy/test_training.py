@@ -6,8 +6,10 @@ import math
 
 import pytest
 
+from wafersim.deploy.ask_training import training
 from wafersim.deploy.facts import Facts, tables
 from wafersim.deploy.layer_pipeline import pipelined_step, shares
+from wafersim.deploy.products import streamed_products
 from wafersim.deploy.training import (
     Assumed,
     TrainLayer,
@@ -211,3 +213,67 @@ def test_a_billion_weights_fit_and_ten_do_not():
     assert of(1.3e9).fits
     assert not of(10e9).fits
     assert of(1.3e9).as_dict()["fits"]
+
+
+# -- products of the machine
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "deepseek-v3", "gpt-oss-120b", "llama-3.1-405b"])
+def test_more_tokens_make_longer_ops_and_better_products(name):
+    model = ModelConfig.load(name)
+    found = [streamed_products(model, "wse3", tokens) for tokens in (1_170, 11_700, 117_000, 1_170_000)]
+    shares_ = [one.utilization for one in found]
+    assert shares_ == sorted(shares_)
+    assert [one.op_length for one in found] == [1, 10, 100, 1000]
+    assert 0 < shares_[0] < 0.05
+    # at best one element per SIMD lane and cycle at the arch's clock
+    assert shares_[-1] < 0.85 / 1.085
+
+
+def test_products_counted_by_hand():
+    model = ModelConfig.load("llama-3.1-8b")
+    found = streamed_products(model, "wse3", 117_000)
+    columns = {4096: 6, 14336: 19}  # of 755 PEs each
+    ops = columns[4096] * (4096 + 2 * 1024) + columns[4096] * 4096 + columns[4096] * 2 * 14336
+    ops += columns[14336] * 4096
+    weights = 4096 * (4096 + 2048) + 4096 * 4096 + 3 * 4096 * 14336
+    seconds = ops * found.op_cycles / 0.85e9
+    assert found.utilization == pytest.approx(2 * weights * 117_000 / seconds / 15.6e15, rel=1e-9)
+
+
+def test_experts_meet_their_share_of_the_tokens():
+    model = ModelConfig.load("deepseek-v3")
+    dense = ModelConfig.load("llama-3.1-405b")
+    # 8 of 256 experts: ops of experts are 32 times shorter
+    assert (
+        streamed_products(model, "wse3", 117_000).utilization
+        < 0.5 * streamed_products(dense, "wse3", 117_000).utilization
+    )
+
+
+def test_training_takes_the_machines_products():
+    found = training("llama-3.1-8b", systems=16, tokens=1e12, sequence=4096)
+    run = found["train"]
+    used = run["assumptions"]["training_utilization"]
+    assert used["value"] == run["products"]["utilization"]
+    assert used["confidence"] == "derived"
+    assert "cycles" in used["source"]
+    assert run["mfu"] == pytest.approx(used["value"] * run["scaling_efficiency"], rel=1e-3)
+    mine = training("llama-3.1-8b", systems=16, tokens=1e12, facts=Facts.load(training_utilization=0.3))
+    assert mine["train"]["assumptions"]["training_utilization"]["source"] == "given by the user"
+    older = training("llama-3.1-8b", "wse2", systems=16, tokens=1e12)
+    assert older["train"]["assumptions"]["wafer_dense_flops"]["value"] == 7.5e15
+
+
+def test_a_small_model_can_lie_on_one_wafer():
+    small = {**CEREBRAS_13B, "n_embd": 1088, "n_layer": 14, "n_head": 17}
+    model = ModelConfig.from_hf(small, "cerebras-gpt-256m")
+    run = training(model, systems=1, tokens=5.12e9)["train"]
+    resident_ = run["layer_pipelined"]
+    assert resident_["fits"]
+    assert 0.05 < resident_["bubble"] < 0.2
+    # the assumed utilization, and the bubble; streaming has that of its products
+    assumed_share = Facts.load().value("training_utilization")
+    bare = run_days(run["flops"], 1, 15.6e15, assumed_share, 1 - resident_["bubble"])
+    assert resident_["days"] == pytest.approx(bare, rel=0.02)
+    assert "layer_pipelined" not in training("llama-3.1-8b", systems=1)["train"]

@@ -48,6 +48,8 @@ def test_example_scripts_run(script, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out
+    if script.name.startswith("llm_"):
+        assert list(tmp_path.glob("*.svg")), "each of these ends in a plot"
 
 
 @pytest.mark.parametrize("module", ["wafersim.simulate.runner"])

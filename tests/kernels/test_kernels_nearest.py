@@ -10,7 +10,14 @@ from wafersim.kernels.nearest import PublishedRun, published_runs, support
 
 def run(row, arch="wse2", grid=(32, 32), error=0.01, fitted=False, share=None, **params):
     return PublishedRun(
-        row, "gemm", arch, grid, {"algorithm": "summa", "tile": (4, 4), **params}, error, fitted, share
+        row,
+        "gemm",
+        arch,
+        grid,
+        {"algorithm": "summa", "dtype": "f32", "tile": (4, 4), **params},
+        error,
+        fitted,
+        share,
     )
 
 
@@ -23,7 +30,7 @@ ROWS = (
 
 
 def ask(arch="wse2", grid=(32, 32), **params):
-    return support("gemm", arch, grid, {"algorithm": "summa", "tile": (4, 4), **params}, ROWS)
+    return support("gemm", arch, grid, {"algorithm": "summa", "dtype": "f32", "tile": (4, 4), **params}, ROWS)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +41,8 @@ def ask(arch="wse2", grid=(32, 32), **params):
         ({"grid": (48, 40), "tile": (16, 16)}, "validated"),
         ({"grid": (31, 32), "tile": (4, 4)}, "validated"),
         ({"grid": (200, 200), "tile": (4, 4)}, "extrapolated"),
-        ({"grid": (32, 32), "tile": (4, 4), "algorithm": "cannon"}, "extrapolated"),
+        ({"grid": (32, 32), "tile": (4, 4), "dtype": "f16"}, "extrapolated"),
+        ({"grid": (32, 32), "tile": (4, 4), "algorithm": "cannon"}, "unvalidated"),
         ({"arch": "wse2-sdk", "grid": (32, 32)}, "extrapolated"),
         ({"arch": "wse3"}, "unvalidated"),
     ],

@@ -49,8 +49,8 @@ def test_values_from_the_command_line(kind, text, value):
     ("kernel", "params", "message"),
     [
         ("reduce", {"algorithm": "bush"}, "allowed: chain, star, tree"),
-        ("reduce", {"words": "0"}, "allowed: an integer in 1..10000"),
-        ("reduce", {"words": "many"}, "allowed: an integer in 1..10000"),
+        ("reduce", {"words": "0"}, "allowed: an integer in 1..11000"),
+        ("reduce", {"words": "many"}, "allowed: an integer in 1..11000"),
         ("reduce", {"words": 2.5}, "allowed: an integer"),
         ("gemm", {"tile": 10**30}, "allowed: an integer in 1..64"),
         ("stencil", {"size": 3}, "unknown parameter 'size'; it has: halo, iterations, radius"),

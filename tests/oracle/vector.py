@@ -519,10 +519,25 @@ def beat_cost(machine: Machine, pe: Pe, op: VecOp) -> tuple[int, int]:
     if len(op.memory) < 2:
         return base, 0
     a0, a1 = (o.element_address(op.elements) // 4 for o in op.memory[:2])
-    if (a0 - a1) % (arch.conflict_period_bytes // 4) != arch.conflict_class_bytes // 4:
+    conflicts = int((a0 - a1) % (arch.conflict_period_bytes // 4) == arch.conflict_class_bytes // 4)
+    conflicts += any(stays_in_banks(arch, op, source) for source in op.memory)
+    if conflicts == 0:
         return base, 0
     pe.events[Event.BANK_CONFLICTS] += 1
-    return base, arch.conflict_cycles
+    return base, conflicts * arch.conflict_cycles
+
+
+def stays_in_banks(arch: Any, op: VecOp, source: Operand) -> bool:
+    """Destination and source are one-dimensional, keep their banks from element to element, and share them."""
+    dst = op.dst
+    if dst is None or dst.kind != MEM or op.by_index:
+        return False
+    period = arch.conflict_period_bytes
+    for d in (dst.desc, source.desc):
+        step = d[STR0] * d[ELEM_BYTES]
+        if d[NDIM] != 1 or step == 0 or step % period:
+            return False
+    return (dst.desc[BASE] // 4 - source.desc[BASE] // 4) % (period // 4) == 0
 
 
 def beat_class(op: VecOp) -> int:

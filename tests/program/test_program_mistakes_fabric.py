@@ -199,13 +199,6 @@ def chosen_microthread_on_generation_2():
     build_main(lay, sender, lambda: sender.fmovs(out, 1.0, async_=True, ut=3))
 
 
-@mistake("SIMD mode simd_32", "off and max")
-def simd_mode_of_generation_2_on_3():
-    lay, red, sender, _ = pair("wse3")
-    out = sender.fabout_dsd(sender.output_queue(2, red), extent=2)
-    build_main(lay, sender, lambda: sender.fmovh(out, 1.0, simd="simd_32"))
-
-
 @mistake("2 fabric sources", "generation 3 allows 1")
 def two_fabric_sources_on_generation_3():
     lay, red, _, receiver = pair("wse3")

@@ -210,6 +210,52 @@ def test_two_sources_that_conflict(cycles, period, wanted):
             assert trace.classes()[1 : 1 + step] == ["BUSY_VECTOR", *["STALL_BANK"] * cycles]
 
 
+@pytest.mark.parametrize("cycles", [1, 3])
+@pytest.mark.parametrize("distance", [0, 4, 8, 16])
+@pytest.mark.parametrize(
+    ("stride", "source_stride"), [(4, 4), (8, 4), (-4, 8), (2, 4), (4, 1), (1, 1), (4, 0)]
+)
+def test_a_write_that_takes_the_bank_of_a_read(stride, source_stride, distance, cycles):
+    """4.3: two memory sources, strides of destination and source multiples of 16 bytes, bases that share a bank.
+
+    Destination at 4096 + d, sources at 2048 (its stride) and 1028 (stride 1, never in question).
+    """
+    arch = arch_with(conflict_cycles=cycles, conflict_class_bytes=8)
+    lay, pe = one_pe(arch)
+    to, a = pe.array("to", "f32", 64, address=4096 + distance), pe.array("a", "f32", 64, address=2048)
+    b = pe.array("b", "f32", 8, address=1028)
+    dsrs = [pe.dsr(file, 0) for file in ("dest", "src0", "src1")]
+    offset = 24 if stride < 0 else 0
+    for dsr, array, step in ((dsrs[0], to, stride), (dsrs[1], a, source_stride), (dsrs[2], b, 1)):
+        pe.preload_dsr(dsr, pe.mem_dsd(array, extent=4, stride=step, offset=offset if array is to else 0))
+    with pe.function("main"):
+        pe.fadds(*dsrs)
+    trace = Trace(lay)
+    period = 4
+    stays = stride % period == 0 and source_stride % period == 0 and source_stride != 0
+    write = stays and distance % 16 == 0
+    # The two reads meet as in the rule above: class 8 is a distance of two words.
+    reads = [((2048 + 4 * source_stride * k) // 4 - (1028 + 4 * k) // 4) % 4 == 2 for k in range(4)]
+    at = [1]
+    for read in reads[:-1]:
+        at.append(at[-1] + 1 + cycles * (int(write) + int(read)))
+    assert trace.beats() == at
+    assert len(trace.events(Event.BANK_CONFLICTS)) == sum(write or read for read in reads)
+
+
+def test_one_source_never_meets_a_write():
+    """4.3: the rule is for ops with two memory sources."""
+    arch = arch_with(conflict_cycles=2)
+    lay, pe = one_pe(arch)
+    to, a = pe.array("to", "f32", 32, address=4096), pe.array("a", "f32", 32, address=2048)
+    dsrs = [pe.dsr(file, 0) for file in ("dest", "src0")]
+    for dsr, array in zip(dsrs, (to, a), strict=True):
+        pe.preload_dsr(dsr, pe.mem_dsd(array, extent=4, stride=4))
+    with pe.function("main"):
+        pe.fmovs(*dsrs)
+    assert Trace(lay).beats() == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(("stride", "elem", "cap"), [
     (1, 2, 16), (0, 2, 16), (2, 2, 16), (3, 2, 16), (4, 2, 2), (5, 2, 16), (7, 2, 2), (8, 2, 1), (9, 2, 2), (12, 2, 2), (16, 2, 1),
     (-1, 2, 2), (-8, 2, 1), (1, 4, 16), (-1, 4, 16), (2, 4, 1), (3, 4, 16), (4, 4, 1),

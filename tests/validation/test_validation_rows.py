@@ -65,6 +65,7 @@ def test_profile_of_the_hardware(hardware, kind, arch):
         ("A100", "names no generation"),
         ("CS-2/CS-3 (unspecified)", "more than one generation"),
         ("CS-4 (3x WSE-3 Turbo)", "more than one generation"),
+        ("CS-4", "no profile of this generation"),
     ],
 )
 def test_hardware_without_a_profile(hardware, words):

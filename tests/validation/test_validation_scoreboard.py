@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from command_line import call
+from source_tree import ROOT, needs_source_tree
 from wafersim.errors import ConfigError, InternalError, ProgramError, SimulationError
 from wafersim.validation import gate, store
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
@@ -220,6 +221,11 @@ def test_a_broken_constant_fails_the_command(monkeypatch):
     words = call("validate", "--family", "HPDCM", "--budget", "60")
     assert words.code == 1
     assert "worse than the committed baseline" in words.out
+
+
+@needs_source_tree
+def test_ci_replays_rows_within_a_budget():
+    assert "wafersim validate --budget 300" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_baseline_is_that_of_rows_of_the_package():

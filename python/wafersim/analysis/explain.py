@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.analysis.critical_path import CriticalPath, critical_path
 from wafersim.analysis.phases import Phase, measure_phases, regions
+from wafersim.analysis.sensitivity import Share, assumed_share, shares
 from wafersim.errors import ConfigError
 from wafersim.record.limiting import WORDS
 from wafersim.simulate.watching import Watch
 
 if TYPE_CHECKING:
+    from wafersim.arch import Arch
     from wafersim.record import Record
     from wafersim.simulate.runner import PreparedRun
 
 #: A run is done again for its phases and its path only if it took at most so many simulator events.
 MOST_EVENTS = 20_000_000
 MOST_PATH_EVENTS = 2_000_000
+MOST_SHARE_EVENTS = 100_000
 MOST_ENTRIES = 2_000_000
+
+#: constants that carry less of the cycles are not named
+_LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,18 @@ class Explanation:
         Chain of causes through the run; None if it was not done again with a timeline.
     not_done : list of str
         Which of these is missing, and why.
+    shares : list of Share
+        Dependence of the cycles on assumed constants, the largest first; empty if not measured.
+    assumed_share : float or None
+        Upper bound of the part of the cycles that rests on all of them.
     """
 
     record: Record
     phases: list[Phase]
     path: CriticalPath | None
     not_done: list[str]
+    shares: list[Share] = field(default_factory=list)
+    assumed_share: float | None = None
 
     def lines(self) -> list[str]:
         """The explanation in words."""
@@ -58,6 +70,13 @@ class Explanation:
         if self.path is not None:
             colors = {int(entry["number"]): str(entry["name"]) for entry in record.colors}
             found.append(f"critical path: {self.path.text(colors)}")
+        if self.assumed_share is not None:
+            most = [s for s in self.shares if s.share >= _LEAST_SHARE][:3]
+            names = ", ".join(f"{s.name} {s.share:.0%} ({s.confidence})" for s in most)
+            found.append(
+                f"at most {self.assumed_share:.0%} of the cycles rest on assumed constants"
+                + (f": {names}" if names else "")
+            )
         return [*found, *self.not_done]
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +93,8 @@ class Explanation:
             "critical_path": None
             if path is None
             else {"totals": path.totals(), "pes": path.num_pes, "hops": path.hops(), "begins": path.begins},
+            "assumed_share": self.assumed_share,
+            "shares": [asdict(share) for share in self.shares],
             "not_done": self.not_done,
         }
 
@@ -87,7 +108,8 @@ def explain(record: Record, again: bool = True) -> Explanation:
         Of any run.
     again : bool
         Do the run again, with pauses for its phases and with a timeline for its critical path, if it is that
-        of a library kernel on a preset arch and small enough (``MOST_EVENTS``, ``MOST_PATH_EVENTS``).
+        of a library kernel on a preset arch and small enough (``MOST_EVENTS``, ``MOST_PATH_EVENTS``); a
+        small one (``MOST_SHARE_EVENTS``) also with other constants, for what rests on assumed ones.
 
     Returns
     -------
@@ -116,7 +138,24 @@ def explain(record: Record, again: bool = True) -> Explanation:
         path = _path(prepared, record, seed, missing)
     else:
         missing.append(f"critical path: not done (more than {MOST_PATH_EVENTS:,} events)")
-    return Explanation(record, phases, path, missing)
+    found = Explanation(record, phases, path, missing)
+    return _with_shares(found, prepared, seed) if events <= MOST_SHARE_EVENTS else found
+
+
+def _with_shares(found: Explanation, prepared: PreparedRun, seed: int) -> Explanation:
+    """The same with the dependence on assumed constants: about 25 more runs."""
+    from wafersim.simulate.runner import prepare
+
+    grid = (prepared.width, prepared.height)
+
+    def cycles(arch: Arch) -> float:
+        return float(prepare(prepared.kernel.name, arch, grid, prepared.params).start(seed).run().cycles)
+
+    return replace(
+        found,
+        shares=shares(cycles, prepared.arch),
+        assumed_share=assumed_share(cycles, prepared.arch),
+    )
 
 
 def _path(prepared: PreparedRun, record: Record, seed: int, missing: list[str]) -> CriticalPath | None:

@@ -130,6 +130,5 @@ def regions(record: Record, least_share: float = 0.05) -> list[tuple[str, float,
     for counter in Counter:
         ys, xs = np.nonzero(top == counter)
         if xs.size >= least_share * pes and xs.size:
-            where = place_words([(int(x), int(y)) for y, x in zip(ys, xs, strict=True)])
-            found.append((counter.name.lower(), xs.size / pes, where))
+            found.append((counter.name.lower(), xs.size / pes, place_words(xs, ys)))
     return sorted(found, key=lambda entry: -entry[1])

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 def kernels(name: str | None, as_json: bool) -> int:
     """List the library kernels, or say everything about one."""
     from wafersim import kernels as library
+    from wafersim.kernels.resources import of_kernel
     from wafersim.simulate.runner import find_kernel
 
     chosen = [find_kernel(name)] if name else [find_kernel(each) for each in library.names()]
     if as_json:
-        print_json({"kernels": [describe(kernel) for kernel in chosen]})
+        about = [describe(kernel) for kernel in chosen]
+        if name:
+            about[0]["resources"] = of_kernel(chosen[0])
+        print_json({"kernels": about})
     elif name:
         _print_one(chosen[0])
     else:
@@ -51,6 +55,8 @@ def describe(kernel: Kernel) -> dict[str, Any]:
 
 
 def _print_one(kernel: Kernel) -> None:
+    from wafersim.kernels.resources import of_kernel
+
     about = describe(kernel)
     click.echo(f"{about['name']}: {about['description']}")
     click.echo(f"default grid: {about['default_grid']}")
@@ -59,6 +65,12 @@ def _print_one(kernel: Kernel) -> None:
         for p in about["parameters"]
     ]
     print_rows(rows, indent="  ")
+    click.echo("a PE needs at most (with the defaults; bytes of code are estimates):")
+    needs = [
+        (name, ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in need.items()))
+        for name, need in of_kernel(kernel).items()
+    ]
+    print_rows(needs, indent="  ")
 
 
 def _default(value: Any) -> str:

@@ -17,7 +17,7 @@ _OPTIONS = (
     click.option("--mode", type=click.Choice(("serve", "train")), default="serve", show_default=True),
     click.option("--rate", type=_POSITIVE, help="Serve so many requests per second (at random)."),
     click.option("--trace", type=click.Path(), help="Serve a trace: Mooncake, Azure or Vidur."),
-    click.option("--requests", type=click.IntRange(1, 10_000_000), default=2000, show_default=True,
+    click.option("--requests", type=click.IntRange(1, 2_000_000), default=2000, show_default=True,
                  help="With --rate: how many."),
     click.option("--spread", type=click.FloatRange(0, 10), default=0.0, show_default=True,
                  help="With --rate: coefficient of variation of the lengths."),
@@ -27,6 +27,8 @@ _OPTIONS = (
                  help="With a load: copies of the model; by default as few as meet the targets, else one."),
     click.option("--prompt-copies", type=click.IntRange(0, 100_000), default=0, show_default=True,
                  help="With a load: further copies that take the prompts."),
+    click.option("--chunk-tokens", type=click.IntRange(1, 1 << 24),
+                 help="With a load: most tokens of a chunk of a prompt; by default prompts go in whole."),
     click.option("--tokens", type=_POSITIVE, help="With --mode train: tokens; by default 20 per parameter."),
     click.option("--sequence", type=click.IntRange(1, 1 << 24), default=2048, show_default=True,
                  help="With --mode train: tokens of a sequence."),
@@ -35,6 +37,12 @@ _OPTIONS = (
     click.option("--budget-usd", type=_POSITIVE, help="What so many dollars buy or rent."),
     click.option("--assume", multiple=True, metavar="NAME=VALUE",
                  help="Change an assumption: a value, or LOW:VALUE:HIGH; may be repeated."),
+)  # fmt: skip
+
+
+#: Options that are fields of `Deployment`.
+_LOAD = (
+    "rate", "trace", "requests", "copies", "prompt_copies", "chunk_tokens", "spread", "seed", "budget_usd",
 )  # fmt: skip
 
 
@@ -73,9 +81,8 @@ def deploy_answer(config: str, arch: str, options: dict[str, Any]) -> dict[str, 
     asked = Deployment(
         compare=options.pop("compare") == "gpu",
         budget_w=None if megawatts is None else 1e6 * megawatts,
-        **{name: options.pop(name) for name in ("rate", "trace", "requests", "copies", "prompt_copies",
-                                                "spread", "seed", "budget_usd")},
-    )  # fmt: skip
+        **{name: options.pop(name) for name in _LOAD},
+    )
     if mode == "serve":
         if tokens is not None:
             raise click.UsageError("--tokens is for --mode train; see --prompt and --output")
@@ -83,7 +90,7 @@ def deploy_answer(config: str, arch: str, options: dict[str, Any]) -> dict[str, 
     from wafersim.deploy.ask_training import training
 
     systems = options["wafers"] or 1
-    return training(config, asked, tokens=tokens, systems=systems, sequence=sequence, facts=facts)
+    return training(config, arch, asked, tokens=tokens, systems=systems, sequence=sequence, facts=facts)
 
 
 def _facts(assumed: tuple[str, ...]) -> Any:
@@ -116,7 +123,7 @@ def print_training(found: dict[str, Any]) -> None:
         ("streaming", f"{hidden}; needs {run['hidden_tokens']:,.0f} tokens a system, has "
                       f"{run['tokens_per_system'] / run['passes_per_step']:,.0f}"),
         ("days", _range(days)),
-        ("MFU", f"{run['mfu']:.1%} of the dense peak"),
+        ("MFU", f"{run['mfu']:.1%} of the dense peak; products alone {run['products']['utilization']:.1%}"),
         ("power", f"{found['power_w'] / 1e3:.0f} kW ({_span(found['power_range_w'], 1e-3)})"),
         ("cost of the run", f"${_range(usd)}"),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ def generate(
     Parameters
     ----------
     count : int
-        How many, 1 to 10 million.
+        How many, 1 to 2 million.
     rate : float
         Arrivals per second on average.
     input_tokens, output_tokens : int

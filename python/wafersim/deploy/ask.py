@@ -10,33 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from wafersim.arch import Arch
-from wafersim.deploy.arrivals import generate
-from wafersim.deploy.capacity import LoadLimit, largest_load, wafers_for
+from wafersim.deploy.ask_load import requests_of, serve_load
+from wafersim.deploy.by_users import by_users
 from wafersim.deploy.cost import budget, service_cost
 from wafersim.deploy.energy import TokenWork, serving_energy
 from wafersim.deploy.facts import Facts
 from wafersim.deploy.gpu import gpu_alternative
-from wafersim.deploy.requests import Requests
-from wafersim.deploy.result import ServingResult, Slo
-from wafersim.deploy.serving import Handover, serve
-from wafersim.deploy.speculation import Speculation
 from wafersim.deploy.token_work import token_work
-from wafersim.deploy.trace import read_trace
 from wafersim.deploy.verdict import cheapest, verdict
 from wafersim.errors import ConfigError
-from wafersim.models import cost as model_cost
 from wafersim.models.answer import Question, answer, choose
 from wafersim.models.ask import in_words, planner_for
 from wafersim.models.config import ModelConfig
 from wafersim.models.exact_speed import exact_planner
 from wafersim.models.placed import PlacedModel
+from wafersim.models.planner import Planner
 from wafersim.models.speculation import Speculation as ModelSpeculation
 
-NOT_MODELLED = (
-    "reuse of prompts' keys and values between requests",
-    "requests that are given up, priorities, eviction: room for an answer is kept from its start",
-    "the time of hosts and networks outside the systems",
-)
+_METHODS = {"energy": "formula", "cost": "formula", "gpu": "formula"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +48,8 @@ class Deployment:
         Further copies that take the prompts; 0: the same copies do.
     spread : float
         Coefficient of variation of the lengths at `rate`.
+    chunk_tokens : int, optional
+        Most tokens of a chunk of a prompt; by default prompts go in whole.
     seed : int
         Of what is drawn.
     compare : bool
@@ -71,6 +64,7 @@ class Deployment:
     copies: int | None = None
     prompt_copies: int = 0
     spread: float = 0.0
+    chunk_tokens: int | None = None
     seed: int = 0
     compare: bool = False
     budget_w: float | None = None
@@ -79,8 +73,8 @@ class Deployment:
     def __post_init__(self) -> None:
         if self.rate is not None and self.trace is not None:
             raise ConfigError("a rate and a trace: give one of them")
-        if not self.has_load and (self.copies is not None or self.prompt_copies):
-            raise ConfigError("copies need a load: give a rate or a trace, too")
+        if not self.has_load and (self.copies is not None or self.prompt_copies or self.chunk_tokens):
+            raise ConfigError("copies and chunks need a load: give a rate or a trace, too")
 
     @property
     def has_load(self) -> bool:
@@ -108,7 +102,7 @@ def deployment(
         The assumptions.
     **question
         As of `ask`: ``prompt``, ``output``, ``users``, ``ttft``, ``tpot``, ``wafers``, ``dtype``, and
-        speculation.
+        speculation.  With a trace the prompt and the output are its means.
 
     Returns
     -------
@@ -127,15 +121,23 @@ def deployment(
     (True, True)
     """
     asked, facts = asked or Deployment(), facts or Facts.load()
+    requests = None
+    if asked.has_load:
+        requests = requests_of(asked, question.get("prompt", 2048), question.get("output", 2048))
+    if asked.trace is not None and requests is not None:
+        question["prompt"] = max(1, round(float(requests.input_tokens.mean())))
+        question["output"] = max(1, round(float(requests.output_tokens.mean())))
     place = _Place.of(config, arch, question)
     found = place.found
-    tokens_per_s, wafers, batch = found["tokens_per_s_total"], found["wafers"], found["batch"]
-    if asked.has_load:
-        result, extra = _serve(place, asked, found, facts)
+    tokens_per_s, wafers = found["tokens_per_s_total"], found["wafers"]
+    if requests is not None:
+        result, serving, work = serve_load(place.planner, place.question, asked, requests, facts)
         tokens_per_s, wafers = result.tokens_per_s, result.wafers
-        batch = max(1, round(result.mean_sequences / max(1, min(place.placed.stages, result.mean_sequences))))
-        found.update(extra)
-    work = token_work(place.placed, batch, place.question.context)
+        found["serving"] = serving
+        found["percentiles"] = {name: serving[name] for name in ("ttft_s", "tpot_s", "e2e_s")}
+    else:
+        work = token_work(place.placed, found["batch"], found["context"])
+    found["method"].update(_METHODS if requests is None else {**_METHODS, "serving": "simulation"})
     found.update(_power_and_cost(wafers, tokens_per_s, work, facts))
     if asked.budget_w is not None or asked.budget_usd is not None:
         found["budget"] = budget(
@@ -149,8 +151,13 @@ def deployment(
         )  # fmt: skip
         # as many users as fill the GPUs that are cheapest when full, on as many wafers as they take
         users = cheapest(found["gpu"], "at_most")["at_most"]["users"]
-        full = _Place.of(config, arch, {**question, "users": users, "wafers": None})
-        found["verdict"] = verdict(found, full.found, facts)
+        model = place.placed.model
+
+        def of_users(users: int) -> dict[str, Any]:
+            return _Place.of(config, arch, {**question, "users": users, "wafers": None}).found
+
+        found["verdict"] = verdict(found, of_users(users), facts)
+        found["by_users"] = by_users(of_users, model, _precision(model), facts)
     return found
 
 
@@ -159,9 +166,9 @@ class _Place:
     """The answer of the model layer and the placement that it speaks of."""
 
     found: dict[str, Any]
+    planner: Planner
     placed: PlacedModel
     question: Question
-    speculation: ModelSpeculation
 
     @classmethod
     def of(cls, config: str | Path | ModelConfig, arch: str, asked: dict[str, Any]) -> _Place:
@@ -177,49 +184,7 @@ class _Place:
             planner = exact_planner(planner, machine, choose(planner, question), exact)
         found = answer(planner, machine, question)
         found["words"] = in_words(found)
-        return cls(found, choose(planner, question).placed, question, drafts)
-
-
-def _requests(asked: Deployment, question: Question) -> Requests:
-    if asked.trace is not None:
-        return read_trace(asked.trace)
-    if asked.rate is None:
-        raise ConfigError("neither a rate nor a trace")
-    return generate(
-        asked.requests, asked.rate, input_tokens=question.prompt, output_tokens=question.output,
-        length_spread=asked.spread, seed=asked.seed,
-    )  # fmt: skip
-
-
-def _serve(
-    place: _Place, asked: Deployment, found: dict[str, Any], facts: Facts
-) -> tuple[ServingResult, dict[str, Any]]:
-    """Serve the load on as many copies as asked for, or as few as meet the targets."""
-    requests = _requests(asked, place.question)
-    options: dict[str, Any] = {"seed": asked.seed}
-    if place.speculation.drafts:
-        s = place.speculation
-        options["speculation"] = Speculation(s.acceptance, s.drafts, s.draft_cost)
-    if asked.prompt_copies:
-        per_token = model_cost.kv_bytes_per_token(place.placed.model) / facts.value("handoff_bytes_per_s")
-        latency = facts.value("io_latency_s")
-        options["handover"] = Handover(place.placed, asked.prompt_copies, per_token, latency)
-    ttft, tpot = place.question.ttft_s, place.question.tpot_s
-    slo = Slo(ttft, tpot) if ttft is not None or tpot is not None else None
-    limit: LoadLimit | None = None
-    if asked.copies is not None or slo is None:
-        result = serve(place.placed, requests, copies=asked.copies or 1, **options)
-    else:
-        limit = wafers_for(place.placed, requests, slo, **options)
-        result = limit.result
-    serving = {**result.as_dict(slo), "seed": asked.seed, "not_modelled": list(NOT_MODELLED)}
-    if limit is not None:
-        serving["fewest_copies"] = limit.copies
-        serving["one_copy_less_lacks"] = limit.binds
-    if slo is not None and len(requests) > 1 and requests.span_s > 0:
-        top = largest_load(place.placed, requests, slo, wafers=result.copies * place.placed.wafers, **options)
-        serving["largest_load"] = {k: v for k, v in top.as_dict(slo).items() if k != "at_limit"}
-    return result, {"serving": serving}
+        return cls(found, planner, choose(planner, question).placed, question)
 
 
 def _power_and_cost(wafers: int, tokens_per_s: float, work: TokenWork, facts: Facts) -> dict[str, Any]:

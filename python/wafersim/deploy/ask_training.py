@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from wafersim.arch import Arch
 from wafersim.deploy.ask import Deployment
 from wafersim.deploy.cost import own_usd_per_hour
-from wafersim.deploy.facts import Facts, tables
+from wafersim.deploy.facts import Facts, is_users, tables
 from wafersim.deploy.gpu import gpus
+from wafersim.deploy.layer_pipeline import pipelined_step
+from wafersim.deploy.products import Products, streamed_products
 from wafersim.deploy.ranges import Range
-from wafersim.deploy.training import train
+from wafersim.deploy.training import train, train_layers
 from wafersim.errors import ConfigError
 from wafersim.models import parameters
 from wafersim.models.config import ModelConfig
@@ -22,6 +25,7 @@ SCHEMA = "wafersim-llm-train-1"
 
 def training(
     config: str | Path | ModelConfig,
+    arch: str = "wse3",
     asked: Deployment | None = None,
     *,
     tokens: float | None = None,
@@ -36,6 +40,8 @@ def training(
     ----------
     config
         Preset, path of a ``config.json`` or a model.
+    arch : str
+        The machine whose op times the products take.
     asked : Deployment, optional
         Of it, `compare` and the budgets count; a budget sets the systems, as many as it powers or buys.
     tokens : float, optional
@@ -62,7 +68,13 @@ def training(
     total = parameters.total(model)
     tokens = float(TOKENS_PER_WEIGHT * total) if tokens is None else tokens
     systems = _systems(systems, asked, facts)
+    facts = _peak_of(arch, facts)
     run = train(model, tokens, systems, sequence=sequence, sequences=sequences, facts=facts)
+    reached = streamed_products(model, arch, run["tokens_per_system"] / run["passes_per_step"])
+    run = train(model, tokens, systems, sequence=sequence, sequences=sequences, facts=_with(reached, facts))
+    run["products"] = reached.as_dict()
+    if total <= facts.range("pipelined_params_max").high:
+        run["layer_pipelined"] = _resident(model, arch, tokens, sequence, facts)
     days = Range(run["days"]["value"], run["days"]["low"], run["days"]["high"])
     power = facts.range("system_w") * systems
     energy = power * days * 86400.0
@@ -82,6 +94,43 @@ def training(
     if asked.compare:
         found["gpu"] = gpu_runs(run["flops"])
     return found
+
+
+def _resident(model: ModelConfig, arch: str, tokens: float, sequence: int, facts: Facts) -> dict[str, Any]:
+    """The older mode for a small model on one wafer: every layer resident, a sequence as a micro-batch."""
+    machine = Arch.load(arch)
+    layers = train_layers(model, sequence)
+    micro_batches = 8 * len(layers)  # a bubble of about one part in eight
+    step = pipelined_step(
+        layers, model.hidden, sequence, micro_batches,
+        pes=machine.usable_width * machine.usable_height, flops=facts.value("wafer_dense_flops"),
+        utilization=facts.value("training_utilization"), facts=facts,
+    )  # fmt: skip
+    found = step.as_dict()
+    del found["pes"]
+    days = tokens / (sequence * micro_batches) * step.step_s / 86400.0
+    return {**found, "micro_batches": micro_batches, "days": days}
+
+
+def _peak_of(arch: str, facts: Facts) -> Facts:
+    """The dense peak of the machine."""
+    if Arch.load(arch).generation >= 3 or is_users(facts, "wafer_dense_flops"):
+        return facts
+    older = facts.range("wafer2_dense_flops")
+    return facts.derived(
+        "wafer_dense_flops", (older.low, older.value, older.high), facts["wafer2_dense_flops"].source
+    )
+
+
+def _with(reached: Products, facts: Facts) -> Facts:
+    """The utilization of the products instead of the one assumed, within its range or widening it."""
+    if is_users(facts, "training_utilization"):
+        return facts
+    assumed, found = facts.range("training_utilization"), reached.utilization
+    ends = (min(assumed.low, found), found, max(assumed.high, found))
+    source = f"products on the machine ({reached.method}): ops of {reached.op_length} tokens take "
+    source += f"{reached.op_cycles:.1f} cycles; range as of the assumption"
+    return facts.derived("training_utilization", ends, source)
 
 
 def _systems(systems: int, asked: Deployment, facts: Facts) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wafersim.deploy.remembered import Remembered
 from wafersim.deploy.requests import MAX_SECONDS, Requests
 from wafersim.deploy.result import BINDINGS, ServingResult, Slo
 from wafersim.deploy.serving import serve
@@ -105,6 +106,7 @@ def largest_load(
     if not math.isfinite(requests.rate):
         raise ConfigError(f"{requests.name}: all requests come at once; a rate cannot be varied")
     copies = 1 if wafers is None else copies_on(service, wafers)
+    service = Remembered.of(service)
 
     def run(rate: float) -> ServingResult:
         return serve(service, requests.scaled(rate / requests.rate), copies=copies, **options)
@@ -164,6 +166,7 @@ def wafers_for(
         Not even 100,000 copies do: the limits are too tight for a request alone.
     """
     runs: dict[int, ServingResult] = {}
+    service = Remembered.of(service)
 
     def good(copies: int) -> bool:
         runs[copies] = serve(service, requests, copies=copies, **options)

@@ -173,6 +173,8 @@ def deal(facts: Facts | None = None) -> dict[str, Any]:
         "systems": systems,
         "site_w_per_system": {years: site / count for years, count in systems.items()},
         "systems_by_power": site / facts.range("site_w_per_system").low,
-        "facts": facts.used("announced_w", "announced_usd", "obligations_usd", "term_years",
-                            "rent_usd_per_hour", "site_w_per_system"),
+        "systems_by_power_with_option": facts.value("option_w") / facts.range("site_w_per_system").low,
+        "years_to_deliver": site / facts.value("w_per_year"),
+        "facts": facts.used("announced_w", "option_w", "w_per_year", "announced_usd", "obligations_usd",
+                            "term_years", "rent_usd_per_hour", "site_w_per_system"),
     }  # fmt: skip

@@ -19,6 +19,8 @@ _FOLDER = Path(__file__).parent / "data"
 TOPICS = ("serving", "training", "energy", "cost", "deal", "gpu")
 #: Confidences whose numbers need a range: nobody who knows has said them.
 WEAK = frozenset({"secondary", "inferred", "memory", "choice"})
+#: Source of what the user has changed.
+USERS = "given by the user"
 _PARTS = ("value", "low", "high", "unit", "source", "confidence")
 
 
@@ -80,8 +82,13 @@ class Facts(Mapping[str, Fact]):
         facts = dict(self._facts)
         for name, value in changes.items():
             old = self[name]
-            facts[name] = Fact(name, _range(name, value), old.unit, "given by the user", "choice")
+            facts[name] = Fact(name, _range(name, value), old.unit, USERS, "choice")
         return Facts(facts)
+
+    def derived(self, name: str, value: tuple[float, float, float], source: str) -> Facts:
+        """A copy with one value that was computed from other things."""
+        fact = Fact(name, _range(name, value), self[name].unit, source, "derived")
+        return Facts({**self._facts, name: fact})
 
     def range(self, name: str) -> Range:
         """The figure of an assumption with its range."""
@@ -112,6 +119,11 @@ class Facts(Mapping[str, Fact]):
 
     def __len__(self) -> int:
         return len(self._facts)
+
+
+def is_users(facts: Facts, name: str) -> bool:
+    """Whether the user has given this assumption."""
+    return facts[name].source == USERS
 
 
 def _range(name: str, value: float | tuple[float, float, float]) -> Range:

@@ -6,10 +6,12 @@ token comes, and the next event is the earliest of: a last token, the end of a c
 that boards, or a limit of rounds after which the round time is asked anew because contexts have grown.
 
 A chunk of a prompt has the slowest stage to itself.  Batches that come to it meanwhile wait, go next, and
-then the next chunk may start.  Let c be the time of the chunk, R that of a round, u the share of it in which
-the slowest stage is busy, and m = min(1, c / R): during the chunk the clock advances by m (1 - u) rounds,
-after it by m u more before the next chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences
-and prompts that come start when the next batch does; with one stage, when the next round does.
+then the next chunk may start.  Let c be the time of a chunk, R that of a round, u the share of it in which
+the slowest stage is busy, s = (1 - u) R what it has to spare, and m = min(1, c / R).  Chunks that follow each
+other leave the sequences m (1 - u) rounds during a chunk and m u before the next.  A chunk that comes alone
+delays them by c^2 / (2 s), or c - s / 2 if it is longer than s; in between the delay is interpolated over the
+first round without a chunk.  With one stage (u = 1) chunks and rounds alternate.  Sequences and prompts that
+come start when the slowest stage has let the present batch pass; with one stage, when the next round does.
 """
 
 from __future__ import annotations
@@ -108,6 +110,8 @@ class Replica:
         self._in_chunk = False
         self._start_round = 0.0
         self._free_round = 0.0
+        # rounds since a chunk could have started when this one did
+        self._lone_rounds = 0.0
         # the present stretch: time of a round at its start, how much longer each further one is, and how long
         # the slowest stage is busy in it; the first of them without a chunk in the way
         self._round_s = _NEVER
@@ -240,7 +244,7 @@ class Replica:
         """Round at which a newcomer can start: now in an empty batch, else when the next batch does."""
         sequences = len(self._running)
         if sequences + len(self._boarding) < self._stages and (self._stages > 1 or not sequences):
-            return self._clock
+            return self._clock + self._rounds_until_free()
         return math.ceil(self._clock * self._stages - _SAME) / self._stages
 
     def _board(self) -> bool:
@@ -261,6 +265,7 @@ class Replica:
             if self._in_chunk or (decoding and self._start_round > self._clock + _SAME):
                 return False
             self._in_chunk, self._chunk_left_s = True, self._prompt.chunk_s
+            self._lone_rounds = self._clock - self._free_round if decoding else 1.0
             return True
         if not self._queue or self._under_way >= self._max_batch:
             return False
@@ -315,14 +320,28 @@ class Replica:
         step, end_busy = self._rounds.times(sequences, (context + self._growth * rounds) / sequences)
         self._busy_s = 0.5 * (busy + end_busy)
         if self._in_chunk and self._prompt is not None:
-            idle = 1.0 - self._busy_s / begin
+            passed = self._prompt.chunk_s - self._delay_s(begin, self._prompt.chunk_s)
             self._round_s, self._slope_s = _NEVER, 0.0
-            if idle > 1e-9:
-                self._round_s = max(begin, self._prompt.chunk_s) / idle
+            if passed > 1e-9 * self._prompt.chunk_s:
+                self._round_s = begin * self._prompt.chunk_s / passed
         else:
             self._round_s, self._slope_s = begin, (max(step, end_busy) - begin) / rounds
         self._target = target
         self._propose(self._now + rounds * (self._round_s + 0.5 * self._slope_s * rounds), _ROUND)
+
+    def _delay_s(self, round_s: float, chunk_s: float) -> float:
+        """How much a chunk delays the sequences on average, if their rounds take `round_s` without it.
+
+        What the slowest stage has to spare in a round absorbs a part: of a chunk that comes alone a large
+        one, of a chunk right after another only what a steady stream of them would leave.
+        """
+        spare = round_s - min(round_s, self._busy_s)
+        steady = chunk_s - min(1.0, chunk_s / round_s) * spare
+        if spare <= 1e-9 * round_s:
+            return steady
+        alone = chunk_s**2 / (2.0 * spare) if chunk_s <= spare else chunk_s - 0.5 * spare
+        share = min(1.0, max(0.0, self._lone_rounds))
+        return min(steady, share * alone + (1.0 - share) * steady)
 
     def _propose(self, when: float, event: int) -> None:
         if when < self.next_s:

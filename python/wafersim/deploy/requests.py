@@ -15,7 +15,8 @@ from wafersim.errors import ConfigError
 MAX_TOKENS = 100_000_000
 #: Latest arrival that is taken for meant, seconds: a century.
 MAX_SECONDS = 3.2e9
-MAX_REQUESTS = 10_000_000
+#: Requests of one run: about a gigabyte.
+MAX_REQUESTS = 2_000_000
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -11,7 +11,8 @@ from wafersim.kernels import formulas
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.exchange import ALLREDUCE_ALGORITHMS, choose, line_allreduce
 from wafersim.kernels.grid_exchange import GridExchange, grid_allreduce
-from wafersim.kernels.reduce import AXIS, DTYPE, OP, WORDS, Vectors, chosen_axis
+from wafersim.kernels.reduce import AXIS, DTYPE, OP, WORDS, Vectors, check_snake, chosen_axis
+from wafersim.kernels.snake import snake_exchange
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ALGORITHM = Parameter(
     "algorithm", str, "chain", "how the sums travel; auto: the best by formula, without ktree",
-    allowed=(*ALLREDUCE_ALGORITHMS, "auto"),
+    allowed=(*ALLREDUCE_ALGORITHMS, "snake", "auto"),
 )  # fmt: skip
 GROUPS = Parameter("groups", int, 0, "groups of a ktree; 0: the divisor next to the root", maximum=4096)
 CALLS = Parameter("calls", int, 1, "allreduces one behind the other", minimum=1, maximum=1000)
@@ -117,6 +118,12 @@ class _Plan:
     def exchange(self, layout: Layout, axis: str) -> GridExchange:
         """The allreduce of parallel lines, or of the rectangle."""
         width, height = layout.width, layout.height
+        if self.algorithm == "snake":
+            check_snake("allreduce", axis)
+            rect = (0, 0, width, height)
+            return snake_exchange(
+                layout, "sum", rect, self.words, self.dtype, self.op, queues=(2, 2), back=(4, 4)
+            )
         common: dict[str, Any] = {"algorithm": self.algorithm, "words": self.padded, "dtype": self.dtype}
         common |= {"op": self.op, "rearm": self.calls > 1}
         if axis == "xy":
@@ -145,6 +152,11 @@ class _Plan:
             return None
         long, high = self.lengths
         both = 1 not in self.lengths
+        if self.algorithm == "snake":
+            there = formulas.reduce_chain(self.wavelets, long * high, self.ramp)
+            back = formulas.broadcast_grid(self.wavelets, long, high, self.ramp)
+            text = "B + (2 T_R + 2)(M N - 1) + broadcast"
+            return Formula(text, formulas.HPDC, self.calls * (there + back))
         if self.algorithm == "ktree":
             cycles = sum(
                 formulas.allreduce_ktree(self.wavelets, pes, groups, self.ramp)

@@ -12,7 +12,7 @@ once: its words wait in their own ramp until the command has passed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.kernels import lines
@@ -124,8 +124,10 @@ class AxisCode(LineCode):
     """A PE collects its children's words, adds the last child's on their way on, and opens the switches."""
 
     def __init__(
-        self, pe: TileProgram, axis: Axis, index: int, array: Any, registers: Registers, offset: int = 0
-    ) -> None:
+        self, pe: TileProgram, axis: Axis, index: int, array: Any, registers: Registers, offset: int = 0,
+        words: int | None = None,
+    ) -> None:  # fmt: skip
+        axis = axis if words is None else replace(axis, words=words)
         self.pe, self.axis, self.index, self.array, self.registers = pe, axis, index, array, registers
         self.offset = offset
         self.member = axis.member(index)
@@ -146,8 +148,9 @@ class AxisCode(LineCode):
     def _plan(self, messages: int) -> list[tuple[int, int]]:
         """(rounds, elements per round) of the ops that collect messages, as few as lengths allow.
 
-        With very few words per message a root adds into lanes of partial sums, which `finish` folds into the
-        array.  A message of an odd number of 16-bit elements ends with half a wavelet: one op each.
+        With very few words per message a root adds into lanes of partial sums, which are folded into the
+        array at the end.  A message of an odd number of 16-bit elements ends with half a wavelet, and gets an
+        op of its own.
         """
         words = self.axis.words
         if self.axis.dtype == "f16" and words % 2:
@@ -223,19 +226,8 @@ class AxisCode(LineCode):
     # --- what callers use ----------------------------------------------------------------------------------
 
     def steps(self) -> list[Step]:
-        """All vector ops, those of `finish` included."""
+        """All vector ops; the last `trailing` ones fold lanes."""
         return [*self.collects, *self.sends, *self.folds]
-
-    def emit(self) -> None:
-        """The ops; behind them this PE has done its part (see also `finish`)."""
-        self.registers.load()
-        for step in [*self.collects, *self.sends]:
-            step()
-
-    def finish(self) -> None:
-        """What is left to do behind the last word."""
-        for step in self.folds:
-            step()
 
     def _folds(self) -> list[Step]:
         """The lanes of partial sums go into the array, and are emptied for the next call."""

@@ -163,7 +163,8 @@ class KernelRun:
     not_modelled : list of str
         What the published program does that this one leaves out.
     validity : Validity
-        Support by published rows.
+        Support by published rows of the programs it is made of; counts only for a kernel that no row runs,
+        the others are judged by `nearest.support`.
     """
 
     program: MachineProgram

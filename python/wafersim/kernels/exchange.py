@@ -8,7 +8,6 @@ wait where they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
@@ -51,7 +50,10 @@ class Exchange:
         raise NotImplementedError
 
     def params(self, first: int = 0, count: int | None = None) -> dict[str, Any]:
-        """Parameters for `Layout.place` of PEs ``first`` .. of all lines; most exchanges have none."""
+        """Parameters for `Layout.place` of a tile on PEs ``first`` .. of all lines; most exchanges have none.
+
+        Without ``count``: of all PEs, also those whose tile has no parameter.
+        """
         return {}
 
     def code(
@@ -108,7 +110,7 @@ class TreeReduce(Exchange):
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
         """See `Exchange`."""
-        return AxisCode(pe, replace(self.axis, words=words), index, array, registers, offset)
+        return AxisCode(pe, self.axis, index, array, registers, offset, words)
 
 
 class TreeAllReduce(TreeReduce):
@@ -172,6 +174,8 @@ class RingAllReduce(Exchange):
 
     def params(self, first: int = 0, count: int | None = None) -> dict[str, Any]:
         """See `Exchange`: the PEs' numbers on the ring."""
+        if count is not None and self.ring.role(first) != "middle":
+            return {}
         return self.ring.params(first, self.line.pes - first if count is None else count)
 
     def part(

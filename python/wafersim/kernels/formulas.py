@@ -118,6 +118,20 @@ def allreduce_ktree(words: int, pes: int, groups: int, ramp: int) -> float:
     return max(words * (received + 1), spread) + (2 * ramp + 1) * (counts["stages"] + 1)
 
 
+SCATTER_TEXT = "(B + 1)(P - 1) + P - 1 + 2 T_R + 1 of each axis"
+ALLTOALL_TEXT = "P (P - 1) B + 2 (2 T_R + 2)(P - 1)"
+
+
+def scatter_line(words: int, pes: int, ramp: int) -> int:
+    """One piece of B words and one command to each PE, nearest first; the last one travels P - 1 hops."""
+    return (words + 1) * (pes - 1) + pes - 1 + 2 * ramp + 1
+
+
+def relayed_alltoall(words: int, pes: int, ramp: int) -> int:
+    """Relayed both ways, one after the other: a gather to each PE in turn, behind a chain's latency."""
+    return words * pes * (pes - 1) + 2 * (2 * ramp + 2) * (pes - 1)
+
+
 def broadcast_grid(words: int, width: int, height: int, ramp: int) -> int:
     """Broadcast over a rectangle from its corner: B + M + N - 2 + 2 T_R + 1."""
     return words + width + height - 2 + 2 * ramp + 1

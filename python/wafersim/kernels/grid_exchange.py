@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,21 +82,22 @@ class GridExchange:
         first[:, 1:] = False
         return [part for part in (first, mask & ~first) if part.any()]
 
-    def place(self, tile: TileProgram, mask: npt.NDArray[np.bool_]) -> None:
-        """Place a tile of one of the `areas`, with the parameters that it needs."""
+    def place(
+        self, tile: TileProgram, mask: npt.NDArray[np.bool_], params: Mapping[str, Any] | None = None
+    ) -> None:
+        """Place a tile of one of the `areas`, with the parameters that it needs (and others [H, W])."""
         rect: dict[str, Any] = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
         names = {array.name for array in tile.arrays if array.is_param}
-        values: dict[str, Any] = {}
+        values = dict(params or {})
         for part in (self.rows, self.columns):
-            if part is not None:
-                values |= part.params(1) if part.line.pes > 3 else {}
-        params = {}
-        for name, value in values.items():
-            if name in names:
-                full = np.zeros((self.height, self.width), np.int64)
-                full[-value.shape[0] :, -value.shape[1] :] = value
-                params[name] = full
-        self.layout.place(tile, mask=mask, params=params, **rect)
+            values |= self._numbers(part) if part is not None else {}
+        values = {name: value for name, value in values.items() if name in names}
+        self.layout.place(tile, mask=mask, params=values, **rect)
+
+    def _numbers(self, part: Any) -> dict[str, Any]:
+        """The parameters of an exchange along lines, for all PEs of the rectangle."""
+        shape = (self.height, self.width)
+        return {name: np.broadcast_to(value, shape) for name, value in part.params().items()}
 
     def code(
         self, pe: TileProgram, x: int, y: int, array: Any, words: int | None = None, offset: int = 0,

@@ -185,6 +185,12 @@ class Series(LineCode):
             if part.registers is self.registers:
                 part.setup()
 
+    def emit(self) -> None:
+        """The parts one after the other."""
+        self.load()
+        for part in self.parts:
+            part.emit()
+
     def steps(self) -> list[Step]:
         """The ops of all parts."""
         found = []

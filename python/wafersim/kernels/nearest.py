@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +21,8 @@ _OTHER_GENERATION = 6.0
 #: inside the range of the rows, up to this distance a run counts as validated; and outside, up to that one
 _NEAR_INSIDE, _NEAR_OUTSIDE = 6.0, 1.0
 _MOST_ROWS = 3
+#: parameters that choose another program
+_PROGRAM_WORDS = ("algorithm", "variant", "case", "method", "format")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class PublishedRun:
     row : str
         Id.
     kernel, arch, grid, params
-        The run, parameters resolved.
+        The run; parameters that are not there have the kernel's defaults.
     error : float or None
         Signed error of the row as last measured.
     fitted : bool
@@ -119,6 +121,17 @@ def published_runs() -> tuple[PublishedRun, ...]:
     )
 
 
+@cache
+def _runs_of(kernel: str) -> tuple[PublishedRun, ...]:
+    """The published runs of a kernel with all their parameters."""
+    from wafersim import kernels
+
+    found = kernels.get(kernel)
+    return tuple(
+        replace(run, params=found.resolve(run.params)) for run in published_runs() if run.kernel == kernel
+    )
+
+
 def support(
     kernel: str,
     arch: str,
@@ -146,7 +159,7 @@ def support(
     A run is *fitted* if it is that of a row with a fit, *validated* if rows of the same profile and words are
     around it and near, or very near; *extrapolated* if there are rows of its generation; else *unvalidated*.
     """
-    known = [run for run in (published_runs() if runs is None else runs) if run.kernel == kernel]
+    known = _runs_of(kernel) if runs is None else [run for run in runs if run.kernel == kernel]
     if not known:
         return None
     compared = sorted(
@@ -188,9 +201,13 @@ def _status(
         around = _inside([run for _, run in like], grid, params)
         if like[0][0] <= (_NEAR_INSIDE if around else _NEAR_OUTSIDE):
             return "validated"
-    if any(_generation(run.arch) == _generation(arch) for _, run in compared):
+    if any(_same_program(run, params) and _generation(run.arch) == _generation(arch) for _, run in compared):
         return "extrapolated"
     return "unvalidated"
+
+
+def _same_program(run: PublishedRun, params: Mapping[str, Any]) -> bool:
+    return all(run.params.get(name) == params.get(name) for name in _PROGRAM_WORDS)
 
 
 def _generation(arch: str) -> str:

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from wafersim.errors import ConfigError
 from wafersim.kernels import formulas
 from wafersim.kernels.axis import ALGORITHMS, Axis, num_colors
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
 from wafersim.kernels.exchange import line_reduce
 from wafersim.kernels.grid_exchange import GridExchange, grid_reduce
 from wafersim.kernels.lines import DTYPES, OPERATIONS
+from wafersim.kernels.snake import snake_exchange
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import Layout
 
-WORDS = Parameter("words", int, 64, "elements per PE (32-bit words if f32)", minimum=1, maximum=10_000)
+WORDS = Parameter("words", int, 64, "elements per PE (32-bit words if f32)", minimum=1, maximum=11_000)
 ALGORITHM = Parameter(
-    "algorithm", str, "chain", "how the sums travel; auto: the best by formula", allowed=(*ALGORITHMS, "auto")
-)
+    "algorithm", str, "chain", "how the sums travel; snake: over a rectangle; auto: the best by formula",
+    allowed=(*ALGORITHMS, "snake", "auto"),
+)  # fmt: skip
 AXIS = Parameter(
     "axis", str, "auto", "rows, columns, or rows and then the first column; auto: x, or y for one column",
     allowed=("auto", "x", "y", "xy"),
@@ -97,6 +100,9 @@ def lines_exchange(
     """The reduction of the kernel: of parallel lines, or of the rectangle."""
     words, dtype, op = int(params["words"]), str(params["dtype"]), str(params["op"])
     algorithm = str(params["algorithm"])
+    if algorithm == "snake":
+        check_snake("reduce", axis)
+        return snake_exchange(layout, "sum", (0, 0, width, height), words, dtype, op, (2, 2))
     common: dict[str, Any] = {"algorithm": algorithm, "words": words, "dtype": dtype, "op": op}
     common["rearm"] = False
     if axis == "xy":
@@ -169,6 +175,12 @@ class Vectors:
         return error, error <= calls * terms * scale * float(np.finfo(self.kind).eps)
 
 
+def check_snake(kernel: str, axis: str) -> None:
+    """Raises ConfigError unless a snake has a rectangle."""
+    if axis != "xy":
+        raise ConfigError(f"{kernel}: algorithm=snake with axis={axis}; allowed: axis=xy (2x2 or larger)")
+
+
 def compare_sum(found: Any, exact: Any, terms: int) -> tuple[float, bool]:
     """Largest error of float32 sums of ``terms`` values, and whether rounding explains it."""
     error = float(np.max(np.abs(found.astype(np.float64) - exact)))
@@ -183,6 +195,9 @@ def reduce_formula(
     if arch.generation != 2:
         return None
     ramp = int(arch.ramp_out_cycles)
+    if exchange.algorithm == "snake":
+        cycles = formulas.reduce_chain(wavelets, lengths[0] * lengths[1], ramp)
+        return Formula("B + (2 T_R + 2)(M N - 1)", formulas.HPDC, cycles)
     parts = [
         (part.algorithm, formulas.reduce_line(part.algorithm, wavelets, pes, ramp))
         for part, pes in ((exchange.rows, lengths[0]), (exchange.columns, lengths[1]))

@@ -3,11 +3,13 @@
 A PE issues one beat a cycle, so a ring that stores every word and sends it again needs two cycles per word.
 This one needs one.  *Reduce-scatter*: the line is a ring by a color that leads from its last PE back to PE 0.
 Chunk c starts at PE c, goes once around, and every PE adds its own words on the way, in one vector op with a
-fabric source and a fabric destination; PE c - 1 keeps the sum.  All PEs take the chunks in the order 0, 1,
-..., so nobody waits in a circle.  *Allgather*: first the chunks travel away from PE 0, those of the far PEs
-first: a PE takes and passes them on, then turns its router to the ramp, where its own wait.  Then they travel
-towards PE 0, nearest first: a PE sends its own, and with the last word its router turns to those of the PEs
-behind.  So a PE receives from one side while the other side is served, and all take the time of P chunks.
+fabric source and a fabric destination; PE c - 1 keeps the sum.  If queues and routers between two PEs hold a
+chunk, all PEs start together, as the textbook's ring does.  Longer chunks would block each other in a circle:
+then all PEs take the chunks in the order 0, 1, ..., and the last one starts when the others have passed.
+*Allgather*: first the chunks travel away from PE 0, those of the far PEs first: a PE takes and passes them
+on, then turns its router to the ramp, where its own wait.  Then they travel towards PE 0, nearest first: a PE
+sends its own, and with the last word its router turns to those of the PEs behind.  So a PE receives from one
+side while the other side is served, and all take the time of P chunks.
 """
 
 from __future__ import annotations
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 OWN = 2
 #: Places of the allgather's colors: away from PE 0 and towards it.
 AWAY, TOWARD = 3, 4
-#: 32-bit words that wait in the ramp for the router to turn: an output queue and the router's buffer.
-EARLY_WORDS = 6
 NUM_COLORS, NUM_IN_QUEUES, NUM_OUT_QUEUES = 5, 3, 3
 
 
@@ -60,13 +60,6 @@ class Ring:
     dtype: str = "f32"
     op: str = "add"
 
-    def __post_init__(self) -> None:
-        if self.in_queues[1] == self.out_queues[2]:
-            raise ConfigError(
-                f"{self.name}: the second input queue and the third output queue are both "
-                f"{self.in_queues[1]} and share a microthread; allowed: different numbers"
-            )
-
     @property
     def granule(self) -> int:
         """Elements of a call are a multiple of this: chunks of whole wavelets."""
@@ -92,9 +85,7 @@ class Ring:
         return f"{self.role(index)}{index % 2}"
 
     def params(self, first: int, count: int) -> dict[str, Any]:
-        """The PEs' numbers, for `Layout.place` of PEs in the middle."""
-        if self.role(first) != "middle":
-            return {}
+        """The PEs' numbers, for `Layout.place`; only tiles of PEs in the middle have the parameter."""
         numbers = np.broadcast_to(np.arange(first, first + count), (self.line.across, count))
         return {f"{self.name}_number": numbers if self.line.along == "x" else numbers.T}
 
@@ -136,6 +127,13 @@ class Ring:
         return RingCode(self, pe, index, array, words, registers, offset)
 
 
+def _capacity(pe: TileProgram, ring: Ring) -> int:
+    """32-bit words of a chunk that routers and queues hold for certain between two PEs."""
+    arch = pe.layout.arch
+    queues = arch.oq_depth[ring.out_queues[0]] + arch.iq_depth[ring.in_queues[0]]
+    return int(queues + arch.ramp_buffer + arch.link_buffer)
+
+
 class RingCode(LineCode):
     """The vector ops of a PE.
 
@@ -154,6 +152,8 @@ class RingCode(LineCode):
         self.number = 1 if known is None else known
         #: the chunk whose sum this PE keeps
         self.mine = 0 if self.role == "last" else self.number + 1
+        capacity = _capacity(pe, ring)
+        self.at_once = self.chunk * array.elem_bytes <= 4 * capacity
         self._ring_operands(index)
         self._send_operands()
         self._receive_operands()
@@ -179,11 +179,31 @@ class RingCode(LineCode):
         self.own = hold("src0", self._memory(self.number, 1))
         kept = self._memory(self.mine, 1)
         self.kept_to, self.kept = hold("dest", kept), hold("src0", kept)
+        if self.at_once:
+            self._at_once_operands(into)
+            return
         first, count = (1, self.pes - 2) if self.role == "last" else (0, self.number)
-        self.before = hold("src0", self._memory(first, count)) if count > 0 else None
-        self.behind = None
+        self.before: Any = hold("src0", self._memory(first, count)) if count > 0 else None
+        self.behind: Any = None
         if self.role in ("first", "middle") and self.pes > 2:
             self.behind = hold("src0", self._memory(self.number + 2, self.pes - 2 - self.number))
+
+    def _at_once_operands(self, into: Any) -> None:
+        """All PEs start together: chunks come in descending order, own - 1 .. 0 and P - 1 .. own + 2."""
+        last = self.pes - 1
+        low = 1 if self.role == "last" else 0
+        count = self.number - low
+        rest = 0 if self.role == "last" else last - 1 - self.number
+        self.before = self._descending(into, self.number - 1, count) if count > 0 else None
+        self.behind = self._descending(into, last, rest) if rest > 0 else None
+
+    def _descending(self, into: Any, chunk: int, count: int) -> tuple[Any, Any]:
+        """Fabric and memory operand; the fabric one gives the length."""
+        pe, most = self.pe, chunk + 1
+        shape: dict[str, Any] = {"extents": (most, self.chunk), "strides": (-self.chunk, 1)}
+        memory = pe.mem_dsd(self.array, offset=self.offset + chunk * self.chunk, **shape)
+        source = pe.fabin_dsd(into, extent=count * self.chunk)
+        return self.registers.hold("src0", source), self.registers.hold("src1", memory)
 
     def _send_operands(self) -> None:
         """The chunk goes away from PE 0, some words of it early, and towards PE 0."""
@@ -191,10 +211,16 @@ class RingCode(LineCode):
         self.sources: list[tuple[Any, int]] = []
         self.away: list[Step] = []
         if self.role != "last":
-            early = min(self.chunk, EARLY_WORDS * 4 // self.array.elem_bytes) if self.turns else 0
+            early = min(self.chunk, self._waiting()) if self.turns else 0
             parts = [(start, end) for start, end in ((0, early), (early, self.chunk)) if start < end]
             self.away = [self._send(2, AWAY, start, end) for start, end in parts]
         self.toward = None if self.role == "first" else self._send(1, TOWARD, 0, self.chunk)
+
+    def _waiting(self) -> int:
+        """Elements that wait in the ramp for the router to turn: a whole number of wavelets, one to spare."""
+        arch = self.pe.layout.arch
+        wavelets = int(arch.oq_depth[self.ring.out_queues[2]]) + int(arch.ramp_buffer) - 1
+        return wavelets * 4 // int(self.array.elem_bytes)
 
     def _send(self, queue: int, color: int, start: int, end: int) -> Step:
         """Elements ``start`` .. ``end`` of the chunk that this PE keeps; the last one turns the router."""
@@ -236,17 +262,20 @@ class RingCode(LineCode):
         below = number * self.chunk
         beyond = pe.let("u16", (self.pes - 2) * self.chunk) - below
         pe.set_dsd_base_addr(self.own, place)
-        if self.before is not None:
+        if self.at_once:
+            pe.set_dsd_length(self.before[0], below)
+            pe.set_dsd_base_addr(self.before[1], place - size)
+            pe.set_dsd_length(self.behind[0], beyond)
+        else:
             pe.set_dsd_length(self.before, below)
+            pe.set_dsd_base_addr(self.behind, place + 2 * size)
+            pe.set_dsd_length(self.behind, beyond)
         for register, start in ((self.kept_to, 0), (self.kept, 0), *self.sources):
             pe.set_dsd_base_addr(register, place + (size + start))
         if self.below is not None:
             pe.set_dsd_length(self.below[1], below)
         pe.set_dsd_base_addr(self.above[0][0], place + 2 * size)
         pe.set_dsd_length(self.above[0][1], beyond)
-        if self.behind is not None:
-            pe.set_dsd_base_addr(self.behind, place + 2 * size)
-            pe.set_dsd_length(self.behind, beyond)
 
     # --- ops ---------------------------------------------------------------------------------------------
 
@@ -254,6 +283,12 @@ class RingCode(LineCode):
         """The reduce-scatter, then the allgather."""
         op = self.ring.op
         keep = self._op(op, self.kept_to, self.kept, self.fabric)
+        if self.at_once:
+            started = self._turned(TOWARD, self._op("mov", self.out, self.own))
+            passed = [
+                self._op(op, self.out, *pair) for pair in (self.before, self.behind) if pair is not None
+            ]
+            return [started, *passed, keep, *self._gather()]
         found = [keep] if self.role == "last" else []
         if self.before is not None:
             found.append(self._op(op, self.out, self.before, self.fabric))
@@ -271,13 +306,8 @@ class RingCode(LineCode):
             return [*self.away, *below, *toward, *above]
         early, *late = self.away
 
-        def wait(**settings: Any) -> None:
-            """The own chunk waits in the ramp while those before it pass."""
-            early(async_=True)
-            below[0](**settings)
-
         following = [*late, *toward]
-        return [wait, self._turned(AWAY, following[0]), *following[1:], *above]
+        return [early, *below, self._turned(AWAY, following[0]), *following[1:], *above]
 
     def _turned(self, color: int, step: Step) -> Step:
         """The step, with the router turned to the ramp before it (the last own word turns it back)."""

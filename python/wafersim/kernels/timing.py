@@ -18,9 +18,36 @@ STAMPS = "stamps"
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def stamp_array(pe: TileProgram, count: int = 2) -> Any:
-    """The exported array of ``count`` 64-bit stamps of a tile."""
-    return pe.array(STAMPS, "u64", count, align=8, export=True)
+def stamp_array(pe: TileProgram, count: int = 2, indexed: bool = False) -> Any:
+    """The exported array of ``count`` 64-bit stamps of a tile; ``indexed``: the program computes indices."""
+    return pe.array(STAMPS, "u64", count, align=8, export=True, data=False if indexed else None)
+
+
+def measured(pe: TileProgram, code: Any) -> None:
+    """The function ``main`` of a tile: an exchange between two stamps."""
+    stamps = stamp_array(pe)
+    with pe.function("main"):
+        code.setup()
+        start = pe.timestamp()
+        code.emit()
+        end = pe.timestamp()
+        pe.store(stamps, 0, start)
+        pe.store(stamps, 1, end)
+        pe.done()
+
+
+def measured_to_the_end(pe: TileProgram, code: Any) -> None:
+    """The same for an exchange on microthreads: the second stamp is taken by the task that it activates."""
+    stamps = stamp_array(pe)
+    done = pe.local_task("exchanged")
+    code.start(done, "exchange")
+    with done:
+        pe.store(stamps, 1, pe.timestamp())
+        pe.done()
+    with pe.function("main"):
+        code.setup()
+        pe.store(stamps, 0, pe.timestamp())
+        code.launch()
 
 
 def read_stamps(sim: Any, rect: tuple[int, int, int, int]) -> IntArray:

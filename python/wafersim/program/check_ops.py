@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from wafersim.program import schema as s
 from wafersim.program.check_routes import ramp_classes
 from wafersim.program.checking import Checking
-from wafersim.program.schema import CodeCol, DsdCol, DsdKind, Op, OperandKind, QueueCol, SettingsCol, Simd
+from wafersim.program.schema import CodeCol, DsdCol, DsdKind, Op, OperandKind, QueueCol, SettingsCol
 
 _OPERANDS = (CodeCol.DST, CodeCol.A, CodeCol.B, CodeCol.C)
 _ENDS_BLOCK = (Op.JMP, Op.BZ, Op.BNZ, Op.CALL, Op.RET, Op.LOOP, Op.ENDLOOP)
@@ -251,11 +251,9 @@ class _Walk:
 
     def _options(self, row: int, uses: list[_Use], settings: list[int]) -> None:
         arch = self.check.arch
-        ut, simd = settings[SettingsCol.UT], settings[SettingsCol.SIMD]
+        ut = settings[SettingsCol.UT]
         if ut >= int(arch.num_uts):
             raise self._fail(row, f"microthread {ut}; {arch.name} has 0 .. {int(arch.num_uts) - 1}")
-        if self.check.generation == 3 and simd in (Simd.SIMD_32, Simd.SIMD_64):
-            raise self._fail(row, f"SIMD mode {Simd(simd).name.lower()}; generation 3 knows off and max")
         if not settings[SettingsCol.ASYNC]:
             return
         derived = self._derived_ut(uses)

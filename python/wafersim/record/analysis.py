@@ -13,6 +13,8 @@ from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS
 if TYPE_CHECKING:
     from wafersim.record.record import Record
 
+Array = np.ndarray[Any, Any]
+
 #: a link that carries a wavelet in at least this share of the cycles is called the bottleneck
 LINK_BOUND_SHARE = 0.9
 
@@ -38,11 +40,9 @@ def totals(record: Record) -> dict[str, int]:
     return result
 
 
-def busiest_link(record: Record) -> dict[str, Any] | None:
+def busiest_link(record: Record, per_link: Array | None = None) -> dict[str, Any] | None:
     """The link (RAMP included) that carried most wavelets, all colors together; None without wavelets."""
-    if record.links.size == 0:
-        return None
-    per_link = record.links.sum(axis=0)
+    per_link = limiting.wavelets_per_link(record) if per_link is None else per_link
     y, x, port = (int(v) for v in np.unravel_index(int(per_link.argmax()), per_link.shape))
     wavelets = int(per_link[y, x, port])
     if wavelets == 0:
@@ -68,8 +68,9 @@ def bottleneck(record: Record) -> dict[str, Any]:
     y, x = (int(v) for v in np.unravel_index(int(idle.argmin()), idle.shape))
     shares = [(name, count / record.cycles) for name, count in limiting.classes_of(record, x, y).items()]
     following = [{"kind": name, "share": share} for name, share in shares if share > 0]
-    link = busiest_link(record)
-    beside = limiting.limits_text(record, x, y)
+    per_link = limiting.wavelets_per_link(record)
+    link = busiest_link(record, per_link)
+    beside = limiting.limits_text(record, x, y, per_link)
     if link is not None and link["share"] >= LINK_BOUND_SHARE:
         where = f"{link['port']} of PE ({link['pe'][0]}, {link['pe'][1]})"
         text = f"{link['share']:.0%} of cycles: the link {where} carried a wavelet"

@@ -46,7 +46,7 @@ class Links:
     ----------
     port : Port
         Output of the routers, RAMP included.
-    pes : list of (x, y)
+    xs, ys : int array [n]
         Routers whose output carried at least `_ALIKE` of the most.
     wavelets : int
         Through the busiest one, all colors together.
@@ -57,46 +57,55 @@ class Links:
     """
 
     port: Port
-    pes: list[tuple[int, int]]
+    xs: Array
+    ys: Array
     wavelets: int
     share: float
     colors: tuple[str, ...]
 
     def place(self) -> str:
         """Where they are, in words."""
-        xs, ys = {x for x, _ in self.pes}, {y for _, y in self.pes}
         if self.port == Port.RAMP:
-            return "down the ramp of " + place_words(self.pes)
+            return "down the ramp of " + place_words(self.xs, self.ys)
         towards = _TOWARDS[self.port]
-        if len(self.pes) == 1:
-            return f"{self.port.name} of PE {self.pes[0]}, {towards}"
-        if len(xs) == 1:
-            return f"column {xs.pop()}, {towards}"
-        if len(ys) == 1:
-            return f"row {ys.pop()}, {towards}"
-        return f"{towards} from {place_words(self.pes)}"
+        if self.xs.size == 1:
+            return f"{self.port.name} of PE ({self.xs[0]}, {self.ys[0]}), {towards}"
+        if self.xs.min() == self.xs.max():
+            return f"column {self.xs[0]}, {towards}"
+        if self.ys.min() == self.ys.max():
+            return f"row {self.ys[0]}, {towards}"
+        return f"{towards} from {place_words(self.xs, self.ys)}"
 
 
-def place_words(pes: list[tuple[int, int]]) -> str:
+def place_words(xs: Array, ys: Array) -> str:
     """A set of PEs in words: one PE, part of a row or column, a rectangle, or how many."""
-    xs, ys = [x for x, _ in pes], [y for _, y in pes]
-    if len(pes) == 1:
-        return f"PE {pes[0]}"
-    box = (max(xs) - min(xs) + 1) * (max(ys) - min(ys) + 1)
-    if len(pes) < box:
-        return f"{len(pes)} PEs between ({min(xs)}, {min(ys)}) and ({max(xs)}, {max(ys)})"
-    if min(ys) == max(ys):
-        return f"row {ys[0]}, columns {min(xs)} to {max(xs)}"
-    if min(xs) == max(xs):
-        return f"column {xs[0]}, rows {min(ys)} to {max(ys)}"
-    return f"PEs ({min(xs)}, {min(ys)}) to ({max(xs)}, {max(ys)})"
+    left, right, top, bottom = int(xs.min()), int(xs.max()), int(ys.min()), int(ys.max())
+    if xs.size == 1:
+        return f"PE ({left}, {top})"
+    if xs.size < (right - left + 1) * (bottom - top + 1):
+        return f"{xs.size} PEs between ({left}, {top}) and ({right}, {bottom})"
+    if top == bottom:
+        return f"row {top}, columns {left} to {right}"
+    if left == right:
+        return f"column {left}, rows {top} to {bottom}"
+    return f"PEs ({left}, {top}) to ({right}, {bottom})"
 
 
-def busiest_links(record: Record) -> Links | None:
-    """The links between PEs that carried most wavelets; those down the ramp only if no other carried any."""
-    if record.links.size == 0 or record.cycles == 0:
+def wavelets_per_link(record: Record) -> Array:
+    """Wavelets of all colors together [H, W, 5]."""
+    return (
+        np.asarray(record.links.sum(axis=0)) if record.links.size else np.zeros((1, 1, len(Port)), np.int64)
+    )
+
+
+def busiest_links(record: Record, per_link: Array | None = None) -> Links | None:
+    """The links between PEs that carried most wavelets; those down the ramp only if no other carried any.
+
+    ``per_link`` is what `wavelets_per_link` gives, if it is known already.
+    """
+    if record.cycles == 0:
         return None
-    per_link = record.links.sum(axis=0)
+    per_link = wavelets_per_link(record) if per_link is None else per_link
     between = per_link[:, :, : Port.RAMP]
     ports = between if between.any() else per_link
     most = int(ports.max())
@@ -104,10 +113,10 @@ def busiest_links(record: Record) -> Links | None:
         return None
     port = int(np.unravel_index(int(ports.argmax()), ports.shape)[2])
     ys, xs = np.nonzero(ports[:, :, port] >= _ALIKE * most)
-    pes = [(int(x), int(y)) for y, x in zip(ys, xs, strict=True)]
     passed = record.links[:, ys, xs, port].sum(axis=1)
     order = [int(k) for k in np.argsort(-passed, kind="stable") if passed[k]]
-    return Links(Port(port), pes, most, most / record.cycles, tuple(color_name(record, k) for k in order))
+    colors = tuple(color_name(record, k) for k in order)
+    return Links(Port(port), xs, ys, most, most / record.cycles, colors)
 
 
 def color_name(record: Record, index: int) -> str:
@@ -133,10 +142,10 @@ def incoming(record: Record, x: int, y: int) -> list[str]:
     return [color_name(record, k) for k in order if counts[k]]
 
 
-def limits_text(record: Record, x: int, y: int) -> str:
+def limits_text(record: Record, x: int, y: int, per_link: Array) -> str:
     """What stands beside the headline: the busiest links, and the next limit of the PE (x, y)."""
     parts = []
-    links = busiest_links(record)
+    links = busiest_links(record, per_link)
     if links is not None and links.share >= _LEAST_SHARE:
         through = f", color {links.colors[0]}" if len(links.colors) == 1 and links.colors[0] else ""
         parts.append(f"busiest link {links.place()} ({links.share:.0%} of the cycles{through})")

@@ -106,6 +106,13 @@ class StreamSimulator:
         """
         return self._symbols.read(_Memory(self._machine, name), name, rect)
 
+    def feed(self, values: Any, **place: Any) -> None:
+        """Host ports have no words at this fidelity; raises UnsupportedError."""
+        raise UnsupportedError(
+            "fidelity stream cannot represent this program: words that the host feeds while it runs; "
+            "run at fidelity wavelet"
+        )
+
     def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
         """Launch a function on every PE that exports it; arguments by place or by name."""
         number, arguments = self._functions.call(function, args, kwargs)

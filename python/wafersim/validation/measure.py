@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wafersim import kernels
 from wafersim.analysis.sensitivity import doubled
 from wafersim.arch import Arch
 from wafersim.errors import WafersimError
+from wafersim.validation import recipes
 from wafersim.validation.plan import Measurement, NoPlan, RunSpec
 from wafersim.validation.recipes import plan_for
 from wafersim.validation.results import Result
@@ -123,11 +123,10 @@ def published_runs_of(data: Mapping[str, Any]) -> dict[str, Any]:
         if row.id not in measured or isinstance(plan, NoPlan):
             continue
         for spec in dict.fromkeys(run for run in plan.runs if isinstance(run, RunSpec)):
-            params = kernels.get(spec.kernel).resolve(dict(spec.params))
             runs.append(
                 {
                     "row": row.id, "kernel": spec.kernel, "arch": spec.arch, "grid": list(spec.grid),
-                    "params": {name: list(v) if isinstance(v, tuple) else v for name, v in params.items()},
+                    "params": {n: list(v) if isinstance(v, tuple) else v for n, v in spec.params},
                     "error": _rounded(measured[row.id]["error"]), "fitted": row.id in fitted,
                     "assumed_share": measured[row.id].get("assumed_share"),
                 }
@@ -140,11 +139,10 @@ def _rounded(error: float) -> float:
 
 
 def fitted_rows() -> list[str]:
-    """Rows on which a constant of a preset or of a kernel was fitted."""
-    from wafersim.arch import Arch
+    """Rows on which a constant of a preset, of a kernel or of a recipe was fitted."""
     from wafersim.kernels.collectives import FITTED_ON
 
-    rows = set(FITTED_ON)
+    rows = set(FITTED_ON) | recipes.fitted_rows()
     for name in Arch.names():
         for constant in Arch.load(name):
             rows.update(constant.fitted_on)

@@ -265,7 +265,18 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    """JSON with one line per entry of the lists and tables of ``data``, so that a change is a short diff."""
+    parts = []
+    for name, value in data.items():
+        if isinstance(value, list):
+            lines = ",\n  ".join(json.dumps(entry) for entry in value)
+            parts.append(f'"{name}": [\n  {lines}\n ]')
+        elif isinstance(value, dict):
+            lines = ",\n  ".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items())
+            parts.append(f'"{name}": {{\n  {lines}\n }}')
+        else:
+            parts.append(f'"{name}": {json.dumps(value)}')
+    path.write_text("{\n " + ",\n ".join(parts) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

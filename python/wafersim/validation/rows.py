@@ -30,6 +30,7 @@ COLUMNS = (
 )  # fmt: skip
 MAX_BYTES = 16 << 20
 MAX_ROWS = 100_000
+_WHOLE = r"(\d{1,3}(?:,\d{3})+|\d{1,9})"
 _COUNT = rf"({NUMBER}(?:[KkMG]i?(?![A-Za-z]))?)"
 
 
@@ -77,6 +78,8 @@ class Row:
         if len(found) != 1:
             wrong = "more than one generation" if found else "no generation (WSE-2, WSE-3)"
             raise ConfigError(f"row {self.id}: hardware {self.hardware!r} names {wrong}")
+        if found.isdisjoint("123"):
+            raise ConfigError(f"row {self.id}: hardware {self.hardware!r}: no profile of this generation")
         simulator = self.measured_or_model == "vendor-sim"
         return f"wse{found.pop()}" + ("-sdk" if simulator else "")
 
@@ -100,17 +103,17 @@ class Row:
         single = re.match(r"^\s*(\d{1,7})\s*PEs?\b", self.pe_grid)
         if single is not None:
             return int(single[1]), 1
-        return self._pair(self.pe_grid, rf"^\D*?(\d{{1,7}}){TIMES}(\d{{1,7}})")
+        return self._pair(self.pe_grid, rf"^\D*?{_WHOLE}{TIMES}{_WHOLE}")
 
     def pair(self, word: str) -> tuple[int, int]:
         """``AxB`` that follows ``word`` in the problem text."""
-        return self._pair(self.problem, rf"{re.escape(word)}\s*[=:]?\s*(\d{{1,9}}){TIMES}(\d{{1,9}})")
+        return self._pair(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{_WHOLE}{TIMES}{_WHOLE}")
 
     def triple(self, word: str) -> tuple[int, int, int]:
         """``AxBxC`` that follows ``word`` in the problem text."""
-        times = TIMES.join([r"(\d{1,9})"] * 3)
+        times = TIMES.join([_WHOLE] * 3)
         found = self._search(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{times}")
-        return int(found[1]), int(found[2]), int(found[3])
+        return parse_count(found[1]), parse_count(found[2]), parse_count(found[3])
 
     def number(self, pattern: str) -> int:
         """The integer that ``pattern`` (with one group) finds in the problem text."""
@@ -137,7 +140,7 @@ class Row:
 
     def _pair(self, text: str, pattern: str) -> tuple[int, int]:
         found = self._search(text, pattern)
-        return int(found[1]), int(found[2])
+        return parse_count(found[1]), parse_count(found[2])
 
     def _search(self, text: str, pattern: str) -> re.Match[str]:
         found = re.search(pattern, text, re.IGNORECASE)

@@ -2,7 +2,8 @@
 
 One recipe per family, never per row: a recipe reads the row's text and answers with a plan, or with the
 reason why there is none.  Rows of the same families from a user's file are replayed in the same way.  Every
-module of this package that has ``RECIPES`` (family -> recipe) is collected.
+module of this package that has ``RECIPES`` (family -> recipe) is collected.  A recipe with constants of its
+own names the rows that they were fitted on in ``FITTED_ON``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 
 from wafersim.errors import ConfigError, InternalError
 from wafersim.validation.plan import NoPlan, Plan
@@ -23,12 +25,22 @@ Recipe = Callable[[Row], Plan | NoPlan]
 def recipes() -> dict[str, Recipe]:
     """All recipes by family, in alphabetical order."""
     found: dict[str, Recipe] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        for family, recipe in getattr(import_module(f"{__name__}.{module}"), "RECIPES", {}).items():
+    for module in _modules():
+        for family, recipe in getattr(module, "RECIPES", {}).items():
             if family in found:
-                raise InternalError(f"family {family} has two recipes, one of them in recipes/{module}.py")
+                raise InternalError(f"family {family} has two recipes, one of them in {module.__name__}")
             found[family] = recipe
     return dict(sorted(found.items()))
+
+
+def _modules() -> list[ModuleType]:
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    return [import_module(f"{__name__}.{name}") for name in names]
+
+
+def fitted_rows() -> set[str]:
+    """Rows on which a constant of a recipe was fitted (``FITTED_ON`` of its module)."""
+    return {row for module in _modules() for row in getattr(module, "FITTED_ON", ())}
 
 
 def plan_for(row: Row) -> Plan | NoPlan:

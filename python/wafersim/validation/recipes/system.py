@@ -1,4 +1,4 @@
-"""Rows about chips and whole models that no program of one wafer reproduces: CHIP, INF, WLLM2-4."""
+"""Rows about chips and services that no program of one wafer reproduces: CHIP, INF."""
 
 from __future__ import annotations
 
@@ -19,14 +19,4 @@ def plan_served(row: Row) -> Plan | NoPlan:
     )
 
 
-def plan_language_model(row: Row) -> Plan | NoPlan:
-    """Whole language models, measured as one layer times the number of layers."""
-    return NoPlan("whole models are answered by the model layer, not by one run of a kernel")
-
-
-RECIPES = {
-    "CHIP": plan_chip,
-    "INF": plan_served,
-    "WLLM2": plan_language_model,
-    "WLLM3": plan_language_model,
-}
+RECIPES = {"CHIP": plan_chip, "INF": plan_served}

@@ -1,0 +1,143 @@
+"""Layers of language models on one wafer: families WLLM2 (end to end), WLLM3 (prefill), WLLM4 (decode).
+
+The source measures one layer and multiplies by the number of layers; so does the replay, with the layer as a
+kernel of the library at fidelity stream.  Times are converted with the source's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wafersim import kernels
+from wafersim.errors import ConfigError
+from wafersim.validation.plan import NoPlan, Plan, RunSpec
+from wafersim.validation.rows import Row
+
+#: what the source calls a model -> our name and its layers
+MODELS: tuple[tuple[str, str, int], ...] = (
+    (r"code\W?llama.*34\s*b", "codellama-34b", 48),
+    (r"llama\W?3.*8\s*b", "llama-3-8b", 32),
+    (r"llama\W?2.*13\s*b", "llama-2-13b", 40),
+    (r"qwen\W?2?.*72\s*b", "qwen2-72b", 80),
+)
+#: parts of a mesh that give the time of the whole, and the lines that a part has
+PARTS, PART_LINES = ("rows", "columns", "corner"), 8
+DECODE, PREFILL = "llm_decode_layer", "llm_prefill_layer"
+
+#: rough engine events of a layer per PE, for budgets
+_EVENTS_PER_PE = 3000.0
+
+
+def model_of(row: Row) -> tuple[str, int]:
+    """Our name of the row's model and its number of layers; raises ConfigError if it is none of `MODELS`."""
+    for pattern, name, layers in MODELS:
+        if re.search(pattern, f"{row.kernel} {row.problem}", re.IGNORECASE):
+            return name, layers
+    raise ConfigError(
+        f"row {row.id}: {row.kernel!r} names none of {', '.join(name for _, name, _ in MODELS)}"
+    )
+
+
+def _lacking(*names: str) -> NoPlan | None:
+    missing = [name for name in names if name not in kernels.names()]
+    return NoPlan(f"the kernel library has no {missing[0]}") if missing else None
+
+
+def _decode_layer(row: Row, grid: tuple[int, int], model: str, context: int) -> tuple[RunSpec, ...]:
+    """Runs of parts of the mesh; the whole takes rows + columns - corner, which is the same number."""
+    if grid[0] != grid[1]:
+        raise ConfigError(f"row {row.id}: the released program needs a square mesh, not {grid[0]}x{grid[1]}")
+    return tuple(
+        RunSpec.of(
+            DECODE, row.arch, grid, variant="published", model=model, context=context, part=part
+        ).at("stream")
+        for part in PARTS
+    )  # fmt: skip
+
+
+def _decode_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
+    rows, columns, corner = map(_cycles, metrics)
+    return rows + columns - corner
+
+
+def _prefill_layer(row: Row, grid: tuple[int, int], model: str, prompt: int) -> RunSpec:
+    return RunSpec.of(PREFILL, row.arch, grid, model=model, prompt=prompt).at("stream")
+
+
+def _clock(row: Row) -> float:
+    if row.clock_hz is None:
+        raise ConfigError(f"row {row.id}: neither hardware nor note names the source's clock")
+    return row.clock_hz
+
+
+def _cycles(metrics: Mapping[str, Any]) -> float:
+    return float(metrics["window_cycles"])
+
+
+def plan_decode(row: Row) -> Plan | NoPlan:
+    """Decode: tokens per second, or cycles per token, at one context length."""
+    lacking = _lacking(DECODE)
+    if lacking:
+        return lacking
+    model, layers = model_of(row)
+    grid, context = row.grid(), row.named("context", "sequence", "seq")
+    runs = _decode_layer(row, grid, model, context)
+    events = _EVENTS_PER_PE * grid[0] * PART_LINES * len(PARTS)
+    if row.metric.startswith("cycles per token"):
+        return Plan(runs, lambda m: layers * _decode_cycles(m), tolerance=0.08, events=events)
+    if not row.unit.startswith("tok/s"):
+        return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of decoding")
+    clock = _clock(row)
+    return Plan(runs, lambda m: clock / (layers * _decode_cycles(m)), tolerance=0.08, events=events)
+
+
+def plan_prefill(row: Row) -> Plan | NoPlan:
+    """Prefill: prompt tokens per second."""
+    lacking = _lacking(PREFILL)
+    if lacking:
+        return lacking
+    model, layers = model_of(row)
+    if not row.unit.startswith("tok/s"):
+        return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of a prefill")
+    grid, tokens, clock = row.grid(), row.named("sequence", "seq", "prompt", "context"), _clock(row)
+    spec = _prefill_layer(row, grid, model, tokens)
+    events = 10 * _EVENTS_PER_PE * grid[0] * grid[1]
+    return Plan((spec,), lambda m: tokens * clock / (layers * _cycles(m[0])), tolerance=0.08, events=events)
+
+
+def plan_end_to_end(row: Row) -> Plan | NoPlan:
+    """A prompt and an answer on two meshes: output tokens over the time of both."""
+    lacking = _lacking(PREFILL, DECODE)
+    if lacking:
+        return lacking
+    model, layers = model_of(row)
+    clock = _clock(row)
+    lengths = re.search(r"(\d{1,6})\s*/\s*(\d{1,6})", row.problem)
+    meshes = re.search(
+        r"(\d+)\s*[x\u00d7]\s*(\d+)\s*prefill\D+(\d+)\s*[x\u00d7]\s*(\d+)\s*decode", row.pe_grid
+    )
+    if lengths is None or meshes is None:
+        raise ConfigError(
+            f"row {row.id}: no prompt/output in {row.problem!r} or no meshes in {row.pe_grid!r}"
+        )
+    prompt, output = int(lengths[1]), int(lengths[2])
+    first, second = (int(meshes[1]), int(meshes[2])), (int(meshes[3]), int(meshes[4]))
+    specs = (
+        _prefill_layer(row, first, model, prompt),
+        *_decode_layer(row, second, model, prompt),
+        *_decode_layer(row, second, model, prompt + output),
+    )
+
+    def speed(metrics: Sequence[Mapping[str, Any]]) -> float:
+        """The context grows by one with each token, and a layer's time with it along a line."""
+        fill, parts = _cycles(metrics[0]), len(PARTS)
+        begin, end = _decode_cycles(metrics[1 : 1 + parts]), _decode_cycles(metrics[1 + parts :])
+        return output * clock / (layers * (fill + output * (begin + end) / 2))
+
+    events = _EVENTS_PER_PE * (10 * first[0] * first[1] + 2 * second[0] * PART_LINES * len(PARTS))
+    return Plan(specs, speed, tolerance=0.08, events=events)
+
+
+RECIPES = {"WLLM2": plan_end_to_end, "WLLM3": plan_prefill, "WLLM4": plan_decode}
