@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import wafersim as ws
 from measure import ROUNDS, store
 

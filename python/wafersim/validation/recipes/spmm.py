@@ -17,7 +17,7 @@ ONE_PE = (1, 1)
 
 
 def plan_spmm(row: Row) -> Plan | NoPlan:
-    """One format of the published products."""
+    """One format of the published products; dense ones here."""
     if "GEMM" in row.kernel:
         _, columns = row.pair("B")
         spec = _dense(row.named("Nt"), row.named("Kt"), columns, row.arch)
