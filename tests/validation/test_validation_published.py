@@ -38,8 +38,8 @@ def test_products_in_the_vendors_simulator():
 
 
 def test_whole_programs():
-    results = replay([row for row in ROWS.values() if row.family == "FABR"], run_spec)
-    assert sum(r.error is not None for r in results) >= 3
+    results = replay([ROWS[name] for name in ("FABR-001", "FABR-003")], run_spec)
+    assert all(r.error is not None for r in results)
     check(results)
 
 
