@@ -22,6 +22,7 @@ from wafersim.errors import ConfigError
 from wafersim.models.answer import Question, answer, choose
 from wafersim.models.ask import in_words, planner_for
 from wafersim.models.config import ModelConfig
+from wafersim.models.exact_speed import exact_planner
 from wafersim.models.placed import PlacedModel
 from wafersim.models.planner import Planner
 from wafersim.models.speculation import Speculation as ModelSpeculation
@@ -177,8 +178,11 @@ class _Place:
         drafts = ModelSpeculation(*(options.pop(name, value) for name, value in names.items()))
         planner = planner_for(config, arch, dtype, drafts)
         options["ttft_s"], options["tpot_s"] = options.pop("ttft", None), options.pop("tpot", None)
+        exact, machine = options.pop("exact", None), Arch.load(arch)
         question = Question(**options)
-        found = answer(planner, Arch.load(arch), question)
+        if exact is not None:
+            planner = exact_planner(planner, machine, choose(planner, question), exact)
+        found = answer(planner, machine, question)
         found["words"] = in_words(found)
         return cls(found, planner, choose(planner, question).placed, question)
 
