@@ -7,8 +7,8 @@ import pytest
 
 from wafersim.arch import Arch
 from wafersim.models import surface
-from wafersim.models.exact_run import exact_run
 from wafersim.models.config import ModelConfig
+from wafersim.models.exact_run import exact_run
 from wafersim.simulate import Simulator
 
 
