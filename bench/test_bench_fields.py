@@ -8,7 +8,7 @@ import wafersim as ws
 from measure import ROUNDS, store
 
 RUNS = {
-    "stencil_cell": ("stencil", "64x64", {"iterations": 64}),
+    "stencil_cell": ("stencil", "64x64", {"iterations": 16}),
     "stencil_tiled": ("stencil", "32x32", {"tile": "5x5", "variant": "tiled", "iterations": 16}),
     "stencil_7_points": ("stencil", "32x32", {"variant": "column", "depth": 64, "iterations": 4}),
     "stencil_25_points": (
@@ -18,7 +18,7 @@ RUNS = {
     ),
     "spmv": ("spmv", "48x48", {"depth": 32, "block": 8}),
     "spmm_csr": ("spmm", "16x12", {"format": "csr", "rows": 32, "cols": 24, "wide": 32, "permille": 100}),
-    "cg": ("cg", "24x24", {"depth": 16, "block": 8, "allreduce": "tree"}),
+    "cg": ("cg", "24x24", {"depth": 16, "block": 8, "allreduce": "chain"}),
     "pcg": ("pcg", "16x16", {"depth": 16, "block": 8, "allreduce": "chain"}),
     "bicgstab": ("bicgstab", "16x16", {"depth": 16, "block": 8, "allreduce": "turns"}),
     "power": ("power", "24x24", {"depth": 16, "block": 8, "allreduce": "star"}),
