@@ -420,7 +420,8 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     if (op.conflict_pair && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
         for (int i = 0; i < n && !op.write_conflict; ++i)
             if (memory[i]->ndim == 1)
-                op.write_conflict = arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);
+                op.write_conflict =
+                    arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);
 
     op.live = true;
     if (async) {
