@@ -9,7 +9,6 @@ from wafersim.models.mesh import Mesh
 from wafersim.models.partition import Cut, Sizes
 from wafersim.models.wafer import Wafer
 
-
 #: numbers of bands that are tried
 MOST_CUTS = 6
 
