@@ -159,7 +159,7 @@ class Speed:
         confidence = "derived" if self.costs.method != "formula" else "low"
         notes = [Assumption("layer_time", self.costs.method, self.costs.source, confidence)]
         notes.append(
-            Assumption("prefill_turn_cycles", self.costs.turn, "beside the ops of a turn; no program yet", "choice",
+            Assumption("prefill_turn_cycles", self.costs.turn, "beside its ops; no program yet", "choice",
                        note="-20 to +4 % against published prefill layers on WSE-2 (WLLM3)")
         )  # fmt: skip
         for layer, factor in self.factors.items():
