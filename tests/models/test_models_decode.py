@@ -9,7 +9,7 @@ from wafersim.arch import Arch
 from wafersim.errors import ConfigError
 from wafersim.kernels import get
 from wafersim.models import ModelConfig, published, simulated
-from wafersim.models.decode_kernel import SMALL, part_of, published_run
+from wafersim.models.decode_kernel import SMALL, part_of, published_run, published_sizes
 from wafersim.models.decode_steps import placed_steps
 from wafersim.models.exact_plan import exact_plan
 from wafersim.models.exact_run import exact_run
@@ -183,6 +183,12 @@ def test_refusals(params, grid, words):
     kernel = get("llm_decode_layer")
     with pytest.raises(ConfigError, match=words):
         kernel.build(WSE2, *grid, kernel.resolve(params))
+
+
+@pytest.mark.parametrize("name", ["LLaMA3-8B", "llama-3-8b", "llama-3.1-8b"])
+def test_models_go_by_the_names_of_the_paper(name):
+    assert published_sizes(name) == (4096, 14336)
+    assert published.tile(4096, 14336, 420, 4096) == published.Tile(10, 10, 35)
 
 
 #: published cycles per layer: 1.1e9 / (tokens per second x layers)

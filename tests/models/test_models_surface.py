@@ -9,6 +9,8 @@ from wafersim.arch import Arch
 from wafersim.models import surface
 from wafersim.models.config import ModelConfig
 from wafersim.models.exact_run import exact_run
+from wafersim.models.mesh import Mesh
+from wafersim.models.speed import Speed
 from wafersim.simulate import Simulator
 
 
@@ -40,6 +42,21 @@ def test_a_shipped_point_is_what_a_run_gives():
     sim = Simulator(built.program, machine)
     sim.launch("main")
     assert built.metrics(sim, sim.run())["window_cycles"] == point["cycles"]
+
+
+#: published prefill layers (WLLM3): 4096 tokens, million cycles; the formula is not fitted to them
+PREFILL = {(4096, 14336, 480): 6.929, (4096, 14336, 600): 5.624, (4096, 14336, 720): 5.086,
+           (5120, 13824, 480): 8.231, (5120, 13824, 600): 6.683, (5120, 13824, 720): 6.437}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PREFILL)
+def test_the_prefill_formula_is_as_far_off_as_documented(case):
+    hidden, ffn, side = case
+    config = {"model_type": "llama", "hidden_size": hidden, "intermediate_size": ffn, "num_hidden_layers": 1,
+              "num_attention_heads": 32, "vocab_size": 64}  # fmt: skip
+    model, machine = ModelConfig.from_hf(config), Arch.load("wse2")
+    seconds = Speed(machine).prefill_s(model, model.layers[0], Mesh.of(side, side), 4096)
+    assert seconds * machine.clock_hz / 1e6 == pytest.approx(PREFILL[case], rel=0.21)
 
 
 def test_least_squares_without_negative_costs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -102,14 +103,20 @@ def part_of(side: int, part: str) -> Mesh:
 
 def published_sizes(name: str) -> tuple[int, int]:
     """Hidden and MLP width of a model of the paper, of a preset or of a config."""
-    if name in published.SIZES:
-        return published.SIZES[name][:2]
+    known = {plain_name(key): sizes for key, sizes in published.SIZES.items()}
+    if plain_name(name) in known:
+        return known[plain_name(name)][:2]
     config = SMALL_MODELS.get(name)
     model = ModelConfig.from_hf(config, name) if config is not None else ModelConfig.load(name)
     width = model.layers[0].mlp_width
     if width is None:
         raise ConfigError(f"{name}: the published program has no experts; use variant=exact")
     return model.hidden, width
+
+
+def plain_name(name: str) -> str:
+    """A model's name without case and punctuation: the paper writes LLaMA3-8B."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def validity(arch: Arch, hidden: int, side: int, context: int, batch: int) -> Validity:

@@ -158,6 +158,10 @@ class Speed:
     def assumptions(self, model: ModelConfig) -> list[Assumption]:
         confidence = "derived" if self.costs.method != "formula" else "low"
         notes = [Assumption("layer_time", self.costs.method, self.costs.source, confidence)]
+        notes.append(
+            Assumption("prefill_turn_cycles", self.costs.turn, "beside its ops; no program yet", "choice",
+                       note="-20 to +4 % against published prefill layers on WSE-2 (WLLM3)")
+        )  # fmt: skip
         for layer, factor in self.factors.items():
             what = "all tokens" if layer.window is None else f"a window of {layer.window}"
             notes.append(
