@@ -1,7 +1,7 @@
 #include "stream/engine.hpp"
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 
 namespace wafersim::stream {
 namespace {
