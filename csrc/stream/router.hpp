@@ -26,7 +26,7 @@ class Router {
     LinkFifo& ramp_of(Node& n, int color);
 
   private:
-    static constexpr int kMostTargets = 64;
+    static constexpr int kMostTargets = 5 * kMaxColors;
     struct Target {
         int port = 0;
         OutLink* link = nullptr;

@@ -62,7 +62,7 @@ void Seq::append_run(Cycle t, int32_t gap, int64_t n, bool restricted) {
     if (n <= 2) return;
     Seg& s = data()[size_ - 1];
     if (s.n == 1) s.gap = gap;
-    if (s.gap == gap)
+    if (s.gap == gap && s.n + n <= kMostWords)
         s.n += static_cast<int32_t>(n - 2);
     else
         push({t + 2 * gap, static_cast<int32_t>(n - 2), gap, restricted});

@@ -24,6 +24,7 @@ struct Seg {
 class Seq {
   public:
     static constexpr uint32_t kInline = 3;
+    static constexpr int32_t kMostWords = 1 << 30;  // of a segment
 
     Seq() = default;
     ~Seq() {
@@ -106,7 +107,7 @@ class Seq {
         ++end_;
         if (size_) {
             Seg& s = data()[size_ - 1];
-            if (s.restricted == restricted && s.t > kMinus &&
+            if (s.restricted == restricted && s.t > kMinus && s.n < kMostWords &&
                 (s.n == 1 || t == s.t + static_cast<Cycle>(s.n) * s.gap)) {
                 if (s.n == 1) s.gap = static_cast<int32_t>(t - s.t);
                 ++s.n;

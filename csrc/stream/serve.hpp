@@ -86,9 +86,7 @@ class Loop {
     void check_wakes(const Server* sv, int n, Cycle T) {
         for (int i = 0; i < n; ++i) {
             if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
-            Server check = sv[i];
-            check.min_next = check.floor;
-            const Cycle r = ready(check);
+            const Cycle r = ready(sv[i], sv[i].floor);
             if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
         }
@@ -168,8 +166,8 @@ class Loop {
         if (!v.known) return kForever;
         return v.t <= kMinus ? kMinus : v.t + c.add;
     }
-    Cycle ready(const Server& s) const {
-        Cycle r = s.min_next;
+    Cycle ready(const Server& s) const { return ready(s, s.min_next); }
+    Cycle ready(const Server& s, Cycle r) const {
         for (int i = 0; i < s.num_con; ++i) {
             r = std::max(r, bound(s.con[i], s.k));
             if (r >= kForever) return kForever;
