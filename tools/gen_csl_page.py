@@ -59,7 +59,7 @@ GROUPS = [
     ),
     (
         "descriptors",
-        r"get_dsd|set_dsd_\w+|increment_dsd_offset|load_to_dsr|allocate_fifo|set_fifo_\w+|get_dsr_value",
+        r"get_dsd|set_dsd_\w+|increment_dsd_offset|load_to_dsr|set_dsr_base_addr|allocate_fifo|set_fifo_\w+|get_dsr_value",
     ),
     ("other", r".*"),
 ]

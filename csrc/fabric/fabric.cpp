@@ -284,6 +284,13 @@ void Fabric::ramp_moved(CeQueues& q, Cycle t) const {
     }
 }
 
+// The state of what enters from the compute element on a color: swapped if its route swaps in both dimensions.
+ColorState* Fabric::ramp_target(uint32_t pe, int color_number) {
+    ColorState* cs = color(pe, color_number);
+    if (cs && cs->has_route && cs->swap_x && cs->swap_y) cs = color(pe, color_number ^ 1);
+    return cs && cs->has_route ? cs : nullptr;
+}
+
 void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
     int best = -1;
     bool retry = false;
@@ -297,8 +304,8 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
             wait_turn = true;
             continue;
         }
-        ColorState* cs = color(pe, oq.ring.front().color);
-        if (!cs || !cs->has_route) {
+        ColorState* cs = ramp_target(pe, oq.ring.front().color);
+        if (!cs) {
             fail(pe, oq.ring.front().color, t,
                  "a wavelet leaves the compute element on a color that has no route here");
             continue;
@@ -324,7 +331,7 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         if (HostQueue* queue = host_ramp_turn(pe, q, t, best_move, retry, wait_turn)) {
             if (best >= 0) wait_turn = true;
             best = -1;
-            enter(ensure_fifo(*color(pe, queue->color), kPortRamp), take_fed(*queue, t), t, arch_.ramp_buffer);
+            enter(ensure_fifo(*ramp_target(pe, queue->color), kPortRamp), take_fed(*queue, t), t, arch_.ramp_buffer);
             routers_.wake(pe, t + arch_.ramp_out);
             ramp_moved(q, t);
             wait_turn = true;

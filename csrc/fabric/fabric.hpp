@@ -185,6 +185,7 @@ class Fabric {
     void act(const Pending& pending);
     void teardown(ColorState& cs);
     void step_ramp(uint32_t pe, CeQueues& q, Cycle t);
+    ColorState* ramp_target(uint32_t pe, int color);
     void judge(const ColorState& cs) { router_[cs.pe].ready |= 1u << cs.bit; }
     void arrived(const RouterFifo& fifo) {  // its first wavelet
         ColorState& cs = states_[fifo.owner];

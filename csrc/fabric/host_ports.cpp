@@ -53,7 +53,10 @@ void Fabric::feed(uint32_t pe, int color_number, int port, std::span<const HostW
 // The state that a wavelet of this color reaches by this port, with the receiver's color swap applied.
 ColorState& Fabric::host_target(uint32_t pe, int color_number, int port) {
     const ColorState* same = color(pe, color_number);
-    const bool swap = port != kPortRamp && same && same->has_route && (kDx[port] ? same->swap_x : same->swap_y);
+    const bool swap = same && same->has_route &&
+                      (port == kPortRamp ? same->swap_x && same->swap_y
+                       : kDx[port]       ? same->swap_x
+                                         : same->swap_y);
     const int number = swap ? color_number ^ 1 : color_number;
     if (ColorState* found = color(pe, number)) return *found;
     return *ensure_color(pe, number);
@@ -84,8 +87,7 @@ HostQueue* Fabric::host_ramp_turn(uint32_t pe, CeQueues& q, Cycle t, Cycle best_
         if (queue.port != kPortRamp || queue.words.empty()) continue;
         q.host_words = true;
         if (t < q.next_move) continue;
-        const ColorState* cs = color(pe, queue.color);
-        if (cs && cs->has_route) continue;
+        if (ramp_target(pe, queue.color)) continue;
         fail(pe, queue.color, t, "the host feeds the RAMP on a color that has no route here");
         return nullptr;
     }

@@ -158,6 +158,7 @@ struct InputQueue {
     WaveletRing ring;
     int16_t color = -1;
     int16_t priority = -1;
+    uint16_t config_word = 0;  // as last stored
     int16_t high_water = 0;
     uint32_t waiting = 0;  // colors of the router that wait for space here
     bool initialised = false, flush_pending = false, flushed = false;

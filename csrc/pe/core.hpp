@@ -102,7 +102,13 @@ class Core {
     void exec_control(Pe& p, const Instr& in, Cycle t);
     void exec_fabric(Pe& p, const Instr& in, Cycle t);
     bool exec_free(Pe& p, const Instr& in, Cycle t);  // PRINT, ASSERT
+    int config_word(ArchInt base, int words, int32_t address) const;
     bool touches_configuration(const Pe& p, const Instr& in) const;
+    bool odd_configuration(Pe& p, int32_t address, Cycle t);
+    static int64_t counter(const Pe& p, Cycle t);
+    static uint64_t load_counter(const Pe& p, int word, Cycle t);
+    static void store_counter(Pe& p, int word, uint32_t value, Cycle t);
+    void store_queue_word(Pe& p, int number, uint32_t value);
     uint64_t load_configuration(Pe& p, int32_t address, Cycle t);
     void store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t);
     uint32_t next_random(Pe& p) const;
@@ -117,6 +123,7 @@ class Core {
     Settings effective_settings(const Pe& p, const Instr& in) const;
     int microthread_of(const Pe& p, const Instr& in, const Settings& set) const;
     int queue_priority(const Pe& p, const LiveOp& op) const;
+    bool bind_queues(Pe& p, const LiveOp& op, Cycle t);
     const Dsd* dsr_of(const Pe& p, int32_t encoded) const;
     int64_t operand_length(const Pe& p, const Dsd& d, bool is_source) const;
     int64_t vector_length(const Pe& p, const Instr& in) const;

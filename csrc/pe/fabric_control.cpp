@@ -10,6 +10,8 @@ namespace {
 
 // Configuration words use the order W, E, S, N, R from bit 0 on; masks use N, E, S, W, R.
 constexpr int kConfigBit[5] = {3, 1, 2, 0, 4};
+constexpr int kCounterWords = 4;            // control, then the counter's three words
+constexpr uint32_t kQueueMedium = 1u << 8;  // of an input queue's word
 
 uint32_t mask_to_config(uint32_t mask) {
     uint32_t out = 0;
@@ -188,29 +190,76 @@ void Core::exec_fabric(Pe& p, const Instr& in, Cycle t) {
     ++p.pc;
 }
 
+// Number of the 16-bit word of a block of configuration words that an address names; -1: none.
+int Core::config_word(ArchInt base, int words, int32_t address) const {
+    const int64_t from = arch_.value(base), offset = address - from;
+    return from >= 0 && offset >= 0 && offset < 2 * words ? static_cast<int>(offset / 2) : -1;
+}
+
 bool Core::touches_configuration(const Pe& p, const Instr& in) const {
     const uint64_t a = in.a < 0 ? 0 : p.regs[static_cast<size_t>(in.a)];
     const auto address =
-        static_cast<int64_t>(static_cast<uint16_t>(a + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
-    for (const ArchInt slot : {ArchInt::kColorConfigBase, ArchInt::kSwitchConfigBase}) {
-        const int64_t base = arch_.value(slot);
-        if (base >= 0 && address >= base && address < base + 2 * kMaxColors) return true;
+        static_cast<int32_t>(static_cast<uint16_t>(a + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
+    if (address < arch_.sram_bytes) return false;
+    return config_word(ArchInt::kColorConfigBase, kMaxColors, address) >= 0 ||
+           config_word(ArchInt::kSwitchConfigBase, kMaxColors, address) >= 0 ||
+           config_word(ArchInt::kCounterConfigBase, kCounterWords, address) >= 0 ||
+           config_word(ArchInt::kQueueConfigBase, arch_.num_iq, address) >= 0;
+}
+
+bool Core::odd_configuration(Pe& p, int32_t address, Cycle t) {
+    if (address % 2 == 0) return false;
+    fail(p, t, "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
+    p.dead = true;
+    return true;
+}
+
+int64_t Core::counter(const Pe& p, Cycle t) {
+    return (p.tsc_enabled ? t - p.tsc_offset : p.tsc_frozen) & ((INT64_C(1) << 48) - 1);
+}
+
+// A word of the cycle counter: 0 its control, 1 to 3 its value from the low word up.
+uint64_t Core::load_counter(const Pe& p, int word, Cycle t) {
+    if (word == 0) return p.tsc_enabled;
+    return static_cast<uint64_t>(counter(p, t)) >> 16 * (word - 1) & 0xffff;
+}
+
+void Core::store_counter(Pe& p, int word, uint32_t value, Cycle t) {
+    int64_t now = counter(p, t);
+    if (word > 0) {
+        const int shift = 16 * (word - 1);
+        now = (now & ~(INT64_C(0xffff) << shift)) | static_cast<int64_t>(value & 0xffff) << shift;
+    } else {
+        p.tsc_enabled = (value & 0xffff) != 0;
     }
-    return false;
+    p.tsc_offset = t - now;
+    p.tsc_frozen = now;
+}
+
+// The word of an input queue: bit 8 gives the operations that read it the middle priority of microthreads.
+void Core::store_queue_word(Pe& p, int number, uint32_t value) {
+    InputQueue& queue = p.queues->iq[static_cast<size_t>(number)];
+    const bool was = queue.config_word & kQueueMedium, is = value & kQueueMedium;
+    queue.config_word = static_cast<uint16_t>(value);
+    if (was == is) return;
+    queue.priority = static_cast<int16_t>(is ? Priority::kUtMedium : Priority::kUtLow);
+    for (int thread = 0; thread < kMainThread; ++thread) {
+        LiveOp* op = p.op(thread);
+        if (op && op->set.priority < 0) op->priority = queue_priority(p, *op);
+    }
 }
 
 uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
     const int64_t color_base = arch_.value(ArchInt::kColorConfigBase),
                   switch_base = arch_.value(ArchInt::kSwitchConfigBase);
+    if (odd_configuration(p, address, t)) return 0;
+    if (const int word = config_word(ArchInt::kCounterConfigBase, kCounterWords, address); word >= 0)
+        return load_counter(p, word, t);
+    if (const int word = config_word(ArchInt::kQueueConfigBase, arch_.num_iq, address); word >= 0)
+        return p.queues->iq[static_cast<size_t>(word)].config_word;
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
-    ColorState* cs = offset % 2 ? nullptr : fabric_.color(p.id, static_cast<int>(offset / 2));
-    if (offset % 2) {
-        fail(p, t,
-             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
-        p.dead = true;
-        return 0;
-    }
+    ColorState* cs = fabric_.color(p.id, static_cast<int>(offset / 2));
     if (!cs || !cs->has_route) return 0;
     if (is_color)
         return mask_to_config(cs->route->in[0]) << 5 | mask_to_config(cs->route->out[0]) |
@@ -222,15 +271,14 @@ uint64_t Core::load_configuration(Pe& p, int32_t address, Cycle t) {
 void Core::store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t) {
     const int64_t color_base = arch_.value(ArchInt::kColorConfigBase),
                   switch_base = arch_.value(ArchInt::kSwitchConfigBase);
+    if (odd_configuration(p, address, t)) return;
+    if (const int word = config_word(ArchInt::kCounterConfigBase, kCounterWords, address); word >= 0)
+        return store_counter(p, word, value, t);
+    if (const int word = config_word(ArchInt::kQueueConfigBase, arch_.num_iq, address); word >= 0)
+        return store_queue_word(p, word, value);
     const bool is_color = address >= color_base && address < color_base + 2 * kMaxColors;
     const int64_t offset = address - (is_color ? color_base : switch_base);
     const int color = static_cast<int>(offset / 2);
-    if (offset % 2) {
-        fail(p, t,
-             "configuration address " + std::to_string(address) + " is odd; configuration words have even addresses");
-        p.dead = true;
-        return;
-    }
     ColorState* cs = fabric_.color(p.id, color);
     if (!cs || !cs->has_route) {
         fabric_.set_route(p.id, color, RouteClass{}, t);

@@ -19,7 +19,7 @@ enum class Source : uint8_t { kNone, kMem, kFabin, kFabout, kFifo, kReg, kPtr, k
 struct Operand {
     Source kind = Source::kNone;
     uint8_t elem_bytes = 4, ndim = 1;
-    bool control = false, index_offset = false, advance_switch = false;
+    bool control = false, index_offset = false, advance_switch = false, save = false;
     int16_t queue = -1, color = -1, fifo = -1, dsr = -1;
     int32_t base = 0, addr = 0, low = 0, high = 0;
     std::array<int32_t, 4> ext{1, 1, 1, 1}, step{0, 0, 0, 0}, index{0, 0, 0, 0};

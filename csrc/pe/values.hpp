@@ -18,6 +18,11 @@ int type_bytes(Type type);
 // Low bits of a memory word as a register keeps them (sign-extended for signed types).
 uint64_t extend(Type type, uint64_t raw);
 
+// Float arithmetic whose results take latency_fp; moves and conversions to integers do not count.
+inline bool is_float_op(VOp op) {
+    return op >= VOp::kFaddh && op <= VOp::kFmachs;
+}
+
 // One element of a vector operation. a, b, c: raw source bits; carry: state of addc16.
 uint32_t vector_element(VOp op, uint32_t a, uint32_t b, uint32_t c, uint32_t& carry);
 

@@ -350,12 +350,10 @@ void Core::finish_op(Pe& p, LiveOp& op, Cycle t, int cost) {
         p.regs[static_cast<size_t>(op.ok_reg)] = 1;
         p.reg_ready[static_cast<size_t>(op.ok_reg)] = t + cost;
     }
-    if (op.set.save_address) {
-        for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c})
-            if (o->kind == Source::kMem && o->ndim == 1)
-                p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o->dsr / 32)] + o->dsr % 32)].base =
-                    (o->base + static_cast<int32_t>(op.done) * o->step[0]) & 0xffff;
-    }
+    for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c})
+        if ((op.set.save_address || o->save) && o->kind == Source::kMem && o->ndim == 1)
+            p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o->dsr / 32)] + o->dsr % 32)].base =
+                (o->base + static_cast<int32_t>(op.done) * o->step[0]) & 0xffff;
     if (p.traced) timeline->add(vector_entry(p, op, t + cost));
     const bool synchronous = op.synchronous;
     op.finished = true;

@@ -28,6 +28,14 @@ int stride_cap(const Operand& o) {
     }
 }
 
+// A scalar destination that is a source too: an element waits for the one before it.
+bool accumulates(const LiveOp& op) {
+    for (const Operand* o : {&op.a, &op.b, &op.c})
+        if (o->kind == op.dst.kind && (o->kind == Source::kReg ? o->reg == op.dst.reg : o->addr == op.dst.addr))
+            return true;
+    return false;
+}
+
 }  // namespace
 
 const Dsd* Core::dsr_of(const Pe& p, int32_t encoded) const {
@@ -40,7 +48,7 @@ Settings Core::effective_settings(const Pe& p, const Instr& in) const {
     if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
     for (const int32_t encoded : {in.dst, in.a, in.b})
         if (const Dsd* d = dsr_of(p, encoded); d && d->settings >= 0)
-            return program_.settings[static_cast<size_t>(d->settings)];
+            if (const Settings& set = program_.settings[static_cast<size_t>(d->settings)]; !set.plain) return set;
     return {};
 }
 
@@ -198,6 +206,7 @@ Operand Core::make_operand(Pe& p, const Instr& in, int32_t encoded) const {
     o.color = static_cast<int16_t>(d.color);
     o.fifo = static_cast<int16_t>(d.fifo);
     o.control = d.control;
+    o.save = d.settings >= 0 && program_.settings[static_cast<size_t>(d.settings)].save_own;
     o.index_offset = d.index_offset;
     o.advance_switch = d.advance_switch;
     switch (d.kind) {
@@ -260,6 +269,34 @@ int Core::queue_priority(const Pe& p, const LiveOp& op) const {
     return static_cast<int>(Priority::kUtLow);
 }
 
+// Generation 2: a queue takes the color of the operation that begins to read it, from whatever queue had it.
+bool Core::bind_queues(Pe& p, const LiveOp& op, Cycle t) {
+    if (arch_.generation != 2) return true;
+    for (const Operand* o : {&op.a, &op.b, &op.c}) {
+        if (o->kind != Source::kFabin || o->color < 0) continue;
+        InputQueue& wanted = p.queues->iq[static_cast<size_t>(o->queue)];
+        if (wanted.color == o->color) continue;
+        for (int i = 0; i < arch_.num_iq; ++i) {
+            InputQueue& queue = p.queues->iq[static_cast<size_t>(i)];
+            if (i != o->queue && queue.color != o->color) continue;
+            if (!queue.ring.empty()) {
+                fail(p, t,
+                     "an operation begins to read color " + std::to_string(o->color) + " from input queue " +
+                         std::to_string(o->queue) + ", but input queue " + std::to_string(i) + " still holds " +
+                         std::to_string(queue.ring.count()) + " wavelets of color " + std::to_string(queue.color),
+                     o->color, op.line);
+                p.dead = true;
+                return false;
+            }
+            queue.color = -1;
+        }
+        wanted.color = o->color;
+        p.queues->bind_colors(arch_.num_iq);
+        fabric_.route_changed(p.id, t);
+    }
+    return true;
+}
+
 bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     const Settings set = effective_settings(p, in);
     const int64_t length = vector_length(p, in);
@@ -318,6 +355,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     }
     for (Operand* o : {&op.dst, &op.a, &op.b, &op.c})
         if (length > 0 && !settle_range(p, *o, length, t, in.line)) return false;
+    if (length > 0 && !bind_queues(p, op, t)) return false;
 
     if (in.op == Op::kMap) {
         op.map_entry = in.imm;
@@ -342,12 +380,12 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     const VopCost& cost = arch_.vop[static_cast<int>(op.vop)];
     const bool scalar_dest = op.dst.kind == Source::kReg || op.dst.kind == Source::kPtr;
     int width = cost.simd;
-    int source_bytes = 0;
+    int source_bytes = 0, widest = 0, readers = 0;
     bool fabric16 = false, fabric32 = false;
     op.simd = set.simd >= 0 ? set.simd : arch_.default_simd;
     for (const Operand* o : {&op.a, &op.b, &op.c})
-        if (o->is_memory()) source_bytes += o->elem_bytes;
-    if (source_bytes) width = std::min(width, std::max(1, arch_.read_bytes / source_bytes));
+        if (o->is_memory()) source_bytes += o->elem_bytes, widest = std::max<int>(widest, o->elem_bytes), ++readers;
+    if (readers) width = std::min(width, std::max(1, arch_.read_bytes / widest));
     for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c}) {
         if (o->kind == Source::kMem) width = std::min(width, stride_cap(*o));
         if (o->kind == Source::kFabin || o->kind == Source::kFabout) (o->elem_bytes == 2 ? fabric16 : fabric32) = true;
@@ -367,18 +405,23 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
     if (scalar_dest) width = 1;
     if (op.packed) width = std::max(2, width & ~1);
     op.width = width;
-    op.cost = std::max(cost.beat_cycles, scalar_dest ? arch_.scalar_dest : 1);
+    const bool turns = in.op == Op::kVop && readers > 1 && width * source_bytes > arch_.read_bytes;
+    op.cost = std::max({cost.beat_cycles, scalar_dest ? arch_.scalar_dest : 1, turns ? readers : 1});
+    if (scalar_dest && in.op == Op::kVop && accumulates(op))
+        op.cost = std::max(
+            op.cost, static_cast<int>(arch_.value(is_float_op(op.vop) ? ArchInt::kLatencyFp : ArchInt::kLatencyAlu)));
     const Operand* memory[3];
     int n = 0;
     for (const Operand* o : {&op.a, &op.b, &op.c})
         if (o->kind == Source::kMem) memory[n++] = o;
-    op.conflict_pair = n >= 2;
-    if (n >= 2) op.first = memory[0], op.second = memory[1];
+    op.conflict_pair = n >= 2 && !turns;
+    if (op.conflict_pair) op.first = memory[0], op.second = memory[1];
     op.write_conflict = 0;
-    if (n >= 2 && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
+    if (op.conflict_pair && op.dst.kind == Source::kMem && op.dst.ndim == 1 && !op.dst.index_offset)
         for (int i = 0; i < n && !op.write_conflict; ++i)
             if (memory[i]->ndim == 1)
-                op.write_conflict = arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);
+                op.write_conflict =
+                    arch_.write_conflict(op.dst.base, op.dst.step[0], memory[i]->base, memory[i]->step[0]);
 
     op.live = true;
     if (async) {

@@ -33,24 +33,26 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
     const int32_t encoded[3] = {sources == 1 && in.a < 0 ? in.b : in.a, sources == 1 ? -1 : in.b,
                                 sources == 3 ? in.c : -1};
     const Dsd* memory[3] = {};
-    int num_memory = 0, settings = in.settings >= 0 ? in.settings : d->settings;
+    int num_memory = 0;
+    auto saves = [&](const Dsd& dsr) {
+        return dsr.settings >= 0 && program_.settings[static_cast<size_t>(dsr.settings)].save_own;
+    };
+    if (saves(*d)) return false;
     for (int i = 0; i < sources; ++i) {
         if (encoded[i] < 0 || encoded[i] >> 24 == static_cast<int>(OperandKind::kPtr)) return false;
         const Dsd* s = dsr_of(p, encoded[i]);
         if (!s) continue;
         if (s->kind != DsdKind::kMem || s->ndim != 1 || s->elem_bytes != 4 || s->base % 4) return false;
-        if (settings < 0) settings = s->settings;
+        if (saves(*s)) return false;
         memory[i] = s;
         ++num_memory;
     }
     if (num_memory == 0) return false;
-    if (settings >= 0) {
-        const Settings& set = program_.settings[static_cast<size_t>(settings)];
-        if (set.async || set.save_address || set.activate >= 0 || set.unblock >= 0) return false;
-    }
+    const Settings set = effective_settings(p, in);
+    if (set.async || set.save_address || set.activate >= 0 || set.unblock >= 0) return false;
     const int64_t n = vector_length(p, in);
     const VopCost& rate = arch_.vop[in.type];
-    int width = std::min(rate.simd, std::max(1, arch_.read_bytes / (4 * num_memory)));
+    int width = std::min(rate.simd, std::max(1, arch_.read_bytes / 4));
     width = std::min(width, cap_of_stride(d->stride[0]));
     const Dsd *first = nullptr, *second = nullptr;
     for (const Dsd* s : memory) {
@@ -79,14 +81,16 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
         const bool same = s->base == d->base && s->stride[0] == d->stride[0] && d->stride[0] != 0;
         if (!same && from < high && low < to) return false;
     }
+    const bool turns = num_memory > 1 && width * 4 * num_memory > arch_.read_bytes;
+    const int alone = std::max(rate.beat_cycles, turns ? num_memory : 1);
     int conflict = 0;
-    if (second) {
+    if (second && !turns) {
         const int step = d->stride[0] * 4;
         for (const Dsd* m : memory)
             if (m && !conflict) conflict = arch_.write_conflict(d->base, step, m->base, m->stride[0] * 4);
         conflict += arch_.read_conflict(first->base, second->base);
     }
-    const int64_t beats = (n + width - 1) / width, cost = rate.beat_cycles + conflict;
+    const int64_t beats = (n + width - 1) / width, cost = alone + conflict;
     const bool paced = static_cast<int64_t>(rate.pace_num) > cost * rate.pace_den;
     const Cycle last = at + (paced ? (beats - 1) * rate.pace_num / rate.pace_den : (beats - 1) * cost);
     if (last + cost > limit) return false;
@@ -114,7 +118,7 @@ bool Core::whole_op(Pe& p, const Instr& in, Cycle at, Cycle limit) {
         }
     }
     p.note_write(at, static_cast<int32_t>(low), static_cast<int32_t>(high));
-    p.counters[static_cast<size_t>(Counter::kBusyVector)] += beats * rate.beat_cycles;
+    p.counters[static_cast<size_t>(Counter::kBusyVector)] += beats * alone;
     p.counters[static_cast<size_t>(Counter::kStallBank)] += beats * conflict;
     p.counters[static_cast<size_t>(Counter::kStallPace)] += last + cost - at - beats * cost;
     p.tail_kind = static_cast<int>(Counter::kBusyVector);

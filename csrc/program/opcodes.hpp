@@ -528,8 +528,10 @@ enum class ArchInt : int32_t {
     kColorConfigBase = 56,
     kSwitchConfigBase = 57,
     kStrideRule = 58,
+    kCounterConfigBase = 59,
     kNumIq = 60,
     kIqDepth0 = 61,
+    kQueueConfigBase = 69,
     kNumOq = 70,
     kOqDepth0 = 71,
 };

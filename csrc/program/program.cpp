@@ -66,9 +66,13 @@ Settings read_settings(const RowReader& r) {
     s.on_control = static_cast<OnControl>(r.get(C::kOnControl, 0, 3, "control action"));
     s.on_control_task = r.get(C::kOnControlTask, -1, 63, "control action's task");
     s.simd = r.get(C::kSimd, -1, 3, "SIMD mode");
-    s.save_address = at(r.row, C::kSaveAddress) != 0;
+    const int save = r.get(C::kSaveAddress, 0, 2, "saved address");
+    s.save_address = save == 1;
+    s.save_own = save == 2;
     s.advance_switch = at(r.row, C::kAdvanceSwitch) != 0;
     s.index_reg = r.get(C::kIndexReg, -1, 65535, "index register");
+    s.plain = s.save_own && !s.async && s.ut < 0 && s.priority < 0 && s.activate < 0 && s.unblock < 0 &&
+              s.on_control == OnControl::kNone && s.simd < 0 && !s.advance_switch && s.index_reg < 0;
     return s;
 }
 

@@ -29,6 +29,8 @@ struct Dsd {
 
 struct Settings {
     bool async = false, save_address = false, advance_switch = false;
+    bool save_own = false;  // of the DSR that was loaded with this row
+    bool plain = false;     // says nothing but save_own
     int32_t ut = -1, priority = -1, activate = -1, unblock = -1, on_control_task = -1, simd = -1, index_reg = -1;
     OnControl on_control = OnControl::kNone;
 };

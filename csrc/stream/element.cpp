@@ -14,7 +14,7 @@ enum ChangeKind : uint64_t { kPick = 1, kLaunched, kResult, kSyncEnd };
 
 Cycle keep_of(const Arch& arch) {
     Cycle keep = 2 * std::max({arch.hop, arch.ramp_out, arch.ramp_in + 1, arch.fabric_write}) + 6;
-    for (const VopCost& v : arch.vop) keep = std::max<Cycle>(keep, v.beat_cycles + arch.conflict_cycles + 4);
+    for (const VopCost& v : arch.vop) keep = std::max<Cycle>(keep, v.beat_cycles + 2 * arch.conflict_cycles + 4);
     return keep;
 }
 

@@ -66,6 +66,7 @@ class Local {
     uint64_t instructions = 0;
 
   private:
+    int least_ = 0;  // least cost of a beat of the op at hand
     struct Uses {
         int32_t regs[6] = {}, dsrs[4] = {};
         int num_regs = 0, num_dsrs = 0;
@@ -75,6 +76,8 @@ class Local {
     void local_vector(Main& m, const Instr& in, Cycle t);
     void walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const;
     int beat_cost(const Main& m, const Instr& in) const;
+    int turns(const Main& m, const Instr& in) const;
+    int accumulation(Main& m, const Instr& in);
     Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
     Cycle descriptor(Main& m, const Instr& in, Cycle t);
     Cycle task_control(Main& m, const Instr& in, Cycle t);

@@ -1,6 +1,7 @@
 // Vector ops of the main thread on memory alone: their beats, costs and what they write.
 #include <algorithm>
 
+#include "pe/values.hpp"
 #include "stream/local.hpp"
 
 namespace wafersim::stream {
@@ -107,20 +108,53 @@ void Local::remember(Main& m, Cycle start, int64_t low, int64_t high) const {
 }
 
 int Local::width_of(const Main& m, const Instr& in, VOp vop) const {
-    int width = arch_.vop[static_cast<int>(vop)].simd, bytes = 0;
+    int width = arch_.vop[static_cast<int>(vop)].simd, widest = 0;
     for (const int32_t e : {in.a, in.b, in.c})
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) bytes += d->elem_bytes;
-    if (bytes) width = std::min(width, std::max(1, arch_.read_bytes / bytes));
-    for (const int32_t e : {in.dst, in.a, in.b, in.c})
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) width = std::min(width, stride_cap(*d));
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) widest = std::max<int>(widest, d->elem_bytes);
+    if (widest) width = std::min(width, std::max(1, arch_.read_bytes / widest));
+    for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
+        const Dsd* d = dsr(m, e);
+        if (d && d->kind == DsdKind::kMem) width = std::min(width, stride_cap(*d));
+        if (d && (d->kind == DsdKind::kFabin || d->kind == DsdKind::kFabout)) width = 1;
+    }
     return is_scalar(in.dst) ? 1 : width;
+}
+
+// How many memory sources take turns in a beat, 0 if one cycle reads them all.
+int Local::turns(const Main& m, const Instr& in) const {
+    int readers = 0, bytes = 0;
+    for (const int32_t e : {in.a, in.b, in.c})
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) bytes += d->elem_bytes, ++readers;
+    return readers > 1 && width_of(m, in, static_cast<VOp>(in.type)) * bytes > arch_.read_bytes ? readers : 0;
+}
+
+// Cycles from one element to the next of an op that adds into its scalar destination; 0 of another op.
+int Local::accumulation(Main& m, const Instr& in) {
+    bool same = false;
+    for (const int32_t e : {in.a, in.b, in.c}) {
+        if (e < 0 || kind_of(e) != kind_of(in.dst)) continue;
+        same |= e == in.dst;
+        if (e == in.dst || kind_of(e) != static_cast<int>(OperandKind::kPtr)) continue;
+        bool known = true, known_dst = true;
+        const auto source = static_cast<uint16_t>(read(m, e & 0xffffff, known));
+        fix();
+        const auto target = static_cast<uint16_t>(read(m, in.dst & 0xffffff, known_dst));
+        fix();
+        if (!known || !known_dst) refuse(in, "a scalar destination at an unknown address");
+        same |= source == target;
+    }
+    if (!same) return 0;
+    const bool floats = is_float_op(static_cast<VOp>(in.type));
+    return static_cast<int>(arch_.value(floats ? ArchInt::kLatencyFp : ArchInt::kLatencyAlu));
 }
 
 // Cycles of a beat without what its two reads cost each other.
 int Local::beat_cost(const Main& m, const Instr& in) const {
-    const int cost = std::max(arch_.vop[in.type].beat_cycles, is_scalar(in.dst) ? arch_.scalar_dest : 1);
+    const int readers = turns(m, in);
+    const int cost =
+        std::max({arch_.vop[in.type].beat_cycles, is_scalar(in.dst) ? arch_.scalar_dest : 1, readers, least_});
     const Dsd* target = dsr(m, in.dst);
-    if (!target || target->kind != DsdKind::kMem || target->ndim != 1) return cost;
+    if (readers || !target || target->kind != DsdKind::kMem || target->ndim != 1) return cost;
     int num = 0, conflict = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) {
@@ -139,7 +173,7 @@ int Local::even_cost(const Main& m, const Instr& in) const {
     int num = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) source[num++] = d;
-    if (num < 2) return beat_cost(m, in);
+    if (num < 2 || turns(m, in)) return beat_cost(m, in);
     const int64_t s0 = source[0]->stride[0] * source[0]->elem_bytes, s1 = source[1]->stride[0] * source[1]->elem_bytes;
     if (s0 != s1 || s0 % 4) return 0;
     return beat_cost(m, in) + arch_.read_conflict(source[0]->base, source[1]->base);
@@ -148,6 +182,7 @@ int Local::even_cost(const Main& m, const Instr& in) const {
 void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const {
     const VopCost& rate = arch_.vop[in.type];
     const int width = width_of(m, in, static_cast<VOp>(in.type)), cost_alone = beat_cost(m, in);
+    const bool pair = !turns(m, in);
     std::vector<Walk> walks;
     std::vector<size_t> sources;
     for (const int32_t e : {in.dst}) {
@@ -162,8 +197,8 @@ void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle&
         for (const Walk& w : walks)
             if (w.d->ndim > 1) n = std::min<int64_t>(n, w.d->ext[0] - w.index[0]);
         last = next;
-        last_cost = cost_alone +
-                    (sources.size() >= 2 ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
+        const bool meets = pair && sources.size() >= 2;
+        last_cost = cost_alone + (meets ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
         for (Walk& w : walks)
             for (int64_t i = 0; i < n; ++i) w.advance();
         passed += n;
@@ -187,6 +222,7 @@ void Local::local_vector(Main& m, const Instr& in, Cycle t) {
     }
     if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
     Cycle last = t;
+    least_ = is_scalar(in.dst) ? accumulation(m, in) : 0;
     int last_cost = even_cost(m, in);
     if (last_cost) {
         const int64_t beats =

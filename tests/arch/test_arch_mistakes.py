@@ -98,9 +98,11 @@ MISTAKES = [
      r"x\.toml:3: color_config_base: color_config_base is 0x1000, inside SRAM \(49152 bytes\)\. Move it above SRAM or set it to -1"),
     ("SRAM over the configuration words", GOOD + "sram_bytes = 65536\n",
      r"x\.toml:3: sram_bytes: color_config_base is 0xfe40, inside SRAM \(65536 bytes\)\. .*\n"
-     r"x\.toml:3: sram_bytes: switch_config_base is 0xfe80, inside SRAM .*"),
+     r"x\.toml:3: sram_bytes: switch_config_base is 0xfe80, inside SRAM .*\n"
+     r"x\.toml:3: sram_bytes: counter_config_base is 0xfe00, inside SRAM .*\n"
+     r"x\.toml:3: sram_bytes: queue_config_base is 0xfeb0, inside SRAM .*"),
     ("overlapping configuration words", GOOD + "switch_config_base = 0xFE42\n",
-     r"x\.toml:3: switch_config_base: the configuration words at 0xfe40 and 0xfe42 overlap; each block has 48 bytes"),
+     r"x\.toml:3: switch_config_base: the configuration words at 0xfe40 and 0xfe42 overlap; the block of color_config_base has 48 bytes"),
     ("odd configuration word", GOOD + "switch_config_base = 0xFF01\n",
      r"x\.toml:3: switch_config_base: found 0xff01, expected an even byte address or -1"),
     ("switches of colors that do not exist", GOOD + "num_colors = 8\n",

@@ -173,12 +173,16 @@ def test_noise_does_not_reach_the_answers(crashing):
 
 def test_a_request_that_hangs_is_killed(tmp_path, crashing):
     crashing.close()
-    running = Worker("--timeout", "2")
-    answer = running.ask(id=5, **GOOD | {"kernel": "hangs"})
-    assert answer["id"] == 5
-    assert "killed after 2 s" in answer["error"]["message"]
-    assert running.ask(**GOOD)["status"] == "finished"
-    assert running.close() == 0
+    for seconds in (2, 8, 30):  # a loaded machine may take longer than two seconds over the good request too
+        running = Worker("--timeout", str(seconds))
+        answer = running.ask(id=5, **GOOD | {"kernel": "hangs"})
+        assert answer["id"] == 5
+        assert f"killed after {seconds} s" in answer["error"]["message"]
+        after = running.ask(**GOOD)
+        assert running.close() == 0
+        if "killed" not in str(after.get("error")):
+            break
+    assert after["status"] == "finished"
 
 
 def test_the_memory_limit_holds():

@@ -108,7 +108,7 @@ def test_types_of_expressions(expression, name):
         ("const x: f32 = @as(i32, 1);", "expected 'f32'"),
         ("const x: color = 3;", "@get_color"),
         ("const x = y;\nconst y = x;", "depends on itself"),
-        ("const x = @get_color(40);", "allowed: 0..31"),
+        ("const x = @get_color(40);", "allowed: 0..32"),
         ("const x = [2]i16{ 1, 2, 3 };", "takes 2 elements; found 3"),
         ("const x = [2]i16{ 1, 2 }[2];", "outside the array"),
         ("const a = .{ .b = 1 };\nconst x = a.c;", "no field 'c'"),

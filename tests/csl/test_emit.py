@@ -331,8 +331,6 @@ def test_a_program():
 @pytest.mark.parametrize(
     ("exports", "message"),
     [
-        ([("B", ty.Pointer(ty.F32, many=True))], "no PE exports 'B'; call @export_symbol"),
-        ([("mian", ty.Fn((), ty.VOID))], "no PE exports 'mian'; did you mean 'main'"),
         ([("main", ty.Pointer(ty.F32, many=True))], "a PE exports it, but as a function"),
         ([("A", ty.Pointer(ty.F32, many=True))] * 2, "'A' is given twice"),
     ],
@@ -342,6 +340,21 @@ def test_wrong_exports(exports, message):
     result = LayoutResult((5, 3), exports=[NamedExport(n, t, True, text()) for n, t in exports])
     with pytest.raises(CslError, match=message):
         emit(layout, result, classes, check=False)
+
+
+@pytest.mark.parametrize(
+    ("export", "message"),
+    [
+        (("B", ty.Pointer(ty.F32, many=True)), "no PE exports 'B'; call @export_symbol"),
+        (("mian", ty.Fn((), ty.VOID)), "no PE exports 'mian'; did you mean 'main'"),
+    ],
+)
+def test_a_name_that_no_pe_exports_is_a_warning(export, message):
+    layout, classes = two_classes()
+    result = LayoutResult((5, 3), exports=[NamedExport(*export, True, text())])
+    emitted = emit(layout, result, classes, check=False)
+    assert any(message in line for line in emitted.warnings)
+    assert emitted.program.meta["csl"]["exports"] == []
 
 
 def test_the_machines_checks_name_the_configuration():

@@ -135,9 +135,35 @@ fn early(n: i32) i32 { if (n > 10) { if (n > 20) { return 2; } return 1; } var s
     assert list(r[:10]) == [144, 34, 42, 25, 4, 2, 1, 2, 25, 9]
 
 
-def test_recursion_is_an_error() -> None:
-    with pytest.raises(Exception, match=r"cannot recurse|recursion"):
-        main("r[0] = f(3);", "fn f(n: i32) i32 { if (n == 0) { return 0; } return f(n - 1) + 1; }")
+def test_recursion() -> None:
+    """Calls at the end are jumps of any number; around others registers are kept."""
+    r = main(
+        "r[0] = ack(2, 3); r[1] = sum(4); r[2] = if (even(9)) 1 else 2; r[3] = count; down(500, 0); swap(7, 9, 3);",
+        """
+var count: i32 = 0;
+fn ack(m: i32, n: i32) i32 {
+  if (m == 0) { return n + 1; }
+  if (n == 0) { return ack(m - 1, 1); }
+  return ack(m - 1, ack(m, n - 1));
+}
+fn sum(n: i32) i32 {
+  const t = n * 2; var s: i32 = 0;
+  for (@range(i32, 2)) |k| { if (n > 0) { s += sum(n - 1); } s += t + k; }
+  return s;
+}
+fn even(n: i32) bool { if (n == 0) { return true; } return !odd(n - 1); }
+fn odd(n: i32) bool { if (n == 0) { return true; } const e = even(n - 1); count += n; return !e; }
+fn down(n: i32, t: i32) void { if (n == 0) { r[4] = t; } else { up(n - 1, t + n); } }
+fn up(n: i32, t: i32) void { if (n == 0) { r[4] = -t; } else { down(n - 1, t + n); } }
+fn swap(a: i32, b: i32, k: i32) void { r[5] = a; r[6] = b; if (k > 0) { swap(b, a, k - 1); } }
+""",
+    )
+    assert list(r[:7]) == [9, 135, 2, 20, 500 * 501 // 2, 9, 7]
+
+
+def test_recursion_deeper_than_the_machines_stack_is_a_fault() -> None:
+    with pytest.raises(Exception, match="deeper than 16"):
+        main("r[0] = f(30);", "fn f(n: i32) i32 { if (n == 0) { return 0; } return f(n - 1) + 1; }")
 
 
 def test_arrays_and_pointers() -> None:

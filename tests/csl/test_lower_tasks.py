@@ -148,3 +148,104 @@ comptime { @export_symbol(main); }
     )
     with pytest.raises(Exception, match=r"(?s)assertion failed: @assert\(n == 1\)|pe\.csl:4"):
         b.run()
+
+
+LOOPS = """
+comptime {
+  @set_local_color_config(a, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } });
+  @set_local_color_config(b, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } });
+  @export_symbol(main);
+}
+"""
+SHARED = """
+const a = @get_color(3); const b = @get_color(4); const iq = @get_input_queue(2);
+var x = [4]f32{ 1.0, 2.0, 3.0, 4.0 }; var y = @zeros([4]f32); var z = @zeros([4]f32);
+const dx = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> x[i] });
+const dy = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> y[i] });
+const dz = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> z[i] });
+const to_a = @get_dsd(fabout_dsd, .{ .fabric_color = a, .extent = 4, .output_queue = @get_output_queue(2) });
+const to_b = @get_dsd(fabout_dsd, .{ .fabric_color = b, .extent = 4, .output_queue = @get_output_queue(3) });
+const from_a = @get_dsd(fabin_dsd, .{ .fabric_color = a, .extent = 4, .input_queue = iq });
+const from_b = @get_dsd(fabin_dsd, .{ .fabric_color = b, .extent = 4, .input_queue = iq });
+"""
+
+
+def test_an_input_queue_takes_the_color_of_the_operation() -> None:
+    """Two colors on one queue of generation 2, one after the other."""
+    b = build(
+        SHARED
+        + """
+fn main() void {
+  @fmovs(to_b, dx, .{ .async = true });
+  @fmovs(to_a, dx, .{ .async = true });
+  @fmovs(dy, from_a); @fmovs(dz, from_b);
+  @__launch_done();
+}
+"""
+        + LOOPS
+    ).run()
+    assert b.read("y").tolist() == b.read("z").tolist() == [1, 2, 3, 4]
+
+
+def test_words_of_another_color_left_in_a_queue_are_a_fault() -> None:
+    text = (
+        SHARED.replace(".fabric_color = a, .extent = 4, .input", ".fabric_color = a, .extent = 2, .input")
+        + """
+fn main() void {
+  @fmovs(to_a, dx, .{ .async = true });
+  @fmovs(dy, from_a); @fmovs(to_b, dx, .{ .async = true }); @fmovs(dz, from_b);
+  @__launch_done();
+}
+"""
+        + LOOPS
+    )
+    with pytest.raises(Exception, match="input queue 2 still holds 2 wavelets of color 3"):
+        build(text).run()
+
+
+def test_a_control_wavelet_may_name_a_data_task_on_the_second_generation() -> None:
+    b = build(
+        """
+const c = @get_color(5);
+var got = @zeros([2]u16); var n: u16 = 0;
+const data = @get_dsd(fabout_dsd, .{ .fabric_color = c, .extent = 1, .output_queue = @get_output_queue(2) });
+const control = @get_dsd(
+  fabout_dsd, .{ .fabric_color = c, .extent = 1, .output_queue = @get_output_queue(2), .control = true });
+task take(v: u16) void { got[n] = v; n += 1; if (n == 2) { @__launch_done(); } }
+fn main() void { @mov32(data, @as(u32, 7)); @mov32(control, @as(u32, 5 << 16 | 9)); }
+comptime {
+  @bind_data_task(take, @get_data_task_id(c));
+  @set_local_color_config(c, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } });
+  @export_symbol(main);
+}
+"""
+    ).run()
+    assert b.read("got").tolist() == [7, 9]
+
+
+@ARCHES
+def test_the_cycle_counter_by_its_names(arch: str) -> None:
+    b = build(
+        """
+const config = @import_module("<tile_config>");
+var words = @zeros([3]u16); var off: u16 = 0; var long: u64 = 0;
+fn counter(k: u16) *u16 {
+  return @bitcast(*u16, @as(u16, config.addresses.TIMESTAMP_COUNTER) + config.target.word_size * k);
+}
+fn main() void {
+  for (@range(u16, config.target.tsc_size_words)) |k| { counter(k).* = 0; }
+  counter(2).* = 3;
+  for (@range(u16, config.target.tsc_size_words)) |k| { words[k] = counter(k).*; }
+  @bitcast(*u16, @as(u16, config.addresses.PERF_COUNTER_CONTROL)).* = 0;
+  off = counter(0).* - counter(0).*;
+  long = @__timestamp();
+  @__launch_done();
+}
+comptime { @export_symbol(main); }
+""",
+        arch=arch,
+    ).run()
+    words = b.read("words").tolist()
+    assert 5 < words[0] < 200 and words[1:] == [0, 3]
+    assert b.value("off") == 0
+    assert int(b.value("long")) >> 32 == 3

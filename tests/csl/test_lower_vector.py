@@ -354,3 +354,63 @@ fn twice(d: mem1d_dsd) void {
 """,
     )
     assert list(b.read("z")) == [8, 1, 1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+def test_steps_of_a_descriptor_with_several_dimensions(arch: str) -> None:
+    """``.stride`` begins with the innermost dimension and counts from the last element of the inner ones."""
+    b = run(
+        """
+var a = @zeros([24]i16); var b = @zeros([8]i16); var c = @zeros([8]i16); var p: [*]i16 = &a; var rows: u16 = 1;
+fn main() void {
+  for (@range(i16, 24)) |i| { a[i] = i; }
+  // rows 1 and 2, columns 2 to 4 of a 4 x 6 matrix
+  const known = @get_dsd(mem4d_dsd, .{ .base_address = &a[8], .extent = .{ 2, 3 }, .stride = .{ 1, 4 } });
+  const moved = @get_dsd(mem4d_dsd, .{ .base_address = &p[6 * rows + 2], .extent = .{ 2, 3 }, .stride = .{ 1, 4 } });
+  const plain = @get_dsd(mem4d_dsd, .{ .base_address = &a[20], .extent = .{ 2, 2 } });
+  @mov16(@get_dsd(mem1d_dsd, .{ .tensor_access = |i|{6} -> b[i] }), known);
+  @mov16(@get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> c[i] }), plain);
+  @mov16(@get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> c[i + 4] }), moved);
+  @__launch_done();
+}
+"""
+        + TAIL,
+        arch=arch,
+    )
+    assert b.read("b").tolist() == [8, 9, 10, 14, 15, 16, 0, 0]
+    assert b.read("c").tolist() == [20, 21, 22, 23, 8, 9, 10, 14]
+
+
+def test_registers_loaded_at_compile_time_and_saved_one_by_one() -> None:
+    b = run(
+        """
+var w = [12]f32{ 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0 };
+var v = [3]f32{ 1.0, 10.0, 100.0 }; var y = @zeros([4]f32); var z = @zeros([4]f32);
+const dw = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> w[i] });
+const dv = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{3} -> v[i] });
+const dy = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> y[i] });
+const dz = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> z[i] });
+const to = @get_dsr(dsr_dest, 1); const from = @get_dsr(dsr_src0, 1); const next = @get_dsr(dsr_src1, 1);
+comptime {
+  @load_to_dsr(to, dy);
+  @load_to_dsr(from, dy, .{ .save_address = false });
+  @load_to_dsr(next, dw, .{ .save_address = true });
+}
+fn step(c: f32) void { @fmacs(to, from, next, c); }
+fn other() void {
+  @load_to_dsr(to, dz, .{ .save_address = true });
+  @fmovs(to, 5.0);
+}
+fn main() void {
+  @map(step, dv);
+  other();
+  @set_dsr_base_addr(next, &w);
+  @load_to_dsr(to, dz);
+  @fmovs(to, next);
+  @__launch_done();
+}
+"""
+        + TAIL
+    )
+    assert b.read("y").tolist() == [951, 1062, 1173, 1284]
+    assert b.read("z").tolist() == [1, 2, 3, 4]

@@ -105,6 +105,12 @@ def test_measured_throughput_lies_within_a_factor_of_two(row):
     assert row["tokens_per_s"] / 2 < found < row["tokens_per_s"] * 2
 
 
+def test_nodes_are_slower_than_one_node():
+    model, gpu = ModelConfig.load("llama-3.1-405b"), find_gpu("b200")
+    one, two = (GpuGroup(model, gpu, count, "fp8").step_s(1, 4096, FACTS).value for count in (8, 16))
+    assert two > one
+
+
 def test_groups_hold_their_model():
     model = ModelConfig.load("llama-3.1-405b")
     sizes = {key: GpuGroup.smallest(model, gpu, "fp8", 1, 4096, FACTS).count for key, gpu in gpus().items()}

@@ -53,7 +53,7 @@ def test_values_from_the_command_line(kind, text, value):
         ("reduce", {"words": "many"}, "allowed: an integer in 1..11000"),
         ("reduce", {"words": 2.5}, "allowed: an integer"),
         ("gemm", {"tile": 10**30}, "allowed: an integer in 1..64"),
-        ("stencil", {"size": 3}, "unknown parameter 'size'; it has: halo, iterations, radius"),
+        ("stencil", {"size": 3}, "unknown parameter 'size'; it has: block, depth, halo, iterations, radius"),
         ("stencil", {"radius": 9}, "allowed: an integer in 1..8"),
     ],
 )

@@ -106,3 +106,11 @@ def test_ring_of_long_chunks():
     windows = {b: record.metrics["window_cycles"] for b, record in spans.items()}
     assert (windows[64] - windows[32]) / (32 * 32) == pytest.approx(2.0, rel=0.10)
     assert windows[64] == pytest.approx(formulas.allreduce_ring(32 * 64, 32, RAMP), rel=0.15)
+
+
+@pytest.mark.parametrize(("arch", "held"), [("wse2", 16), ("wse3", 24)])
+def test_ring_at_the_border_of_the_buffers(arch, held):
+    """The longest chunk that starts at once and the first one that does not: three calls each, no deadlock."""
+    for chunk in (held, held + 1):
+        params = {"words": 7 * chunk, "algorithm": "ring", "calls": 3}
+        assert run("allreduce", arch, (7, 1), params).verified

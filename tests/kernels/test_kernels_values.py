@@ -44,8 +44,11 @@ RUNS = [
     ("gemv", "3x5", {"rows": 7, "cols": 6}),
     ("gemv", "4x3", {"rows": 5, "cols": 6, "dtype": "f16"}),
     ("gemv", "3x6", {"algorithm": "mesh", "rows": 7, "cols": 40, "dtype": "f16"}),
+    ("gemv", "3x5", {"algorithm": "collectives", "rows": 7, "cols": 6}),
+    ("gemv", "2x2", {"algorithm": "collectives", "rows": 3, "cols": 34}),
     ("gemv", "5x4", {"algorithm": "mesh", "rows": 4, "cols": 3, "groups": 2}),
     ("gemv", "1x1", {"rows": 8, "cols": 8}),
+    ("llm_decode_layer", "4x3", {"context": 7}),
     ("stencil", "3x5", {"iterations": 3}),
     ("stencil", "8x7", {"iterations": 6}),
     ("stencil", "5x4", {"tile": "3x2", "variant": "tiled", "iterations": 5}),
@@ -60,6 +63,13 @@ RUNS = [
     ("microbench", "1x1", {"case": "add", "dtype": "f16", "length": 50}),
     ("microbench", "1x1", {"case": "mul", "dtype": "f32", "length": 16}),
     ("microbench", "1x1", {"case": "dependent_fp"}),
+    ("fft", "4x2", {"n": 8}),
+    ("spmv", "3x4", {"depth": 5}),
+    ("cg", "4x3", {"iterations": 2}),
+    ("bicgstab", "3x3", {"iterations": 2, "allreduce": "chain"}),
+    ("pcg", "2x3", {"iterations": 2, "allreduce": "tree"}),
+    ("power", "2x4", {"iterations": 2, "allreduce": "star"}),
+    ("spmm", "3x4", {"format": "csc", "rows": 5, "cols": 7, "wide": 6}),
 ]
 
 

@@ -70,12 +70,12 @@ def test_a_placement_is_sound(name, users):
     assert plan.rhythm.flights * plan.rhythm.batch >= users > (plan.rhythm.flights - 1) * plan.rhythm.batch
 
 
-@pytest.mark.parametrize("name", ["llama-3.1-8b", "gpt-oss-120b"])
+@pytest.mark.parametrize("name", ["gpt-oss-120b"])
 def test_a_sweep_over_users_is_monotone(name):
     """On the same wafers nobody gets faster by company; wafers never fall."""
     planner = planner_for(name)
     wafers, last = 1, {}
-    for users in [1, 2, 3, 5, 8, 16, 17, 31, 64, 100, 256, 511, 1024]:
+    for users in [1, 2, 8, 17, 64, 100, 256, 1024]:
         plan = planner.plan(users, 4096)
         assert plan.placed.wafers >= wafers
         wafers = plan.placed.wafers

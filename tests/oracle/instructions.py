@@ -17,6 +17,7 @@ from wafersim.program.schema import (
     FilterField,
     Op,
     OperandKind,
+    Priority,
     QueueField,
     TaskKind,
     Type,
@@ -208,6 +209,11 @@ class Executor:
     def _load(self, pe: Pe, ins: list[int], t: int) -> None:
         address, size = self._address(pe, ins), BYTES[ins[TYPE]]
         if address >= self.arch.sram_bytes:
+            own = self._own_word(address, ins[TYPE])
+            if own is not None:
+                self._next(pe, t + self.arch.cost_config)
+                self._result(pe, ins[DST], self._read_own(pe, *own, t), t + self.arch.cost_config)
+                return
             color, is_color = self._config_word(address, ins[TYPE])
             read = configwords.read_color if is_color else configwords.read_switch
             value = read(pe.routes[color]) if color in pe.routes else 0
@@ -224,6 +230,11 @@ class Executor:
     def _store(self, pe: Pe, ins: list[int], t: int) -> None:
         address, size, value = self._address(pe, ins), BYTES[ins[TYPE]], pe.regs[ins[B]]
         if address >= self.arch.sram_bytes:
+            own = self._own_word(address, ins[TYPE])
+            if own is not None:
+                self._write_own(pe, *own, value & 0xFFFF, t)
+                self._next(pe, t + self.arch.cost_config)
+                return
             color, is_color = self._config_word(address, ins[TYPE])
             word = value & 0xFFFF
             route = pe.routes.get(color)
@@ -254,6 +265,43 @@ class Executor:
                 if base >= 0 and 0 <= offset < 2 * a.num_colors and offset % 2 == 0:
                     return offset // 2, is_color
         raise Fault(f"address {address} is above SRAM and no configuration word")
+
+    def _own_word(self, address: int, type_: int) -> tuple[bool, int] | None:
+        """(a word of the counter and not of a queue, its number) for the words of the compute element."""
+        a = self.arch
+        if type_ == Type.U16 and address % 2 == 0:
+            for base, words, is_counter in (
+                (a.counter_config_base, 4, True),
+                (a.queue_config_base, a.num_iq, False),
+            ):
+                if base >= 0 and 0 <= address - base < 2 * words:
+                    return is_counter, (address - base) // 2
+        return None
+
+    def _read_own(self, pe: Pe, is_counter: bool, number: int, t: int) -> int:
+        if not is_counter:
+            return pe.iq[number].config_word
+        if number == 0:
+            return int(pe.tsc_frozen is None)
+        return self._counter_value(pe, t) >> 16 * (number - 1) & 0xFFFF
+
+    def _write_own(self, pe: Pe, is_counter: bool, number: int, word: int, t: int) -> None:
+        if is_counter:
+            value, running = self._counter_value(pe, t), pe.tsc_frozen is None
+            if number == 0:
+                running = word != 0
+            else:
+                shift = 16 * (number - 1)
+                value = value & ~(0xFFFF << shift) | word << shift
+            pe.tsc_offset, pe.tsc_frozen = t - value, None if running else value
+            return
+        queue = pe.iq[number]
+        was, queue.config_word = queue.config_word, word
+        if (was ^ word) >> 8 & 1:
+            queue.priority = int(Priority.UT_MEDIUM if word >> 8 & 1 else Priority.UT_LOW)
+            for thread in pe.threads:
+                if thread.op is not None:
+                    thread.priority = thread.op.choose_priority(self.machine, pe)
 
     # control flow
 

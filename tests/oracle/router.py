@@ -50,6 +50,12 @@ def color_at(neighbor: Pe, color: int, direction: int) -> int:
     return color ^ 1 if (route.swap_x if direction in (1, 3) else route.swap_y) else color
 
 
+def color_from_ramp(pe: Pe, color: int) -> int:
+    """The color under which a wavelet leaves the ramp: a route that swaps in both dimensions swaps here too."""
+    route = pe.routes.get(color)
+    return color ^ 1 if route is not None and route.swap_x and route.swap_y else color
+
+
 def input_queue_of(pe: Pe, color: int) -> int | None:
     """The lowest-numbered input queue whose color is c."""
     if pe.tile is not None:
@@ -287,9 +293,9 @@ def ramp_pe(machine: Machine, pe: Pe, t: int) -> None:
         if port == RAMP and fed.entries:
             waiting.append((fed.last_move, True, color, color))
     for *_, color in waiting:
-        if color not in pe.routes:
+        if color not in pe.routes or color_from_ramp(pe, color) not in pe.routes:
             raise Fault(f"color {color} on its way to the router meets no route")
-    able = [w for w in waiting if link_fifo(machine, pe, w[3], RAMP).has_space(t)]
+    able = [w for w in waiting if link_fifo(machine, pe, color_from_ramp(pe, w[3]), RAMP).has_space(t)]
     if not able:
         return
     _, from_host, number, color = min(able)
@@ -300,6 +306,7 @@ def ramp_pe(machine: Machine, pe: Pe, t: int) -> None:
         _, payload, control, _, advance = pe.oq[number].entries.popleft()
         pe.oq[number].last_move = t
     arch = machine.arch
+    color = color_from_ramp(pe, color)
     link_fifo(machine, pe, color, RAMP).entries.append((t + arch.ramp_out_cycles, payload, control, advance))
     pe.waiting.add((color, RAMP))
     pe.events[Event.WAVELETS_SENT] += 1

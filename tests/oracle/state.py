@@ -97,6 +97,7 @@ class Queue:
     __slots__ = (
         "capacity",
         "color",
+        "config_word",
         "empty_task",
         "entries",
         "flushed",
@@ -111,6 +112,7 @@ class Queue:
         self.capacity = capacity
         self.color = -1
         self.priority = -1
+        self.config_word = 0
         self.initialised = False
         self.last_move = -1
         self.flushed = False

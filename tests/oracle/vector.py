@@ -33,12 +33,14 @@ assert ArchInt  # re-exported for readers: constants live on machine.arch
 
 MEM, FABIN, FABOUT, FIFO = int(DsdKind.MEM), int(DsdKind.FABIN), int(DsdKind.FABOUT), int(DsdKind.FIFO)
 REG, PTR, IMM = 10, 11, 12  # operand kinds that are no descriptors
-OFF, SIMD_64, SIMD_32_OR_64 = int(Simd.OFF), int(Simd.SIMD_64), int(Simd.SIMD_32_OR_64)
+OFF, SIMD_32 = int(Simd.OFF), int(Simd.SIMD_32)
+SIMD_64, SIMD_32_OR_64 = int(Simd.SIMD_64), int(Simd.SIMD_32_OR_64)
 SHAPES = {int(v): shape for v, shape in VOP_SHAPE.items()}
 MAP_CODE = -1
 BASE, ELEM_BYTES, NDIM = int(DsdCol.BASE), int(DsdCol.ELEM_BYTES), int(DsdCol.NDIM)
 EXT0, STR0 = int(DsdCol.EXT0), int(DsdCol.STR0)
 DEFAULT_SETTINGS = [0, -1, -1, -1, -1, 0, -1, -1, 0, 0, -1]
+OWN_SAVE = [*DEFAULT_SETTINGS[: SettingsCol.SAVE_ADDRESS], 2, 0, -1]  # a row that says nothing else
 
 # what a live op does or waits for in a cycle
 BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
@@ -47,7 +49,7 @@ BEAT, CONTROL, COUNT, END, PACE, INPUT, OUTPUT, COMPLETING = range(8)
 class Operand:
     """An operand as read at the start of the op."""
 
-    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "value")
+    __slots__ = ("address", "bytes", "desc", "dsr", "fifo", "kind", "queue", "reg", "saves", "value")
 
     def __init__(self, kind: int, nbytes: int) -> None:
         self.kind, self.bytes = kind, nbytes
@@ -55,6 +57,7 @@ class Operand:
         self.dsr: Dsr | None = None
         self.fifo: MemoryFifo | None = None
         self.queue = self.reg = self.address = self.value = 0
+        self.saves = False  # the DSR was loaded with SAVE_ADDRESS for itself
 
     def length(self) -> int | None:
         """Element count, None for ever."""
@@ -118,6 +121,9 @@ class VecOp:
         self.imm = ins[CodeCol.IMM2]
         self._read_operands(pe)
         self.settings = self._find_settings(machine, pe)
+        for operand in (*self.sources, self.dst):
+            if operand is not None and operand.dsr is not None and operand.dsr.settings >= 0:
+                operand.saves = machine.settings[operand.dsr.settings][SettingsCol.SAVE_ADDRESS] == 2
         s = self.settings
         self.is_async = bool(s[SettingsCol.ASYNC]) and not self.is_map
         self.on_control = s[SettingsCol.ON_CONTROL]
@@ -147,6 +153,8 @@ class VecOp:
         self.complete = False
         self.stage = "read"
         self.width = self._fixed_width(machine)
+        self.turns = self._take_turns(machine)
+        self.accumulates = self._accumulates()
 
     def _read_operands(self, pe: Pe) -> None:
         c, imm = self.ins, self.imm
@@ -170,7 +178,8 @@ class VecOp:
     def _find_settings(self, machine: Machine, pe: Pe) -> list[int]:
         number = self.ins[CodeCol.SETTINGS]
         if number < 0:
-            number = next((o.dsr.settings for o in self.settings_order if o.dsr.settings >= 0), -1)
+            rows = (o.dsr.settings for o in self.settings_order if o.dsr.settings >= 0)
+            number = next((r for r in rows if machine.settings[r] != OWN_SAVE), -1)
         return DEFAULT_SETTINGS if number < 0 else machine.settings[number]
 
     def _find_length(self) -> int | None:
@@ -186,9 +195,9 @@ class VecOp:
         if self.is_map or self.vop == DFILT:
             return 1
         width = machine.arch.vop[self.vop][VOpCost.SIMD]  # rules 1 to 4 and 6, for the part that is fixed
-        read = sum(o.bytes for o in self.memory + self.fifos)
-        if read:
-            width = min(width, max(1, machine.arch.read_bytes_per_cycle // read))
+        readers = self.memory + self.fifos
+        if readers:
+            width = min(width, max(1, machine.arch.read_bytes_per_cycle // max(o.bytes for o in readers)))
         dst = self.dst
         for operand in [*self.memory, *([dst] if dst is not None and dst.kind == MEM else [])]:
             width = min(width, stride_cap(operand.desc[STR0], operand.bytes))
@@ -198,6 +207,25 @@ class VecOp:
             width = min(width, 1 if dst.bytes == 4 or self.simd == OFF else 2)
         width = 1 if self.scalar_dst else width
         return max(2, width - width % 2) if self.packed_fabric else width
+
+    def _take_turns(self, machine: Machine) -> int:
+        """Cycles in which the memory sources of a full beat are read, one after the other if it must be."""
+        readers = self.memory + self.fifos
+        width = self.width  # with as many wavelets as a beat can take
+        for operand in self.fabin:
+            width = min(
+                width, 1 if operand.bytes == 4 or self.simd == OFF else 2 if self.simd == SIMD_32 else 4
+            )
+        together = width * sum(o.bytes for o in readers) <= machine.arch.read_bytes_per_cycle
+        return 1 if self.is_map or together or len(readers) < 2 else len(readers)
+
+    def _accumulates(self) -> bool:
+        """The scalar destination is a source as well."""
+        dst = self.dst
+        if dst is None or self.is_map or not self.scalar_dst:
+            return False
+        same = [o for o in self.sources if o.kind == dst.kind]
+        return any(o.reg == dst.reg if dst.kind == REG else o.address == dst.address for o in same)
 
     def is_daemon(self) -> bool:
         """An endless reader of the fabric or a FIFO."""
@@ -301,9 +329,25 @@ def check_range(machine: Machine, op: VecOp) -> None:
             raise Fault(f"a vector operand covers bytes {low} to {high}")
 
 
+def bind_queues(pe: Pe, op: VecOp) -> None:
+    """Generation 2: a queue takes the color of the operation that begins to read it."""
+    for operand in op.fabin:
+        color = operand.desc[DsdCol.COLOR]
+        if color < 0 or pe.iq[operand.queue].color == color:
+            continue
+        for number, queue in enumerate(pe.iq):
+            if number == operand.queue or queue.color == color:
+                if queue.entries:
+                    raise Fault(f"input queue {number} holds wavelets of color {queue.color}")
+                queue.color = -1
+        pe.iq[operand.queue].color = color
+
+
 def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     """The op is live from now on."""
     check_range(machine, op)
+    if machine.arch.generation == 2 and op.length != 0:
+        bind_queues(pe, op)
     op.started = t
     machine.seen |= {("op", op.ins[CodeCol.OP]), ("vop", op.vop)}
     pe.clash_counted = False
@@ -516,7 +560,11 @@ def beat_cost(machine: Machine, pe: Pe, op: VecOp) -> tuple[int, int]:
     base = arch.vop[op.vop][VOpCost.BEAT_CYCLES]
     if op.scalar_dst:
         base = max(base, arch.scalar_dest_cycles)
-    if len(op.memory) < 2:
+    if op.accumulates:
+        is_float = VOp(op.vop).name.startswith("f") and VOp(op.vop) < VOp.fh2s
+        base = max(base, arch.latency_fp if is_float else arch.latency_alu)
+    base = max(base, op.turns)
+    if len(op.memory) < 2 or op.turns > 1:
         return base, 0
     a0, a1 = (o.element_address(op.elements) // 4 for o in op.memory[:2])
     conflicts = int((a0 - a1) % (arch.conflict_period_bytes // 4) == arch.conflict_class_bytes // 4)
@@ -650,11 +698,12 @@ def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) 
     """The last beat was issued at t: the op is complete, its completion comes later."""
     arch = machine.arch
     op.complete = True
-    if op.settings[SettingsCol.SAVE_ADDRESS]:
-        for operand in (*op.memory, op.dst):
-            if operand is not None and operand.kind == MEM and operand.desc[NDIM] == 1:
-                d = operand.desc
-                operand.dsr.desc[BASE] += op.elements * d[STR0] * d[ELEM_BYTES]
+    for operand in (*op.memory, op.dst):
+        if operand is None or operand.kind != MEM or operand.desc[NDIM] > 1:
+            continue
+        if op.settings[SettingsCol.SAVE_ADDRESS] == 1 or operand.saves:
+            d = operand.desc
+            operand.dsr.desc[BASE] += op.elements * d[STR0] * d[ELEM_BYTES]
     when = t + cost - 1 + arch.completion_cycles
     acts = op.settings[SettingsCol.ACTIVATE] >= 0 or op.settings[SettingsCol.UNBLOCK] >= 0
     if op.is_async:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from probe import Row, Trace, arch_with, one_pe
 
@@ -166,7 +168,9 @@ def test_a_scalar_destination(cycles, beat_cycles):
     ("op", "elem", "sources"), [("faddh", 2, 2), ("fadds", 4, 2), ("fmovs", 4, 1), ("fmovh", 2, 1)]
 )
 def test_the_memory_bandwidth(read, op, elem, sources):
-    """Rules 1 and 2: a beat takes min(SIMD width, max(1, read_bytes / bytes of one element of all sources)) elements."""
+    """Rules 1 and 2: a beat takes min(SIMD width, max(1, read_bytes / bytes of one element)) elements, and a cycle per
+    source if both together read more than read_bytes.
+    """
     arch = arch_with(read_bytes_per_cycle=read, conflict_cycles=0, vop={op: {"simd": 8}})
     lay, pe = one_pe(arch)
     kind = "f16" if elem == 2 else "f32"
@@ -176,15 +180,56 @@ def test_the_memory_bandwidth(read, op, elem, sources):
         pe.preload_dsr(dsr, pe.mem_dsd(array))
     with pe.function("main"):
         getattr(pe, op)(*dsrs[: 1 + sources])
-    width = min(8, max(1, read // (elem * sources)))
-    assert Trace(lay).beats() == list(range(1, 1 + -(-24 // width)))
+    width = min(8, max(1, read // elem))
+    turns = sources if width * elem * sources > read else 1
+    assert Trace(lay).beats() == [1 + k * turns for k in range(-(-24 // width))]
+
+
+@pytest.mark.parametrize(("length", "cycles"), [(1, 2), (2, 2), (3, 2), (4, 2), (5, 4), (8, 4)])
+@pytest.mark.parametrize("distance", [0, 8])
+def test_sources_that_take_turns(length, cycles, distance):
+    """Turns: a short beat takes as long as a full one (width 4), and none pays a conflict."""
+    lay, pe = one_pe(arch_with(read_bytes_per_cycle=16, vop={"fadds": {"simd": 4}, "fmovs": {"simd": 4}}))
+    to = pe.array("to", "f32", 8, address=4096)
+    a, b = pe.array("a", "f32", 8, address=1024), pe.array("b", "f32", 8, address=2048 + distance)
+    dsrs = [pe.dsr(file, 0) for file in ("dest", "src0", "src1")]
+    for dsr, array in zip(dsrs, (to, a, b), strict=True):
+        pe.preload_dsr(dsr, pe.mem_dsd(array, extent=length))
+    again = [pe.dsr(file, 1) for file in ("dest", "src0")]
+    other = pe.array("other", "f32", 1, address=8192)
+    for dsr in again:
+        pe.preload_dsr(dsr, pe.mem_dsd(other))
+    with pe.function("main"):
+        pe.fadds(*dsrs)
+        pe.fmovs(*again)
+    trace = Trace(lay)
+    assert trace.beats() == [*range(1, 1 + cycles, 2), 1 + cycles]
+    assert not trace.events(Event.BANK_CONFLICTS)
+
+
+@pytest.mark.parametrize("latency", [1, 2, 5])
+@pytest.mark.parametrize("where", ["register", "memory", "elsewhere"])
+def test_an_accumulation(latency, where):
+    """Accumulation: an element waits for the one before, latency_fp cycles; another scalar destination does not."""
+    lay, pe = one_pe(arch_with(latency_fp=latency))
+    x, total, other = pe.array("x", "f32", 5), pe.array("total", "f32"), pe.array("other", "f32")
+    of = pe.dsr("src1", 0)
+    pe.preload_dsr(of, pe.mem_dsd(x))
+    with pe.function("main"):
+        if where == "register":
+            target = source = pe.let("f32", 0.0)
+        else:
+            target, source = pe.ptr(total), pe.ptr(total if where == "memory" else other)
+        pe.fadds(target, source, of)
+    beats = Trace(lay).beats()
+    assert {b - a for a, b in pairwise(beats)} == {1 if where == "elsewhere" else latency}
 
 
 @pytest.mark.parametrize("cycles", [0, 1, 3])
 @pytest.mark.parametrize("period", [8, 16, 32])
 @pytest.mark.parametrize("wanted", [0, 4, 12])
 def test_two_sources_that_conflict(cycles, period, wanted):
-    """4.3: a beat pays conflict_cycles if (floor(a0 / 4) - floor(a1 / 4)) mod (period / 4) = class / 4; they come last.
+    """4.3: a beat that reads both sources in one cycle pays conflict_cycles if (floor(a0 / 4) - floor(a1 / 4)) mod (period / 4) = class / 4; they come last.
 
     Sources at 1024 and 2048 + d: the distance in words is -256 - d / 4.
     """
@@ -199,12 +244,11 @@ def test_two_sources_that_conflict(cycles, period, wanted):
         for dsr, array in zip(dsrs, (to, a, b), strict=True):
             pe.preload_dsr(dsr, pe.mem_dsd(array, extent=4))
         with pe.function("main"):
-            pe.fadds(*dsrs)
+            pe.fmuls(*dsrs)
         trace = Trace(lay)
         conflict = (-(256 + distance // 4)) % (period // 4) == wanted // 4
         step = 1 + (cycles if conflict else 0)
-        width = min(int(arch.vop["fadds"]["simd"]), 1)  # 8 bytes per cycle, two sources of 4
-        assert trace.beats() == [1 + k * step for k in range(4 // width)]
+        assert trace.beats() == [1 + k * step for k in range(4)]
         assert len(trace.events(Event.BANK_CONFLICTS)) == (4 if conflict and cycles else 0)
         if conflict and cycles:
             assert trace.classes()[1 : 1 + step] == ["BUSY_VECTOR", *["STALL_BANK"] * cycles]
@@ -212,9 +256,7 @@ def test_two_sources_that_conflict(cycles, period, wanted):
 
 @pytest.mark.parametrize("cycles", [1, 3])
 @pytest.mark.parametrize("distance", [0, 4, 8, 16])
-@pytest.mark.parametrize(
-    ("stride", "source_stride"), [(4, 4), (8, 4), (-4, 8), (2, 4), (4, 1), (1, 1), (4, 0)]
-)
+@pytest.mark.parametrize(("stride", "source_stride"), [(4, 4), (8, 4), (-4, 8), (2, 4), (4, 1), (4, 0)])
 def test_a_write_that_takes_the_bank_of_a_read(stride, source_stride, distance, cycles):
     """4.3: two memory sources, strides of destination and source multiples of 16 bytes, bases that share a bank.
 

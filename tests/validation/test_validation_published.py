@@ -24,9 +24,23 @@ def check(results):
     assert {k: v for k, v in wrong.items() if k not in KNOWN_MISSES} == {}
 
 
-@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-002", "SUMMA-007", "SUMMA-008"])
+@pytest.mark.parametrize("row_id", ["SUMMA-001", "SUMMA-003", "SUMMA-007"])
 def test_gemm_on_silicon(row_id):
     check(replay([ROWS[row_id]], run_spec))
+
+
+def test_products_in_the_vendors_simulator():
+    """MeshGEMM with and without moves only, the strided products, and their slope."""
+    names = ("MGEMM-001", "MGEMM-003", "MGEMM-024", "MGEMM-048", "SPMM-001", "SPMM-004", "SPMMD-001")
+    results = replay([ROWS[name] for name in names], run_spec)
+    assert all(r.error is not None for r in results)
+    check(results)
+
+
+def test_whole_programs():
+    results = replay([ROWS[name] for name in ("FABR-001", "FABR-003")], run_spec)
+    assert all(r.error is not None for r in results)
+    check(results)
 
 
 def test_collectives():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 from wafersim.arch.fields import Field
@@ -192,8 +193,13 @@ def _check_fabric(v: Mapping[str, Any], need: _Need) -> None:
 
 
 def _check_config_words(v: Mapping[str, Any], need: _Need) -> None:
-    bases = {k: v[k] for k in ("color_config_base", "switch_config_base") if v[k] >= 0}
-    size = 2 * v["num_colors"]
+    sizes = {
+        "color_config_base": 2 * v["num_colors"],
+        "switch_config_base": 2 * v["num_colors"],
+        "counter_config_base": 8,
+        "queue_config_base": 2 * len(v["iq_depth"]),
+    }
+    bases = {k: v[k] for k in sizes if v[k] >= 0}
     for key, base in bases.items():
         need(base % 2 == 0, key, f"found {base:#x}, expected an even byte address or -1")
         need(
@@ -201,12 +207,14 @@ def _check_config_words(v: Mapping[str, Any], need: _Need) -> None:
             f"{key} sram_bytes",
             f"{key} is {base:#x}, inside SRAM ({v['sram_bytes']} bytes). Move it above SRAM or set it to -1",
         )
-    if len(bases) == 2:
-        color, switch = bases.values()
-        problem = (
-            f"the configuration words at {color:#x} and {switch:#x} overlap; each block has {size} bytes"
+    for first, second in combinations(bases, 2):
+        low, high = sorted((first, second), key=bases.__getitem__)
+        need(
+            bases[high] - bases[low] >= sizes[low],
+            f"{second} {first}",
+            f"the configuration words at {bases[first]:#x} and {bases[second]:#x} overlap; the block of "
+            f"{low} has {sizes[low]} bytes",
         )
-        need(abs(color - switch) >= size, "switch_config_base color_config_base", problem)
 
 
 def _check_queues(v: Mapping[str, Any], need: _Need) -> None:

@@ -52,7 +52,13 @@ ENGINE_FIELDS: tuple[Field, ...] = (
     _cycles("vector_raw_cycles", "start of a vector op until a later one may read what it writes", high=16),
     _cycles("vector_drain_cycles", "last beat of a vector op until an instruction of another kind"),
     _cycles("dsr_load_use_cycles", "load of a descriptor register until it can be used"),
-    _int("read_bytes_per_cycle", "bytes", 1, 1024, "SRAM read per cycle, all sources of a beat together"),
+    _int(
+        "read_bytes_per_cycle",
+        "bytes",
+        1,
+        1024,
+        "SRAM read per cycle; sources of a beat that need more together take turns",
+    ),
     _int("conflict_period_bytes", "bytes", 4, 1024, "period of the conflict pattern of two sources"),
     _int(
         "conflict_class_bytes", "bytes", 0, 1020, "distance of two sources, modulo the period, that conflicts"
@@ -94,6 +100,14 @@ ENGINE_FIELDS: tuple[Field, ...] = (
     _int("switchable_mask", "bit mask", 0, (1 << NUM_COLORS) - 1, "colors that can have switch positions"),
     _int("color_config_base", "byte address", -1, 1 << 21, "configuration word of color 0; -1: not modelled"),
     _int("switch_config_base", "byte address", -1, 1 << 21, "switch word of color 0; -1: not modelled"),
+    _int(
+        "counter_config_base",
+        "byte address",
+        -1,
+        1 << 21,
+        "control word of the cycle counter, its three words behind; -1: not modelled",
+    ),
+    _int("queue_config_base", "byte address", -1, 1 << 21, "word of input queue 0; -1: not modelled"),
     _int("stride_rule", "rule", 0, 0, "rule for strided vectors; 0: the vendor's table of strides modulo 8"),
     Field("iq_depth", "ints", "wavelets", 1, _QUEUE, "depth of each input queue"),
     Field("oq_depth", "ints", "wavelets", 1, _QUEUE, "depth of each output queue"),

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-_HEX = ("switchable_mask", "color_config_base", "switch_config_base")
+_HEX = (
+    "switchable_mask",
+    "color_config_base",
+    "switch_config_base",
+    "counter_config_base",
+    "queue_config_base",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

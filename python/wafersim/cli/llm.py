@@ -20,6 +20,10 @@ def _wafers(ctx: click.Context, param: click.Parameter, value: str) -> int | Non
     return int(value)
 
 
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
 @click.command(short_help="Say how many wafers a model takes and how fast it is.")
 @click.argument("config")
 @click.option("--arch", "arch_name", default="wse3", show_default=True, help="Preset or TOML file.")
@@ -65,6 +69,7 @@ def _wafers(ctx: click.Context, param: click.Parameter, value: str) -> int | Non
     show_default=True,
     help="Cost of a draft, in passes of the model.",
 )
+@click.option("--exact", is_flag=True, help="Simulate each kind of decode layer; remembered on disk.")
 @deploy_options
 @json_option
 def llm(config: str, arch_name: str, as_json: bool, **options: Any) -> None:
@@ -72,6 +77,7 @@ def llm(config: str, arch_name: str, as_json: bool, **options: Any) -> None:
 
     CONFIG is a config.json of Hugging Face (a file, or the folder it is in) or the name of a preset.
     """
+    options["exact"] = _tell if options["exact"] else None
     found = deploy_answer(config, arch_name, options)
     if as_json:
         print_json(found)

@@ -170,7 +170,11 @@ def _serving_rows(serving: dict[str, Any]) -> list[tuple[str, str]]:
     ]  # fmt: skip
     for name, key in (("time to first token", "ttft_s"), ("time per token", "tpot_s"), ("whole", "e2e_s")):
         if serving[key] is not None:
-            words = ", ".join(f"{p} {seconds_text(value)}" for p, value in serving[key].items())
+            low, high = (serving["ranges"][key][end] for end in ("low", "high"))
+            words = ", ".join(
+                f"{p} {seconds_text(value)} ({seconds_text(low[p])} to {seconds_text(high[p])})"
+                for p, value in serving[key].items()
+            )
             rows.append((name, words))
     if "slo" in serving:
         slo = serving["slo"]

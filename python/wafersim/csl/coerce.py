@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ def mismatch(value: Value, target: Type, span: Span | None, what: str = "", hint
     return CslError(span, f"{lead}expected '{target}'", found=describe(value), hint=hint)
 
 
+#: Whether the program is in the dialect of releases before 1.0, where colors are task ids.
+LEGACY: ContextVar[bool] = ContextVar("LEGACY", default=False)
+
+
 def coerce(value: Value, target: Type, span: Span | None, what: str = "") -> Value:
     """The value as ``target`` where the language converts by itself; else an error that says both types.
 
@@ -64,6 +69,12 @@ def coerce(value: Value, target: Type, span: Span | None, what: str = "") -> Val
         return _coerce_array(value, target, span, what)
     if _same_kind(value.type, target):
         return Value(target, value.data)
+    if LEGACY.get():
+        numbers = (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE)
+        if (value.type == ty.COLOR and target in ty.TASK_IDS) or (
+            ty.is_integer(value.type) and target in numbers
+        ):
+            return Value(target, value.data)
     raise mismatch(value, target, span, what, _hint(value.type, target))
 
 

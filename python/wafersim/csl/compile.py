@@ -13,6 +13,7 @@ from typing import Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.classes import resolve
+from wafersim.csl.coerce import LEGACY
 from wafersim.csl.comptime.interp import Interp, Options
 from wafersim.csl.comptime.loader import Loader
 from wafersim.csl.diagnostics import CslError, of_builder
@@ -128,9 +129,13 @@ def compile_csl(
         source, arch, params, colors, fabric_dims, fabric_offsets, memcpy, channels, import_paths, sdk, fp16,
         source_text,
     )  # fmt: skip
-    with deep_recursion():
-        result = evaluate_layout(ready)
-        return _finish(ready, result, name or Path(source).stem, warnings_as_errors, check)
+    token = LEGACY.set(ready.options.legacy)
+    try:
+        with deep_recursion():
+            result = evaluate_layout(ready)
+            return _finish(ready, result, name or Path(source).stem, warnings_as_errors, check)
+    finally:
+        LEGACY.reset(token)
 
 
 def prepare(

@@ -72,6 +72,16 @@ class InitialState:
 
 
 @dataclass(slots=True, eq=False)
+class Preload:
+    """``@load_to_dsr`` at compile time: what a descriptor register holds before the program starts."""
+
+    dsr: Value
+    dsd: Value
+    options: Value
+    span: ast.Span
+
+
+@dataclass(slots=True, eq=False)
 class ProgramInstance:
     """One class of PEs after compile time.
 
@@ -92,6 +102,10 @@ class ProgramInstance:
     exports: list[Export] = field(default_factory=list)
     color_configs: list[LocalColorConfig] = field(default_factory=list)
     initial: list[InitialState] = field(default_factory=list)
+    preloads: list[Preload] = field(default_factory=list)
+    named_queues: set[tuple[int, int]] = field(
+        default_factory=set
+    )  # (direction, number) that descriptors name
     teardown: dict[int, FnRef] = field(default_factory=dict)
     teardown_task: FnRef | None = None
     empty_queue: dict[tuple[str, int], FnRef] = field(default_factory=dict)

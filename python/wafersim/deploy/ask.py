@@ -16,12 +16,14 @@ from wafersim.deploy.cost import budget, service_cost
 from wafersim.deploy.energy import TokenWork, serving_energy
 from wafersim.deploy.facts import Facts
 from wafersim.deploy.gpu import gpu_alternative
+from wafersim.deploy.ranges import Range
 from wafersim.deploy.token_work import token_work
-from wafersim.deploy.verdict import cheapest, verdict
+from wafersim.deploy.verdict import cheapest, speed_range, verdict
 from wafersim.errors import ConfigError
 from wafersim.models.answer import Question, answer, choose
 from wafersim.models.ask import in_words, planner_for
 from wafersim.models.config import ModelConfig
+from wafersim.models.exact_speed import exact_planner
 from wafersim.models.placed import PlacedModel
 from wafersim.models.planner import Planner
 from wafersim.models.speculation import Speculation as ModelSpeculation
@@ -128,9 +130,12 @@ def deployment(
         question["output"] = max(1, round(float(requests.output_tokens.mean())))
     place = _Place.of(config, arch, question)
     found = place.found
-    tokens_per_s, wafers = found["tokens_per_s_total"], found["wafers"]
+    tokens_per_s: Range | float = speed_range(found, "tokens_per_s_total")
+    wafers = found["wafers"]
     if requests is not None:
-        result, serving, work = serve_load(place.planner, place.question, asked, requests, facts)
+        result, serving, work = serve_load(
+            place.planner, place.question, asked, requests, facts, _times(found)
+        )
         tokens_per_s, wafers = result.tokens_per_s, result.wafers
         found["serving"] = serving
         found["percentiles"] = {name: serving[name] for name in ("ttft_s", "tpot_s", "e2e_s")}
@@ -177,13 +182,24 @@ class _Place:
         drafts = ModelSpeculation(*(options.pop(name, value) for name, value in names.items()))
         planner = planner_for(config, arch, dtype, drafts)
         options["ttft_s"], options["tpot_s"] = options.pop("ttft", None), options.pop("tpot", None)
+        exact, machine = options.pop("exact", None), Arch.load(arch)
         question = Question(**options)
-        found = answer(planner, Arch.load(arch), question)
+        if exact is not None:
+            planner = exact_planner(planner, machine, choose(planner, question), exact)
+        found = answer(planner, machine, question)
         found["words"] = in_words(found)
         return cls(found, planner, choose(planner, question).placed, question)
 
 
-def _power_and_cost(wafers: int, tokens_per_s: float, work: TokenWork, facts: Facts) -> dict[str, Any]:
+def _times(found: dict[str, Any]) -> tuple[float, float]:
+    """The ends of the range of the model's times, as factors."""
+    ends, tpot = found["tpot_range_s"], found["tpot_s"]
+    return min(1.0, ends["low"] / tpot), max(1.0, ends["high"] / tpot)
+
+
+def _power_and_cost(
+    wafers: int, tokens_per_s: Range | float, work: TokenWork, facts: Facts
+) -> dict[str, Any]:
     energy = serving_energy(wafers, tokens_per_s, work, facts).as_dict()
     because = "an idle system draws about 80 % of its full power; dynamic energies are bounds, not measured"
     ends = {

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from wafersim.deploy.arrivals import generate
-from wafersim.deploy.capacity import LoadLimit, largest_load, wafers_for
+from wafersim.deploy.capacity import LoadLimit, alone_keeps, largest_load, wafers_for
 from wafersim.deploy.energy import TokenWork
 from wafersim.deploy.facts import Facts
-from wafersim.deploy.remembered import Remembered
+from wafersim.deploy.remembered import Remembered, Scaled
 from wafersim.deploy.requests import Requests
 from wafersim.deploy.result import ServingResult, Slo
 from wafersim.deploy.serving import Handover, serve
@@ -21,6 +21,7 @@ from wafersim.models import cost
 from wafersim.models.answer import Question
 from wafersim.models.placed import PlacedModel
 from wafersim.models.planner import Planner
+from wafersim.models.service import ServiceModel
 
 if TYPE_CHECKING:
     from wafersim.deploy.ask import Deployment
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 NOT_MODELLED = (
     "reuse of prompts' keys and values between requests",
     "requests that are given up, priorities, eviction: room for an answer is kept from its start",
+    "room for keys and values on systems that take prompts only",
     "the time of hosts and networks outside the systems",
 )
+
+
+_LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
 
 
 def requests_of(asked: Deployment, prompt: int, output: int) -> Requests:
@@ -57,9 +62,16 @@ def place_for(planner: Planner, question: Question, requests: Requests) -> Place
 
 
 def serve_load(
-    planner: Planner, question: Question, asked: Deployment, requests: Requests, facts: Facts
+    planner: Planner,
+    question: Question,
+    asked: Deployment,
+    requests: Requests,
+    facts: Facts,
+    times: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[ServingResult, dict[str, Any], TokenWork]:
     """Serve the load on as many copies as asked for, or as few as meet the targets.
+
+    `times` are the ends of the range of the model's times, as factors; the load is served with them, too.
 
     Returns
     -------
@@ -73,10 +85,11 @@ def serve_load(
     Raises
     ------
     ConfigError
-        No request fits, or the targets cannot be met.
+        No request fits a copy.
     """
     place = place_for(planner, question, requests)
-    placed, options = Remembered.of(place), _options(planner, place, asked, facts)
+    placed = Remembered.of(place)
+    options = _options(planner, place, placed, asked, facts)
     shortest = int((requests.input_tokens + requests.output_tokens).min())
     if shortest > placed.kv_capacity_tokens:
         raise ConfigError(
@@ -87,23 +100,42 @@ def serve_load(
     if question.ttft_s is not None or question.tpot_s is not None:
         slo = Slo(question.ttft_s, question.tpot_s)
     limit: LoadLimit | None = None
-    if asked.copies is not None or slo is None:
+    reachable = slo is None or alone_keeps(placed, requests, slo, **options)
+    if asked.copies is not None or slo is None or not reachable:
         result = serve(placed, requests, copies=asked.copies or 1, **options)
     else:
         limit = wafers_for(placed, requests, slo, **options)
         result = limit.result
     serving = {**result.as_dict(slo), "seed": asked.seed, "not_modelled": list(NOT_MODELLED)}
     serving["kv_capacity_tokens"] = placed.kv_capacity_tokens
-    if limit is not None:
-        serving["fewest_copies"] = limit.copies
-        serving["one_copy_less_lacks"] = limit.binds
+    others = [
+        serve(
+            scaled, requests, copies=result.copies, **_options(planner, place, scaled, asked, facts)
+        ).as_dict()
+        for scaled in (Scaled(placed, factor) for factor in times)
+    ]
+    serving["ranges"] = {name: _span([serving[name], *(o[name] for o in others)]) for name in _LATENCIES}
+    if slo is not None and asked.copies is None:
+        serving["fewest_copies"] = None if limit is None else limit.copies
+        serving["one_copy_less_lacks"] = "latency" if limit is None else limit.binds
     if slo is not None and math.isfinite(requests.rate):
         top = largest_load(placed, requests, slo, wafers=result.copies * placed.wafers, **options)
         serving["largest_load"] = {k: v for k, v in top.as_dict(slo).items() if k != "at_limit"}
     return result, serving, _work(place, result)
 
 
-def _options(planner: Planner, place: PlacedModel, asked: Deployment, facts: Facts) -> dict[str, Any]:
+def _span(found: list[dict[str, float] | None]) -> dict[str, dict[str, float]] | None:
+    """Lowest and highest of each percentile; a faster model can mean a slower token at one moment."""
+    there = [percentiles for percentiles in found if percentiles is not None]
+    if not there:
+        return None
+    ends = {"low": min, "high": max}
+    return {end: {at: pick(p[at] for p in there) for at in there[0]} for end, pick in ends.items()}
+
+
+def _options(
+    planner: Planner, place: PlacedModel, service: ServiceModel, asked: Deployment, facts: Facts
+) -> dict[str, Any]:
     options: dict[str, Any] = {"seed": asked.seed, "chunk_tokens": asked.chunk_tokens}
     s = planner.speculation
     if s.drafts:
@@ -111,7 +143,7 @@ def _options(planner: Planner, place: PlacedModel, asked: Deployment, facts: Fac
     if asked.prompt_copies:
         per_token = cost.kv_bytes_per_token(place.model) / facts.value("handoff_bytes_per_s")
         latency = facts.value("io_latency_s")
-        options["handover"] = Handover(Remembered(place), asked.prompt_copies, per_token, latency)
+        options["handover"] = Handover(service, asked.prompt_copies, per_token, latency)
     return options
 
 

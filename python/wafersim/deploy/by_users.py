@@ -8,6 +8,7 @@ from typing import Any
 from wafersim.deploy.cost import usd_per_mtoken
 from wafersim.deploy.facts import Facts
 from wafersim.deploy.gpu import GpuGroup, gpus, serve_on
+from wafersim.deploy.verdict import speed_range
 from wafersim.errors import ConfigError
 from wafersim.models.config import ModelConfig
 
@@ -48,7 +49,8 @@ def by_users(
             found = answer(count)
         except ConfigError:
             break  # more wafers than there can be; more users would not fit either
-        price = usd_per_mtoken(found["wafers"], facts.range("tco_usd_per_hour"), found["tokens_per_s_total"])
+        made = speed_range(found, "tokens_per_s_total")
+        price = usd_per_mtoken(found["wafers"], facts.range("tco_usd_per_hour"), made)
         rows.append(
             {
                 "users": count,

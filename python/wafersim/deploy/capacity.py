@@ -120,6 +120,14 @@ def largest_load(
     return _bisect(run, good, alone, precision, requests)
 
 
+def alone_keeps(
+    service: ServiceModel, requests: Requests, slo: Slo, *, kept: float = 0.99, **options: Any
+) -> bool:
+    """Whether enough of these requests keep the limits if each is alone; if not, no copies help."""
+    alone = serve(service, _one_by_one(service, requests, options), **options)
+    return bool(alone.keeps(slo).mean() >= kept)
+
+
 def _one_by_one(service: ServiceModel, requests: Requests, options: dict[str, Any]) -> Requests:
     """The same requests so far apart that each is alone."""
     inputs, outputs = requests.input_tokens.max(keepdims=True), requests.output_tokens.max(keepdims=True)

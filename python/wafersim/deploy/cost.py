@@ -25,7 +25,7 @@ def own_usd_per_hour(facts: Facts) -> Range:
 
 
 def usd_per_mtoken(
-    systems: int, usd_per_hour: Range | float, tokens_per_s: float, busy: Range | float = 1.0
+    systems: int, usd_per_hour: Range | float, tokens_per_s: Range | float, busy: Range | float = 1.0
 ) -> Range:
     """Dollars per million tokens of answers.
 
@@ -35,7 +35,7 @@ def usd_per_mtoken(
         Systems that are paid for.
     usd_per_hour : Range or float
         Per system.
-    tokens_per_s : float
+    tokens_per_s : Range or float
         What all of them make together while busy.
     busy : Range or float
         Share of the hours in which they are.
@@ -45,12 +45,13 @@ def usd_per_mtoken(
     >>> print(usd_per_mtoken(1, 23.35, 1800))
     3.603
     """
-    if not tokens_per_s > 0:
+    speed = Range.of(tokens_per_s)
+    if not speed.low > 0:
         raise ConfigError(f"{tokens_per_s!r} tokens/s: expected a number above 0")
-    return Range.of(usd_per_hour) * (systems * 1e6 / 3600.0 / tokens_per_s) / Range.of(busy)
+    return Range.of(usd_per_hour) * (systems * 1e6 / 3600.0) / speed / Range.of(busy)
 
 
-def service_cost(systems: int, tokens_per_s: float, facts: Facts | None = None) -> dict[str, Any]:
+def service_cost(systems: int, tokens_per_s: Range | float, facts: Facts | None = None) -> dict[str, Any]:
     """What a service costs: to buy, to rent, per million tokens; each with low and high.
 
     Returns
@@ -82,7 +83,7 @@ def budget(
     site_w: float | None = None,
     usd: float | None = None,
     wafers_per_copy: int,
-    tokens_per_s_per_copy: float,
+    tokens_per_s_per_copy: Range | float,
     facts: Facts | None = None,
 ) -> dict[str, Any]:
     """What a budget buys: systems, copies of the model, tokens.
@@ -96,7 +97,7 @@ def budget(
         tighter one counts.
     wafers_per_copy : int
         Systems that one copy of the model takes.
-    tokens_per_s_per_copy : float
+    tokens_per_s_per_copy : Range or float
         Tokens of answers per second of one copy.
     facts : Facts, optional
         The assumptions.
@@ -139,7 +140,7 @@ def _least(a: Range | None, b: Range | None) -> Range:
     return Range(min(a.value, b.value), min(a.low, b.low), min(a.high, b.high))
 
 
-def _tokens(systems: Range, wafers_per_copy: int, tokens_per_s: float) -> dict[str, Any]:
+def _tokens(systems: Range, wafers_per_copy: int, tokens_per_s: Range | float) -> dict[str, Any]:
     copies = (systems / wafers_per_copy).floor()
     rate = copies * tokens_per_s
     return {

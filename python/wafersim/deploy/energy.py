@@ -68,7 +68,7 @@ class Energy:
     """Power of a service and energy of its tokens."""
 
     systems: int
-    tokens_per_s: float
+    tokens_per_s: Range
     static_joules: Range
     dynamic_joules: dict[str, Range]
     power: Range
@@ -95,14 +95,16 @@ class Energy:
         }
 
 
-def serving_energy(systems: int, tokens_per_s: float, work: TokenWork, facts: Facts | None = None) -> Energy:
+def serving_energy(
+    systems: int, tokens_per_s: Range | float, work: TokenWork, facts: Facts | None = None
+) -> Energy:
     """Power and energy per token of a service.
 
     Parameters
     ----------
     systems : int
         Systems that are switched on.
-    tokens_per_s : float
+    tokens_per_s : Range or float
         Tokens of answers that all of them make together.
     work : TokenWork
         What one of these tokens takes.
@@ -116,13 +118,14 @@ def serving_energy(systems: int, tokens_per_s: float, work: TokenWork, facts: Fa
         from that of an idle system to that of a busy one, because dynamic energies have not been measured.
     """
     facts = facts or Facts.load()
-    if systems < 1 or not tokens_per_s > 0:
+    speed = Range.of(tokens_per_s)
+    if systems < 1 or not speed.low > 0:
         raise ConfigError(f"{systems} systems at {tokens_per_s!r} tokens/s: expected both above 0")
     idle, full = static_w(facts) * systems, facts.range("system_w") * systems
     dynamic = work.joules(facts)
-    total = idle.value + tokens_per_s * sum(part.value for part in dynamic.values())
+    total = idle.value + speed.value * sum(part.value for part in dynamic.values())
     expected = min(total, full.value)
     return Energy(
-        systems, tokens_per_s, idle / tokens_per_s, dynamic,
+        systems, speed, idle / speed, dynamic,
         Range(expected, min(idle.low, expected), max(full.high, expected)),
     )  # fmt: skip

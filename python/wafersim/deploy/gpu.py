@@ -179,9 +179,16 @@ class GpuGroup:
         peak = self.count * self.gpu.flops[self.precision]
         compute_s = work / peak / facts.range("compute_efficiency")
         slower = Range(*(max(getattr(memory_s, e), getattr(compute_s, e)) for e in ("value", "low", "high")))
-        collectives = 2 * self.model.num_layers if self.count > 1 else 0
-        moved = users * self.model.hidden * 2 / self.gpu.link_bytes_per_s
-        return slower + collectives * (facts.range("allreduce_s") + moved) + facts.range("launch_s")
+        return slower + 2 * self.model.num_layers * self._allreduce_s(users, facts) + facts.range("launch_s")
+
+    def _allreduce_s(self, users: int, facts: Facts) -> Range:
+        """Seconds of an all-reduce of the activations: none, within a node, or over nodes."""
+        moved = users * self.model.hidden * 2
+        if self.count == 1:
+            return Range(0.0)
+        if self.count <= self.gpu.node_gpus:
+            return facts.range("allreduce_s") + moved / self.gpu.link_bytes_per_s
+        return facts.range("allreduce_between_nodes_s") + moved / facts.range("nic_bytes_per_s")
 
     def prefill_s(self, tokens: int, facts: Facts) -> Range:
         """Seconds of a prompt: operations at the published share of the peak, weights read once at least."""

@@ -68,9 +68,11 @@ def streamed_products(model: ModelConfig, arch: str | Arch, tokens: float) -> Pr
     machine = Arch.load(arch) if isinstance(arch, str) else arch
     wafer, speed = Wafer.of(machine), Speed(machine)
     costs = speed.costs
+    # an op of a product, where the layer model tells it from other vector ops
+    fixed: float = getattr(costs, "mapped", costs.op)
 
     def op_cycles(part: float) -> float:
-        return costs.op + costs.element * share(max(1, math.ceil(part)), wafer.height)
+        return fixed + costs.element * share(max(1, math.ceil(part)), wafer.height)
 
     cycles = macs = 0.0
     for layer, number in Counter(model.layers).items():

@@ -1,4 +1,4 @@
-"""A service model whose answers are kept, so that many runs ask it once."""
+"""Service models made from others: one whose answers are kept, one whose times are scaled."""
 
 from __future__ import annotations
 
@@ -49,3 +49,33 @@ class Remembered:
         if key not in self._seconds:
             self._seconds[key] = self._service.prefill_interval_s(tokens)
         return self._seconds[key]
+
+
+class Scaled:
+    """A service model whose times are all longer or shorter by one factor: the ends of their range.
+
+    Parameters
+    ----------
+    service : ServiceModel
+        What is scaled.
+    factor : float
+        Above 0; above 1 is slower.
+    """
+
+    def __init__(self, service: ServiceModel, factor: float) -> None:
+        self._service, self._factor = service, factor
+        self.wafers = service.wafers
+        self.stages = service.stages
+        self.kv_capacity_tokens = service.kv_capacity_tokens
+
+    def decode_step_s(self, batch: int, context: int) -> float:
+        return self._factor * self._service.decode_step_s(batch, context)
+
+    def decode_interval_s(self, batch: int, context: int) -> float:
+        return self._factor * self._service.decode_interval_s(batch, context)
+
+    def prefill_s(self, tokens: int) -> float:
+        return self._factor * self._service.prefill_s(tokens)
+
+    def prefill_interval_s(self, tokens: int) -> float:
+        return self._factor * self._service.prefill_interval_s(tokens)

@@ -6,6 +6,7 @@ from typing import Any
 
 from wafersim.deploy.cost import usd_per_mtoken
 from wafersim.deploy.facts import Facts
+from wafersim.deploy.ranges import Range
 
 
 def verdict(found: dict[str, Any], full: dict[str, Any], facts: Facts) -> dict[str, Any]:
@@ -32,9 +33,11 @@ def verdict(found: dict[str, Any], full: dict[str, Any], facts: Facts) -> dict[s
     fastest = max(found["gpu"], key=lambda row: row["fastest"]["tokens_per_s_user"]["value"])
     speed = found["tokens_per_s_user"]
     best = fastest["fastest"]["tokens_per_s_user"]
+    ratio = speed_range(found, "tokens_per_s_user") / Range(best["value"], best["low"], best["high"])
     ratios = {}
     for key, answer in (("at_users", found), ("at_most", full)):
-        own = usd_per_mtoken(answer["wafers"], hourly, answer["tokens_per_s_total"]).as_dict()
+        made = speed_range(answer, "tokens_per_s_total")
+        own = usd_per_mtoken(answer["wafers"], hourly, made).as_dict()
         rival = cheapest(found["gpu"], key)
         price = rival[key]["usd_per_mtoken"]
         ratios[key] = {
@@ -48,9 +51,7 @@ def verdict(found: dict[str, Any], full: dict[str, Any], facts: Facts) -> dict[s
         }
     measured = [row["tokens_per_s"] for gpu in found["gpu"] for row in gpu["measured"] if row["per_user"]]
     user_speed = {
-        "value": speed / best["value"],
-        "low": speed / best["high"],
-        "high": speed / best["low"],
+        **ratio.as_dict(),
         "gpu": fastest["gpu"],
         "gpus": fastest["fastest"]["gpus"],
         "best_measured_tokens_per_s": max(measured, default=None),
@@ -60,6 +61,13 @@ def verdict(found: dict[str, Any], full: dict[str, Any], facts: Facts) -> dict[s
         "usd_per_mtoken": ratios,
         "text": _text(users, speed, user_speed, ratios, fastest["name"]),
     }
+
+
+def speed_range(found: dict[str, Any], name: str) -> Range:
+    """A speed of the model layer's answer with the range of its time per token."""
+    tpot, ends = found["tpot_s"], found["tpot_range_s"]
+    value = found[name]
+    return Range(value, min(value, value * tpot / ends["high"]), max(value, value * tpot / ends["low"]))
 
 
 def cheapest(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity
 
-#: kernel name -> (module, class)
+#: kernel name -> (module, class); a module with a dot is of another room
 _KERNELS = {
     "broadcast": ("broadcast", "Broadcast"),
     "reduce": ("reduce", "Reduce"),
@@ -23,6 +23,14 @@ _KERNELS = {
     "local_gemm": ("local_gemm", "LocalGemm"),
     "stencil": ("stencil", "Stencil"),
     "microbench": ("microbench", "Microbench"),
+    "fft": ("fft", "Fft"),
+    "spmv": ("column_stencil", "Spmv"),
+    "spmm": ("spmm", "Spmm"),
+    "cg": ("solver", "Cg"),
+    "pcg": ("solver", "Pcg"),
+    "bicgstab": ("solver", "BiCgStab"),
+    "power": ("solver", "Power"),
+    "llm_decode_layer": ("wafersim.models.decode_kernel", "DecodeLayer"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]
@@ -39,4 +47,5 @@ def get(name: str) -> Kernel:
     if name not in _KERNELS:
         raise ConfigError(f"kernel {name!r} is unknown; there are: {', '.join(_KERNELS)}")
     module, kernel = _KERNELS[name]
-    return getattr(import_module(f"wafersim.kernels.{module}"), kernel)()  # type: ignore[no-any-return]
+    path = module if "." in module else f"wafersim.kernels.{module}"
+    return getattr(import_module(path), kernel)()  # type: ignore[no-any-return]

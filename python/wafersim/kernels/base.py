@@ -154,6 +154,7 @@ class KernelRun:
         Launched together before the run.
     check : callable
         ``check(sim)`` gives ``(max_abs_error, verified)`` against NumPy; only meaningful with values on.
+        None for a program whose values mean nothing.
     metrics : callable
         ``metrics(sim, record)`` gives the kernel's own figures; all cycle counts are integers or exact
         ratios.
@@ -169,7 +170,7 @@ class KernelRun:
     program: MachineProgram
     setup: Callable[[Any, np.random.Generator], None]
     launches: list[Launch]
-    check: Callable[[Any], tuple[float, bool]]
+    check: Callable[[Any], tuple[float, bool]] | None
     metrics: Callable[[Any, Any], dict[str, Any]]
     formula: Formula | None = None
     not_modelled: list[str] = field(default_factory=list)

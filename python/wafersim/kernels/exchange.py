@@ -73,7 +73,7 @@ class Exchange:
         words, offset : int
             Elements; default all of the exchange.
         dsr : int
-            First descriptor register in each file (up to 5 are used).
+            First descriptor register in each file (trees and ktree use up to 5, a ring 8).
         preload : bool
             Hold the descriptors in these registers for good; without, they are loaded at each call, and
             several codes may share the numbers.

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import Kernel, KernelRun, Parameter, parameters
 from wafersim.kernels.gemv_checkerboard import build_checkerboard
+from wafersim.kernels.gemv_collectives import build_collectives
 from wafersim.kernels.gemv_mesh import build_mesh_gemv
 from wafersim.kernels.gemv_vectors import Part
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
-BUILDERS = {"checkerboard": build_checkerboard, "mesh": build_mesh_gemv}
+BUILDERS = {
+    "checkerboard": build_checkerboard,
+    "collectives": build_collectives,
+    "mesh": build_mesh_gemv,
+}
 
 
 class Gemv(Kernel):

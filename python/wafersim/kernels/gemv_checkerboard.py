@@ -37,7 +37,7 @@ def build_checkerboard(arch: Arch, width: int, height: int, part: Part) -> Kerne
         axis.add_routes(layout, along_x=True, across=height)
     vector = layout.color("vector") if height > 1 else None
     if vector is not None:
-        _column_routes(layout, vector, width, height)
+        column_routes(layout, vector, width, height)
     tiles: dict[tuple[str, bool], Any] = {}
     for x in range(width):
         for top, y, count in ((True, 0, 1), (False, 1, height - 1)):
@@ -50,7 +50,8 @@ def build_checkerboard(arch: Arch, width: int, height: int, part: Part) -> Kerne
     return _run(width, height, part, layout)
 
 
-def _column_routes(layout: Layout, color: Any, width: int, height: int) -> None:
+def column_routes(layout: Layout, color: Any, width: int, height: int) -> None:
+    """A multicast from row 0 down all columns."""
     layout.route(color, x=0, y=0, width=width, height=1, rx="RAMP", tx="SOUTH")
     if height > 2:
         layout.route(color, x=0, y=1, width=width, height=height - 2, rx="NORTH", tx=("RAMP", "SOUTH"))

@@ -59,28 +59,22 @@ class GridExchange:
 
     def areas(self) -> list[tuple[str, tuple[int, int], npt.NDArray[np.bool_]]]:
         """(kind, one PE (x, y) of it, mask [height, width]) of every kind."""
-        across = [self.rows.kind(x) if self.rows is not None else "" for x in range(self.width)]
-        down = [self.columns.kind(y) if self.columns is not None else "" for y in range(self.height)]
-        found: dict[str, tuple[tuple[int, int], npt.NDArray[np.bool_]]] = {}
-        first_x, first_y = list(dict.fromkeys(across)), list(dict.fromkeys(down))
-        for kx in first_x:
-            for ky in first_y:
-                mask = np.outer(np.array(down) == ky, np.array(across) == kx)
-                for part in self._split(mask):
-                    y, x = (int(v[0]) for v in np.nonzero(part))
-                    kind = self.kind(x, y)
-                    if kind in found:
-                        part |= found[kind][1]
-                    found[kind] = (found[kind][0] if kind in found else (x, y), part)
-        return [(kind, place, mask) for kind, (place, mask) in found.items()]
-
-    def _split(self, mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
-        """The first column apart, where it does more than the others."""
-        if not self.first_column_only:
-            return [mask]
-        first = mask.copy()
-        first[:, 1:] = False
-        return [part for part in (first, mask & ~first) if part.any()]
+        rows, columns = self.rows, self.columns
+        across = np.array([rows.kind(x) if rows is not None else "" for x in range(self.width)])
+        down = np.array([columns.kind(y) if columns is not None else "" for y in range(self.height)])
+        kinds_x, kinds_y = dict.fromkeys(across.tolist()), dict.fromkeys(down.tolist())
+        first = np.arange(self.width) == 0
+        if self.first_column_only:
+            every = np.ones(self.height, bool)
+            parts = [(down == kind, first) for kind in kinds_y]
+            parts += [(every, (across == kind) & ~first) for kind in dict.fromkeys(across[1:].tolist())]
+        else:
+            parts = [(down == kind, across == kind_x) for kind_x in kinds_x for kind in kinds_y]
+        found = []
+        for in_y, in_x in parts:
+            x, y = int(np.argmax(in_x)), int(np.argmax(in_y))
+            found.append((self.kind(x, y), (x, y), np.outer(in_y, in_x)))
+        return found
 
     def place(
         self, tile: TileProgram, mask: npt.NDArray[np.bool_], params: Mapping[str, Any] | None = None

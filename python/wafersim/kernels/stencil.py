@@ -1,8 +1,9 @@
-"""Star stencil in two published forms: one cell per PE, and tiles with an asynchronous halo exchange.
+"""Star stencils: in 2-D with one cell per PE or tiles, in 3-D with a column of z per PE.
 
-Both follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell by the
-weighted mean of itself and the cells at distance 1..radius in the four directions; the outer ring of PEs
-never changes.
+The first two follow the programs of the public repository Jorineg/cerebras: every iteration replaces a cell
+by the weighted mean of itself and the cells at distance 1..radius in the four directions; the outer ring of
+PEs never changes.  The third is the exchange of the vendor's public 7-point library, for radius 1 (7
+points) to 4 (25 points); outside of the PEs all is zero.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import Kernel, KernelRun, Parameter, Validity, parameters
+from wafersim.kernels.column_stencil import build_columns
 from wafersim.kernels.stencil_cell import MAX_ITERATIONS, build_cell
 from wafersim.kernels.stencil_tiled import build_tiled
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
-VARIANTS = ("auto", "cell", "tiled")
+VARIANTS = ("auto", "cell", "tiled", "column")
+MAX_COLUMN_RADIUS = 4
 
 
 class Stencil(Kernel):
@@ -26,7 +29,7 @@ class Stencil(Kernel):
 
     name: ClassVar[str] = "stencil"
     description: ClassVar[str] = (
-        "2-D star stencil, one cell per PE or tiled with halo exchange; static outer ring of PEs"
+        "star stencil: 2-D, one cell per PE or tiles (static outer ring of PEs), or 3-D, a column per PE"
     )
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
@@ -43,10 +46,14 @@ class Stencil(Kernel):
             "tiled: wait for the halo before computing; auto: as published",
             ("auto", "wait"),
         ),
+        Parameter("depth", int, 32, "column: cells of z per PE", minimum=2, maximum=2000),
+        Parameter("block", int, 0, "column: cells sent at a time; 0: the whole column", maximum=2000),
     )
 
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         tile, radius, iterations = params["tile"], int(params["radius"]), int(params["iterations"])
+        if params["variant"] == "column":
+            return self._column(arch, width, height, params)
         if width < 3 or height < 3:
             raise self.refuse_grid(width, height, "3x3 or larger (an outer ring and at least one inner PE)")
         variant = str(params["variant"])
@@ -72,6 +79,18 @@ class Stencil(Kernel):
                 arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait"
             )
         run.validity = _validity(arch, variant, width, radius)
+        return run
+
+    def _column(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
+        radius, depth = int(params["radius"]), int(params["depth"])
+        block = min(int(params["block"]) or depth, depth)
+        if radius > MAX_COLUMN_RADIUS or radius >= depth:
+            most = min(MAX_COLUMN_RADIUS, depth - 1)
+            raise ConfigError(
+                f"stencil: radius={radius} with variant=column and depth={depth}; allowed: 1..{most}"
+            )
+        run = build_columns(arch, width, height, radius, depth, block, int(params["iterations"]), "stencil")
+        run.validity = Validity("unvalidated")
         return run
 
 

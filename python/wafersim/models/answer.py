@@ -158,7 +158,7 @@ def provenance(planner: Planner, arch: Arch, question: Question) -> dict[str, An
     """Method of every part, assumptions, validity."""
     method = {
         "params": "formula", "kv_bytes": "formula", "flops": "formula", "placement": "formula",
-        "decode_layer": planner.speed.costs.method,
+        "decode_layer": planner.speed.method(planner.model),
         "prefill_layer": planner.speed.costs.prefill_method,
         "pipeline": "formula",
     }  # fmt: skip

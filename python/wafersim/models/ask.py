@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wafersim.arch import Arch
-from wafersim.models.answer import Question, answer
+from wafersim.models.answer import Question, answer, choose
 from wafersim.models.config import ModelConfig
+from wafersim.models.exact_speed import exact_planner
 from wafersim.models.placed import PlacedModel
 from wafersim.models.planner import Planner
 from wafersim.models.quantization import for_dtype
@@ -52,6 +54,7 @@ def ask(
     draft_tokens: int = 0,
     acceptance: float = 0.8,
     draft_cost: float = 0.05,
+    exact: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The answer to ``wafersim llm`` as plain data.
 
@@ -67,6 +70,9 @@ def ask(
         Targets in seconds.
     wafers : int, optional
         Wafers to use; by default as few as hold the model and its users.
+    exact : callable, optional
+        Simulate every kind of decode layer instead of interpolating (results are remembered on disk); gets a
+        line before each simulation.
 
     Raises
     ------
@@ -80,7 +86,10 @@ def ask(
     """
     planner = planner_for(config, arch, dtype, Speculation(draft_tokens, acceptance, draft_cost))
     question = Question(prompt, output, users, ttft, tpot, wafers)
-    found = answer(planner, Arch.load(arch), question)
+    machine = Arch.load(arch)
+    if exact is not None:
+        planner = exact_planner(planner, machine, choose(planner, question), exact)
+    found = answer(planner, machine, question)
     return {**found, "words": in_words(found)}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from wafersim.models import cost, parameters
 from wafersim.models.config import Layer, ModelConfig
-from wafersim.models.decode_steps import decode_steps
+from wafersim.models.decode_steps import placed_steps
 from wafersim.models.layout import share
 from wafersim.models.placed import ACTIVATION_BYTES
 from wafersim.models.planner import Plan, Planner
@@ -30,9 +30,10 @@ def time_shares(planner: Planner, plan: Plan) -> dict[str, float]:
         if stage.is_head:
             seconds["compute"] += placed.stage_s(stage, width, plan.context)
         for layer, number in stage.layers:
-            done = work(decode_steps(planner.model, layer, stage.mesh, width, plan.context), stage.mesh)
+            done = work(*placed_steps(planner.model, layer, stage.mesh, width, plan.context))
             for name, cycles in planner.speed.costs.decode_parts(done).items():
-                seconds[name] += number * cycles / planner.speed.clock_hz
+                factor = planner.speed.factors.get(layer, 1.0)
+                seconds[name] += number * factor * cycles / planner.speed.clock_hz
     step = placed.decode_step_s(width, plan.context)
     seconds["wafer_link"] = placed.link_s(width)
     seconds["fabric_latency"] += max(0.0, step - sum(seconds.values()))

@@ -1,80 +1,90 @@
-"""The steps of a decode layer with exact widths: grouped or latent attention, dense MLP or experts."""
+"""The steps of a decode layer with exact widths, as its program has them; of latent attention, estimated."""
 
 from __future__ import annotations
 
-from wafersim.models.config import Attention, Experts, LatentAttention, Layer, ModelConfig
+from wafersim.models.config import LatentAttention, Layer, ModelConfig
 from wafersim.models.cost import kept_tokens
-from wafersim.models.layout import Heads, share
+from wafersim.models.exact_plan import SQUARINGS, ExactPlan, exact_plan, mlp_plan
+from wafersim.models.layout import share
 from wafersim.models.mesh import Mesh
-from wafersim.models.steps import EXP_OPS, Step, product, vector
+from wafersim.models.steps import Step, product, vector
+
+#: vector ops of the activation: to fp32, an exponential, a reciprocal by three steps of Newton, back
+ACTIVATION_OPS = SQUARINGS + 19
 
 
 def decode_steps(model: ModelConfig, layer: Layer, mesh: Mesh, batch: int, context: int) -> list[Step]:
     """A layer for `batch` sequences that each attend to `context` tokens."""
-    tokens = kept_tokens(layer, context)
-    dim = share(model.hidden, mesh.height)
+    return placed_steps(model, layer, mesh, batch, context)[0]
+
+
+def placed_steps(
+    model: ModelConfig, layer: Layer, mesh: Mesh, batch: int, context: int
+) -> tuple[list[Step], Mesh]:
+    """The same, and the part of the mesh that it uses, with its all-reduces."""
+    if isinstance(model.attention, LatentAttention):
+        plan = mlp_plan(model, layer, mesh.width, mesh.height, batch)
+        tokens = kept_tokens(layer, context)
+        middle = latent(model.attention, plan.mesh, plan.dim, batch, tokens)
+    else:
+        plan = exact_plan(model, layer, mesh.width, mesh.height, batch, context)
+        middle = grouped(plan)
+    steps = [
+        *norm("norm", plan),
+        *middle,
+        vector("residual", 1, batch * plan.dim),
+        *norm("norm 2", plan),
+        *mlp(plan),
+        vector("residual 2", 1, batch * plan.dim),
+        *extra_norms(model, plan),
+    ]
+    return steps, plan.mesh
+
+
+def norm(name: str, plan: ExactPlan) -> list[Step]:
+    """RMSNorm of a vector along y: squares and their sum in fp32, all-reduce, scaling."""
+    b, d = plan.batch, plan.dim
     return [
-        *norm("norm", dim, batch),
-        *attention(model, mesh, dim, batch, tokens),
-        vector("residual", batch, dim),
-        *norm("norm 2", dim, batch),
-        *mlp(model, layer, mesh, dim, batch),
-        vector("residual 2", batch, dim),
-        *extra_norms(model, dim, batch),
+        Step(name, ops=3 * b, singles=2 * b * d, serial=b * d, axis="y", reduced=2 * b),
+        vector(f"{name} scale", 2 * b, d, scalars=b),
     ]
 
 
-def norm(name: str, dim: int, batch: int) -> list[Step]:
-    """RMSNorm of a vector along y: squares, sum, all-reduce, scaling."""
-    return [
-        vector(name, 2 * batch, dim, "y", batch, sums=batch),
-        vector(f"{name} scale", 2 * batch, dim, scalars=batch),
-    ]
-
-
-def extra_norms(model: ModelConfig, dim: int, batch: int) -> list[Step]:
+def extra_norms(model: ModelConfig, plan: ExactPlan) -> list[Step]:
     """Norms after attention and after the MLP, where a model has four of them."""
     number = model.norm_weights // model.hidden - 2 if model.gated_mlp else 0
-    return [step for i in range(max(0, number)) for step in norm(f"norm {i + 3}", dim, batch)]
+    return [step for i in range(max(0, number)) for step in norm(f"norm {i + 3}", plan)]
 
 
-def attention(model: ModelConfig, mesh: Mesh, dim: int, batch: int, tokens: int) -> list[Step]:
-    a = model.attention
-    if isinstance(a, LatentAttention):
-        return latent(a, mesh, dim, batch, tokens)
-    return grouped(a, mesh, dim, batch, tokens)
-
-
-def grouped(a: Attention, mesh: Mesh, dim: int, batch: int, tokens: int) -> list[Step]:
+def grouped(p: ExactPlan) -> list[Step]:
     """Queries, keys and values in one product; scores within the columns of a group of heads."""
-    heads = Heads.of(a, mesh.width)
-    keys = share(max(1, tokens), mesh.height)
-    fused = heads.q + 2 * heads.kv
-    scores = batch * heads.q_heads * keys
-    qk_norm = (
-        [vector("qk norm", 4 * batch, heads.q + heads.kv, "group", 2 * batch)] if a.qk_norm_weights else []
-    )
+    b, scores = p.batch, p.rows * p.keys
+    axis = "x" if p.groups == 1 else "group"
     return [
-        Step("clear qkv", ops=1, elements=batch * fused),
-        product("qkv", dim, fused, batch, "y", batch * fused),
-        *qk_norm,
-        vector("rope", 6 * batch, heads.q + heads.kv),
-        Step("append", ops=2 * batch, elements=2 * batch * heads.kv),
-        product("score", heads.q, keys, batch, "group", scores, heads.span),
-        *softmax(batch * heads.q_heads, keys),
-        product("out", heads.q, keys, batch, "y", batch * heads.q),
-        product("o", heads.q, dim, batch, "x", batch * dim),
-    ]  # fmt: skip
+        Step("clear qkv", ops=1, elements=b * p.fused),
+        product("qkv", p.dim, p.fused, b, "y", b * p.fused),
+        vector("rope", 6 * b, (p.q + p.kv) // 2),
+        Step("append", ops=3 * b * p.kv_heads, elements=2 * b * p.kv),
+        Step("clear score", ops=1, elements=scores),
+        product("score", p.q, p.keys, b, axis, scores, p.span, calls=2 * p.q_heads),
+        vector("scale and mask", 1, scores),
+        *softmax(p.rows, p.keys),
+        Step("clear out", ops=1, elements=b * p.q),
+        product("out", p.q_heads * p.keys, p.part, b, "y", b * p.q, calls=p.q_heads),
+        vector("divide", p.rows, p.part, scalars=p.rows),
+        Step("clear o", ops=1, elements=b * p.dim),
+        product("o", p.q, p.dim, b, "x", b * p.dim),
+    ]
 
 
 def softmax(rows: int, keys: int) -> list[Step]:
     """Maximum and sum along y of `rows` rows of `keys` scores."""
+    plain = SQUARINGS + 4
     return [
         vector("max", rows, keys, "y", rows, sums=rows),
-        vector("exp", EXP_OPS, rows * keys),
-        vector("sum", rows, keys, "y", rows, sums=rows),
-        vector("normalize", rows, keys, scalars=rows),
-    ]
+        Step("exp and sum", ops=plain + 2 * rows, singles=(plain + 1) * rows * keys,
+             serial=rows * keys, scalars=rows, axis="y", reduced=2 * rows),
+    ]  # fmt: skip
 
 
 def latent(a: LatentAttention, mesh: Mesh, dim: int, batch: int, tokens: int) -> list[Step]:
@@ -115,34 +125,37 @@ def latent(a: LatentAttention, mesh: Mesh, dim: int, batch: int, tokens: int) ->
     ]  # fmt: skip
 
 
-def mlp(model: ModelConfig, layer: Layer, mesh: Mesh, dim: int, batch: int) -> list[Step]:
-    if layer.mlp_width is not None:
-        return dense(dim, share(layer.mlp_width, mesh.width), batch, 2 if model.gated_mlp else 1)
-    assert model.experts is not None
-    return experts(model.experts, mesh, dim, batch)
-
-
-def dense(dim: int, width: int, batch: int, halves: int) -> list[Step]:
-    """Up and gate in one product, activation, down."""
+def mlp(p: ExactPlan) -> list[Step]:
+    """Gate and up in one product, activation, down; a router and the chosen experts before, if any."""
+    b, paths = p.batch, p.paths
+    route = (
+        []
+        if not p.experts
+        else [
+            Step("clear router", ops=1, elements=b * p.experts),
+            product("router", p.dim, p.experts, b, "y", b * p.experts),
+            Step(
+                "choose",
+                ops=b * (2 + p.chosen),
+                singles=2 * b * p.experts,
+                serial=b * p.chosen * p.experts,
+                scalars=4 * b * p.chosen,
+            ),
+        ]
+    )
+    shared = [] if not p.shared else [product("shared up and gate", p.dim, 2 * p.shared, b)]
+    shared_down = [] if not p.shared else [product("shared down", p.shared, p.dim, b)]
+    weigh = [] if not p.experts else [vector("weigh", b * paths, p.ffn)]
+    number = 2 if p.shared else 1
     return [
-        Step("clear up", ops=1, elements=batch * halves * width),
-        product("up and gate", dim, halves * width, batch, "y", batch * halves * width),
-        vector("activation", EXP_OPS + halves, batch * width),
-        product("down", width, dim, batch, "x", batch * dim),
-    ]
-
-
-def experts(e: Experts, mesh: Mesh, dim: int, batch: int) -> list[Step]:
-    """Router on every column, the k largest of all logits, then the chosen experts as one wide MLP.
-
-    Every expert is spread over all columns, so that every PE works for every token.  A logit carries its
-    expert's number in bits that an fp16 value leaves free in fp32, so that a maximum names its expert.
-    """
-    width = e.per_token * share(e.width, mesh.width)
-    width += share(e.shared_width, mesh.width) if e.shared_width else 0
-    return [
-        product("router", dim, e.number, batch, "y", batch * e.number),
-        Step("choose", ops=batch * (2 + e.per_token), elements=2 * batch * e.number,
-             serial=batch * e.per_token * e.number, scalars=batch * e.per_token),
-        *dense(dim, width, batch, 2),
+        *route,
+        Step("clear up", ops=1, elements=p.wide),
+        *shared,
+        product("up and gate", p.dim * paths, 2 * p.ffn, b, "y", p.wide, calls=paths),
+        Step("activation", ops=number * ACTIVATION_OPS, elements=p.wide // 2,
+             singles=(ACTIVATION_OPS - 1) * p.wide // 2),
+        *weigh,
+        Step("clear down", ops=1, elements=b * p.dim),
+        *shared_down,
+        product("down", p.ffn * paths, p.dim, b, "x", b * p.dim, calls=paths),
     ]  # fmt: skip

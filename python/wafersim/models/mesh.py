@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from dataclasses import dataclass
 
 WAFERLLM = "WaferLLM (OSDI'25, arXiv 2502.04563v3)"
@@ -40,13 +40,15 @@ class Tree:
         return wavelets * edges
 
 
-def best_tree(pes: int) -> Tree:
-    """The tree with the fewest stages; of equals the one with more groups (shorter chains first)."""
-    if pes <= 3:
-        return Tree(pes, 1)
-    near = round(math.sqrt(pes))
-    low, high = max(1, near // 2), min(pes, 2 * near + 1)
-    return min((Tree(pes, groups) for groups in range(high, low - 1, -1)), key=lambda tree: tree.stages)
+#: share of the PEs of a side that may stay idle for the sake of equal groups
+MOST_IDLE = 0.025
+
+
+@functools.cache
+def good_side(pes: int) -> int:
+    """The side up to `pes`, a few PEs less at most, whose tree has the fewest stages."""
+    least = pes - int(pes * MOST_IDLE)
+    return min(range(pes, least - 1, -1), key=lambda side: divisor_tree(side).stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,13 @@ class Mesh:
     def of(width: int, height: int, groups: int | None = None) -> Mesh:
         """A mesh with the best trees, or with `groups` groups along both axes."""
         if groups is None:
-            return Mesh(width, height, best_tree(width), best_tree(height))
+            return Mesh(width, height, divisor_tree(width), divisor_tree(height))
         return Mesh(width, height, Tree(width, groups), Tree(height, groups))
+
+    @staticmethod
+    def within(width: int, height: int) -> Mesh:
+        """The largest mesh with good trees in a rectangle."""
+        return Mesh.of(good_side(width), good_side(height))
 
     @property
     def pes(self) -> int:
@@ -73,3 +80,10 @@ class Mesh:
 def wavelets(elements: int) -> int:
     """Wavelets that carry so many 16-bit elements, two to a wavelet."""
     return -(-elements // 2)
+
+
+@functools.cache
+def divisor_tree(pes: int) -> Tree:
+    """The tree with the fewest stages among those with equal groups."""
+    divisors = [groups for groups in range(1, pes + 1) if pes % groups == 0]
+    return min((Tree(pes, groups) for groups in divisors), key=lambda tree: (tree.stages, -tree.groups))

@@ -16,15 +16,16 @@ GROUPS: Mapping[int, int] = {
     240: 15, 256: 16, 300: 15, 360: 18, 420: 20, 480: 20, 512: 32, 540: 20, 600: 24, 660: 22, 720: 24,
 }  # fmt: skip
 
-#: side of the mesh -> (width, sequence, MLP width) after padding, where the released files list them
-PADDED: Mapping[str, Mapping[int, tuple[int, int, int]]] = {
-    "llama-3-8b": {
+#: (width, MLP width) of a model -> side of the mesh -> (width, sequence, MLP width) after padding, where
+#: the released files list them
+PADDED: Mapping[tuple[int, int], Mapping[int, tuple[int, int, int]]] = {
+    (4096, 14336): {
         240: (4080, 4080, 14400), 256: (4096, 4096, 14336), 300: (4200, 4200, 14400),
         360: (4320, 4320, 14400), 420: (4200, 4200, 14700), 480: (4320, 4320, 14400),
         512: (4096, 4096, 14336), 540: (4320, 4320, 14580), 600: (4200, 4200, 14400),
         660: (4620, 4620, 14520), 720: (4320, 4320, 14400),
     },
-    "qwen-72b": {
+    (8192, 29568): {
         360: (8280, 4320, 29880), 420: (8400, 4200, 29820), 480: (8640, 4320, 29760),
         540: (8640, 4320, 29700), 600: (8400, 4200, 30000), 660: (8580, 4620, 29700),
         720: (8640, 4320, 30240),
@@ -36,7 +37,7 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "llama-3-8b": (4096, 14336, 32),
     "llama-2-13b": (5120, 13824, 40),
     "codellama-34b": (8192, 22016, 48),
-    "qwen-72b": (8192, 29568, 80),
+    "qwen2-72b": (8192, 29568, 80),
 }  # fmt: skip
 
 
@@ -61,24 +62,22 @@ def groups(side: int) -> int:
     return min(divisors, key=lambda g: (abs(g - side**0.5), -g))
 
 
-def tile(model: str, side: int, context: int, width: int = 0, ffn: int = 0) -> Tile:
-    """Widths per PE of a model on a mesh of that side.
+def tile(hidden: int, ffn: int, side: int, context: int) -> Tile:
+    """Widths per PE on a mesh of that side: as the released files list them, else rounded up.
 
     Parameters
     ----------
-    model : str
-        A name in `SIZES`, or anything if `width` and `ffn` are given.
+    hidden, ffn : int
+        Widths of the model.
     side : int
         PEs along each side.
     context : int
         Tokens; the released files are for 4096.
     """
-    listed = PADDED.get(model, {}).get(side)
+    listed = PADDED.get((hidden, ffn), {}).get(side)
     if listed is not None and context == 4096:
         return Tile(*(value // side for value in listed))
-    if not width:
-        width, ffn, _ = SIZES[model]
-    return Tile(*(-(-value // side) for value in (width, context, ffn)))
+    return Tile(*(-(-value // side) for value in (hidden, context, ffn)))
 
 
 def steps(tile: Tile, batch: int = 1) -> list[Step]:

@@ -9,6 +9,9 @@ from wafersim.models.mesh import Mesh
 from wafersim.models.partition import Cut, Sizes
 from wafersim.models.wafer import Wafer
 
+#: numbers of bands that are tried
+MOST_CUTS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Regions:
@@ -73,23 +76,32 @@ def place(
         for bytes_of in (sizes, full)
     )
     best: tuple[float, int, list[Mesh]] | None = None
-    for bands in range(1, min(used, height) + 1):
-        shapes = _shapes(areas, bands, wafer.width, height)
-        if shapes is None or _fullest(held, shapes) > wafer.pe_most_bytes:
+    for bands, meshes in _cuts(areas, wafer.width, height):
+        if _fullest(held, meshes) > wafer.pe_most_bytes:
             continue
-        meshes = [Mesh.of(w, h) for w, h in shapes]
         seconds = sum(rate(mesh, a, n) for mesh, a, n in zip(meshes, first, counts, strict=True))
         if best is None or seconds < best[0]:
             best = (seconds, bands, meshes)
     if best is None:
         return None
     _, bands, meshes = best
-    fullest = _fullest(held, [(mesh.width, mesh.height) for mesh in meshes])
+    fullest = _fullest(held, meshes)
     return Regions(tuple(meshes), tuple(first), tuple(counts), bands, fullest, embedding_rows, head)
 
 
-def _fullest(held: Sequence[int], shapes: Sequence[tuple[int, int]]) -> int:
-    return max(-(-size // (w * h)) for size, (w, h) in zip(held, shapes, strict=True))
+def _cuts(areas: Sequence[int], width: int, height: int) -> list[tuple[int, list[Mesh]]]:
+    """The numbers of bands with the least elongated regions, and their meshes."""
+    found = []
+    for bands in range(1, min(len(areas), height) + 1):
+        shapes = _shapes(areas, bands, width, height)
+        if shapes is not None:
+            longest = max(max(w, h) / min(w, h) for w, h in shapes)
+            found.append((longest, bands, shapes))
+    return [(bands, [Mesh.within(w, h) for w, h in shapes]) for _, bands, shapes in sorted(found)[:MOST_CUTS]]
+
+
+def _fullest(held: Sequence[int], meshes: Sequence[Mesh]) -> int:
+    return max(-(-size // mesh.pes) for size, mesh in zip(held, meshes, strict=True))
 
 
 def _shapes(held: Sequence[int], bands: int, width: int, height: int) -> list[tuple[int, int]] | None:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 from wafersim.models.mesh import Mesh, Tree, wavelets
 
-#: vector ops of an exponential by repeated squaring, per vector of scores
-EXP_OPS = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -31,6 +28,10 @@ class Step:
         Elements that scalar code handles one by one.
     serial : int
         Elements that vector ops reduce to one value; not in `elements`.
+    singles : int
+        Elements of ops in fp32; not in `elements`.
+    calls : int
+        Products of one sequence with one tile.
     axis : str
         Line of the all-reduce: "x", "y", "group" (part of a row) or "" (none).
     reduced : int
@@ -46,6 +47,8 @@ class Step:
     macs: int = 0
     scalars: int = 0
     serial: int = 0
+    singles: int = 0
+    calls: int = 0
     axis: str = ""
     reduced: int = 0
     span: int = 0
@@ -62,12 +65,13 @@ class Step:
 
 
 def product(
-    name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0
-) -> Step:
+    name: str, rows: int, columns: int, batch: int, axis: str = "", reduced: int = 0, span: int = 0,
+    calls: int = 1,
+) -> Step:  # fmt: skip
     """Vector times tile for every sequence: one op of length `columns` per row."""
     count = rows * batch
     return Step(name, ops=count, elements=count * columns, mapped=count, macs=count * columns,
-                axis=axis, reduced=reduced, span=span)  # fmt: skip
+                calls=calls * batch, axis=axis, reduced=reduced, span=span)  # fmt: skip
 
 
 def vector(
@@ -87,6 +91,8 @@ class Work:
     elements: int = 0
     scalars: int = 0
     serial: int = 0
+    singles: int = 0
+    calls: int = 0
     mapped: int = 0
     macs: int = 0
     reduces: int = 0
@@ -98,17 +104,23 @@ class Work:
 
 def work(steps: Sequence[Step], mesh: Mesh) -> Work:
     """What a PE (and a line, for the all-reduces) does in all steps."""
-    trees = [(tree, wavelets(step.reduced)) for step in steps if (tree := step.tree(mesh)) is not None]
+    trees = [
+        (tree, wavelets(step.reduced), mesh.width // tree.pes if step.axis == "group" else 1)
+        for step in steps
+        if (tree := step.tree(mesh)) is not None
+    ]
     return Work(
         ops=sum(step.ops for step in steps),
         elements=sum(step.elements for step in steps),
         scalars=sum(step.scalars for step in steps),
         serial=sum(step.serial for step in steps),
+        singles=sum(step.singles for step in steps),
+        calls=sum(step.calls for step in steps),
         mapped=sum(step.mapped for step in steps),
         macs=sum(step.macs for step in steps),
         reduces=len(trees),
-        stages=sum(tree.stages for tree, _ in trees),
-        hops=sum(tree.hops for tree, _ in trees),
-        wavelets=sum(count for _, count in trees),
-        wavelet_hops=sum(tree.wavelet_hops(count) for tree, count in trees),
+        stages=sum(tree.stages for tree, _, _ in trees),
+        hops=sum(tree.hops for tree, _, _ in trees),
+        wavelets=sum(count for _, count, _ in trees),
+        wavelet_hops=sum(lines * tree.wavelet_hops(count) for tree, count, lines in trees),
     )

@@ -1,9 +1,9 @@
 """Register numbers: linear scan within a body, frames stacked along the calls.
 
 A task's registers start at 0.  A function's frame starts behind the frames of all its callers, so that a call
-never touches the caller's registers; there is no recursion.  Registers that a running asynchronous op may
-still read after its body has ended are shared with nothing: they get numbers behind all frames (if they are
-arguments, their body's frame is put below all others).
+never touches the caller's registers; there is no recursion but by jumps at the end of a body.  Registers that
+a running asynchronous op may still read after its body has ended are shared with nothing: they get numbers
+behind all frames (if they are arguments, their body's frame is put below all others).
 """
 
 from __future__ import annotations
@@ -117,31 +117,56 @@ def _stack_frames(tile: str, bodies: list[Body]) -> None:
     for body in exclusive:
         body.base = offset
         offset += body.size
+    groups = _groups(bodies)
     state: dict[int, int] = {}
-    order: list[Body] = []
+    order: list[list[Body]] = []
 
-    def visit(body: Body, path: list[Body]) -> None:
-        if state.get(id(body)) == 2:
+    def visit(group: list[Body], path: list[Body]) -> None:
+        if state.get(id(group)) == 2:
             return
-        if state.get(id(body)) == 1:
-            names = " -> ".join(b.name for b in [*path, body])
+        if state.get(id(group)) == 1:
+            names = " -> ".join(b.name for b in [*path, group[0]])
             raise ProgramError(
                 f"tile {tile!r}: recursion ({names}); registers are static, so calls must not recurse"
             )
-        state[id(body)] = 1
-        for callee in body.calls:
-            if not callee.defined:
-                raise ProgramError(
-                    f"tile {tile!r}: {body.name!r} calls {callee.name!r} (declared at {callee.where}), which "
-                    "has no body"
-                )
-            visit(callee, [*path, body])
-        state[id(body)] = 2
-        order.append(body)
+        state[id(group)] = 1
+        for body in group:
+            for callee in body.calls:
+                if not callee.defined:
+                    raise ProgramError(
+                        f"tile {tile!r}: {body.name!r} calls {callee.name!r} (declared at {callee.where}), "
+                        "which has no body"
+                    )
+                visit(groups[id(callee)], [*path, body])
+        state[id(group)] = 2
+        order.append(group)
 
     for body in bodies:
-        visit(body, [])
-    for body in reversed(order):
-        for callee in body.calls:
-            if not callee.exclusive:
-                callee.base = max(callee.base, body.base + body.size)
+        visit(groups[id(body)], [])
+    for group in reversed(order):
+        at = max((body.base for body in group if not body.exclusive), default=0)
+        for body in group:
+            if len(group) > 1 and not body.exclusive:
+                body.base = at
+                at += body.size
+        for body in group:
+            for callee in body.calls:
+                if not callee.exclusive:
+                    callee.base = max(callee.base, body.base + body.size)
+
+
+def _groups(bodies: list[Body]) -> dict[int, list[Body]]:
+    """Bodies that end by jumping to each other, by the id of each member.
+
+    They have the same callers, so no frame of a group may reach below the end of any caller's frame; within
+    the group frames are apart, so that arguments can be set while the jumping body's registers are read.
+    """
+    groups = {id(body): [body] for body in bodies}
+    for body in bodies:
+        for other in body.tails:
+            mine, theirs = groups[id(body)], groups[id(other)]
+            if mine is not theirs:
+                mine += theirs
+                for member in theirs:
+                    groups[id(member)] = mine
+    return groups

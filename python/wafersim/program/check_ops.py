@@ -305,8 +305,14 @@ class _Walk:
         address = int(instr[CodeCol.IMM])
         size = s.TYPE_BYTES[s.Type(int(instr[CodeCol.TYPE]))]
         arch = self.check.arch
-        bases = [int(b) for b in (arch.color_config_base, arch.switch_config_base) if int(b) >= 0]
-        config = any(base <= address < base + 2 * s.NUM_COLORS for base in bases) and size == 2
+        blocks = (
+            (int(arch.color_config_base), s.NUM_COLORS),
+            (int(arch.switch_config_base), s.NUM_COLORS),
+            (int(arch.counter_config_base), 4),
+            (int(arch.queue_config_base), int(arch.num_iq)),
+        )
+        bases = [base for base, _ in blocks if base >= 0]
+        config = size == 2 and any(base >= 0 and base <= address < base + 2 * n for base, n in blocks)
         inside = address >= 0 and address + size <= int(arch.sram_bytes)
         if not (inside or config) or address % min(size, 2):
             raise self._fail(

@@ -280,7 +280,7 @@ def check_callbacks(tile: TileBase) -> None:
     """No synchronous vector op runs within a map's callback; raises ProgramError."""
     reached = [b for b in tile.bodies if b.mapped]
     for body in reached:
-        reached += [b for b in body.calls if all(b is not r for r in reached)]
+        reached += [b for b in (*body.calls, *body.tails) if all(b is not r for r in reached)]
         for instr in body.code:
             waits = instr.settings is None or not instr.settings.values[SettingsCol.ASYNC]
             if instr.op is Op.MAP or (instr.op is Op.VOP and waits):

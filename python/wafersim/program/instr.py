@@ -122,6 +122,7 @@ class Body:
     args: list[VReg] = field(default_factory=list)
     result: VReg | None = None
     calls: list[Body] = field(default_factory=list)
+    tails: list[Body] = field(default_factory=list)  # bodies it ends by jumping to
     defined: bool = False
     where: Where | None = None
     base: int = 0  # first register of the frame

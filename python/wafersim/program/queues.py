@@ -216,7 +216,11 @@ class QueueMixin(FlowMixin):
         if priority not in ("low", "high"):
             raise self.fail(f"task {name!r}: priority {priority!r}; allowed are low, high")
         for other in self.tasks:
-            if self._space(other.kind) == self._space(kind) and other.id == id_:
+            pair = {kind, other.kind} == {
+                TaskKind.DATA,
+                TaskKind.CONTROL,
+            }  # one id for both kinds of wavelets
+            if self._space(other.kind) == self._space(kind) and other.id == id_ and not pair:
                 raise self.fail(f"task {name!r}: id {id_} is taken by {other.name!r} (at {other.where})")
             if other.name == name:
                 raise self.fail(f"task {name!r} exists already (at {other.where})")

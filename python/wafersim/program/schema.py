@@ -262,7 +262,7 @@ class SettingsCol(IntEnum):
     ON_CONTROL = 5  # OnControl
     ON_CONTROL_TASK = 6
     SIMD = 7  # Simd, -1 the generation's default
-    SAVE_ADDRESS = 8
+    SAVE_ADDRESS = 8  # 1: all memory operands of the op; 2, in the row of a load: the loaded DSR's only
     ADVANCE_SWITCH = 9
     INDEX_REG = 10  # register holding the index of outgoing 16-bit wavelets, -1 none
 
@@ -629,8 +629,10 @@ class ArchInt(IntEnum):
     COLOR_CONFIG_BASE = 56  # byte address, -1 none
     SWITCH_CONFIG_BASE = 57
     STRIDE_RULE = 58
+    COUNTER_CONFIG_BASE = 59  # byte address of the counter's control word, -1 none; its three words follow
     NUM_IQ = 60
     IQ_DEPTH0 = 61  # .. IQ_DEPTH0 + 7
+    QUEUE_CONFIG_BASE = 69  # byte address of the word of input queue 0, -1 none
     NUM_OQ = 70
     OQ_DEPTH0 = 71  # .. OQ_DEPTH0 + 7
 

@@ -44,7 +44,7 @@ def make_settings(tile: QueueMixin, options: dict[str, Any]) -> SettingsSpec | N
     if needs_task != (row[SettingsCol.ON_CONTROL_TASK] >= 0):
         raise tile.fail("on_control 'activate' or 'unblock' and on_control_task go together")
     row[SettingsCol.SIMD] = _choice(tile, "simd", options.get("simd"), _SIMD)
-    row[SettingsCol.SAVE_ADDRESS] = int(bool(options.get("save_address", False)))
+    row[SettingsCol.SAVE_ADDRESS] = int(options.get("save_address", False))
     row[SettingsCol.ADVANCE_SWITCH] = int(bool(options.get("advance_switch", False)))
     row[SettingsCol.INDEX_REG] = -1
     index = options.get("index")

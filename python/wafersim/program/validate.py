@@ -195,7 +195,8 @@ class _Validator:
     def settings(self) -> None:
         """Options of vector ops; the index register is checked where a row is used."""
         c = s.SettingsCol
-        self.booleans("settings", c.ASYNC, c.SAVE_ADDRESS, c.ADVANCE_SWITCH)
+        self.booleans("settings", c.ASYNC, c.ADVANCE_SWITCH)
+        self.within("settings", c.SAVE_ADDRESS, 0, 2)
         self.within("settings", c.UT, -1, 7)
         self.within("settings", c.PRIORITY, -1, len(s.Priority) - 1)
         for column in (c.ACTIVATE, c.UNBLOCK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ def parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--fp16-format", choices=["f16", "cb16", "bf16"], default="f16")
     target.add_argument(
-        "--sdk", metavar="VERSION", help="dialect; 0.x accepts colors as task ids and @bind_task"
-    )
+        "--sdk", metavar="VERSION", default=os.environ.get("WAFERSIM_SDK") or None,
+        help="dialect; 0.x accepts colors as task ids and @bind_task (default: WAFERSIM_SDK)",
+    )  # fmt: skip
     source = p.add_argument_group("source")
     source.add_argument(
         "--params", action="append", default=[], metavar="NAME:VALUE,...", help="values of params"

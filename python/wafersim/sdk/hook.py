@@ -51,7 +51,10 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
     "cerebras.sdk.runtime.runtime_utils": [
         (
             "wafersim.sdk.utils",
-            ["calculate_cycles", "input_array_to_u32", "make_u48", "memcpy_view", "sub_ts"],
+            [
+                "calculate_cycles", "input_array_to_u32", "make_u48", "memcpy_view", "output_array_from_u32",
+                "sub_ts",
+            ],
         ),
         ("wafersim.sdk.portmaps", ["convert_input_tensor", "format_output_tensor", "prepare_output_tensor"]),
     ],

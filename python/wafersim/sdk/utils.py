@@ -57,6 +57,16 @@ def input_array_to_u32(np_arr: Array, sentinel: int | None, fast_dim_sz: int) ->
     return words
 
 
+def output_array_from_u32(words: Array, dtype: Any) -> Array:
+    """The elements of received 32-bit words: all bits, or the low halves for a type of 2 bytes (SDK 0.9)."""
+    kind = np.dtype(dtype)
+    if kind.itemsize == 4:
+        return words.view(kind)
+    if kind.itemsize != 2:
+        raise ConfigError(f"output_array_from_u32: {kind} given; elements of 2 or 4 bytes are possible")
+    return (words & 0xFFFF).astype(np.uint16).view(kind)
+
+
 def cast_uint32(x: Any) -> Any:
     """The bits of a number (or array) of at most 32 bits as ``uint32``."""
     if isinstance(x, bool | int):

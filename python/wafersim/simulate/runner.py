@@ -183,7 +183,7 @@ class PreparedRun:
             formula = built.formula
             info["formula"] = {"name": formula.name, "source": formula.source, "cycles": formula.cycles}
         if record.status == "finished":
-            if info["values"]:
+            if info["values"] and built.check is not None:
                 error, verified = built.check(sim)
                 info["max_abs_error"], info["verified"] = float(error), bool(verified)
             info["metrics"] = built.metrics(sim, record)

@@ -58,13 +58,23 @@ def measure(
     return {
         "schema": SCHEMA,
         "wafersim": __version__,
-        "fingerprints": before["fingerprints"]
-        if families and before
-        else {arch.name: arch.fingerprint() for arch in archs},
+        "fingerprints": _fingerprints(archs, known, measured, before),
         "fitted_on": fitted_rows(),
         "rows": [measured.get(row.id) or known[row.id] for row in rows],
         "microbenchmarks": [line for arch in archs for line in bench_lines(arch.name, runner)],
     }
+
+
+def _fingerprints(
+    archs: Sequence[Arch],
+    known: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+) -> dict[str, str]:
+    """Fingerprints of the profiles; that of a profile of which rows were not measured now stays as it was."""
+    kept = {row["arch"] for name, row in known.items() if name not in measured and row["error"] is not None}
+    old = (before or {}).get("fingerprints", {})
+    return {arch.name: old[arch.name] if arch.name in kept else arch.fingerprint() for arch in archs}
 
 
 def _stable(result: Result, runner: Runner, row: Row) -> dict[str, Any]:

@@ -119,6 +119,9 @@ class PeGen:
     def load_dsr(self, file: int, slot: int, settings: int = -1) -> int:
         """Load a DSR and give the operand that names it."""
         index = self.dsr(file)
+        if settings < 0 and self.rng.random() < 0.05:
+            settings = self.program.asm.settings(save_address=2)
+            self.program.features.add("own save_address")
         self.emit(Op.LOAD_DSR, dst=file * 32 + index, a=slot, settings=settings)
         return dsr_operand(file, index)
 

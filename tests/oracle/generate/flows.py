@@ -49,8 +49,14 @@ class Flow:
             asm.route_at[(node.color, node.x, node.y)] = asm.route_class(node.positions, **columns)
             if node.color != node.arrives:
                 self.program.features.add("color swap")
-                swap = "swap_x" if node.parent in (1, 3) else "swap_y"
-                number = asm.route_class([(0, 0)], **{swap: 1})
+                swaps = (
+                    ("swap_x", "swap_y")
+                    if node.parent == 4
+                    else ("swap_x",)
+                    if node.parent in (1, 3)
+                    else ("swap_y",)
+                )
+                number = asm.route_class([(0, 0)], **dict.fromkeys(swaps, 1))
                 asm.route_at[(node.arrives, node.x, node.y)] = number
 
     def send(self, wavelets: list[tuple[int, bool]]) -> None:

@@ -84,6 +84,8 @@ def random_arch(rng: Random) -> tuple[np.ndarray, np.ndarray]:
     ints[ArchInt.DEFAULT_SIMD] = Simd.SIMD_32 if generation == 2 else Simd.SIMD_32_OR_64
     ints[ArchInt.COLOR_CONFIG_BASE] = 0xFE40
     ints[ArchInt.SWITCH_CONFIG_BASE] = 0xFE80
+    ints[ArchInt.COUNTER_CONFIG_BASE] = 0xFE00
+    ints[ArchInt.QUEUE_CONFIG_BASE] = 0xFEB0 if generation == 2 else -1
     for kind, depths in zip(("IQ", "OQ"), DEPTHS[generation], strict=True):
         ints[ArchInt[f"NUM_{kind}"]] = len(depths)
         shallow = rng.random() < 0.3

@@ -79,6 +79,8 @@ def grow(rng: Random, width: int, height: int, x: int, y: int, reach: int) -> No
 def set_colors(root: Node, color: int, swap: Random | None) -> None:
     """Give the nodes their colors; with ``swap``, let some borders flip the lowest bit."""
     root.arrives = root.color = color
+    if swap is not None and swap.random() < 0.25:
+        root.color ^= 1  # at the ramp
     for node in root.walk():
         for child in node.children.values():
             child.arrives = child.color = node.color

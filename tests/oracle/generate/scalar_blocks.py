@@ -153,9 +153,28 @@ def clock(pe: PeGen) -> None:
         pe.emit(Op.RANDOM, dst=pe.regs[1])
         pe.keep(pe.regs[1], int(Type.U16))
     if rng.random() < 0.4:
+        own_words(pe)
+    if rng.random() < 0.4:
         pe.program.features.add("perf_get")
         pe.emit(Op.PERF_GET, dst=pe.regs[2], imm=rng.choice(list(Event)[:9]))
         pe.keep(pe.regs[2], int(Type.U32))
+
+
+def own_words(pe: PeGen) -> None:
+    """Configuration words of the compute element: the counter's, on generation 2 those of input queues."""
+    rng = pe.rng
+    pe.program.features.add("own words")
+    for _ in range(rng.choice((1, 3))):
+        base = pe.program.arch("QUEUE_CONFIG_BASE")
+        if base < 0 or rng.random() < 0.6:
+            base, number = pe.program.arch("COUNTER_CONFIG_BASE"), rng.randrange(4)
+        else:
+            number = rng.randrange(pe.program.arch("NUM_IQ"))
+        if rng.random() < 0.7:
+            value = pe.li(pe.regs[1], rng.choice((0, 1, 7, 0x100, 0x1FF, 0xFFFF)))
+            pe.emit(Op.STORE, type=Type.U16, b=value, imm=base + 2 * number)
+        pe.emit(Op.LOAD, type=Type.U16, dst=pe.regs[2], imm=base + 2 * number)
+        pe.keep(pe.regs[2], int(Type.U16))
 
 
 def timestamp(pe: PeGen) -> None:

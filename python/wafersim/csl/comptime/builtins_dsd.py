@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -167,11 +168,27 @@ def _memory(
     if "extent" not in fields:
         raise CslError(node.span, "base_address needs an extent")
     extents = _list(fields["extent"], ty.U16, "extent", node)
-    strides = _list(fields["stride"], ty.I16, "stride", node) if "stride" in fields else (1,) * len(extents)
+    steps = _list(fields["stride"], ty.I16, "stride", node) if "stride" in fields else (1,) * len(extents)
     offset = _number(fields["offset"], ty.I16, "offset", node) if "offset" in fields else 0
-    if len(strides) != len(extents):
-        raise CslError(node.span, f"{len(extents)} extents and {len(strides)} strides")
+    if len(steps) != len(extents):
+        raise CslError(node.span, f"{len(extents)} extents and {len(steps)} strides")
+    strides = strides_of_steps(extents, steps)
     return DsdData(kind.kind, base, elem, offset, extents, strides, options=options)
+
+
+def strides_of_steps(extents: Sequence[Any], steps: Sequence[Any]) -> tuple[Any, ...]:
+    """Strides of the dimensions, outermost first, from what ``.stride`` of ``mem4d_dsd`` holds.
+
+    ``extents`` begin with the outermost dimension. ``steps`` begin with the innermost, and each counts from
+    the last element of the dimensions within it to the next one, as the machine's address unit adds them:
+    rows of N elements that lie P apart have the steps ``.{1, P - N + 1}``.
+    """
+    strides: list[Any] = []
+    last: Any = 0  # last element of the dimensions so far
+    for extent, step in zip(reversed(extents), steps, strict=True):
+        strides.append(step + last)
+        last = last + (extent - 1) * strides[-1]
+    return tuple(reversed(strides))
 
 
 def _list(value: Value, target: Type, what: str, node: ast.Node) -> tuple[Any, ...]:
@@ -199,6 +216,9 @@ def _fabric(
     queue = fields.get(mine)
     if queue is not None:
         queue = coerce(queue, ty.INPUT_QUEUE if incoming else ty.OUTPUT_QUEUE, node.span, mine)
+        if interp.program is not None and isinstance(queue.data, int | np.ndarray):
+            numbers = np.unique(queue.data).tolist()
+            interp.program.named_queues |= {(0 if incoming else 1, int(n)) for n in numbers}
     if queue is None and interp.options.arch != "wse2":
         raise CslError(node.args[1].span, f"'{kind}' needs {mine}")
     if color is None and queue is None:

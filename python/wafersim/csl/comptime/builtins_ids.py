@@ -35,10 +35,11 @@ def _number(interp: Interp, node: ast.BuiltinCall, at: int, scope: Scope, high: 
 def _maker(name: str, kind: Type, high: int) -> None:
     @builtin(name, 1)
     def make(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
-        return Value(kind, _number(interp, node, 0, scope, high))
+        top = 63 if kind == ty.COLOR and interp.options.legacy else high  # colors were task ids
+        return Value(kind, _number(interp, node, 0, scope, top))
 
 
-_maker("get_color", ty.COLOR, 31)
+_maker("get_color", ty.COLOR, 32)  # 32: programs up to SDK 1.2 mean no color; only 0..23 have routes
 _maker("get_local_task_id", ty.LOCAL_TASK_ID, 31)
 _maker("get_control_task_id", ty.CONTROL_TASK_ID, 63)
 _maker("get_input_queue", ty.INPUT_QUEUE, 7)
@@ -107,6 +108,7 @@ def _int_of(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
 
 
 builtin("get_int", 1)(_int_of)
+builtin("get_color_id", 1)(_int_of)  # releases before 1.0
 builtin("__id_of", 1)(_int_of)
 
 

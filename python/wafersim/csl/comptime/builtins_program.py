@@ -18,6 +18,7 @@ from wafersim.csl.instance import (
     Export,
     InitialState,
     LocalColorConfig,
+    Preload,
     ProgramInstance,
     QueueInit,
     TaskBinding,
@@ -127,6 +128,17 @@ def _state(name: str) -> None:
     def act(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
         word, number = _id(interp, node.args[0], scope, kinds, f"@{name}")
         program.initial.append(InitialState(name, word, number, node.span))
+
+
+@_acts("load_to_dsr", 2, 3)
+def _load_to_dsr(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    dsr, dsd = (interp.eval(arg, scope) for arg in node.args[:2])
+    if not isinstance(dsr.type, ty.Dsr):
+        raise CslError(node.args[0].span, "a descriptor register is needed", found=describe(dsr))
+    if not isinstance(dsd.type, ty.Dsd):
+        raise CslError(node.args[1].span, "a descriptor is needed", found=describe(dsd))
+    options = interp.eval(node.args[2], scope) if len(node.args) > 2 else va.VOID
+    program.preloads.append(Preload(dsr, dsd, options, node.span))
 
 
 for _name in ("activate", "block", "unblock"):

@@ -63,12 +63,14 @@ class Loader:
 
     def _library(self, path: str, span: Span | None) -> str:
         """A library's name; those of releases before 1.0 stand for today's."""
+        if self.legacy and path == "<memcpy/get_params>":
+            return "<memcpy_multi/get_params>"
         if not path.startswith("<memcpy_multi/"):
             return path
         if not self.legacy:
             hint = "compile with --sdk=0.x, or import <memcpy/...>"
             raise CslError(span, f"'{path}' belongs to releases before 1.0", hint=hint)
-        return path.replace("memcpy_multi", "memcpy", 1)
+        return path if path == "<memcpy_multi/get_params>" else path.replace("memcpy_multi", "memcpy", 1)
 
     def _library_folder(self, importer: str) -> Path:
         return (LIBRARY / importer.strip("<>")).parent

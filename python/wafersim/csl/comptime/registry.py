@@ -55,8 +55,8 @@ fsubh fsubs mov16 mov32 or16 or32? popcnt sar16 sll16 slr16 sub16 xor16 xp162fh 
 
 #: Builtins that act at run time only.
 RUN_TIME = frozenset(name.rstrip("?") for name in _VECTOR.split()) | {
-    "load_to_dsr",
     "map",
+    "set_dsr_base_addr",
     "queue_flush",
     "random16",
     "get_config",

@@ -15,7 +15,7 @@ from wafersim.program.routes import mask_names
 from wafersim.program.schema import ROUTE_COLS, FilterKind, PopMode, RouteCol
 
 CONFIG_FIELDS = ("routes", "switches", "filter", "teardown")
-ROUTE_FIELDS = ("rx", "tx", "color_swap_x", "color_swap_y")
+ROUTE_FIELDS = ("rx", "tx", "color_swap_x", "color_swap_y", "pop_mode")  # pop_mode: up to SDK 1.0
 SWITCH_FIELDS = ("pos1", "pos2", "pos3", "current_switch_pos", "ring_mode", "pop_mode")
 POP_MODES = {
     "no_pop": PopMode.NEVER,
@@ -140,9 +140,15 @@ class ConfigReader:
                 self._flag(column, fields.get(name), chosen, name)
                 if self.generation == 3 and np.any(self.rows.columns[column]):
                     raise self.error(f".{name} exists on wse2 only", chosen)
+            self._pop_mode(fields.get("pop_mode"), chosen)
         inputs = self.rows.columns[RouteCol.IN0]
         if self.generation == 3:
             self._one_input(inputs, lanes, ".rx")
+
+    def _pop_mode(self, value: Value | None, lanes: Lanes) -> None:
+        for chosen, mode in cases(value, lanes):
+            if mode is not None:
+                self._kind(mode, chosen, "pop_mode", POP_MODES, RouteCol.POP_MODE)
 
     def _mask(self, ports: Value | None, lanes: Lanes, name: str) -> Any:
         """Port bits; an empty list is allowed (a color that goes nowhere)."""
@@ -213,9 +219,7 @@ class ConfigReader:
         self.rows.put(RouteCol.NUM_POSITIONS, lanes, 1 + (one if (last == one).all() else last))
         self._flag(RouteCol.RING, fields.get("ring_mode"), lanes, "ring_mode")
         self._initial(fields.get("current_switch_pos"), lanes)
-        for chosen, mode in cases(fields.get("pop_mode"), lanes):
-            if mode is not None:
-                self._kind(mode, chosen, "pop_mode", POP_MODES, RouteCol.POP_MODE)
+        self._pop_mode(fields.get("pop_mode"), lanes)
 
     def _position(self, position: Value, lanes: Lanes, number: int) -> bool:
         """Columns of one further position; whether it is valid."""

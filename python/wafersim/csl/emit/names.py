@@ -9,7 +9,7 @@ import numpy as np
 
 from wafersim.csl import types as ty
 from wafersim.csl.ast import Span
-from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.diagnostics import CslError, closest, compose
 from wafersim.csl.instance import Export, NamedExport, ProgramInstance
 from wafersim.csl.scope import GlobalVar
 from wafersim.csl.types import Type
@@ -117,14 +117,18 @@ def _part(array: Array, offset: int, pointer: ty.Pointer) -> dict[str, Any]:
 
 
 def export_list(
-    exports: Sequence[NamedExport], symbols: Mapping[str, Any], functions: Mapping[str, Any]
+    exports: Sequence[NamedExport],
+    symbols: Mapping[str, Any],
+    functions: Mapping[str, Any],
+    warnings: list[str],
 ) -> list[dict[str, Any]]:
-    """``@export_name`` in its order, numbered from 0; each must be exported by some PE.
+    """``@export_name`` in its order, numbered from 0; a name that no PE exports is left out with a warning
+    (public programs have some).
 
     Raises
     ------
     CslError
-        A name is given twice, or no PE exports it.
+        A name is given twice, or PEs export it as something else.
     """
     listed: dict[str, NamedExport] = {}
     rows: list[dict[str, Any]] = []
@@ -140,14 +144,13 @@ def export_list(
         known = functions if is_function else symbols
         if export.name not in known:
             other = symbols if is_function else functions
-            hint = closest(export.name, known)
+            what = f"@export_name: no PE exports '{export.name}'"
             if export.name in other:
                 hint = f"a PE exports it, but as a {'variable' if is_function else 'function'}"
-            raise CslError(
-                export.span,
-                f"@export_name: no PE exports '{export.name}'",
-                hint=hint or "call @export_symbol in a comptime block of a PE's program",
-            )
+                raise CslError(export.span, what, hint=hint)
+            hint = closest(export.name, known) or "call @export_symbol in a comptime block of a PE's program"
+            warnings.append(compose(export.span, "warning", f"{what}; {hint}"))
+            continue
         rows.append(
             {
                 "id": len(rows),

@@ -86,7 +86,7 @@ def emit(
             names.add(one.instance, one.lowered)
         constant = {export.name for export in result.exports if not export.mutable}
         program = with_symbols(program, names.symbols, constant)
-        _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams})
+        _describe(program.meta, layout, result, names, {**(csl or {}), "streams": streams}, warnings)
         if check:
             program.check(layout.arch)
     except CslError:
@@ -107,6 +107,7 @@ def _describe(
     result: LayoutResult,
     names: NameTables,
     csl: Mapping[str, Any],
+    warnings: list[str],
 ) -> None:
     """Symbols, and the entry ``csl``, of the metadata."""
     symbols = {**names.symbols, **names.pointers}
@@ -114,7 +115,7 @@ def _describe(
         "width": layout.width,
         "height": layout.height,
         **csl,
-        "exports": export_list(result.exports, symbols, meta["functions"]),
+        "exports": export_list(result.exports, symbols, meta["functions"], warnings),
         "pointers": names.pointers,
         # descriptor registers that the program chose itself (@get_dsr): the search for clashes looks at them
         "registers": {

@@ -195,6 +195,7 @@ def _concat(cx: Context, node: ast.BuiltinCall, into: VReg | None) -> Operand:
 #: least and most arguments
 _COUNTS: dict[str, tuple[int, int]] = {
     "activate": (1, 1), "block": (1, 1), "unblock": (1, 1), "load_to_dsr": (2, 3), "queue_flush": (1, 1),
+    "set_dsr_base_addr": (2, 2),
     "set_fifo_read_length": (2, 2), "set_fifo_write_length": (2, 2), "assert": (1, 2), "random16": (0, 0),
     "get_config": (1, 1), "set_config": (2, 2),
 }  # fmt: skip
@@ -205,6 +206,7 @@ RUN_TIME: dict[str, Builtin] = {
     "unblock": tasks.block,
     "map": maps.lower,
     "load_to_dsr": dsd_builtins.load_to_dsr,
+    "set_dsr_base_addr": dsd_builtins.set_dsr_base_addr,
     "set_fifo_read_length": dsd_builtins.set_fifo,
     "set_fifo_write_length": dsd_builtins.set_fifo,
     "queue_flush": tasks.queue_flush,
@@ -221,6 +223,7 @@ BOTH: dict[str, Callable[[Any, ast.BuiltinCall, VReg | None], Operand]] = {
     "bitcast": _bitcast,
     "ptrcast": _ptrcast,
     "get_int": _get_int,
+    "get_color_id": _get_int,
     "field": _field,
     "type_of": _type_of,
     "concat_structs": _concat,

@@ -12,6 +12,7 @@ from wafersim.csl.lower import convert, exprs, places, walk
 from wafersim.csl.lower.arguments import Argument, Pending, Returns, is_plain, key_of
 from wafersim.csl.lower.context import Frame
 from wafersim.csl.lower.operands import LocalVar, Nothing, Operand, Scalar, is_scalar
+from wafersim.csl.lower.recursion import Circles, recursion
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import FnRef, Value, has_columns
 from wafersim.program.flow import MAX_ARGS, Function
@@ -39,6 +40,7 @@ class Functions:
         self._calls: Counter[str] | None = None
         self._names: set[str] = set()
         self._returns: dict[Frame, Returns] = {}
+        self.circles = Circles(cx.instance)
 
     # --- calls -------------------------------------------------------------------------------------------
 
@@ -121,13 +123,12 @@ class Functions:
         if decl.body is None:
             raise CslError(span, f"{decl.name!r} has no body", notes=[(decl.span, "declared here")])
         fixed = any(a.fixed for a in arguments)  # compile-time arguments may end a recursion
-        if cx.frame is not None and cx.frame.active(decl, fn.module) and not fixed:
-            raise CslError(
-                span, f"{decl.name!r} calls itself; functions have static registers and cannot recurse",
-                notes=[(decl.span, "declared here")],
-            )  # fmt: skip
         result = cx.interp.type_expr(decl.result, scope)
-        if self._in_place(fn, arguments, result):
+        in_place = self._in_place(fn, arguments, result)
+        again = cx.frame is not None and cx.frame.active(decl, fn.module) and not fixed
+        if again and (in_place or not self.circles.hold(fn)):
+            raise recursion(fn, span)
+        if in_place:
             return self._inline(fn, arguments, scope, result, span)
         return self._through(fn, arguments, scope, result, span)
 
@@ -138,6 +139,8 @@ class Functions:
         moving = [a for a in arguments if not a.fixed]
         if len(moving) > MAX_ARGS or any(not is_scalar(a.type) for a in moving):
             return True
+        if self.circles.hold(fn):
+            return False
         if any(a.fixed and has_columns(a.operand) for a in arguments if isinstance(a.operand, Value)):
             return True
         if (fn.decl, fn.module) in self._instances:
@@ -292,9 +295,14 @@ class Functions:
             operand = convert.to_type(cx, argument.operand, argument.type, argument.node.span)
             values.append(convert.canonical(cx, operand, argument.node.span))
         cx.code.at(span)
+        marker = cx.code.emit(Op.NOP) if self.circles.hold(fn) else None
+        if function.body is cx.tile.body:  # its own arguments: all are read before one changes
+            values = [cx.code.move(cx.code.temp(reg.type), reg) for reg in values]
         for reg, target in zip(values, function.body.args, strict=True):
             cx.code.move(target, reg)
-        cx.code.emit(Op.CALL, imm=Entry(function.body))
+        instr = cx.code.emit(Op.CALL, imm=Entry(function.body))
+        if marker is not None:
+            self.circles.called(cx.tile.body, fn, marker, instr, span)
         cx.tile.body.calls.append(function.body)
         if function.body.result is None:
             return Nothing()
@@ -322,6 +330,7 @@ class Functions:
         returns = None if result == ty.VOID else convert.mtype(result, span).name.lower()
         cx.code.at(span)
         function = cx.tile.function(name, args, returns=returns, export=export)
+        self.circles.made(fn, function.body)
         self._instances[key] = function
         self._pending.append(Pending(function, fn, scope, result, moving))
         return function

@@ -8,17 +8,20 @@ import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.builtins_dsd import strides_of_steps
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar
 from wafersim.csl.values import DsdData, Value
 from wafersim.program.descriptors import DsdChoice
-from wafersim.program.instr import DsrNumber, VReg
-from wafersim.program.schema import DsdField, DsdKind, FifoField, Op
+from wafersim.program.instr import Body, DsrNumber, VReg
+from wafersim.program.schema import DsdField, DsdKind, DsrFile, FifoField, Op
 
 if TYPE_CHECKING:
     from wafersim.csl.lower.context import Context
 
+#: Name of the body that stands for compile time while widths are found.
+PRELOADS = "(compile time)"
 #: Builtins that give a descriptor with one field changed.
 CHANGES = {
     "set_dsd_base_addr": DsdField.BASE, "set_dsd_length": DsdField.LENGTH, "set_dsd_stride": DsdField.STRIDE,
@@ -149,11 +152,12 @@ def _memory(
     if base is None or not isinstance(base.type, ty.Pointer):
         raise CslError(node.span, f"a {kind} needs .base_address or .tensor_access")
     elem = base.type.elem.scalar if isinstance(base.type.elem, ty.Array) else base.type.elem
-    extents, strides = _numbers(known.get("extent"), 0), _numbers(known.get("stride"), 1)
+    extents, steps = _numbers(known.get("extent"), 0), _numbers(known.get("stride"), 1)
     if "stride" not in known:
-        strides = [1] * len(extents)
-    if len(extents) != len(strides):
-        raise CslError(node.span, f"{len(extents)} extents and {len(strides)} strides")
+        steps = [1] * len(extents)
+    if len(extents) != len(steps):
+        raise CslError(node.span, f"{len(extents)} extents and {len(steps)} strides")
+    strides = strides_of_steps(extents, steps)
     cx.code.at(node.span)
     dsd = cx.tile._new_dsd(
         kind=DsdKind.MEM, elem_bytes=0, extents=tuple(reversed(extents)), strides=tuple(reversed(strides)),
@@ -220,21 +224,77 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     key = vector.dsr_key(cx, value, node.args[0].span)
     ref = dsds.reference(cx, exprs.rvalue(cx, node.args[1]), node.args[1].span)
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
+    _load(cx, key, ref, fields, node.span)
+    return Nothing()
+
+
+def preload(cx: Context) -> Body | None:
+    """The loads of compile time, as instructions of a body that never runs; see `keep_preloads`."""
+    if not cx.instance.preloads:
+        return None
+    with cx.tile.function(PRELOADS, [], export=False):
+        for item in cx.instance.preloads:
+            cx.code.at(item.span)
+            key = vector.dsr_key(cx, item.dsr, item.span)
+            ref = dsds.reference(cx, item.dsd, item.span)
+            _load(cx, key, ref, settings.fields_of(item.options, item.span), item.span)
+        body = cx.tile.body
+    return body
+
+
+def keep_preloads(cx: Context, body: Body | None) -> None:
+    """When the widths of all descriptors are known: the loads become the registers' first contents."""
+    if body is None:
+        return
+    tile = cx.tile
+    tile.bodies.remove(body)
+    del tile.functions[PRELOADS]
+    for instr in body.code:
+        if instr.op is Op.RET:
+            continue
+        if instr.op is not Op.LOAD_DSR or instr.flags or not isinstance(instr.a, int):
+            raise CslError(
+                cx.instance.preloads[0].span,
+                "@load_to_dsr at compile time: the descriptor differs among PEs",
+                hint="load it in a function or task",
+            )
+        assert isinstance(instr.dst, DsrNumber) and isinstance(instr.dst.dsr, tuple)
+        dsd = next(d for d in tile.dsds if d.slot == instr.a)
+        assert instr.where is not None
+        tile.preloads.append((tile.dsrs[instr.dst.dsr], dsd, instr.settings, instr.where))
+
+
+def _load(
+    cx: Context, key: tuple[DsrFile, int], ref: DsdRef, fields: dict[str, Operand], span: ast.Span
+) -> None:
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
-    if "async" not in merged and "save_address" in merged:
-        option = merged.pop("save_address")
-        if isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM:
-            cx.dsr_options.saves(key)
+    option = merged.pop("save_address", None)
+    saves = isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM
     fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
-    spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, node.span)
-    cx.code.at(node.span)
+    spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, span)
+    if saves:
+        spec = settings.saving(cx, spec)
+    cx.code.at(span)
     instr = cx.code.emit(Op.LOAD_DSR, dst=DsrNumber(key), settings=spec, **vector.slot_columns(ref))
     cx.tile.dsrs[key].loaded.extend(models)
     if models[0].kind is not DsdKind.FIFO:
         cx.widths.loaded_explicit(instr, models)
     cx.dsr_options.load(cx.tile.body, instr, key)
     cx.dsr_options.loaded(key, cx.tile.body, merged, spec if merged else None)
+
+
+def set_dsr_base_addr(cx: Context, node: ast.BuiltinCall) -> Operand:
+    """``@set_dsr_base_addr(dsr, pointer)``: the descriptor in a register begins elsewhere."""
+    value = cx.eval(node.args[0])
+    if not isinstance(value.type, ty.Dsr):
+        raise CslError(node.args[0].span, "a descriptor register is needed", found=str(value.type))
+    key = vector.dsr_key(cx, value, node.args[0].span)
+    base = base_address(cx, node.args[1])
+    before = len(cx.tile.body.code)
+    dsds.set_in(cx, settings.register(key), DsdField.BASE, base, node.span)
+    cx.dsr_options.change(cx.tile.body, cx.tile.body.code[-1], key)
+    assert len(cx.tile.body.code) > before
     return Nothing()
 
 

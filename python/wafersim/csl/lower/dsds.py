@@ -72,7 +72,7 @@ def _blank(cx: Context, type_: ty.Dsd, name: str, span: Span) -> Dsd:
             kind=kind, elem_bytes=0, extents=(0,) if type_ == ty.MEM1D else (0, 1, 1, 1),
             strides=(1,) if type_ == ty.MEM1D else (1, 0, 0, 0), name=name,
         )  # fmt: skip
-    raise CslError(span, f"a variable of type {type_} needs a value", hint="its queue must be known")
+    return _any(cx, type_, name, span)
 
 
 def new_store(cx: Context, type_: ty.Type, name: str, span: Span) -> Operand:

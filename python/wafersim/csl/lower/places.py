@@ -305,6 +305,7 @@ def _new_store(
     if type_ == ty.VOID:
         return Nothing()
     if holds_descriptors(type_):
+        cx.functions.circles.variable_in_memory(cx.frame)
         return dsds.new_store(cx, type_, name, span)
     if is_scalar(type_) and not in_memory:
         return Scalar(type_, cx.code.temp(convert.mtype(type_, span), variable=True), steady=False)
@@ -316,4 +317,5 @@ def _new_store(
         raise CslError(
             span, f"a variable of type {type_} cannot exist at run time", hint="give it a type such as i16"
         )
+    cx.functions.circles.variable_in_memory(cx.frame)
     return cx.storage.local(name, type_, span, align)

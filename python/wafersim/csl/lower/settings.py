@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,9 @@ from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
 from wafersim.csl.lower.widths import add_behind
 from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
-from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec, VReg
+from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec
 from wafersim.program.queues import MAX_TASK_ID
-from wafersim.program.schema import CodeFlag, DescSpace, DsdField, DsrFile, Op, SettingsCol
-from wafersim.program.schema import Type as MType
+from wafersim.program.schema import DescSpace, DsrFile, SettingsCol
 from wafersim.program.settings import make_settings
 
 if TYPE_CHECKING:
@@ -28,11 +28,17 @@ _NAMES = (
     "advance_switch",
 )  # fmt: skip
 _SIMD = ("simd_32", "simd_64", "simd_32_or_64")
+#: Options that an op takes from its descriptor registers if it has others of its own, with their columns.
+_INHERITED = {"simd_mode": SettingsCol.SIMD, "ut_id": SettingsCol.UT, "priority": SettingsCol.PRIORITY}
 
 
 def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
     """The fields of an options struct."""
-    operand = exprs.lower(cx, node)
+    return fields_of(exprs.lower(cx, node), node.span)
+
+
+def fields_of(operand: Operand, span: Span) -> dict[str, Operand]:
+    """The fields of options."""
     if isinstance(operand, Struct):
         fields: dict[str, Operand] = dict(operand.fields)
     elif isinstance(operand, Value) and isinstance(operand.data, dict):
@@ -40,11 +46,11 @@ def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
     elif isinstance(operand, Value) and operand.type == ty.VOID:
         fields = {}
     else:
-        raise CslError(node.span, "options are a struct: .{ .async = true }", found=str(operand.type))
+        raise CslError(span, "options are a struct: .{ .async = true }", found=str(operand.type))
     for name in fields:
         if name not in _NAMES:
             raise CslError(
-                node.span,
+                span,
                 f"unknown option .{name}",
                 allowed=", ".join(_NAMES),
                 hint=closest(name, _NAMES, "."),
@@ -116,6 +122,26 @@ def translate(cx: Context, fields: dict[str, Operand], span: Span) -> SettingsSp
     return spec
 
 
+def register(dsr: tuple[DsrFile, int]) -> int:
+    """A DSR as the place that DSD_SET and DSD_GET name."""
+    return (int(DescSpace.DEST) + int(dsr[0])) << 16 | dsr[1]
+
+
+def saving(cx: Context, spec: SettingsSpec | None) -> SettingsSpec:
+    """The row of a load after which ops leave the advanced address in the DSR."""
+    spec = spec or make_settings(cx.tile, {"save_address": 2})
+    assert spec is not None
+    values = list(spec.values)
+    values[SettingsCol.SAVE_ADDRESS] = 2
+    spec.values = tuple(values)
+    return spec
+
+
+def _only_saves(spec: SettingsSpec) -> bool:
+    rest = {SettingsCol(i): v for i, v in enumerate(spec.values) if v > 0}
+    return rest == {SettingsCol.SAVE_ADDRESS: 2} and spec.values[SettingsCol.SIMD] < 0
+
+
 def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
     """The one field of a struct that is true; also an enum literal."""
     if value.type == ty.ENUM_LITERAL and value.data in names:
@@ -132,6 +158,12 @@ def _choice(value: Value, names: tuple[str, ...], what: str, span: Span) -> str:
 
 
 def _simd(cx: Context, value: Value, span: Span) -> str:
+    """The mode; all but off are the same on generation 3."""
+    mode = _simd_name(cx, value, span)
+    return "max" if cx.generation == 3 and mode != "off" else mode
+
+
+def _simd_name(cx: Context, value: Value, span: Span) -> str:
     if isinstance(value.data, bool):
         return ("max" if cx.generation == 3 else "simd_32_or_64") if value.data else "off"
     if isinstance(value.data, dict):
@@ -175,6 +207,16 @@ class _Open:
     spec: SettingsSpec
 
 
+@dataclass(slots=True, eq=False)
+class _Partial:
+    """An op with options of its own that lacks some which its DSRs may bring."""
+
+    dsrs: tuple[tuple[DsrFile, int], ...]
+    spec: SettingsSpec
+    missing: tuple[str, ...]
+    span: Span
+
+
 class DsrOptions:
     """What is known of the options that ``@load_to_dsr`` gives to DSRs."""
 
@@ -182,10 +224,10 @@ class DsrOptions:
         self._latest: dict[tuple[DsrFile, int], tuple[object, dict[str, Operand]]] = {}
         self._specs: dict[tuple[DsrFile, int], list[SettingsSpec | None]] = {}
         self._open: list[_Open] = []
-        self._saving: set[tuple[DsrFile, int]] = set()
+        self._partial: list[_Partial] = []
         self._loads: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
         self._mirrors: dict[tuple[DsrFile, int], tuple[DsrFile, int]] = {}
-        self._ops: list[tuple[Body, Instr, dict[tuple[DsrFile, int], int]]] = []
+        self._changes: list[tuple[Body, Instr, tuple[DsrFile, int]]] = []
 
     def loaded(
         self, dsr: tuple[DsrFile, int], body: object, fields: dict[str, Operand], spec: SettingsSpec | None
@@ -198,6 +240,10 @@ class DsrOptions:
         """The instruction of a load."""
         self._loads.append((body, instr, dsr))
 
+    def change(self, body: Body, instr: Instr, dsr: tuple[DsrFile, int]) -> None:
+        """A DSD_SET of a DSR."""
+        self._changes.append((body, instr, dsr))
+
     def as_destination(self, tile: TileProgram, dsr: tuple[DsrFile, int]) -> tuple[DsrFile, int]:
         """A register of the file src0 as destination: one of the file dest that is loaded along with it."""
         found = self._mirrors.get(dsr)
@@ -209,14 +255,6 @@ class DsrOptions:
             found = self._mirrors[dsr] = (DsrFile.DEST, index)
         return found
 
-    def saves(self, dsr: tuple[DsrFile, int]) -> None:
-        """Ops are to leave the advanced address in this DSR (and not in the others)."""
-        self._saving.add(dsr)
-
-    def used(self, body: Body, instr: Instr, dsrs: dict[tuple[DsrFile, int], int]) -> None:
-        """A synchronous op on DSRs with elements of these widths."""
-        self._ops.append((body, instr, dsrs))
-
     def of(self, dsr: tuple[DsrFile, int], body: object) -> dict[str, Operand]:
         """The options of the load that precedes in the same body."""
         found = self._latest.get(dsr)
@@ -226,10 +264,35 @@ class DsrOptions:
         """An asynchronous op that says nothing else: the DSRs' options hold if there are any."""
         self._open.append(_Open(instr, dsrs, spec))
 
+    def defer_missing(
+        self, dsrs: tuple[tuple[DsrFile, int], ...], spec: SettingsSpec, given: Iterable[str], span: Span
+    ) -> None:
+        """An op with options of its own: those of `_INHERITED` that it lacks are those of its DSRs."""
+        missing = tuple(name for name in _INHERITED if name not in given)
+        self._partial.append(_Partial(dsrs, spec, missing, span))
+
+    def _inherit(self) -> None:
+        for item in self._partial:
+            specs = [s for dsr in item.dsrs for s in self._specs.get(dsr, []) if s is not None]
+            values = list(item.spec.values)
+            for name in item.missing:
+                column = _INHERITED[name]
+                found = {s.values[column] for s in specs} - {-1}
+                if len(found) > 1:
+                    raise CslError(
+                        item.span,
+                        f"the loads of a descriptor register of this operation differ in .{name}",
+                        hint=f"give the operation a .{name}",
+                    )
+                values[column] = found.pop() if found else values[column]
+            item.spec.values = tuple(values)
+
     def finish(self) -> None:
         """Decide the deferred ones."""
+        self._inherit()
         for item in self._open:
-            specs = [s for dsr in item.dsrs for s in self._specs.get(dsr, []) if s is not None]
+            loads = [s for dsr in item.dsrs for s in self._specs.get(dsr, []) if s is not None]
+            specs = [s for s in loads if not _only_saves(s)]
             item.instr.settings = None if specs else item.spec
             for spec in specs:
                 values = list(spec.values)
@@ -242,32 +305,10 @@ class DsrOptions:
                 same = replace(instr, dst=DsrNumber(self._mirrors[dsr]))
                 extra.setdefault(id(instr), []).append(same)
                 bodies.append(body)
-        for body, instr, dsrs in self._ops:
-            for dsr in dsrs:
-                if dsr in self._saving:
-                    extra.setdefault(id(instr), []).extend(_advance(body, instr, dsr, dsrs))
-                    bodies.append(body)
+        for body, instr, dsr in self._changes:
+            if dsr in self._mirrors:
+                same = replace(instr, dst=register(self._mirrors[dsr]))
+                extra.setdefault(id(instr), []).append(same)
+                bodies.append(body)
         for body in {id(b): b for b in bodies}.values():
             add_behind(body, extra)
-
-
-def _advance(
-    body: Body, instr: Instr, dsr: tuple[DsrFile, int], dsrs: dict[tuple[DsrFile, int], int]
-) -> list[Instr]:
-    """Move one DSR by the elements of an op (the machine's own option moves all memory operands)."""
-
-    def where(one: tuple[DsrFile, int]) -> int:
-        return (int(DescSpace.DEST) + int(one[0])) << 16 | one[1]
-
-    order = sorted(dsrs, key=lambda one: (one[0] is DsrFile.DEST, int(one[0])))
-    length, stride, count, size = (VReg(MType.I16, body) for _ in range(4))
-    shift = dsrs[dsr].bit_length() - 1
-    return [
-        Instr(Op.DSD_GET, instr.where, dst=length, a=where(order[0]), imm=int(DsdField.LENGTH)),
-        Instr(Op.DSD_GET, instr.where, dst=stride, a=where(dsr), imm=int(DsdField.STRIDE)),
-        Instr(Op.MUL, instr.where, type=int(MType.I16), dst=count, a=length, b=stride),
-        Instr(
-            Op.SHL, instr.where, type=int(MType.I16), dst=size, a=count, imm=shift, flags=int(CodeFlag.B_IMM)
-        ),
-        Instr(Op.DSD_SET, instr.where, dst=where(dsr), a=size, imm=int(DsdField.OFFSET)),
-    ]

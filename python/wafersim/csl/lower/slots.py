@@ -43,6 +43,7 @@ class Slots:
         self._keep: list[object] = []  # what the keys above name by id
         self.options: dict[int, dict[str, Value]] = {}
         self._queues: dict[tuple[int, int], Queue] = {}
+        self._defaults: dict[tuple[int, int | None], int] = {}  # (direction, color) -> queue
 
     # --- constants ---------------------------------------------------------------------------------------
 
@@ -182,15 +183,30 @@ class Slots:
         return found
 
     def _default(self, direction: int, color: int | None, span: Span) -> int:
-        """A descriptor without a queue: the one bound to its color, else the lowest free one (0 last)."""
+        """A descriptor without a queue: the one bound to its color, else the lowest free one (0 last).
+
+        On generation 2 descriptors share queues when none is left: an output queue takes any color, an input
+        queue that of the operation that begins to read it.
+        """
+        if (direction, color) in self._defaults:
+            return self._defaults[direction, color]
         for (side, number), queue in self._queues.items():
             if side == direction and color is not None and queue.color == color:
                 return int(number)
+        number = self._defaults[direction, color] = self._free(direction, span)
+        return number
+
+    def _free(self, direction: int, span: Span) -> int:
         limit = int(self.cx.layout.arch.num_oq if direction else self.cx.layout.arch.num_iq)
         numbers: list[int] = [*range(1, limit), 0]
+        named = self.cx.instance.named_queues
+        numbers.sort(key=lambda n: (direction, n) in named)  # those that no descriptor names first
         for free in numbers:
             if (direction, free) not in self._queues:
                 return free
+        shared = [n for (side, _), n in self._defaults.items() if side == direction]
+        if shared and self.cx.generation == 2:
+            return min(shared, key=lambda n: (shared.count(n), n))
         raise CslError(span, f"no {'output' if direction else 'input'} queue is free for this descriptor")
 
     # --- FIFOs -------------------------------------------------------------------------------------------

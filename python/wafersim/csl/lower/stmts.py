@@ -186,7 +186,8 @@ def _updated(cx: Context, node: ast.Assign, target: Operand, into: Any) -> Opera
     """The value of ``target op value``."""
     op = node.op.removesuffix("=")
     current = exprs.loaded(cx, target, node.target.span)
-    value = exprs.rvalue(cx, node.value)
+    chosen = isinstance(node.value, ast.If | ast.Switch)  # its arms may be plain numbers
+    value = exprs.rvalue(cx, node.value, current.type if chosen else None)
     cx.code.at(node.span)
     result = arith.binary(cx, op, current, value, node.span, into)
     if result.type != target.type:
@@ -205,6 +206,8 @@ def _expression(cx: Context, node: ast.Node) -> bool:
         return True
     operand = exprs.lower(cx, node)
     unused = operand.type not in (ty.VOID, ty.UNDEFINED_TYPE) and not isinstance(operand, Nothing)
+    if isinstance(operand, Value) and operand.data == ty.VOID:
+        unused = False  # `else => void`
     if unused and not isinstance(node, ast.Call | ast.BuiltinCall):
         raise CslError(node.span, "the value of this expression is not used", hint="write _ = ... to drop it")
     return True

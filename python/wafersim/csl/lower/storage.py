@@ -122,6 +122,10 @@ class Storage:
             return True
         return any(found is array and not var.mutable for var, found in self.arrays.items())
 
+    def is_exported(self, array: Array) -> bool:
+        """Whether an array is an ``export const``: public programs of SDK 1.1 and 1.2 write into one."""
+        return any(found is array and var.storage == "export" for var, found in self.arrays.items())
+
     def column(self, value: Value, span: Span) -> Place:
         """The word that holds a scalar column."""
         if isinstance(value.data, Choice):

@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.comptime.builtins_ids import require_wse3
-from wafersim.csl.diagnostics import CslError
+from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.instance import QueueInit, TaskBinding
 from wafersim.csl.lower import convert, exprs, settings
 from wafersim.csl.lower.operands import Nothing, Operand, Scalar, is_scalar
 from wafersim.csl.values import FnRef, Value, require_scalar
 from wafersim.program.instr import Label, VReg
 from wafersim.program.queues import Queue, Task
-from wafersim.program.schema import TEARDOWN_TASK, BlockSpace, CodeFlag, Op, QueueField, TaskKind
+from wafersim.program.schema import (
+    NUM_COLORS,
+    TEARDOWN_TASK,
+    BlockSpace,
+    CodeFlag,
+    Op,
+    QueueField,
+    TaskKind,
+)
 from wafersim.program.schema import Type as MType
 
 if TYPE_CHECKING:
@@ -113,7 +121,8 @@ class Tasks:
 
     def _initial(self, item: Any) -> None:
         kind = item.kind.removesuffix("_task_id")
-        if item.action == "unblock" and kind in ("color", "data") and self.cx.generation == 2:
+        color = kind in ("color", "data") and item.id < NUM_COLORS
+        if item.action == "unblock" and color and self.cx.generation == 2:
             self.unblocked.setdefault(item.id, item.span)
         kind = {"color": "data", "input": "data"}.get(kind, kind)
         for binding, task, _ in self._made:
@@ -194,6 +203,12 @@ class Tasks:
         for color in sorted(colors & ids):
             self.cx.slots.queue(0, None, color, control.span)
 
+    def _warn(self, span: ast.Span, text: str) -> None:
+        line = compose(span, "warning", text)
+        warnings = self.cx.interp.options.warnings
+        if line not in warnings:
+            warnings.append(line)
+
     def finish(self) -> None:
         """Data tasks take the queue that has their color (generation 3: their number)."""
         self._queues_of_control_tasks()
@@ -205,13 +220,29 @@ class Tasks:
             if self.cx.generation == 3:
                 queue = self.cx.slots.queue(0, binding.id, None, binding.span)
                 if queue.color < 0:
-                    raise CslError(
-                        binding.span, f"input queue {binding.id} of the data task {task.name!r} has no color",
-                        hint="initialize it with @initialize_queue",
-                    )  # fmt: skip
+                    self._warn(
+                        binding.span,
+                        f"input queue {binding.id} of the data task {task.name!r} has no color here, so that "
+                        "it never starts; initialize it with @initialize_queue",
+                    )
             else:
                 queue = self.cx.slots.queue(0, None, binding.id, binding.span)
+                self._answer_control_wavelets(task, binding)
             task.queue = queue
+
+    def _answer_control_wavelets(self, task: Task, binding: TaskBinding) -> None:
+        """Generation 2 has one space of task ids: a control wavelet may name a data task, and brings it
+        16 bits (a public example of SDK 1.2 steps its switches so).
+        """
+        taken = any(b.kind == "control" and b.id == task.id for b in self.cx.instance.tasks)
+        params = binding.fn.decl.params
+        kind = params[0].type if len(params) == 1 else None
+        scope = binding.fn.module.scope.child()
+        if taken or kind is None or self.cx.interp.type_expr(kind, scope).size_bytes != 2:
+            return
+        name = f"{task.name} (control)"
+        also = self.cx.tile._add_task(name, TaskKind.CONTROL, task.id, "low", task.blocked)
+        also.body = task.body
 
 
 # --- builtins -------------------------------------------------------------------------------------------
@@ -252,7 +283,7 @@ def block(cx: Context, node: ast.BuiltinCall) -> Operand:
     cx.code.at(node.span)
     if isinstance(operand, Value):
         number = settings.task_of(cx, operand, node.span)
-        if cx.generation == 2 and operand.type == ty.COLOR and op is Op.UNBLOCK:
+        if cx.generation == 2 and operand.type == ty.COLOR and op is Op.UNBLOCK and number < NUM_COLORS:
             cx.tasks.unblocked.setdefault(number, node.span)
         cx.code.emit(op, type=int(space), imm=number, flags=int(CodeFlag.A_IMM))
     else:

@@ -10,7 +10,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, of_builder
-from wafersim.csl.lower import banks, builtins
+from wafersim.csl.lower import banks, builtins, dsd_builtins, stack
 from wafersim.csl.lower.calls import Functions
 from wafersim.csl.lower.context import Context
 from wafersim.csl.lower.optimize import optimize
@@ -87,13 +87,18 @@ def _lower(cx: Context) -> dict[str, Function]:
     for var in instance.variables:
         if var.mutable and (var.storage == "export" or var.align) and not holds_descriptors(var.type):
             cx.storage.of_global(var)
+    loads = dsd_builtins.preload(cx)
     cx.tasks.bodies()
     cx.functions.finish()
     cx.tasks.finish()
     cx.widths.finish()
     cx.dsr_options.finish()
+    dsd_builtins.keep_preloads(cx, loads)
     cx.storage.finish()
-    optimize(cx.tile)
+    optimize(cx.tile, cx.functions.circles.bodies)
+    calls = cx.functions.circles.finish()
+    if calls:
+        stack.keep_registers(cx, calls)
     banks.arrange(cx.tile, cx.layout.arch, cx.storage.movable)
     return functions
 

@@ -76,7 +76,8 @@ class Operands:
         wrong = DsdKind.FABIN if what == "destination" else DsdKind.FABOUT
         for dsd in models:
             fixed = what == "destination" and self.cx.slots.is_constant(dsd)
-            if fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array):
+            constant = fixed and dsd.array is not None and self.cx.storage.is_constant(dsd.array)
+            if constant and dsd.array is not None and not self.cx.storage.is_exported(dsd.array):
                 raise CslError(
                     self.span,
                     f"@{self.name}: the destination is the constant {dsd.array.name!r}",
@@ -315,8 +316,6 @@ def emit(
     )  # fmt: skip
     if encoder.dsrs:
         cx.widths.op(instr, encoder.dsrs)
-        if not asynchronous:
-            cx.dsr_options.used(cx.tile.body, instr, encoder.dsrs)
     if deferred and spec is not None:
         cx.dsr_options.defer(instr, tuple(encoder.dsrs), spec)
     return Scalar(ty.BOOL, ok) if ok is not None else TRUE
@@ -340,7 +339,11 @@ def _settings(
     inherited: dict[str, Operand] = {}
     for key in encoder.dsrs:
         inherited = {**cx.dsr_options.of(key, cx.tile.body), **inherited}
-    return settings.translate(cx, settings.unpacked({**inherited, **own}), span), False
+    own = {**inherited, **own}
+    spec = settings.translate(cx, settings.unpacked(own), span)
+    if spec is not None:
+        cx.dsr_options.defer_missing(tuple(encoder.dsrs), spec, own, span)
+    return spec, False
 
 
 def copy(cx: Context, target: Place, source: Place, words: int, width: int, span: Span) -> None:

@@ -24,6 +24,8 @@ MODELS: tuple[tuple[str, str, int], ...] = (
 )
 #: parts of a mesh that give the time of the whole, and the lines that a part has
 PARTS, PART_LINES = ("rows", "columns", "corner"), 8
+#: the wait of a relay in `models.relay_tree` was fitted on the first; the second is the same number
+FITTED_ON = ("WLLM4-001", "WLLM4-048")
 DECODE, PREFILL = "llm_decode_layer", "llm_prefill_layer"
 
 #: rough engine events of a layer per PE, for budgets

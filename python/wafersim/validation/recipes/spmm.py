@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
+from wafersim.validation.recipes.spmm_sparse import plan_sparse
 from wafersim.validation.rows import Row
 
 ONE_PE = (1, 1)
 
 
 def plan_spmm(row: Row) -> Plan | NoPlan:
-    """One format of the published products."""
+    """One format of the published products; dense ones here."""
     if "GEMM" in row.kernel:
         _, columns = row.pair("B")
         spec = _dense(row.named("Nt"), row.named("Kt"), columns, row.arch)
         return Plan((spec,), metric("mean_cycles"), events=_events(spec))
-    return NoPlan(f"{row.kernel}: no program for this format")
+    return plan_sparse(row)
 
 
 def _dense(rows: int, inner: int, columns: int, arch: str) -> RunSpec:

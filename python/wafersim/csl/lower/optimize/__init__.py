@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wafersim.csl.lower.optimize import copies, dead, hoist, induction, jumps, reuse
+from wafersim.csl.lower.optimize import copies, dead, hoist, induction, jumps, reuse, tails
 from wafersim.csl.lower.optimize.linear import Linear
 
 if TYPE_CHECKING:
+    from wafersim.program.instr import Body
     from wafersim.program.tile import TileProgram
 
 
-def optimize(tile: TileProgram) -> None:
-    """All bodies of a tile."""
+def optimize(tile: TileProgram, circles: list[tuple[int, Body]]) -> None:
+    """All bodies of a tile; ``circles``: those that call themselves, with the numbers of their circles."""
     shared = reuse.shared_arrays(tile)
+    recursive = {id(body) for _, body in circles}
     for body in tile.bodies:
         linear = Linear(body)
         jumps.run(linear)
@@ -22,7 +24,9 @@ def optimize(tile: TileProgram) -> None:
         hoist.run(linear, shared)
         induction.run(linear)
         reuse.run(linear, shared)
-        copies.run(linear)
+        if id(body) not in recursive:  # what is kept across a call must be there before its arguments are set
+            copies.run(linear)
         dead.run(linear)
         jumps.run(linear)
         linear.write()
+    tails.run(circles)
