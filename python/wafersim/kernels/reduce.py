@@ -143,7 +143,7 @@ class Vectors:
     def setup(self, sim: Any, rng: np.random.Generator, padded: int = 0) -> None:
         """Random vectors (padded with zeros) into ``x``."""
         values = rng.standard_normal((self.height, self.width, self.words), dtype=np.float32)
-        self.given = full = values.astype(self.kind, copy=False)  # no copy: stands-in for numbers take no memory
+        self.given = full = values.astype(self.kind, copy=False)  # stand-ins take no memory
         if padded > self.words:
             full = np.zeros((self.height, self.width, padded), self.kind)
             full[..., : self.words] = self.given
