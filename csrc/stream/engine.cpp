@@ -1,6 +1,7 @@
 #include "stream/engine.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 namespace wafersim::stream {
@@ -211,6 +212,12 @@ bool Engine::at_rest(const Node& n) const {
 // Cycle behind the last thing that happens at the PE, of what is known now.
 Cycle Engine::last_fact(const Node& n) const {
     Cycle end = n.end;
+    if (n.tile >= 0 && mains_.in_task(n))  // it waits for ever, behind what it did last
+        if (const Cycle t = mains_.main(n.control).next_issue; t > kMinus) end = std::max(end, n.base + t);
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {  // the cost of the last beat of an op that waits for ever
+        const Thread& t = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        if (const Cycle last = n.beats(t).last(); last > kMinus) end = std::max(end, last + t.cost);
+    }
     auto look = [&](const Seq& s) {
         if (s.last() > kMinus) end = std::max(end, s.last() + 1);
     };

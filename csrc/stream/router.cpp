@@ -1,5 +1,6 @@
 #include "stream/router.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace wafersim::stream {
@@ -74,6 +75,12 @@ void Router::forget_outputs(Node& n) {
     }
 }
 
+// The size of a buffer downstream holds words up behind those that another FIFO of the color has sent there lately.
+void Router::add_others(Server& s, const Color& c, const Seq& into, int64_t off, int32_t add) const {
+    if (into.last() + add < now_ || std::count(c.fifo.begin(), c.fifo.end(), nullptr) >= 4) return;
+    s.add({&into, off, add, ConKind::kCredit, kNever});
+}
+
 void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k_end) {
     Color& c = *v.color;
     LinkFifo& f = *v.fifo;
@@ -96,6 +103,7 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
             const int capacity = arch_.iq_capacity(c.iq);
             s.add({&t.iq->b, t.iq->a.end() - k - capacity, 1, ConKind::kCredit, t.iq->blocked});
             s.add({&f.d, -capacity, arch_.ramp_in + 1, ConKind::kSelf, kNever});
+            add_others(s, c, t.iq->a, t.iq->a.end() - k - capacity, arch_.ramp_in + 1);
         } else {
             if (!(node_->edges >> port & 1)) throw Refused("a word leaves the fabric");
             t.link = &out(c, port);
@@ -103,6 +111,7 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
             s.add({&t.link->credit, t.link->sent.end() - k - arch_.link_buffer, arch_.hop, ConKind::kCredit,
                    t.link->blocked});
             s.add({&f.d, -arch_.link_buffer, 2 * arch_.hop, ConKind::kSelf, kNever});
+            add_others(s, c, t.link->sent, t.link->sent.end() - k - arch_.link_buffer, 2 * arch_.hop);
         }
         v.to[v.num++] = t;
     }

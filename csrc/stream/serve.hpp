@@ -37,7 +37,7 @@ struct ServerState {
 };
 
 struct Server : ServerState {
-    Con con[10];
+    Con con[16];  // arrival, and three for each output
     Seq* out[3];
     void reset() { static_cast<ServerState&>(*this) = {}; }
     void add(const Con& c) { con[num_con++] = c; }

@@ -150,6 +150,11 @@ struct Node {
                : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])]->b
                               : t.own;
     }
+    const Seq& beats(const Thread& t) const {
+        return t.out >= 0     ? oq[static_cast<size_t>(t.out)]->b
+               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])]->b
+                              : t.own;
+    }
     void wake_router(Cycle t) { router_wake = std::min(router_wake, t); }
     void wake_element(Cycle t) { element_wake = std::min(element_wake, t); }
     Cycle next() const { return std::min(router_wake, element_wake); }

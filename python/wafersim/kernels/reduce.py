@@ -143,9 +143,10 @@ class Vectors:
     def setup(self, sim: Any, rng: np.random.Generator, padded: int = 0) -> None:
         """Random vectors (padded with zeros) into ``x``."""
         values = rng.standard_normal((self.height, self.width, self.words), dtype=np.float32)
-        self.given = values.astype(self.kind)
-        full = np.zeros((self.height, self.width, max(padded, self.words)), self.kind)
-        full[..., : self.words] = self.given
+        self.given = full = values.astype(self.kind, copy=False)  # stand-ins take no memory
+        if padded > self.words:
+            full = np.zeros((self.height, self.width, padded), self.kind)
+            full[..., : self.words] = self.given
         sim.write("x", full, rect=self.whole)
 
     def roots(self) -> tuple[int, int, int, int]:
