@@ -11,18 +11,19 @@ void Element::forget(Node& n, Cycle T) {
     const Cycle past = T - keep_;
     auto take_back = [&](Seq& s, int ramp_queue, int in_queue) {
         for (int i = 0; i < num_before_; ++i)
-            if (before_[i].seq == &s) return;
+            if (before_[i].seq == &s) return kMinus;
         Was& was = before_[num_before_++];
         was.seq = &s, was.ramp_queue = ramp_queue, was.in_queue = in_queue;
-        s.forget_before(past);
+        const Cycle forgotten = s.forget_before(past);
         s.truncate(T, &was.before);
+        return forgotten;
     };
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
         const int q = std::countr_zero(rest);
         OutQueue& out = *n.oq[static_cast<size_t>(q)];
         if (!out.ramp || out.ramp->a.count_before(T) == out.pushed) continue;
         take_back(out.b, -1, -1);
-        take_back(out.ramp->a, q, -1);
+        out.ramp->entered = std::max(out.ramp->entered, take_back(out.ramp->a, q, -1));
     }
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
@@ -51,7 +52,7 @@ void Element::add_ramp(Node& n, Cycle T) {
         s.k_end = q.pushed;
         s.mask = s.reach = 2;
         s.tie = i;
-        s.last = ramp->a.last();
+        s.last = std::max(ramp->a.last(), ramp->entered);
         s.floor = ramp->a.last() + 1;
         s.min_next = std::max(T, ramp->a.last() + 1);
         s.out[s.num_out++] = &ramp->a;

@@ -166,7 +166,7 @@ void Router::collect(Node& n) {
             Service& v = services_[num_];
             Server& s = servers_[num_];
             v.color = &c, v.fifo = &f, v.port = port, v.num = 0, v.special = false, v.from = 0;
-            f.a.forget_before(past);
+            f.entered = std::max(f.entered, f.a.forget_before(past));
             if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
             s.reset();

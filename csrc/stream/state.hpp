@@ -31,6 +31,7 @@ struct LinkFifo {
     Seq a, d;                  // departures upstream (arrival is one latency later), and its own departures
     int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
     Cycle granted = kMinus;    // last departure that `d` has forgotten, for the order of grants
+    Cycle entered = kMinus;    // last arrival that `a` has forgotten, for the order of queues at the ramp
     std::vector<Special> specials;
 };
 

@@ -16,6 +16,9 @@ CASES = [
     ("reduce", "16x1", {"words": 64, "algorithm": "star"}, False),
     ("allreduce", "7x5", {"words": 33}, None),
     ("allreduce", "6x6", {"words": 5, "algorithm": "star"}, None),
+    ("allreduce", "2x4", {"words": 20, "algorithm": "ring"}, None),  # two queues in turn after a long rest
+    ("allreduce", "3x5", {"words": 4, "algorithm": "ring"}, None),
+    ("allreduce", "5x3", {"words": 12, "algorithm": "tree"}, None),
     ("broadcast", "9x7", {"words": 64}, None),
     ("broadcast", "16x1", {"words": 1}, None),
     ("gemv", "6x6", {}, None),
