@@ -118,6 +118,8 @@ def call(argv: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except SystemExit as error:  # click's answer to a pipe that its reader closed
+        return error.code if isinstance(error.code, int) else EXIT_FAILED
     except BaseException as error:
         if "--debug" in argv and not isinstance(error, click.exceptions.Exit):
             import traceback
