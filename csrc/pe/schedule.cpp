@@ -172,7 +172,7 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
             if (data >= 0 && !data_blocked && !claimer && better(data)) task = data, queue = q;
             continue;
         }
-        if (data_blocked || (claimer && claimer->set.on_control != OnControl::kNone)) continue;
+        if (claimer && claimer->set.on_control != OnControl::kNone) continue;
         if (claimer && claimer->vop == VOp::kDfilt && claimer->op == Op::kVop) continue;
         const int id = static_cast<int>(head.payload >> 16 & 63);
         const int control = p.tile->control_task[static_cast<size_t>(id)];
@@ -182,7 +182,7 @@ bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* pr
                            ", which is not bound (input queue " + std::to_string(q) + ")";
             continue;
         }
-        if (!(p.blocked >> control & 1) && better(control)) task = control, queue = q;
+        if (!data_blocked && !(p.blocked >> control & 1) && better(control)) task = control, queue = q;
     }
     if (launch) task = -2;
     return task != -1;
