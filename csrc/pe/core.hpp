@@ -80,6 +80,7 @@ class Core {
     // schedule.cpp
     void apply_completions(Pe& p, Cycle t) const;
     void check_flush(Pe& p, Cycle t) const;
+    void wake_for_flush(const Pe& p, Cycle t);
     bool pick(Pe& p, Cycle t);
     bool pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* problem) const;
     void issue(Pe& p, Cycle t);

@@ -133,6 +133,13 @@ void Core::check_flush(Pe& p, Cycle) const {
     p.queues->flush_watch = left;
 }
 
+// A flushed queue that this cycle emptied is seen in the next one, whatever else this PE waits for.
+void Core::wake_for_flush(const Pe& p, Cycle t) {
+    auto emptied = [](const auto& queue) { return queue.flush_pending && queue.ring.empty(); };
+    if (std::ranges::any_of(p.queues->iq, emptied) || std::ranges::any_of(p.queues->oq, emptied))
+        ces_.wake(p.id, t + 1);
+}
+
 // Finds the task that would be picked in cycle t: an index in tile->tasks, or -2 for a launch; -1 none.
 bool Core::pickable(const Pe& p, Cycle t, int& task, int& queue, std::string* problem) const {
     task = -1;
@@ -452,6 +459,7 @@ void Core::step(Pe& p, Cycle t) {
     const bool watched = p.traced && timeline->wants(t, t + ahead);  // cycle by cycle, for an exact timeline
     if (run_ahead && !watched && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
     if (!p.dead) plan(p, t);
+    if (p.queues->flush_watch) wake_for_flush(p, t);
 }
 
 }  // namespace wafersim
