@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 from wafersim.csl import ast
@@ -28,8 +29,9 @@ _POSTFIX = frozenset(("(", "[", ".", ".*", "{"))
 class Expressions(Types):
     """Everything that has a value; blocks come from the statements."""
 
+    @abstractmethod
     def control_body(self) -> Expr | ast.Stmt:
-        raise NotImplementedError
+        ...
 
     # --- operators
 
@@ -265,8 +267,9 @@ class Expressions(Types):
     def _if(self, first: int, braces: bool) -> Expr:
         return self.if_(first)
 
+    @abstractmethod
     def if_(self, first: int) -> ast.If:
-        raise NotImplementedError
+        ...
 
     def condition(self, word: str) -> Expr:
         """``word ( expression )``."""

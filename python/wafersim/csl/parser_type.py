@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from wafersim.csl import ast
@@ -12,20 +13,24 @@ from wafersim.csl.parser_base import Cursor
 _NO_TYPE = frozenset("-!~&=;,){}") | {"eof"}
 
 
-class Types(Cursor):
+class Types(Cursor, ABC):
     """The forms that only types have; the rest comes from the expressions."""
 
+    @abstractmethod
     def block(self) -> ast.Block:
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def expr(self, minimum: int = 1) -> Expr:
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def postfix(self, braces: bool) -> Expr:
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def arguments(self, opening: str, closing: str) -> tuple[Expr, ...]:
-        raise NotImplementedError
+        ...
 
     def take_field(self, names: list[str], what: str) -> str:
         """The name of a member or field that has not been given yet."""

@@ -7,6 +7,7 @@ type). ``size_bytes`` and ``align`` describe storage in SRAM; types that live on
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Type:
+class Type(ABC):
     """Base of all types: ``name`` as CSL prints it, storage, and whether it lives only at compile time."""
 
     comptime_only: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        raise NotImplementedError
+        ...
 
     @property
     def size_bytes(self) -> int:

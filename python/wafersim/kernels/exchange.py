@@ -7,6 +7,7 @@ wait where they are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ALLREDUCE_ALGORITHMS = (*ALGORITHMS, "ring", "ktree")
 
 
-class Exchange:
+class Exchange(ABC):
     """An exchange along the lines of a layout.
 
     Attributes
@@ -41,13 +42,13 @@ class Exchange:
     algorithm: str
     words: int
 
+    @abstractmethod
     def add_routes(self) -> None:
         """Set the routes of all lines; once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kind(self, index: int) -> str:
         """PEs of a line with equal kinds can share a tile program."""
-        raise NotImplementedError
 
     def params(self, first: int = 0, count: int | None = None) -> dict[str, Any]:
         """Parameters for `Layout.place` of a tile on PEs ``first`` .. of all lines; most exchanges have none.
@@ -83,11 +84,11 @@ class Exchange:
             raise ConfigError(f"exchange of {count} elements; allowed: 1..{self.words}")
         return self.part(pe, index, array, count, offset, Registers(pe, dsr, preload))
 
+    @abstractmethod
     def part(
         self, pe: TileProgram, index: int, array: Any, words: int, offset: int, registers: Registers
     ) -> LineCode:
         """The same with given registers, as a part of a larger exchange."""
-        raise NotImplementedError
 
 
 class TreeReduce(Exchange):

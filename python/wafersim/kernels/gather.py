@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -93,13 +94,13 @@ class PieceKernel(Kernel):
             exchange.layout.build(), setup, [Launch("main")], check, metrics, formula,
         )  # fmt: skip
 
+    @abstractmethod
     def window(self, data: Blocks, stamps: Any) -> tuple[int, int]:
         """Stamps between which the exchange runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def formula(self, parts: list[tuple[int, int]], ramp: int) -> Formula:
         """The cost model's value for parts of (words, PEs)."""
-        raise NotImplementedError
 
 
 class GatherKernel(PieceKernel):
