@@ -30,8 +30,7 @@ class Expressions(Types):
     """Everything that has a value; blocks come from the statements."""
 
     @abstractmethod
-    def control_body(self) -> Expr | ast.Stmt:
-        ...
+    def control_body(self) -> Expr | ast.Stmt: ...
 
     # --- operators
 
@@ -268,8 +267,7 @@ class Expressions(Types):
         return self.if_(first)
 
     @abstractmethod
-    def if_(self, first: int) -> ast.If:
-        ...
+    def if_(self, first: int) -> ast.If: ...
 
     def condition(self, word: str) -> Expr:
         """``word ( expression )``."""

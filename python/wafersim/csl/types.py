@@ -23,8 +23,7 @@ class Type(ABC):
 
     @property
     @abstractmethod
-    def name(self) -> str:
-        ...
+    def name(self) -> str: ...
 
     @property
     def size_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ def vector(pe: TileProgram, what: str, dtype: str) -> Callable[..., Any]:
     return getattr(pe, f"f{what}{_SUFFIX[dtype]}")  # type: ignore[no-any-return]
 
 
-class LineCode:
+class LineCode(ABC):
     """What one PE does in an exchange: vector ops that follow each other.
 
     Attributes
@@ -130,9 +131,9 @@ class LineCode:
     #: steps at the end of the list that follow the PE's last word and only work on its own memory
     trailing: int = 0
 
+    @abstractmethod
     def steps(self) -> list[Step]:
         """The vector ops in order."""
-        raise NotImplementedError
 
     def setup(self) -> None:
         """What the program does once before the first call (only a ring does anything)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ProgramError
@@ -27,7 +28,7 @@ _COMMUTES = {Op.ADD, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.MIN, Op.MAX, Op.EQ, Op.NE
 _INTEGER_ONLY = {Op.AND, Op.OR, Op.XOR, Op.SHL, Op.SHR, Op.NOT, Op.CLZ, Op.CTZ, Op.POPCNT}
 
 
-class TileBase:
+class TileBase(ABC):
     """The state of a tile program while it is written."""
 
     def __init__(self, layout: Layout, name: str, index: int) -> None:
@@ -215,9 +216,9 @@ class TileBase:
         """Nothing, for one issue slot."""
         self.emit(Op.NOP)
 
+    @abstractmethod
     def load(self, array: Array, index: Any = 0, *, into: Reg | None = None) -> Reg:
         """Load an element of an array (see `MemoryMixin`)."""
-        raise NotImplementedError
 
 
 def _default_type(value: Any) -> Type:
