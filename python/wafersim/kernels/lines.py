@@ -135,7 +135,7 @@ class LineCode(ABC):
     def steps(self) -> list[Step]:
         """The vector ops in order."""
 
-    def setup(self) -> None:
+    def setup(self) -> None:  # noqa: B027
         """What the program does once before the first call (only a ring does anything)."""
 
     def emit(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wafersim.errors import ConfigError
 from wafersim.kernels import lines
 from wafersim.kernels.lines import LineCode, PeLine, Registers, Step
 from wafersim.program.control import control_payload
@@ -168,6 +169,12 @@ class ScatterRoot(LineCode):
         self.source = registers.hold("src0", self.first)
         self.own = registers.hold("src0", pe.mem_dsd(whole, extent=words))
         self.piece = registers.hold("dest", pe.mem_dsd(piece, extent=words))
+
+    def steps(self) -> list[Step]:
+        """Refused: what it does is a loop and no list of ops."""
+        raise ConfigError(
+            "the root of a scatter is a loop; allowed: emit(), not start() or a Series of parts"
+        )
 
     def emit(self) -> None:
         """All pieces, then its own."""
