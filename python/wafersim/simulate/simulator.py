@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
-from wafersim.kernels.nearest import NO_SUPPORT
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
 from wafersim.record.timeline import from_core
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
-from wafersim.simulate.footprint import check_memory, peak_rss_bytes
-from wafersim.simulate.launch import FunctionTable
+from wafersim.simulate.footprint import check_memory
 from wafersim.simulate.limits import checked_int, run_limits
-from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.loaded import STATUS, LoadedProgram
+from wafersim.simulate.memory import Rect
 from wafersim.simulate.printing import Printed, printed
 from wafersim.simulate.streams import Arrival, HostPorts
 from wafersim.simulate.watching import MOST_TIMELINE_ENTRIES, checked_rect, checked_window
@@ -31,22 +30,11 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
 
-#: what no run models, whatever the program
-NOT_MODELLED = (
-    "host link and host copies: writes, reads and launches take no cycles",
-    "power, heat and clock throttling",
-    "defective PEs and the routes around them",
-    "instruction fetch; the size of the code in SRAM is estimated",
-)
-
 #: a record keeps so many prints; `Simulator.prints` has them all
 MOST_PRINTS = 1000
 
-#: the core's numbers of how a run ended
-STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
 
-
-class Simulator:
+class Simulator(LoadedProgram):
     """One program on one fabric.
 
     Parameters
@@ -64,45 +52,15 @@ class Simulator:
     """
 
     def __init__(self, program: MachineProgram, arch: Arch | str = "wse2", seed: int = 0) -> None:
-        from wafersim.arch import Arch as ArchClass
-
-        self.program = program
-        self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
-        self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
-        program.check(self.arch)
+        super().__init__(program, arch, seed)
         check_memory(program)
-        tables = program.tables
-        self._machine = _new_machine(tables, self.arch, self.seed)
-        self._symbols = SymbolTable(program.meta.get("symbols", {}), tables["tile_map"])
+        self._machine = _new_machine(program.tables, self.arch, self.seed)
         self._read_only = _read_only(program)
         self._ports = HostPorts(program, self._machine)
-        self._functions = FunctionTable(program.meta.get("functions", {}))
-        self._has_tile = tables["tile_map"] >= 0
         self._start = Baseline()
-        self._paused = False
-        self._wall_s = 0.0
         self._watched: tuple[Rect, tuple[int, int]] | None = None
 
     # -- host side -----------------------------------------------------------------------------------------
-
-    @property
-    def symbols(self) -> list[str]:
-        """Names of the exported arrays."""
-        return self._symbols.names
-
-    @property
-    def functions(self) -> list[str]:
-        """Names of the functions that can be launched."""
-        return self._functions.names
-
-    @property
-    def cycle(self) -> int:
-        """Cycle that the machine has reached."""
-        return int(self._machine.cycle)
-
-    def rectangle(self, name: str) -> Rect:
-        """Smallest rectangle ``(x, y, width, height)`` that holds every PE with the symbol."""
-        return self._symbols.rectangle(name)
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
         """Write a symbol on every PE of a rectangle.
@@ -148,12 +106,6 @@ class Simulator:
     def open_launches(self) -> int:
         """PEs on which a launched function has not signalled completion."""
         return int(self._machine.open_launches)
-
-    def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
-        """Launch a function on every PE that exports it; arguments by place or by name."""
-        number, arguments = self._functions.call(function, args, kwargs)
-        if self._machine.launch(number, arguments) == 0:
-            raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
     def feed(self, values: Any, *, control: Any = None, **place: Any) -> None:
         """Give wavelets to a router port; they enter it in this order, one a cycle, as the router has room.
@@ -316,36 +268,10 @@ class Simulator:
 
     def _record(self, status: str) -> Record:
         machine, meta = self._machine, self.program.meta
-        cycles = int(machine.cycle) - self._start.cycle
-        clock = self.arch.clock_hz
-        height, width = self._has_tile.shape
-        info = {
-            "kernel": None,
-            "program": meta.get("name"),
-            "arch": self.arch.name,
-            "arch_fingerprint": self.arch.fingerprint(),
-            "clock_hz": clock,
+        events = int(machine.events_processed) - self._start.events_processed
+        info = self._head(status, int(machine.cycle) - self._start.cycle, events) | {
             "task_cycles": int(self.arch.task_start_cycles) + int(self.arch.task_end_cycles),
-            "grid": f"{width}x{height}",
-            "params": {},
-            "fidelity": "wavelet",
-            "values": True,
-            "seed": self.seed,
-            "status": status,
-            "cycles": cycles,
-            "seconds": cycles / clock if clock else None,
-            "verified": None,
-            "max_abs_error": None,
-            "events": int(machine.events_processed) - self._start.events_processed,
-            "wall_s": self._wall_s,
-            "peak_rss_bytes": peak_rss_bytes(),
-            "metrics": {},
-            "validity": "unvalidated",
-            "validity_rows": [],
-            "validity_detail": NO_SUPPORT.as_json(),
-            "not_modelled": list(NOT_MODELLED),
             "warnings": self._warnings(status),
-            "program_warnings": list(self.program.warnings),
             "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":

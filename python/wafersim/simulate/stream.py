@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, InternalError, UnsupportedError
-from wafersim.kernels.nearest import NO_SUPPORT
 from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
 from wafersim.simulate import places
-from wafersim.simulate.footprint import peak_rss_bytes
-from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.limits import checked_int, run_limits
-from wafersim.simulate.memory import Rect, SymbolTable
-from wafersim.simulate.simulator import NOT_MODELLED, STATUS, color_entries
+from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
+from wafersim.simulate.memory import Rect
+from wafersim.simulate.simulator import color_entries
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -33,7 +31,7 @@ STREAM_LEAVES_OUT = (
 )
 
 
-class StreamSimulator:
+class StreamSimulator(LoadedProgram):
     """One program on one fabric at fidelity ``stream``, with the face of `Simulator`.
 
     Parameters
@@ -54,39 +52,10 @@ class StreamSimulator:
     def __init__(
         self, program: MachineProgram, arch: Arch | str = "wse2", seed: int = 0, grain: int | None = None
     ) -> None:
-        from wafersim.arch import Arch as ArchClass
-
-        self.program = program
-        self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
-        self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
+        super().__init__(program, arch, seed)
         self.grain = 0 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
-        program.check(self.arch)
-        self._symbols = SymbolTable(program.meta.get("symbols", {}), program.tables["tile_map"])
         self._machine = _new_machine(program, self.arch, self.grain)
-        self._functions = FunctionTable(program.meta.get("functions", {}))
-        self._has_tile = program.tables["tile_map"] >= 0
         self._start_cycle = self._start_events = 0
-        self._paused = False
-        self._wall_s = 0.0
-
-    @property
-    def symbols(self) -> list[str]:
-        """Names of the exported arrays."""
-        return self._symbols.names
-
-    @property
-    def functions(self) -> list[str]:
-        """Names of the functions that can be launched."""
-        return self._functions.names
-
-    @property
-    def cycle(self) -> int:
-        """Cycle that the machine has reached."""
-        return int(self._machine.cycle)
-
-    def rectangle(self, name: str) -> Rect:
-        """Smallest rectangle ``(x, y, width, height)`` that holds every PE with the symbol."""
-        return self._symbols.rectangle(name)
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
         """Write a symbol; only what scalar code uses as its state is kept, array data has no values."""
@@ -112,12 +81,6 @@ class StreamSimulator:
             "fidelity stream cannot represent this program: words that the host feeds while it runs; "
             "run at fidelity wavelet"
         )
-
-    def launch(self, function: str, *args: Any, **kwargs: Any) -> None:
-        """Launch a function on every PE that exports it; arguments by place or by name."""
-        number, arguments = self._functions.call(function, args, kwargs)
-        if self._machine.launch(number, arguments) == 0:
-            raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
     def run(
         self,
@@ -157,37 +120,13 @@ class StreamSimulator:
         return UnsupportedError(f"{text}; run at fidelity wavelet", error.line)
 
     def _record(self, status: str) -> Record:
-        meta, clock = self.program.meta, self.arch.clock_hz
-        cycles = self.cycle - self._start_cycle
         height, width = self._has_tile.shape
-        info = {
-            "kernel": None,
-            "program": meta.get("name"),
-            "arch": self.arch.name,
-            "arch_fingerprint": self.arch.fingerprint(),
-            "clock_hz": clock,
-            "grid": f"{width}x{height}",
-            "params": {},
+        events = int(self._machine.events_processed) - self._start_events
+        info = self._head(status, self.cycle - self._start_cycle, events) | {
             "fidelity": "stream",
             "values": False,
             "counted": False,
-            "seed": self.seed,
-            "status": status,
-            "cycles": cycles,
-            "seconds": cycles / clock if clock else None,
-            "verified": None,
-            "max_abs_error": None,
-            "events": int(self._machine.events_processed) - self._start_events,
-            "wall_s": self._wall_s,
-            "peak_rss_bytes": peak_rss_bytes(),
-            "metrics": {},
-            "validity": "unvalidated",
-            "validity_rows": [],
-            "validity_detail": NO_SUPPORT.as_json(),
             "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT],
-            "warnings": [],
-            "program_warnings": list(self.program.warnings),
-            "prints": [],
             "stream": {"grain": self.grain or None, **self._machine.figures()},
         }
         if status == "stuck":
