@@ -209,6 +209,7 @@ class Loop {
     }
     // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
     bool stride(Server& s) {
+        if (s.num_con == 0) return false;  // words of an op on memory come from nowhere
         const Con& data = s.con[0];
         if (data.kind != ConKind::kData || s.pace_num > s.pace_den) return false;
         const Seq::Value v = data.s->at(s.k + data.off);

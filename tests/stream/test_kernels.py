@@ -27,6 +27,7 @@ CASES = [
 ]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("grain", [None, 1, 7])
 @pytest.mark.parametrize(("kernel", "grid", "params", "clean"), CASES)
 def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, grain):
