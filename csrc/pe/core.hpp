@@ -78,7 +78,7 @@ class Core {
     };
 
     // schedule.cpp
-    void apply_completions(Pe& p, Cycle t) const;
+    bool apply_completions(Pe& p, Cycle t) const;
     void check_flush(Pe& p, Cycle t) const;
     void wake_for_flush(const Pe& p, Cycle t);
     bool pick(Pe& p, Cycle t);

@@ -64,7 +64,7 @@ void Core::plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter afte
 }
 
 void Core::teardown_due(Pe& p, Cycle when) const {
-    p.completions.push_back({when, -1, kTeardownTask, -1});
+    p.completions.push_back({when, -1, kTeardownTask, -1, true});
     ces_.wake(p.id, when);
 }
 
@@ -98,7 +98,9 @@ void Core::set_blocked(Pe& p, BlockSpace space, int id, bool blocked) const {
     p.blocked = blocked ? p.blocked | tasks : p.blocked & ~tasks;
 }
 
-void Core::apply_completions(Pe& p, Cycle t) const {
+// True if an op was completed, which is activity; a teardown command was, when it was granted.
+bool Core::apply_completions(Pe& p, Cycle t) const {
+    bool completed = false;
     size_t kept = 0;
     for (size_t i = 0; i < p.completions.size(); ++i) {
         const Completion c = p.completions[i];
@@ -106,6 +108,7 @@ void Core::apply_completions(Pe& p, Cycle t) const {
             p.completions[kept++] = c;
             continue;
         }
+        completed |= !c.by_teardown;
         activate(p, c.activate);
         set_blocked(p, BlockSpace::kTask, c.unblock, false);
         if (c.thread >= 0) {
@@ -114,6 +117,7 @@ void Core::apply_completions(Pe& p, Cycle t) const {
         }
     }
     p.completions.resize(kept);
+    return completed;
 }
 
 void Core::check_flush(Pe& p, Cycle) const {
@@ -446,11 +450,7 @@ void Core::step(Pe& p, Cycle t) {
     p.last_step = t;
     if (t < p.accounted && p.completions.empty() && !p.live_uts && p.in_task) return;  // it has run ahead
     ++events;
-    if (!p.completions.empty()) {
-        const size_t before = p.completions.size();
-        apply_completions(p, t);
-        if (p.completions.size() != before) mark(t + 1);
-    }
+    if (!p.completions.empty() && apply_completions(p, t)) mark(t + 1);
     if (p.queues->flush_watch) check_flush(p, t);
     if (!p.in_task && t >= p.free_at) pick(p, t);
     if (p.dead) return;

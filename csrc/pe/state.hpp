@@ -58,6 +58,7 @@ struct Completion {
     Cycle when = 0;
     int thread = -1;  // microthread that becomes free, -1 none
     int activate = -1, unblock = -1;
+    bool by_teardown = false;  // of no op: a teardown command that activates its task
 };
 
 struct FifoState {

@@ -297,6 +297,10 @@ def stride_cap(stride: int, nbytes: int) -> int:
 
 def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
     """The class of the stall while the op may not start, None when it may."""
+    reads = [op.byte_range(o) for o in op.memory]
+    for start, low, high in pe.recent:
+        if t < start + machine.arch.vector_raw_cycles and any(a < high and low < b for a, b in reads):
+            return int(Counter.STALL_PIPELINE)
     blocked = False
     for key in op.claim_keys():
         if key in pe.claims:
@@ -306,10 +310,6 @@ def conditions(machine: Machine, pe: Pe, op: VecOp, t: int) -> int | None:
                 pe.events[Event.QUEUE_CLASHES] += 1
     if blocked or (op.is_async and op.choose_thread(pe) is None):
         return int(Counter.STALL_RESOURCE)
-    reads = [op.byte_range(o) for o in op.memory]
-    for start, low, high in pe.recent:
-        if t < start + machine.arch.vector_raw_cycles and any(a < high and low < b for a, b in reads):
-            return int(Counter.STALL_PIPELINE)
     return None
 
 
