@@ -93,3 +93,21 @@ def test_tile_too_large_for_the_memory_names_the_arrays():
     kernel = kernels.get("gemm")
     with pytest.raises(ValueError, match="A_buffer"):
         kernel.build(Arch.load("wse2"), 2, 2, kernel.resolve({"tile": 50}))
+
+
+@pytest.mark.parametrize(("kernel", "grid", "params", "words"), [
+    ("fft", (3, 3), {"n": 8}, "divides n=8"),
+    ("fft", (2, 2), {"n": 6}, "powers of 2"),
+    ("fft", (2, 2), {"n": 64}, "use more PEs"),
+    ("fft", (4, 4), {"n": 8, "part": "rows"}, "W x 1"),
+    ("fft", (4, 4), {"n": 8, "pencils": 2}, "part=rows"),
+    ("cg", (1, 5), {}, "2x2 or larger"),
+    ("spmm", (2, 2), {"rows": 500, "cols": 500, "wide": 64}, "use more PEs or smaller blocks"),
+    ("stencil", (4, 4), {"variant": "column", "radius": 5}, "allowed: 1..4"),
+    ("stencil", (4, 4), {"variant": "column", "radius": 3, "depth": 3}, "allowed: 1..2"),
+    ("power", (4, 4), {"allreduce": "magic"}, "turns, chain"),
+])  # fmt: skip
+def test_combination_mistakes_of_fields(kernel, grid, params, words):
+    found = kernels.get(kernel)
+    with pytest.raises(ConfigError, match=words):
+        found.build(Arch.load("wse2"), *grid, found.resolve(params))

@@ -7,7 +7,7 @@ import pytest
 
 from wafersim import kernels
 from wafersim.arch import Arch
-from wafersim.kernels.stencil_cell import color_of
+from wafersim.kernels.stencil.stencil_cell import color_of
 from wafersim.simulate import run
 
 

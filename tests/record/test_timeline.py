@@ -78,7 +78,7 @@ def test_a_chain_is_seen_cycle_by_cycle():
     assert timeline.names[op["name"]] == "fadds"
     assert (op["thread"], op["value"], op["open"]) == (MAIN_THREAD, 8, False)
     assert op["end"] == received[-1] + 1
-    assert "kernels/lines.py" in timeline.lines[op["line"]]  # the place in the program's source
+    assert "exchange/lines.py" in timeline.lines[op["line"]]  # the place in the program's source
     (task,) = middle[middle["kind"] == TASK]
     assert timeline.names[task["name"]] == "main"
     assert (task["begin"], task["end"] > op["end"]) == (0, True)

@@ -8,28 +8,28 @@ from importlib import import_module
 from wafersim.errors import ConfigError
 from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity
 
-#: kernel name -> (module, class); a module with a dot is of another room
+#: kernel name -> (module of this room, class); a whole path is of another room
 _KERNELS = {
-    "broadcast": ("broadcast", "Broadcast"),
-    "reduce": ("reduce", "Reduce"),
-    "allreduce": ("allreduce", "AllReduce"),
-    "gather": ("gather", "GatherKernel"),
-    "scatter": ("scatter", "ScatterKernel"),
-    "alltoall": ("alltoall", "AllToAll"),
-    "barrier": ("barrier", "Barrier"),
-    "relay": ("relay", "Relay"),
-    "gemm": ("gemm", "Gemm"),
-    "gemv": ("gemv", "Gemv"),
-    "local_gemm": ("local_gemm", "LocalGemm"),
-    "stencil": ("stencil", "Stencil"),
-    "microbench": ("microbench", "Microbench"),
-    "fft": ("fft", "Fft"),
-    "spmv": ("column_stencil", "Spmv"),
-    "spmm": ("spmm", "Spmm"),
-    "cg": ("solver", "Cg"),
-    "pcg": ("solver", "Pcg"),
-    "bicgstab": ("solver", "BiCgStab"),
-    "power": ("solver", "Power"),
+    "broadcast": ("collectives.broadcast", "Broadcast"),
+    "reduce": ("collectives.reduce", "Reduce"),
+    "allreduce": ("collectives.allreduce", "AllReduce"),
+    "gather": ("collectives.gather", "GatherKernel"),
+    "scatter": ("collectives.scatter", "ScatterKernel"),
+    "alltoall": ("collectives.alltoall", "AllToAll"),
+    "barrier": ("collectives.barrier", "Barrier"),
+    "relay": ("collectives.relay", "Relay"),
+    "gemm": ("matrix.gemm", "Gemm"),
+    "gemv": ("matrix.gemv", "Gemv"),
+    "local_gemm": ("matrix.local_gemm", "LocalGemm"),
+    "stencil": ("stencil.stencil", "Stencil"),
+    "microbench": ("micro.microbench", "Microbench"),
+    "fft": ("fft.fft", "Fft"),
+    "spmv": ("stencil.column_stencil", "Spmv"),
+    "spmm": ("sparse.spmm", "Spmm"),
+    "cg": ("solver.solver", "Cg"),
+    "pcg": ("solver.solver", "Pcg"),
+    "bicgstab": ("solver.solver", "BiCgStab"),
+    "power": ("solver.solver", "Power"),
     "llm_decode_layer": ("wafersim.models.decode_kernel", "DecodeLayer"),
 }
 
@@ -47,5 +47,5 @@ def get(name: str) -> Kernel:
     if name not in _KERNELS:
         raise ConfigError(f"kernel {name!r} is unknown; there are: {', '.join(_KERNELS)}")
     module, kernel = _KERNELS[name]
-    path = module if "." in module else f"wafersim.kernels.{module}"
+    path = module if module.startswith("wafersim.") else f"wafersim.kernels.{module}"
     return getattr(import_module(path), kernel)()  # type: ignore[no-any-return]

@@ -12,8 +12,8 @@ from wafersim.models.gemv_code import Products, each, times, view
 from wafersim.models.relay_tree import GroupTree, RelayTree
 
 if TYPE_CHECKING:
-    from wafersim.kernels.exchange import Exchange
-    from wafersim.kernels.spread import Spread
+    from wafersim.kernels.exchange.exchange import Exchange
+    from wafersim.kernels.exchange.spread import Spread
     from wafersim.program import TileProgram
 
 EPSILON = 1e-5

@@ -10,13 +10,13 @@ from wafersim.models.mesh import Mesh
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
-    from wafersim.kernels.exchange import Exchange
+    from wafersim.kernels.exchange.exchange import Exchange
     from wafersim.program import Layout
 
 
 def lines_of(arch: Arch, mesh: Mesh, grid: tuple[int, int], most: int) -> tuple[Layout, Exchange, Exchange]:
     """A layout with the all-reduces of its rows and of its columns, of at most `most` elements."""
-    from wafersim.kernels.exchange import line_allreduce
+    from wafersim.kernels.exchange.exchange import line_allreduce
     from wafersim.program import Layout
 
     layout = Layout(*grid, arch=arch, name="llm_decode_layer")

@@ -10,7 +10,7 @@ from wafersim.models.published import Tile
 from wafersim.models.relay_tree import RelayTree
 
 if TYPE_CHECKING:
-    from wafersim.kernels.exchange import Exchange
+    from wafersim.kernels.exchange.exchange import Exchange
     from wafersim.program import TileProgram
 
 EPSILON = 1e-6

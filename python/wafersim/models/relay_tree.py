@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wafersim.kernels import lines
-from wafersim.kernels.lines import Registers
-from wafersim.kernels.spread import Spread
+from wafersim.kernels.exchange import lines
+from wafersim.kernels.exchange.lines import Registers
+from wafersim.kernels.exchange.spread import Spread
 
 if TYPE_CHECKING:
-    from wafersim.kernels.exchange import Exchange
-    from wafersim.kernels.ktree import Hop, KTree
+    from wafersim.kernels.exchange.exchange import Exchange
+    from wafersim.kernels.exchange.ktree import Hop, KTree
     from wafersim.program import Layout, TileProgram
 
 #: cycles that a relay waits. Fitted on WLLM4-001 (LLaMA3-8B on 420 x 420 PEs) alone.

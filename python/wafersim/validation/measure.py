@@ -150,7 +150,7 @@ def _rounded(error: float) -> float:
 
 def fitted_rows() -> list[str]:
     """Rows on which a constant of a preset, of a kernel or of a recipe was fitted."""
-    from wafersim.kernels.collectives import FITTED_ON
+    from wafersim.kernels.exchange.teardown import FITTED_ON
 
     rows = set(FITTED_ON) | recipes.fitted_rows()
     for name in Arch.names():

@@ -45,7 +45,7 @@ def _line(arch: str, case: str, dtype: str, phase: int, runner: Runner) -> dict[
 
 def support(arch: str, case: str, dtype: str, phase: int) -> str:
     """Published rows behind a line, or ``unvalidated``."""
-    from wafersim.kernels.microbench import published_rows
+    from wafersim.kernels.micro.microbench import published_rows
 
     if case == "fma" and dtype == "f32" and phase == 0 and arch == "wse3":
         return "FABM-010"

@@ -1,7 +1,7 @@
 """The wafer-scale FFT: family FFT.
 
 Rows of PEs never meet before the second exchange and columns never after the first, so the time of a grid is
-that of one row plus that of one column (`wafersim.kernels.fft`): two runs stand for all.
+that of one row plus that of one column (`wafersim.kernels.fft.fft`): two runs stand for all.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Iterative solvers on columns of z: CG, PCG, BiCGStab, power method."""

@@ -1,0 +1,1 @@
+"""Products of a sparse block per PE with dense columns."""

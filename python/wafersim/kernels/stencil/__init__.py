@@ -1,0 +1,1 @@
+"""Stencils: tiles, single cells, and columns of z."""
