@@ -141,13 +141,12 @@ def test_simulated_layers_are_remembered_by_content(tmp_path, monkeypatch):
     monkeypatch.setattr(simulated, "_simulate", lambda arch, part: 1000 * part.mesh.width + part.mesh.height)
     cycles = simulated.layer_cycles(WSE2, plan, tmp_path)
     assert cycles == 16_008 + 4_010 - 4_008
-    (path,) = tmp_path.glob("*.json")
-    path.write_text(path.read_text().replace(str(cycles), "12345"))
-    assert simulated.layer_cycles(WSE2, plan, tmp_path) == 12345
-    path.write_text("{")
+    monkeypatch.setattr(simulated, "_simulate", lambda arch, part: 7)
     assert simulated.layer_cycles(WSE2, plan, tmp_path) == cycles
-    other = simulated.key_of(WSE2.replace(hop_cycles=2), plan)
-    assert other != simulated.key_of(WSE2, plan)
+    (path,) = tmp_path.rglob("result.json")
+    path.write_text(path.read_text().replace(str(cycles), "12345"))  # its hash is no longer the manifest's
+    assert simulated.layer_cycles(WSE2, plan, tmp_path) == 7
+    assert simulated.facts_of(WSE2.replace(hop_cycles=2), plan) != simulated.facts_of(WSE2, plan)
 
 
 @pytest.mark.long

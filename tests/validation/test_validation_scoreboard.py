@@ -248,7 +248,7 @@ def test_figures_are_kept_by_content(tmp_path, monkeypatch):
     run = store.stored(runner, tmp_path / "kept")
     assert [run(spec)["window_cycles"] for spec in (*specs, *specs)] == [1, 2, 1, 2]
     assert run(specs[0].at("stream"))["window_cycles"] == 3
-    for path in (tmp_path / "kept").iterdir():
+    for path in (tmp_path / "kept").rglob("result.json"):
         path.write_text("{")
     assert run(specs[0])["window_cycles"] == 4
     monkeypatch.setattr(store, "code_digest", lambda: "other code")
@@ -256,8 +256,10 @@ def test_figures_are_kept_by_content(tmp_path, monkeypatch):
 
 
 def test_the_digest_of_the_code_sees_kernels_and_presets(monkeypatch):
-    store.code_digest.cache_clear()
-    first = store.code_digest()
+    from wafersim.store import digest
+
+    digest.code_digest.cache_clear()
+    first = digest.code_digest()
     from pathlib import Path
 
     read = Path.read_bytes
@@ -266,9 +268,9 @@ def test_the_digest_of_the_code_sees_kernels_and_presets(monkeypatch):
         return read(path) + (b"#" if path.name == "wse2.toml" else b"")
 
     monkeypatch.setattr(Path, "read_bytes", changed)
-    store.code_digest.cache_clear()
-    assert store.code_digest() != first
-    store.code_digest.cache_clear()
+    digest.code_digest.cache_clear()
+    assert digest.code_digest() != first
+    digest.code_digest.cache_clear()
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.models.exact_plan import ExactPlan
 from wafersim.models.mesh import Mesh, Tree, divisor_tree
+from wafersim.store import code_digest
+from wafersim.store.remember import remember
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
-
-#: counts up when the program of a layer changes
-PROGRAM_VERSION = 1
 
 #: PEs and groups of the side of a mesh that is cut short
 SHORT = Tree(8, 2)
@@ -55,32 +53,37 @@ def layer_cycles(arch: Arch, plan: ExactPlan, cache: Path | None = None) -> int:
     plan : ExactPlan
         The layer on its mesh.
     cache : Path, optional
-        Directory for results; default ``cache_dir()``.
+        Directory of the result store; default ``cache_dir()``.
     """
     folder = cache_dir() if cache is None else cache
-    path = folder / f"{key_of(arch, plan)}.json"
-    known = _read(path)
-    if known is not None:
-        return known
-    rows, columns, corner = (_simulate(arch, part) for part in parts(plan))
-    cycles = rows + columns - corner
-    _write(path, {"arch": arch.name, "plan": dataclasses.asdict(plan), "cycles": cycles})
-    return cycles
+    return int(remember(folder, facts_of(arch, plan), lambda: _measured(arch, plan), _is_sound)["cycles"])
 
 
-def key_of(arch: Arch, plan: ExactPlan) -> str:
-    """A name for a result: everything it depends on."""
-    facts = [PROGRAM_VERSION, arch.fingerprint(), dataclasses.asdict(plan)]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+def facts_of(arch: Arch, plan: ExactPlan) -> dict[str, Any]:
+    """Everything that a result depends on."""
+    return {
+        "kind": "decode layer", "arch": arch.fingerprint(), "plan": dataclasses.asdict(plan),
+        "code": code_digest(),
+    }  # fmt: skip
 
 
 def cache_dir() -> Path:
-    """``WAFERSIM_CACHE``, or ``wafersim/layers`` in the user's cache directory."""
+    """``WAFERSIM_CACHE``, or ``wafersim/results`` in the user's cache directory."""
     given = os.environ.get("WAFERSIM_CACHE")
     if given:
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "wafersim" / "layers"
+    return (Path(base) if base else Path.home() / ".cache") / "wafersim" / "results"
+
+
+def _measured(arch: Arch, plan: ExactPlan) -> dict[str, Any]:
+    rows, columns, corner = (_simulate(arch, part) for part in parts(plan))
+    return {"arch": arch.name, "cycles": rows + columns - corner}
+
+
+def _is_sound(answer: Mapping[str, Any]) -> bool:
+    found = answer.get("cycles")
+    return isinstance(found, int) and not isinstance(found, bool) and found > 0
 
 
 def _simulate(arch: Arch, plan: ExactPlan) -> int:
@@ -94,23 +97,3 @@ def _simulate(arch: Arch, plan: ExactPlan) -> int:
     sim.run()
     stamps = read_stamps(sim, whole)
     return int(stamps[..., 1].max() - stamps[..., 0].min())
-
-
-def _read(path: Path) -> int | None:
-    """The cycles in a file; None if there is none, or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["cycles"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all; a cache that cannot be written is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        return
