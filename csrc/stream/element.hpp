@@ -40,6 +40,7 @@ class Element {
     void drop_pending(Node& n, Cycle T);
     Cycle predict(Node& n, Cycle T, Cycle main_from);
     void forget(Node& n, Cycle T);
+    Pace ramp_pace(const Node& n) const;
     void add_ramp(Node& n, Cycle T);
     void add_thread(Node& n, int t, Cycle T);
     void tell_router(Node& n, Cycle T);

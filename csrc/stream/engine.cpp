@@ -83,8 +83,6 @@ Engine::~Engine() {
 }
 
 void Engine::check_supported() const {
-    if (arch_.ramp_pace_num != arch_.ramp_pace_den)
-        throw Refused("a ramp pace other than 1 (its accumulator never resets)");
     for (const RouteClass& r : program_.routes) {
         if (r.filter != FilterKind::kNone) throw Refused("input filters");
         if (r.swap_x || r.swap_y) throw Refused("color swap");

@@ -34,9 +34,27 @@ void Element::forget(Node& n, Cycle T) {
     }
 }
 
+// Where the ramp stands: all its moves are facts now.
+Pace Element::ramp_pace(const Node& n) const {
+    Pace pace;
+    pace.num = arch_.ramp_pace_num, pace.den = arch_.ramp_pace_den;
+    if (pace.even()) return pace;
+    Cycle last = kMinus;
+    int64_t moves = 0;
+    for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
+        const LinkFifo* ramp = n.oq[static_cast<size_t>(std::countr_zero(rest))]->ramp;
+        if (!ramp) continue;
+        moves += ramp->a.end();
+        last = std::max({last, ramp->a.last(), ramp->entered});
+    }
+    if (moves) pace.moves = moves - 1, pace.take(last, 1);
+    return pace;
+}
+
 // One move per cycle, from the queues in turn.
 void Element::add_ramp(Node& n, Cycle T) {
     loop_.busy = kMinus;
+    loop_.pace = ramp_pace(n);
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
         const int i = std::countr_zero(rest);
         OutQueue& q = *n.oq[static_cast<size_t>(i)];
@@ -53,7 +71,8 @@ void Element::add_ramp(Node& n, Cycle T) {
         s.mask = s.reach = 2;
         s.tie = i;
         s.last = std::max(ramp->a.last(), ramp->entered);
-        s.floor = ramp->a.last() + 1;
+        s.paced = true;
+        s.floor = std::max(ramp->a.last() + 1, loop_.pace.free);
         s.min_next = std::max(T, ramp->a.last() + 1);
         s.out[s.num_out++] = &ramp->a;
         s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});

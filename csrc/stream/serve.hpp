@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "stream/pace.hpp"
 #include "stream/seq.hpp"
 
 namespace wafersim::stream {
@@ -34,6 +35,7 @@ struct ServerState {
     Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
+    bool paced = false;                    // of the resource that `Loop::pace` is about
 };
 
 struct Server : ServerState {
@@ -48,6 +50,7 @@ class Loop {
     uint64_t words = 0, leaps = 0, late = 0;
     int64_t grain = 0;    // most words that are placed in one step, 0: no limit
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
+    Pace pace;            // of the paced servers
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
@@ -107,6 +110,7 @@ class Loop {
             s.ready = s.k < s.k_end ? std::max(ready(s), T) : kForever;
             if (s.ready >= kForever) continue;
             if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
+            if (s.paced) s.ready = std::max(s.ready, pace.free);
             v.t = std::min(v.t, s.ready);
             if (s.phase == 1 && s.num_con == 0 && s.num_out == 0)
                 v.main = i;
@@ -205,6 +209,7 @@ class Loop {
         ++s.k;
         ++s.beats;
         s.min_next = t + s.cost;
+        if (s.paced) pace.take(t, 1);
         if (s.pace_num > s.pace_den) s.min_next = std::max(s.min_next, s.start + s.beats * s.pace_num / s.pace_den);
     }
     // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
@@ -227,6 +232,7 @@ class Loop {
             held = true;  // one behind the other
         else
             return false;
+        if (s.paced && gap == 1) times = pace.until_pause(times);
         for (int c = 1; c < s.num_con && times > 0; ++c)
             times = std::min(times, free_words(s, s.con[c], t, gap, times));
         if (times < 1) return false;
@@ -242,6 +248,7 @@ class Loop {
         s.beats += times;
         s.min_next = s.last + s.cost;
         if (s.phase == 1) slot_free_ = s.min_next;
+        if (s.paced) pace.take(s.last, times);
         return true;
     }
     // The main thread's one instruction, in the first cycle that words at one distance leave free.
@@ -326,7 +333,7 @@ class Loop {
             if (s.ready <= t + P) return false;
             limit = std::min(limit, s.ready);
         }
-        if (!active || times < 3) return false;
+        if (!active || times < 3 || !keep_pace(sv, n, t, P, times)) return false;
         if (grain) times = std::min(times, grain);
         for (int i = 0; i < n && times >= 2; ++i) {
             const Server& s = sv[i];
@@ -339,8 +346,19 @@ class Loop {
         repeat(sv, n, P, times);
         return true;
     }
+    // Limits the periods to those without a pause of the ramp; false if a pause may have shaped the last one.
+    bool keep_pace(const Server* sv, int n, Cycle t, Cycle P, int64_t& times) const {
+        int paced = 0;
+        for (int i = 0; i < n; ++i) paced += sv[i].in_period && sv[i].paced;
+        if (!paced || pace.even()) return true;
+        if (pace.skipped > t - 2 * P) return false;
+        if (paced > 1 || P == 1) times = pace.until_pause(std::min(times, pace.den) * paced) / paced;
+        return true;
+    }
     void repeat(Server* sv, int n, Cycle P, int64_t times) {
         ++leaps;
+        int64_t moves = 0;
+        Cycle moved = kMinus;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
             if (!s.in_period) continue;
@@ -353,7 +371,9 @@ class Loop {
             s.beats += times;
             s.min_next = s.last + s.cost;
             if (s.phase == 1) slot_free_ = std::max(slot_free_, s.last + s.cost);
+            if (s.paced) moves += times, moved = std::max(moved, s.last);
         }
+        if (moves) pace.take(moved, moves);
     }
     static bool produced_in_period(const Server* sv, int n, const Con& c) {
         for (int i = 0; i < n; ++i)

@@ -11,7 +11,6 @@ import numpy as np
 from tests.oracle.generate import Generated, generate
 from wafersim import _core
 from wafersim.errors import UnsupportedError
-from wafersim.program.schema import ArchInt
 from wafersim.simulate import Simulator
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
@@ -76,13 +75,10 @@ def kept_parts(seed: int) -> Iterator[Callable[[str, int], bool]]:
 
 
 def random_programs(seed: int) -> Iterator[Generated]:
-    """Distinct programs made of parts of one seed, on a ramp of one wavelet per cycle."""
+    """Distinct programs made of parts of one seed."""
     seen = set()
     for keep in kept_parts(seed):
         generated = generate(seed, keep)
-        ints = generated.arch_ints.copy()
-        ints[ArchInt.RAMP_PACE_NUM] = ints[ArchInt.RAMP_PACE_DEN] = 1
-        generated.arch_ints = ints
         key = hash(tuple(table.tobytes() for table in generated.tables.values()))
         if key not in seen:
             seen.add(key)

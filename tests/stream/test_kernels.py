@@ -47,6 +47,30 @@ def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, grain):
         assert clean == (pressed == 0), pressed
 
 
+PACED = [
+    ("gemm", "8x8", {"tile": 4}),
+    ("allreduce", "6x6", {"words": 33, "algorithm": "star"}),
+    ("allreduce", "2x4", {"words": 20, "algorithm": "ring"}),
+    ("relay", "9x1", {"words": 300}),
+    ("stencil", "5x4", {"tile": 4}),
+]
+
+
+@pytest.mark.parametrize("arch", ["wse3", "wse3-sdk"])
+@pytest.mark.parametrize(("kernel", "grid", "params"), PACED)
+def test_generation_3_with_the_pace_of_its_ramp(kernel, grid, params, arch):
+    both = run_both(kernel, grid, params, arch)
+    assert both.stream.cycles == both.wavelet.cycles
+    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
+        assert found is None or found == expected
+
+
+def test_the_pace_counts_all_moves_of_a_ramp():
+    """9/8 cycles per word since the first word, not anew with each message."""
+    short, long = (run_both("relay", "3x1", {"words": words}, "wse3").stream.cycles for words in (8, 8_000))
+    assert long - short > 7_992 * 9 / 8
+
+
 def test_stretches_of_code_are_run_once():
     both = run_both("broadcast", "40x30", {"words": 256})
     figures = both.stream.info["stream"]

@@ -10,11 +10,6 @@ from wafersim.program import Layout
 from wafersim.simulate.stream import StreamSimulator
 
 
-def test_ramp_pace_of_wse3():
-    with pytest.raises(UnsupportedError, match="ramp pace"):
-        run("reduce", "wse3", "4x1", fidelity="stream", values=False)
-
-
 def test_branch_on_array_data_names_pe_and_source():
     layout = Layout(2, 1, arch="wse2")
     pe = layout.tile("a")
