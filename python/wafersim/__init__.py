@@ -12,6 +12,7 @@ from wafersim._version import __version__
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
+    from wafersim.comparison import compare
     from wafersim.errors import (
         ConfigError,
         DeadlockError,
@@ -34,6 +35,7 @@ _HOMES = {
     "TileProgram": "program",
     "Record": "record",
     "Simulator": "simulate",
+    "compare": "comparison",
     "evaluate": "simulate",
     "run": "simulate",
     "ConfigError": "errors",
@@ -62,6 +64,7 @@ __all__ = [
     "TileProgram",
     "WafersimError",
     "__version__",
+    "compare",
     "evaluate",
     "run",
 ]

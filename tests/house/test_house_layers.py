@@ -21,7 +21,7 @@ CPP_WORDS = "program/opcodes.hpp"
 PYTHON_WORDS = "wafersim.program.schema"
 
 PYTHON_ORDER = [
-    "_version", "errors", "arch", "program", "csl", "kernels", "record", "store", "simulate", "sdk", "analysis", "estimates", "batch", "validation", "models", "deploy", "sweep", "cli",
+    "_version", "errors", "arch", "program", "csl", "kernels", "record", "store", "simulate", "comparison", "sdk", "analysis", "estimates", "batch", "validation", "models", "deploy", "sweep", "report", "cli",
 ]  # fmt: skip
 
 #: a kernel is handed its simulator and its record; these imports happen in functions or for types only

@@ -40,6 +40,12 @@ from wafersim.cli.common import json_option
     "[default: all PEs and cycles, 1000000 entries]",
 )
 @click.option(
+    "--frames",
+    type=int,
+    metavar="N",
+    help="With --out: sample the run about N times (2 .. 256), for the time slider of wafersim report.",
+)
+@click.option(
     "--grain",
     type=int,
     metavar="N",
@@ -60,14 +66,16 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     from wafersim.cli.report import print_record
     from wafersim.simulate import request as requests
 
-    watch = _watch(options.pop("trace"), out)
+    watch, frames = _watch(options.pop("trace"), out), _frames(options.pop("frames"), out)
     fields = {name: value for name, value in options.items() if value is not None}
     fields["values"] = not fields.pop("no_values")
     fields["params"] = requests.parse_settings(settings)
     fields["program" if requests.looks_like_file(target) else "kernel"] = target
     request = requests.from_fields(fields)
     if request.fidelity == "stream":
-        _refuse_for_stream(watch, out)
+        from wafersim.simulate.stream import refuse_watch
+
+        refuse_watch(watch, frames)
     if request.dry_run:
         return _dry_run(request, as_json)
     if out is not None:
@@ -75,7 +83,7 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     from wafersim.cli.progress import progress_bar
 
     with progress_bar() as progress:
-        record = requests.execute(request, progress, watch)
+        record = requests.execute(request, progress, watch, frames)
     if out is not None:
         _save(record, out)
     print_record(record, as_json)
@@ -94,13 +102,13 @@ def _watch(trace: str | None, out: Path | None) -> Any:
     return parse_filter(trace)
 
 
-def _refuse_for_stream(watch: Any, out: Path | None) -> None:
-    from wafersim.errors import ConfigError
-    from wafersim.simulate.stream import refuse_watch
+def _frames(frames: int | None, out: Path | None) -> int | None:
+    """What ``--frames`` asks for, None without it."""
+    if frames is not None and out is None:
+        from wafersim.errors import ConfigError
 
-    refuse_watch(watch)
-    if out is not None:
-        raise ConfigError("--out: a run at fidelity stream has no columns to save; leave it out")
+        raise ConfigError("--frames needs --out DIR, where the frames are saved")
+    return frames
 
 
 def _dry_run(request: Any, as_json: bool) -> int:
@@ -126,7 +134,7 @@ def _check_place(out: Path) -> None:
 def _save(record: Any, out: Path) -> None:
     from wafersim.record.picture import heat_map_svg
 
-    files = {"heatmap.svg": heat_map_svg(record).encode()}
+    files = {"heatmap.svg": heat_map_svg(record).encode()} if record.counted else {}
     if record.timeline is not None:
         files["timeline.json"] = record.timeline.to_chrome().encode()
         files["timeline.csv"] = record.timeline.to_csv().encode()

@@ -8,10 +8,11 @@ description.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,18 +34,27 @@ def write_program(path: str | os.PathLike[str], tables: Tables, meta: Mapping[st
     """Write a program file; an old file stays untouched if writing fails (ProgramError)."""
     target = Path(path)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    header = _header(tables, meta)
     try:
         with open(scratch, "wb") as out:
-            out.write(len(header).to_bytes(8, "little"))
-            out.write(header)
-            for table in TABLES:
-                out.write(np.ascontiguousarray(tables[table]).tobytes())
+            for part in _parts(tables, meta):
+                out.write(part)
         os.replace(scratch, target)
     except OSError as error:
         raise ProgramError(f"program file {target}: cannot be written: {error.strerror or error}") from None
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def program_bytes(tables: Tables, meta: Mapping[str, Any]) -> bytes:
+    """The content of a program file."""
+    return b"".join(_parts(tables, meta))
+
+
+def _parts(tables: Tables, meta: Mapping[str, Any]) -> Iterator[bytes]:
+    header = _header(tables, meta)
+    yield len(header).to_bytes(8, "little") + header
+    for table in TABLES:
+        yield np.ascontiguousarray(tables[table]).tobytes()
 
 
 def _header(tables: Tables, meta: Mapping[str, Any]) -> bytes:
@@ -77,6 +87,11 @@ def read_program(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[An
         raise ProgramError(f"program file {os.fspath(path)}: {error}") from None
     except OSError as error:
         raise ProgramError(f"program file {os.fspath(path)}: {error.strerror or error}") from None
+
+
+def read_program_bytes(data: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """As `read_program`, from the content of a file."""
+    return _read(io.BytesIO(data), len(data))
 
 
 def _read(source: BinaryIO, size: int) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -191,7 +206,7 @@ def _sizes(values: Any) -> bool:
 def _tensor(source: BinaryIO, start: int, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     source.seek(start)
     count = math.prod(shape)
-    array = np.fromfile(source, dtype=np.dtype(dtype), count=count) if count else np.zeros(0, np.dtype(dtype))
-    if len(array) != count:
+    data = source.read(count * np.dtype(dtype).itemsize)
+    if len(data) != count * np.dtype(dtype).itemsize:
         raise ProgramError("the file ends within its data")
-    return array.reshape(shape)
+    return np.frombuffer(data, np.dtype(dtype)).reshape(shape)

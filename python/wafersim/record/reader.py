@@ -68,6 +68,9 @@ class Parts:
             raise self.damaged(f"manifest.json: {name}: no sha256")
         self._promised[name] = (size, sha256)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._promised
+
     def read_bytes(self, name: str, limit: int) -> bytes:
         """Content of a regular file of at most ``limit`` bytes; links are not followed."""
         try:

@@ -15,7 +15,9 @@ from wafersim.errors import ConfigError, InternalError
 from wafersim.program.schema import Counter, Event, Port
 from wafersim.record import analysis
 from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS
+from wafersim.record.frames import Frames
 from wafersim.record.plain import plain
+from wafersim.record.source import Source
 from wafersim.record.table import Table
 from wafersim.record.timeline import Timeline
 
@@ -46,6 +48,10 @@ class Record:
         The other fields, as `summary` gives them.
     timeline : Timeline or None
         What `Simulator.timeline` asked for; a record that was loaded has none.
+    frames : Frames or None
+        The run over time, if it was sampled (``--frames``).
+    source : Source or None
+        The program and the constants it ran with.
     """
 
     counters: Array
@@ -55,6 +61,8 @@ class Record:
     colors: list[dict[str, Any]] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
     timeline: Timeline | None = None
+    frames: Frames | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         self.counters, self.event_counts = _read_only(self.counters), _read_only(self.event_counts)
@@ -231,6 +239,8 @@ class Record:
     def save(self, directory: str | Path, extra: Mapping[str, bytes] | None = None) -> Path:
         """Write the record as a directory of .npy columns and JSON; whole or not at all.
 
+        A record of fidelity stream has no columns: what was not counted is absent, not zero.
+
         Raises
         ------
         ConfigError
@@ -238,8 +248,6 @@ class Record:
         """
         from wafersim.record import store
 
-        if not self.counted:
-            raise ConfigError(f"a record at fidelity {self.info['fidelity']} has no columns to save")
         return store.save(self, Path(directory), dict(extra or {}))
 
     @classmethod

@@ -24,9 +24,13 @@ from wafersim._version import __version__
 from wafersim.errors import ConfigError, InternalError
 from wafersim.program.schema import Counter, Event, Port
 from wafersim.record.dictionary import COUNTER_COLUMNS, EVENT_COLUMNS, TERMS
+from wafersim.record.frames import FRAMES_FILES, Frames
 from wafersim.record.plain import plain
 from wafersim.record.reader import Parts, open_parts
 from wafersim.record.record import RECORD_SCHEMA, STATUSES, Record
+from wafersim.record.source import PROGRAM_FILE, SOURCE_FILE, Source
+
+Array = np.ndarray[Any, Any]
 
 FORMAT_NAME = "wafersim-record"
 MANIFEST = "manifest.json"
@@ -37,12 +41,17 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 def save(record: Record, directory: Path, extra: dict[str, bytes]) -> Path:
     """Write the record to ``directory``; an older record there is replaced."""
     parts = {"summary.json": _json(_summary(record)), "columns.json": _json(_columns(record))}
-    for counter, name in COUNTER_COLUMNS.items():
-        parts[f"pe.{name}.npy"] = _npy(record.counters[:, :, counter])
-    for event, name in EVENT_COLUMNS.items():
-        parts[f"pe.{name}.npy"] = _npy(record.event_counts[:, :, event])
+    if record.counted:
+        for counter, name in COUNTER_COLUMNS.items():
+            parts[f"pe.{name}.npy"] = _npy(record.counters[:, :, counter])
+        for event, name in EVENT_COLUMNS.items():
+            parts[f"pe.{name}.npy"] = _npy(record.event_counts[:, :, event])
+        parts["links.npy"] = _npy(record.links)
     parts["pe.has_tile.npy"] = _npy(record.has_tile.astype(np.int64))
-    parts["links.npy"] = _npy(record.links)
+    if record.frames is not None:
+        parts |= {name: _npy(array) for name, array in record.frames.parts().items()}
+    if record.source is not None:
+        parts |= record.source.parts()
     for name in extra:
         if not _SAFE_NAME.fullmatch(name) or name in parts or name == MANIFEST:
             raise ConfigError(f"record: {name!r} cannot be the name of an added file")
@@ -54,6 +63,8 @@ def _summary(record: Record) -> dict[str, Any]:
 
 
 def _columns(record: Record) -> dict[str, Any]:
+    if not record.counted:
+        return {"pe": {}, "links": None}
     pe = {
         name: {
             "file": f"pe.{name}.npy",
@@ -179,21 +190,41 @@ def load(directory: Path) -> Record:
     summary = parts.json("summary.json")
     info = _checked_info(parts, summary)
     has_tile = parts.array("pe.has_tile.npy", ndim=2) != 0
-    height, width = has_tile.shape
+    colors = _checked_colors(parts, summary)
+    record = Record(*_counts(parts, info, has_tile.shape, len(colors)), has_tile, colors, info)
+    if record.counted:
+        try:
+            record.check_complete()
+        except InternalError as error:
+            raise parts.damaged(str(error)) from None
+    if FRAMES_FILES[0] in parts:
+        record.frames = Frames.from_parts({name: parts.array(name) for name in FRAMES_FILES})
+    if SOURCE_FILE in parts:
+        program = parts.part(PROGRAM_FILE) if PROGRAM_FILE in parts else None
+        record.source = Source.from_parts(parts.json(SOURCE_FILE), program)
+    return record
+
+
+def _counts(
+    parts: Parts, info: dict[str, Any], shape: tuple[int, ...], colors: int
+) -> tuple[Array, Array, Array]:
+    """Counters, events and links; where nothing was counted zeros that nobody reads."""
+    height, width = shape
+    if info.get("counted") is False:
+        shapes = (
+            (height, width, len(Counter)),
+            (height, width, len(Event)),
+            (colors, height, width, len(Port)),
+        )
+        zeros = [np.broadcast_to(np.int64(0), wanted) for wanted in shapes]
+        return zeros[0], zeros[1], zeros[2]
     counters = np.empty((height, width, len(Counter)), np.int64)
     for counter, name in COUNTER_COLUMNS.items():
         counters[:, :, counter] = parts.array(f"pe.{name}.npy", shape=(height, width))
     events = np.empty((height, width, len(Event)), np.int64)
     for event, name in EVENT_COLUMNS.items():
         events[:, :, event] = parts.array(f"pe.{name}.npy", shape=(height, width))
-    colors = _checked_colors(parts, summary)
-    links = parts.array("links.npy", shape=(len(colors), height, width, len(Port)))
-    record = Record(counters, events, links, has_tile, colors, info)
-    try:
-        record.check_complete()
-    except InternalError as error:
-        raise parts.damaged(str(error)) from None
-    return record
+    return counters, events, parts.array("links.npy", shape=(colors, height, width, len(Port)))
 
 
 def _checked_info(parts: Parts, summary: dict[str, Any]) -> dict[str, Any]:

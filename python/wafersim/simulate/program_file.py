@@ -10,6 +10,7 @@ from wafersim.errors import ConfigError
 from wafersim.record import Record
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.runner import did_you_mean, parse_grid
+from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
 from wafersim.simulate.watching import Watch
 
@@ -74,6 +75,7 @@ def execute_opened(
     grain: int | None = None,
     progress: Any = None,
     watch: Watch | None = None,
+    frames: int | None = None,
     **limits: Any,
 ) -> Record:
     """`execute_file` for a program that `open_program` gave."""
@@ -84,7 +86,7 @@ def execute_opened(
     if fidelity == "stream":
         from wafersim.simulate.stream import StreamSimulator, refuse_watch
 
-        refuse_watch(watch)
+        refuse_watch(watch, frames)
         sim = StreamSimulator(program, loaded, seed, grain)
     else:
         sim = Simulator(program, loaded, seed)
@@ -96,7 +98,8 @@ def execute_opened(
         raise ConfigError(
             f"{path}: no function is launched, so argument {next(iter(arguments))!r} has no place"
         )
-    record: Record = sim.run(raise_on_stuck=False, progress=progress, **limits)
+    limits |= {"raise_on_stuck": False, "progress": progress}
+    record: Record = sim.run(**limits) if frames is None else run_sampled(sim, frames, **limits)
     record.info["params"] = dict(arguments or {})
     record.info["program_file"] = str(path)
     record.info["launch"] = chosen

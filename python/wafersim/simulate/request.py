@@ -103,12 +103,14 @@ def refuse_threads(threads: Any) -> None:
         raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
 
 
-def execute(request: Request, progress: Any = None, watch: Watch | None = None) -> Record:
+def execute(
+    request: Request, progress: Any = None, watch: Watch | None = None, frames: int | None = None
+) -> Record:
     """Carry the run out; a stuck or faulty run comes back as a record, not as an error."""
     if request.kernel is not None and request.launch is not None:
         raise ConfigError("launch: only a program file has functions to choose from")
     with remembered_interrupts(progress) as watched:
-        return run_built(request, build(request), watched, watch)
+        return run_built(request, build(request), watched, watch, frames)
 
 
 def build(request: Request) -> Any:
@@ -122,7 +124,13 @@ def build(request: Request) -> Any:
     return open_program(Path(request.program or ""), request.arch, request.grid)
 
 
-def run_built(request: Request, built: Any, progress: Any = None, watch: Watch | None = None) -> Record:
+def run_built(
+    request: Request,
+    built: Any,
+    progress: Any = None,
+    watch: Watch | None = None,
+    frames: int | None = None,
+) -> Record:
     """Run what `build` made of this request, or of another one for the same program."""
     if request.kernel is not None:
         record: Record = built.execute(
@@ -132,6 +140,7 @@ def run_built(request: Request, built: Any, progress: Any = None, watch: Watch |
             raise_on_stuck=False,
             progress=progress,
             watch=watch,
+            frames=frames,
             **request.limits,
         )
         return record
@@ -147,6 +156,7 @@ def run_built(request: Request, built: Any, progress: Any = None, watch: Watch |
         grain=request.grain,
         progress=progress,
         watch=watch,
+        frames=frames,
         **request.limits,
     )
 

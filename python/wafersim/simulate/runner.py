@@ -11,6 +11,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.record import Record
+from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
 from wafersim.simulate.watching import Watch
 
@@ -136,14 +137,15 @@ class PreparedRun:
         fidelity: str = "wavelet",
         grain: int | None = None,
         watch: Watch | None = None,
+        frames: int | None = None,
         **limits: Any,
     ) -> Record:
-        """Write the inputs, launch, run, check."""
+        """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`)."""
         sim: Any
         if fidelity == "stream":
             from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
 
-            refuse_watch(watch)
+            refuse_watch(watch, frames)
             sim = StreamSimulator(self.built.program, self.arch, seed, grain)
             write_without_values(sim, self.built.setup)
             self._launch(sim)
@@ -151,7 +153,8 @@ class PreparedRun:
             sim = self.start(seed, watch)
         raise_on_stuck = limits.pop("raise_on_stuck", True)
         try:
-            record: Record = sim.run(raise_on_stuck=raise_on_stuck, **limits)
+            limits["raise_on_stuck"] = raise_on_stuck
+            record: Record = sim.run(**limits) if frames is None else run_sampled(sim, frames, **limits)
         except Exception as error:
             partial = getattr(error, "record", None)
             if isinstance(partial, Record):

@@ -11,6 +11,7 @@ import numpy as np
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
+from wafersim.record.source import Source
 from wafersim.record.timeline import from_core
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
@@ -280,6 +281,7 @@ class Simulator(LoadedProgram):
             info["fault"] = places.describe_fault(machine.fault(), meta)
         record = Record(*self._start.since(machine), self._has_tile, color_entries(self.program), info)
         record.check_complete()
+        record.source = Source.of(self.program, self.arch)
         if self._watched is not None:
             rows, dropped, until = machine.timeline()
             record.timeline = from_core(rows, dropped, until, *self._watched, meta, self.program.tables)

@@ -11,6 +11,7 @@ import numpy as np
 from wafersim.errors import ConfigError, DeadlockError, InternalError, UnsupportedError
 from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
+from wafersim.record.source import Source
 from wafersim.simulate import places
 from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
@@ -143,6 +144,7 @@ class StreamSimulator(LoadedProgram):
             self._has_tile,
             colors,
             info,
+            source=Source.of(self.program, self.arch),
         )
 
 
@@ -151,8 +153,10 @@ def write_without_values(sim: StreamSimulator, setup: Callable[[Any, Any], None]
     setup(_Host(sim), _NoNumbers())
 
 
-def refuse_watch(watch: Watch | None) -> None:
-    """Raise `ConfigError` if a timeline is asked for."""
+def refuse_watch(watch: Watch | None, frames: int | None = None) -> None:
+    """Raise `ConfigError` if a timeline or frames are asked for."""
+    if frames is not None:
+        raise ConfigError("--frames: a run at fidelity stream counts nothing per PE that could be sampled")
     if watch is not None:
         raise ConfigError(
             "--trace: a run at fidelity stream has no timeline; leave it out, or run at fidelity wavelet"

@@ -1,0 +1,32 @@
+"""``wafersim compare``: two saved runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wafersim.cli.common import json_option, print_json
+
+
+@click.command()
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@json_option
+def compare(a: Path, b: Path, as_json: bool) -> int:
+    """Say what differs between two runs saved with run --out, and where the cycles went.
+
+    \b
+    wafersim run gemm --set tile=4 --out A
+    wafersim run gemm --set tile=8 --out B
+    wafersim compare A B
+    """
+    from wafersim.comparison import compare as compare_records
+    from wafersim.record import Record
+
+    found = compare_records(Record.load(a), Record.load(b))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        click.echo("\n".join(found.lines()))
+    return 0
