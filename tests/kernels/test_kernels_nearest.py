@@ -94,3 +94,14 @@ def test_every_published_run_is_one_of_the_library():
             {n: tuple(v) if isinstance(v, list) else v for n, v in entry.params.items()}
         )
         assert entry.arch in ws.Arch.names()
+
+
+@pytest.mark.parametrize("name", sorted({run.kernel for run in published_runs()} - {"llm_decode_layer"}))
+def test_kernels_that_rows_run_leave_the_statement_to_the_rows(name):
+    from wafersim import kernels
+
+    run = next(run for run in published_runs() if run.kernel == name)
+    kernel, (width, height) = kernels.get(name), run.grid
+    params = {n: tuple(v) if isinstance(v, list) else v for n, v in run.params.items()}
+    built = kernel.build(ws.Arch.load(run.arch), width, height, kernel.resolve(params))
+    assert built.validity == kernels.Validity()

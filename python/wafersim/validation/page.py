@@ -32,10 +32,10 @@ PUBLISHED = Path(__file__).parents[1] / "kernels" / "published.json"
 _INTRO = """# Accuracy: published numbers replayed
 
 Every row of this page is a number that somebody published, replayed by the program that was measured,
-rebuilt for this simulator. Runs at fidelity `wavelet` have real values that are checked against NumPy; long ones
-are done at fidelity `stream`, without values, and the host link (SYST) is a formula: `accuracy.json` says which.
-`wafersim validate` does the same on your machine, `wafersim validate --row ID` one row. Times are compared in
-cycles, with each source's clock.
+rebuilt for this simulator. Runs at fidelity `wavelet` have real values that are checked against NumPy; long
+ones are done at fidelity `stream`, without values, and the host link (SYST) is a formula: `accuracy.json` says
+which. `wafersim validate` does the same on your machine, `wafersim validate --row ID` one row. Times are
+compared in cycles, with each source's clock.
 
 - **error** = (simulated - published) / published; inside a published range it is 0.
 - **fit**: a constant's value was fitted on this row, so it is no evidence.
@@ -43,8 +43,8 @@ cycles, with each source's clock.
   with more rows in view: the form of the GEMM's activity limiter (of three tried, the one that meets L =
   46) and the offset of its operands with all SUMMA tiles and the +13 % from L = 45 to 46; task, branch
   and drain costs after about a dozen variants on 17 JSTT rows and the JST1 grids; that sources of an op take
-  turns with the short rows of JSTT; the conflict of writes with reads with the SPMM and SPMMD rows; two choices
-  of the MeshGEMM program with the MGEMM rows (said there). Errors of those families say how well one
+  turns with the short rows of JSTT; the conflict of writes with reads with the SPMM and SPMMD rows; two
+  choices of the MeshGEMM program with the MGEMM rows (said there). Errors of those families say how well one
   mechanism fits many rows, not how well unseen rows are predicted.
 - A profile models one thing: `wse2`, `wse3` silicon, `wse2-sdk`, `wse3-sdk` the vendor's fabric simulator.
 - Programs are chosen per family, never per row. A miss is shown as a miss, with its cause if it is known.

@@ -10,6 +10,8 @@ from wafersim.errors import ConfigError
 from wafersim.kernels import formulas
 from wafersim.kernels.exchange import trees
 from wafersim.kernels.exchange.exchange import line_allreduce
+from wafersim.kernels.exchange.grid_exchange import grid_allreduce, grid_reduce
+from wafersim.program import Layout
 from wafersim.simulate import run
 
 ALGORITHMS = ["chain", "star", "tree", "two_phase", "ring", "ktree"]
@@ -292,3 +294,18 @@ def test_a_pe_that_leaves_a_barrier_early_is_found():
     sim.view("stamps", 1, 1)[1] = 5
     error, good = built.check(sim)
     assert error > 0 and not good
+
+
+@pytest.mark.parametrize("make", [grid_reduce, grid_allreduce])
+@pytest.mark.parametrize("algorithm", ["star", "tree", "two_phase"])
+def test_one_call_over_a_rectangle_puts_no_switches_back(make, algorithm):
+    def ops(rearm):
+        layout = Layout(6, 5, arch="wse2")
+        grid = make(layout, "sum", 6, 5, algorithm, words=2, rearm=rearm)
+        count = 0
+        for number, (_, place, _) in enumerate(grid.areas()):
+            pe = layout.tile(f"pe{number}")
+            count += len(grid.code(pe, *place, pe.array("x", "f32", 2)).steps())
+        return count
+
+    assert ops(rearm=False) < ops(rearm=True)

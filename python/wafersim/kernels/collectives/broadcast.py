@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.exchange.spread import add_broadcast_routes
 from wafersim.kernels.timing import read_stamps, stamp_array, wavelet_window
 
@@ -85,7 +85,6 @@ class Broadcast(Kernel):
         formula = Formula("B + M + N - 2 + 2 T_R + 1", formulas.HPDC, value) if arch.generation == 2 else None
         return KernelRun(
             layout.build(), setup, [Launch("main")], check, metrics, formula,
-            validity=_validity(arch, height, words),
         )  # fmt: skip
 
 
@@ -105,11 +104,3 @@ def places(width: int, height: int) -> dict[str, list[dict[str, Any]]]:
         "root": [{"x": 0, "y": 0, "width": 1, "height": 1}],
         "receiver": [rect for rect in rest if rect["width"] * rect["height"] > 0],
     }
-
-
-def _validity(arch: Arch, height: int, words: int) -> Validity:
-    if arch.name == "wse2" and height == 1:
-        return Validity("validated", ("HPDCM-004", "HPDCM-005"))
-    if arch.generation == 2:
-        return Validity("extrapolated", ("HPDCM-004", "HPDCM-005"))
-    return Validity("unvalidated")

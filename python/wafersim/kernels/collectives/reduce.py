@@ -9,7 +9,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.exchange.axis import ALGORITHMS, Axis, num_colors
 from wafersim.kernels.exchange.exchange import line_reduce
 from wafersim.kernels.exchange.grid_exchange import GridExchange, grid_reduce
@@ -32,7 +32,6 @@ AXIS = Parameter(
 )  # fmt: skip
 DTYPE = Parameter("dtype", str, "f32", "type of the elements", allowed=DTYPES)
 OP = Parameter("op", str, "add", "what is done with two elements", allowed=OPERATIONS)
-_ROWS = {"chain": ("HPDCM-002", "HPDCM-003"), "star": ("HPDCM-001",)}
 
 
 class Reduce(Kernel):
@@ -79,7 +78,6 @@ class Reduce(Kernel):
         return KernelRun(
             layout.build(), data.setup, [Launch("main")], check, metrics,
             reduce_formula(arch, lengths, exchange, data.wavelets),
-            validity=_validity(arch, exchange, lengths),
         )  # fmt: skip
 
 
@@ -233,12 +231,3 @@ def _tile(layout: Layout, exchange: GridExchange, kind: str, place: tuple[int, i
             step()
         pe.done()
     return pe
-
-
-def _validity(arch: Arch, exchange: GridExchange, lengths: tuple[int, int]) -> Validity:
-    rows = _ROWS.get(exchange.algorithm, ())
-    if arch.generation != 2:
-        return Validity("unvalidated")
-    if rows and arch.name == "wse2" and lengths[1] == 1 and exchange.height == 1:
-        return Validity("validated", rows)
-    return Validity("extrapolated", rows or ("HPDCM-002", "HPDCM-003"))

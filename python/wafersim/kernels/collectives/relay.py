@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Formula, Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.timing import read_stamps, stamp_array
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ class Relay(Kernel):
             text = "1.001 N B + 16.1 N + 16.5"
             formula = Formula(text, formulas.FABRICA, formulas.relay_chain(words, last))
         launch = Launch("main", {"n": words} if hops else {})
-        return KernelRun(
-            layout.build(), setup, [launch], check, metrics, formula, validity=_validity(arch, hops)
-        )
+        return KernelRun(layout.build(), setup, [launch], check, metrics, formula)
 
 
 def _figures(
@@ -215,11 +213,3 @@ def _receiver(layout: Layout, color: Any, words: int, probe: str) -> Any:
     with pe.function("main", args=[("n", "i16")]):
         pe.fmovs(memory, fabric, async_=True, activate=arrived)
     return pe
-
-
-def _validity(arch: Arch, hops: int) -> Validity:
-    if arch.name == "wse3-sdk":
-        return Validity("validated", ("FABM-026", "FABM-028") if hops else ("FABM-023",))
-    if arch.name == "wse3" and hops:
-        return Validity("validated", ("FABM-011", "FABM-012"))
-    return Validity("extrapolated", ("FABM-023",)) if arch.name == "wse3" else Validity()

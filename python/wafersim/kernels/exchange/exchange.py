@@ -249,21 +249,20 @@ def line_allreduce(
     """
     algorithm = choose(algorithm, words, pes, int(layout.arch.ramp_out_cycles), dtype, allreduce=True)
     line = _line(name, along, pes, across, x, y, dtype, op)
-    if algorithm == "ktree":
+    if algorithm in ("ktree", "ring"):
+        of: Any = ktree if algorithm == "ktree" else ring
+        wires: dict[str, Any] = {
+            "line": line,
+            "colors": lines.take_colors(layout, [f"{name}{i}" for i in range(of.NUM_COLORS)], colors),
+            "in_queues": lines.take_queues(name, in_queues, of.NUM_IN_QUEUES),
+            "out_queues": lines.take_queues(name, out_queues, of.NUM_OUT_QUEUES),
+            "dtype": dtype,
+            "op": op,
+        }
+        if algorithm == "ring":
+            return RingAllReduce(layout, ring.Ring(name=name, **wires), words)
         ktree.check_groups(name, pes, groups)
-        taken = lines.take_colors(layout, [f"{name}{i}" for i in range(ktree.NUM_COLORS)], colors)
-        tree = ktree.KTree(
-            line, groups, taken, lines.take_queues(name, in_queues, ktree.NUM_IN_QUEUES),
-            lines.take_queues(name, out_queues, ktree.NUM_OUT_QUEUES), dtype, op,
-        )  # fmt: skip
-        return KTreeAllReduce(layout, tree, words)
-    if algorithm == "ring":
-        taken = lines.take_colors(layout, [f"{name}{i}" for i in range(ring.NUM_COLORS)], colors)
-        around = ring.Ring(
-            name, line, taken, lines.take_queues(name, in_queues, ring.NUM_IN_QUEUES),
-            lines.take_queues(name, out_queues, ring.NUM_OUT_QUEUES), dtype, op,
-        )  # fmt: skip
-        return RingAllReduce(layout, around, words)
+        return KTreeAllReduce(layout, ktree.KTree(groups=groups, **wires), words)
     line, axis = _tree_axis(
         layout, name, along, pes, across, algorithm, words, dtype, op, in_queues, out_queues, colors, x, y,
         rearm, allreduce=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,22 +121,9 @@ def grid_reduce(
 
     ``in_queues``, ``out_queues``: of the rows and of the column; otherwise as `line_allreduce`.
     """
-    common: dict[str, Any] = {
-        "algorithm": algorithm,
-        "words": words,
-        "dtype": dtype,
-        "op": op,
-        "x": x,
-        "y": y,
-    }
-    rows = columns = None
-    if width > 1:
-        queues: dict[str, Any] = {"in_queues": in_queues[:1], "out_queues": out_queues[:1]}
-        rows = line_reduce(layout, f"{name}_row", "x", width, height, **common, **queues)
-    if height > 1:
-        queues = {"in_queues": in_queues[1:2], "out_queues": out_queues[1:2]}
-        columns = line_reduce(layout, f"{name}_column", "y", height, 1, **common, **queues)
-    return GridExchange(layout, (x, y, width, height), rows, columns)
+    common = {"algorithm": algorithm, "words": words, "dtype": dtype, "op": op, "rearm": rearm}
+    queues = [{"in_queues": in_queues[k : k + 1], "out_queues": out_queues[k : k + 1]} for k in (0, 1)]
+    return _rows_and_columns(line_reduce, layout, name, (x, y, width, height), 1, common, *queues)
 
 
 def grid_allreduce(
@@ -152,40 +139,31 @@ def grid_allreduce(
     columns (input queues 3 or 4 each, output queues 3 or 1 each).  ``groups``: of a ktree along x and y.
     Otherwise as `line_allreduce`.
     """
+    rect = (x, y, width, height)
     if algorithm in ("ring", "ktree"):
-        return _twice(layout, name, (x, y, width, height), algorithm, words, dtype, op, in_queues, out_queues,
-                      groups)  # fmt: skip
+        inputs, outputs = (3, 3) if algorithm == "ring" else (4, 1)
+        into = tuple(in_queues or range(2 * inputs))
+        out = tuple(out_queues or ((2, 3, 5, 1, 4, 0) if algorithm == "ring" else (2, 3)))
+        common = {"algorithm": algorithm, "words": words, "dtype": dtype, "op": op}
+        of_rows = {"in_queues": into[:inputs], "out_queues": out[:outputs], "groups": groups[0]}
+        of_columns = {"in_queues": into[inputs:], "out_queues": out[outputs:], "groups": groups[1]}
+        return _rows_and_columns(line_allreduce, layout, name, rect, width, common, of_rows, of_columns)
     into, out = tuple(in_queues or (2, 3, 4)), tuple(out_queues or (2, 3, 4))
     found = grid_reduce(layout, name, width, height, algorithm, words, dtype, op, into, out, x, y, rearm)
     back = layout.color(f"{name}_back")
     spread = GridSpread(width, height, x, y, back, into[2], out[2], dtype)
-    return GridExchange(layout, (x, y, width, height), found.rows, found.columns, spread)
+    return GridExchange(layout, rect, found.rows, found.columns, spread)
 
 
-def _twice(
-    layout: Layout, name: str, rect: tuple[int, int, int, int], algorithm: str, words: int, dtype: str,
-    op: str, in_queues: Sequence[int] | None, out_queues: Sequence[int] | None, groups: tuple[int, int],
+def _rows_and_columns(
+    make: Callable[..., Any], layout: Layout, name: str, rect: tuple[int, int, int, int], lines_down: int,
+    common: Mapping[str, Any], of_rows: Mapping[str, Any], of_columns: Mapping[str, Any],
 ) -> GridExchange:  # fmt: skip
-    """Along the rows, then along the columns."""
+    """Exchanges by ``make`` along all rows and along ``lines_down`` columns; none along an axis of one PE."""
     x, y, width, height = rect
-    inputs, outputs = (3, 3) if algorithm == "ring" else (4, 1)
-    into = tuple(in_queues or range(2 * inputs))
-    out = tuple(out_queues or ((2, 3, 5, 1, 4, 0) if algorithm == "ring" else (2, 3)))
-    common: dict[str, Any] = {
-        "algorithm": algorithm,
-        "words": words,
-        "dtype": dtype,
-        "op": op,
-        "x": x,
-        "y": y,
-    }
     rows = columns = None
     if width > 1:
-        queues: dict[str, Any] = {"in_queues": into[:inputs], "out_queues": out[:outputs]}
-        rows = line_allreduce(layout, f"{name}_row", "x", width, height, groups=groups[0], **common, **queues)
+        rows = make(layout, f"{name}_row", "x", width, height, x=x, y=y, **common, **of_rows)
     if height > 1:
-        queues = {"in_queues": into[inputs:], "out_queues": out[outputs:]}
-        columns = line_allreduce(
-            layout, f"{name}_column", "y", height, width, groups=groups[1], **common, **queues
-        )
+        columns = make(layout, f"{name}_column", "y", height, lines_down, x=x, y=y, **common, **of_columns)
     return GridExchange(layout, rect, rows, columns)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
 from wafersim.kernels.exchange import lines
-from wafersim.kernels.exchange.lines import LineCode, PeLine, Registers, Step
+from wafersim.kernels.exchange.lines import LineCode, Registers, Step, Wiring
 from wafersim.kernels.exchange.spread import Spread
 
 if TYPE_CHECKING:
@@ -37,31 +37,20 @@ class Hop:
     queue: int
 
 
-@dataclass(frozen=True)
-class KTree:
+@dataclass(frozen=True, kw_only=True)
+class KTree(Wiring):
     """A K-tree on a line.
+
+    Colors: two of the groups' chains, two of the chain of groups, one of the way back.  Queues: four inputs
+    (only PEs where two chains meet use all) and one output.
 
     Attributes
     ----------
-    line : PeLine
-        Where.
     groups : int
         Groups of the line; divides its PEs.
-    colors : tuple
-        Two of the groups' chains, two of the chain of groups, one of the way back.
-    in_queues, out_queues : tuple of int
-        Four input queues (only PEs where two chains meet use all) and one output queue.
-    dtype, op : str
-        ``f32`` or ``f16``; ``add`` or ``max``.
     """
 
-    line: PeLine
     groups: int
-    colors: tuple[Any, ...]
-    in_queues: tuple[int, ...]
-    out_queues: tuple[int, ...]
-    dtype: str = "f32"
-    op: str = "add"
 
     @property
     def size(self) -> int:

@@ -60,6 +60,30 @@ class PeLine:
         return {"x": self.x, "y": self.y + first, "width": self.across, "height": count}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """What an exchange along lines takes: where it is, its colors and queues, and what it computes.
+
+    Attributes
+    ----------
+    line : PeLine
+        Where.
+    colors : tuple
+        Colors; their meaning is the exchange's.
+    in_queues, out_queues : tuple of int
+        Queue numbers, likewise.
+    dtype, op : str
+        ``f32`` or ``f16``; ``add`` or ``max``.
+    """
+
+    line: PeLine
+    colors: tuple[Any, ...]
+    in_queues: tuple[int, ...]
+    out_queues: tuple[int, ...]
+    dtype: str = "f32"
+    op: str = "add"
+
+
 class Registers:
     """Descriptor registers from a number on, in each of the three files.
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.kernels.exchange import lines
-from wafersim.kernels.exchange.lines import LineCode, PeLine, Registers, Step
+from wafersim.kernels.exchange.lines import LineCode, Registers, Step, Wiring
 
 if TYPE_CHECKING:
     from wafersim.program import Layout, TileProgram
@@ -33,32 +33,21 @@ AWAY, TOWARD = 3, 4
 NUM_COLORS, NUM_IN_QUEUES, NUM_OUT_QUEUES = 5, 3, 3
 
 
-@dataclass(frozen=True)
-class Ring:
+@dataclass(frozen=True, kw_only=True)
+class Ring(Wiring):
     """A ring on a line.
+
+    Colors: two of neighbours, one from the last PE to the first, one away from PE 0 and one towards it.
+    Queues: inputs of the ring, of the way from PE 0, of the way to it; outputs of the ring, of the way to
+    PE 0, of the way from it.
 
     Attributes
     ----------
     name : str
         Prefix of the parameter.
-    line : PeLine
-        Where.
-    colors : tuple
-        Two of neighbours, one from the last PE to the first, one away from PE 0 and one towards it.
-    in_queues, out_queues : tuple of int
-        Inputs of the ring, of the way from PE 0, of the way to it; outputs of the ring, of the way to PE 0,
-        of the way from it.
-    dtype, op : str
-        ``f32`` or ``f16``; ``add`` or ``max``.
     """
 
     name: str
-    line: PeLine
-    colors: tuple[Any, ...]
-    in_queues: tuple[int, ...]
-    out_queues: tuple[int, ...]
-    dtype: str = "f32"
-    op: str = "add"
 
     @property
     def granule(self) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.fft import fft_oracle as oracle
 from wafersim.kernels.fft.fft_code import FftShape, FftTile
 from wafersim.kernels.fft.line_exchange import COLUMN, ROW, add_routes
@@ -122,7 +122,6 @@ def _run(arch: Arch, layout: Layout, shape: FftShape) -> KernelRun:
         return _figures(read_stamps(sim, whole), shape)
 
     run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
-    run.validity = _validity(arch, shape)
     run.not_modelled.append(
         "fft: the source of the published program is not public; the exchange follows the vendor's public "
         "row transposition (only bricks for the PEs ahead are sent), the transforms its public 1-D program"
@@ -134,7 +133,3 @@ def _figures(stamps: Any, shape: FftShape) -> dict[str, Any]:
     """Cycles from the first start to the last end over the PEs."""
     first, last = (1 if shape.part == "columns" else 0), (1 if shape.part == "rows" else 2)
     return {"n": shape.n, "window_cycles": int(stamps[..., last].max() - stamps[..., first].min())}
-
-
-def _validity(arch: Arch, shape: FftShape) -> Validity:
-    return Validity("extrapolated" if arch.name == "wse2" else "unvalidated", ("FFT-001",))

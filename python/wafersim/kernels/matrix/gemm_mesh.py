@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.matrix import interleave
 from wafersim.kernels.matrix.gemm_matrices import given_matrices, is_placeholder, rounding, tiles_of
 from wafersim.kernels.matrix.mesh import Mesh, MeshCode
@@ -156,7 +156,7 @@ def _run(arch: Arch, size: int, shape: Shape, dtype: str, repeats: Repeats, layo
             "cycles_per_step": float(windows.max()) / size, "steps": size, "tile": "x".join(map(str, shape)),
         } | counts(size, shape, dtype, repeats.products)  # fmt: skip
 
-    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=_validity(arch))
+    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
     run.not_modelled.append(
         "gemm: the calls of the inner map are written out; a map's cost is not public (kernels/product.py)"
     )
@@ -237,12 +237,6 @@ def _align(pair: list[Any], size: int, with_ring: Any, against: Any) -> list[int
         coming = np.stack([now[y, against if back else with_ring] for y, (_, back) in enumerate(shifts)])
         _put(pair, 1 - source, coming)
     return [count % 2 for count, _ in shifts]
-
-
-def _validity(arch: Arch) -> Validity:
-    if arch.name == "wse3-sdk":
-        return Validity("validated", ("MGEMM-024", "MGEMM-048"))
-    return Validity("extrapolated", ("MGEMM-024",))
 
 
 __all__ = ["Repeats", "build_mesh", "counts", "kinds_of", "repeated", "skewed"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.matrix.gemm_matrices import compare, given_matrices, tiles_of
 from wafersim.kernels.matrix.mesh import QUEUES
 from wafersim.kernels.matrix.mesh_ring import Ring, RingCode
@@ -96,7 +96,7 @@ def _run(arch: Arch, size: int, shape: Shape, dtype: str, products: int, layout:
             "tile": "x".join(map(str, shape)),
         } | counts(size, shape, dtype, products)  # fmt: skip
 
-    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
 
 
 def counts(size: int, shape: Shape, dtype: str, products: int = 1) -> dict[str, int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.exchange.teardown import (
     X_LINE,
     Y_LINE,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from wafersim.program import Layout
 
 EXIT_ID, COMPUTE_ID, X_DONE_ID, Y_DONE_ID = 12, 13, 14, 15
-FITTED_TILES, MEASURED_TILES = (4, 32), (4, 8, 16, 32, 46)
-_ROWS = {4: "SUMMA-007", 8: "SUMMA-008", 16: "SUMMA-009", 32: "SUMMA-010", 46: "SUMMA-011"}
 
 
 def build_summa(arch: Arch, size: int, shape: Shape, dtype: str) -> KernelRun:
@@ -205,22 +203,9 @@ def _run(arch: Arch, size: int, shape: Shape, layout: Layout) -> KernelRun:
             found["tile"] = shape.mt
         return found
 
-    run = KernelRun(
-        layout.build(), setup, [Launch("main")], check, metrics, validity=_validity(arch, size, shape)
-    )
+    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
     run.not_modelled.append(
         "gemm: the source of the broadcast library is not public; its protocol is our own, and "
         "the time of its hidden work is fitted on SUMMA-007 and SUMMA-010"
     )
     return run
-
-
-def _validity(arch: Arch, size: int, shape: Shape) -> Validity:
-    tile = shape.mt
-    if arch.name != "wse2":
-        return Validity("extrapolated" if arch.generation == 2 else "unvalidated", ("SUMMA-010",))
-    nearest = min(MEASURED_TILES, key=lambda measured: abs(measured - tile))
-    rows = ("SUMMA-001",) if size == 1 and nearest == 46 else (_ROWS[nearest],)
-    if tile not in MEASURED_TILES or not shape.is_square:
-        return Validity("extrapolated", rows)
-    return Validity("fitted" if tile in FITTED_TILES else "validated", rows)

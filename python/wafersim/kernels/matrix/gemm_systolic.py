@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.matrix.gemm_matrices import random_values, rounding
 from wafersim.kernels.matrix.mesh_ring import MOVES
 from wafersim.kernels.matrix.product import ELEMENT_BYTES, LocalProduct, Shape, product_dsrs
@@ -138,7 +138,7 @@ def _run(layout: Layout, grid: tuple[int, int], shape: Shape, dtype: str, beats:
             grid, shape, dtype, beats
         )
 
-    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
     run.not_modelled.append(
         "gemm: the host feeds one wavelet per cycle and port; its link's time is not simulated"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.collectives.reduce import row_axis
 from wafersim.kernels.exchange.axis import axis_code
 from wafersim.kernels.matrix.gemv_vectors import Inputs, Part, window_metrics
@@ -102,4 +102,4 @@ def _run(width: int, height: int, part: Part, layout: Layout) -> KernelRun:
     def metrics(sim: Any, record: Any) -> dict[str, Any]:
         return window_metrics(read_stamps(sim, whole), part)
 
-    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.collectives.reduce import row_axis
 from wafersim.kernels.exchange.axis import axis_code
 from wafersim.kernels.exchange.lines import PeLine, Registers
@@ -137,4 +137,4 @@ def _run(layout: Layout, part: Part) -> KernelRun:
     def metrics(sim: Any, record: Any) -> dict[str, Any]:
         return window_metrics(read_stamps(sim, whole), part)
 
-    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics)

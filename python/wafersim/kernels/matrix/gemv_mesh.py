@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.kernels import formulas
-from wafersim.kernels.base import KernelRun, Launch, Validity
+from wafersim.kernels.base import KernelRun, Launch
 from wafersim.kernels.collectives.allreduce import near_root
 from wafersim.kernels.exchange.exchange import line_allreduce
 from wafersim.kernels.matrix.gemv_vectors import Inputs, Part, window_metrics
@@ -96,4 +96,4 @@ def _run(layout: Layout, part: Part, groups: int) -> KernelRun:
         found = window_metrics(read_stamps(sim, whole), part)
         return found | (formulas.ktree_counts(height, groups) if groups else {})
 
-    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics, validity=Validity())
+    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics)

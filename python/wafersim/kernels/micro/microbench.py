@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import Kernel, KernelRun, Parameter, Validity, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Parameter, parameters
 from wafersim.kernels.micro.micro_scalar import SCALAR_CASES, build_scalar
 from wafersim.kernels.micro.micro_vector import DTYPES, VECTOR_CASES, build_vector
 
@@ -48,9 +48,7 @@ class Microbench(Kernel):
             raise self.refuse_grid(width, height, "1x1")
         case, dtype, length = str(params["case"]), str(params["dtype"]), int(params["length"])
         if case in SCALAR_CASES:
-            run = build_scalar(arch, case, length)
-            run.validity = _validity(arch, case, "f16", scalar=True)
-            return run
+            return build_scalar(arch, case, length)
         if params["phase"] % 2:
             raise ConfigError(f"microbench: phase={params['phase']} is odd; elements are 2 or 4 bytes wide")
         if dtype not in VECTOR_CASES[case].ops:
@@ -58,19 +56,10 @@ class Microbench(Kernel):
             raise ConfigError(
                 f"microbench: case={case} with dtype={dtype} is no vector op; allowed: {allowed}"
             )
-        run = build_vector(arch, case, dtype, length, int(params["phase"]), int(params["stride"]))
-        run.validity = _validity(arch, case, dtype, scalar=False)
-        return run
+        return build_vector(arch, case, dtype, length, int(params["phase"]), int(params["stride"]))
 
 
 def published_rows(arch: str, case: str, dtype: str) -> str:
     """Id of the published row of a vector case on a profile; empty if there is none."""
     silicon, simulator = _ROWS.get((case, dtype), ("", ""))
     return {"wse3": silicon, "wse3-sdk": simulator}.get(arch, "")
-
-
-def _validity(arch: Arch, case: str, dtype: str, scalar: bool) -> Validity:
-    if scalar:
-        return Validity("validated", ("FABM-029",)) if arch.name == "wse3-sdk" else Validity()
-    row = published_rows(arch.name, case, dtype)
-    return Validity("validated", (row,)) if row else Validity()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.solver.solver_code import SolverShape
 from wafersim.kernels.solver.solver_methods import METHODS
 from wafersim.kernels.solver.solver_oracle import solve
@@ -150,12 +150,4 @@ def _run(method: str, arch: Arch, layout: Layout, shape: SolverShape, data: str)
         window = int(stamps[..., 1].max() - stamps[..., 0].min())
         return {"window_cycles": window, "steps": steps, "cycles_per_step": window / max(1, steps)}
 
-    run = KernelRun(layout.build(), setup, [Launch("main")], check, metrics)
-    run.validity = _validity(method, arch)
-    return run
-
-
-def _validity(method: str, arch: Arch) -> Validity:
-    rows = {"cg": ("FABR-003",), "bicgstab": ("FABR-005",)}.get(method, ())
-    known = arch.name == "wse3-sdk" and bool(rows)
-    return Validity("extrapolated" if known else "unvalidated", rows if known else ())
+    return KernelRun(layout.build(), setup, [Launch("main")], check, metrics)

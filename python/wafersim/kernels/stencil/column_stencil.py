@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, Validity, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, parameters
 from wafersim.kernels.stencil.column_code import ColumnCode, expected
 from wafersim.kernels.stencil.column_halo import HaloColors
 from wafersim.kernels.timing import read_stamps, stamp_array
@@ -35,10 +35,7 @@ class Spmv(Kernel):
 
     def build(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         depth, block = int(params["depth"]), int(params["block"])
-        run = build_columns(arch, width, height, 1, depth, min(block, depth), 1, "spmv")
-        near = ("FABR-001",) if arch.name == "wse3-sdk" else ()
-        run.validity = Validity("extrapolated" if near else "unvalidated", near)
-        return run
+        return build_columns(arch, width, height, 1, depth, min(block, depth), 1, "spmv")
 
 
 def build_columns(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import Kernel, KernelRun, Parameter, Validity, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Parameter, parameters
 from wafersim.kernels.stencil.column_stencil import build_columns
 from wafersim.kernels.stencil.stencil_cell import MAX_ITERATIONS, build_cell
 from wafersim.kernels.stencil.stencil_tiled import build_tiled
@@ -69,17 +69,14 @@ class Stencil(Kernel):
                     f"stencil: iterations={iterations} with variant=cell; its loop is unrolled, "
                     f"allowed: 1..{MAX_ITERATIONS}"
                 )
-            run = build_cell(arch, width, height, iterations)
-        else:
-            if radius > min(tile):
-                raise ConfigError(
-                    f"stencil: radius={radius} exceeds the tile {tile[0]}x{tile[1]}; allowed: 1..{min(tile)}"
-                )
-            run = build_tiled(
-                arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait"
+            return build_cell(arch, width, height, iterations)
+        if radius > min(tile):
+            raise ConfigError(
+                f"stencil: radius={radius} exceeds the tile {tile[0]}x{tile[1]}; allowed: 1..{min(tile)}"
             )
-        run.validity = _validity(arch, variant, width, radius)
-        return run
+        return build_tiled(
+            arch, width, height, tuple(tile), radius, iterations, str(params["halo"]) == "wait"
+        )
 
     def _column(self, arch: Arch, width: int, height: int, params: Mapping[str, Any]) -> KernelRun:
         radius, depth = int(params["radius"]), int(params["depth"])
@@ -89,20 +86,4 @@ class Stencil(Kernel):
             raise ConfigError(
                 f"stencil: radius={radius} with variant=column and depth={depth}; allowed: 1..{most}"
             )
-        run = build_columns(arch, width, height, radius, depth, block, int(params["iterations"]), "stencil")
-        run.validity = Validity("unvalidated")
-        return run
-
-
-def _validity(arch: Arch, variant: str, width: int, radius: int) -> Validity:
-    """Rows exist for the two simulator profiles only."""
-    if not arch.name.endswith("-sdk"):
-        return Validity("unvalidated")
-    first = 1 if arch.generation == 2 else 2
-    if variant == "cell":
-        fitted = width == 3
-        return Validity("fitted" if fitted else "validated", (f"JST1-{first:03}", f"JST1-{first + 4:03}"))
-    rows = {1: (65, 99), 2: (73, 101)}.get(radius)
-    if rows is None:
-        return Validity("extrapolated", (f"JSTT-{100 + first:03}",))
-    return Validity("validated", tuple(f"JSTT-{row + first - 1:03}" for row in rows))
+        return build_columns(arch, width, height, radius, depth, block, int(params["iterations"]), "stencil")
