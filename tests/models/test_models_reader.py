@@ -9,6 +9,7 @@ import pytest
 
 from wafersim.errors import ConfigError
 from wafersim.models import ModelConfig, cost, parameters
+from wafersim.models.families import UNLIKE
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
@@ -46,6 +47,60 @@ def total(**changes):
 def test_totals_of_further_families(name):
     expected, config = PUBLISHED[name]
     assert parameters.total(ModelConfig.from_hf(config, name)) == expected
+
+
+SMALL = {
+    "hidden_size": 96,
+    "intermediate_size": 160,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 8,
+    "vocab_size": 1000,
+}
+MOE = {"num_experts": 4, "num_experts_per_tok": 2}
+#: parameters of the model class of that name in transformers 5.24, made on the meta device
+COUNTED = [
+    ("glm", {"num_key_value_heads": 2, "attention_bias": True}, 608_832),
+    ("chatglm", {"multi_query_group_num": 2, "add_qkv_bias": True}, 608_832),
+    ("glm4", {"num_key_value_heads": 2, "attention_bias": True}, 609_984),
+    ("smollm3", {"num_key_value_heads": 2}, 511_968),
+    ("olmo", {"num_key_value_heads": 2}, 606_720),
+    ("olmo3", {"num_key_value_heads": 2}, 608_688),
+    ("olmoe", {"num_key_value_heads": 2, **MOE}, 1_440_432),
+    ("granitemoe", {"num_key_value_heads": 2, **MOE}, 1_439_712),
+    ("phimoe", {"num_key_value_heads": 2, **MOE}, 1_440_960),
+    ("minimax_m2", {"num_key_value_heads": 2, **MOE}, 2_783_712),
+    ("dots1", {"num_key_value_heads": 2, "n_routed_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1,
+               "moe_intermediate_size": 24, "first_k_dense_replace": 1}, 692_592),
+    ("exaone4", {"num_key_value_heads": 2}, 608_112),
+    ("hunyuan_v1_dense", {"num_key_value_heads": 2, "head_dim": 12}, 608_112),
+    ("seed_oss", {"num_key_value_heads": 2, "head_dim": 12}, 608_832),
+    ("ernie4_5", {"num_key_value_heads": 2, "head_dim": 12}, 511_968),
+    ("ernie4_5", {"num_key_value_heads": 2, "head_dim": 12, "use_bias": True}, 515_904),
+    ("cohere", {"num_key_value_heads": 2}, 511_392),
+    ("cohere", {"num_key_value_heads": 2, "use_qk_norm": True}, 512_112),
+    ("cohere2", {"num_key_value_heads": 2}, 511_392),
+    ("nemotron", {"num_key_value_heads": 2}, 517_056),
+    ("arcee", {"num_key_value_heads": 2}, 515_808),
+    ("starcoder2", {"num_key_value_heads": 2}, 424_032),
+    ("starcoder2", {"num_key_value_heads": 2, "use_bias": False}, 421_056),
+    ("phi", {}, 603_688),
+    ("gpt_neox", {}, 603_840),
+    ("gpt_neox", {"tie_word_embeddings": True}, 507_840),
+    ("gpt_neox", {"attention_bias": False}, 601_536),
+    ("opt", {"max_position_embeddings": 64}, 514_176),
+    ("gptj", {"intermediate_size": None}, 860_776),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "changes", "expected"), COUNTED)
+def test_families_count_as_their_model_class_does(family, changes, expected):
+    assert parameters.total(ModelConfig.from_hf({**SMALL, "model_type": family, **changes})) == expected
+
+
+@pytest.mark.parametrize("family", UNLIKE)
+def test_a_type_that_would_be_counted_wrong_is_refused(family):
+    with pytest.raises(ConfigError, match=f"model_type {family}: .* is not supported"):
+        ModelConfig.from_hf({**SMALL, "model_type": family})
 
 
 def test_other_names_of_keys_mean_the_same():

@@ -85,6 +85,8 @@ class ModelConfig:
         Weights of the last norm.
     gated_mlp : bool
         Three matrices (gate, up, down) or two.
+    head_bias : bool
+        The output head has a bias.
     tied : bool
         Input embedding and output head are one matrix.
     positions : int
@@ -105,6 +107,7 @@ class ModelConfig:
     final_norm_weights: int
     gated_mlp: bool
     mlp_bias: bool
+    head_bias: bool
     tied: bool
     positions: int
     weight_bits: int

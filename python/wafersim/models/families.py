@@ -13,6 +13,22 @@ from typing import Any
 from wafersim.errors import ConfigError
 from wafersim.models.config_file import kind, shown
 
+#: types with the keys of a plain decoder and other weights: they would be counted wrong
+UNLIKE = {
+    "apertus": "an activation with weights",
+    "bloom": "a norm of the embedding",
+    "codegen": "its fused projection",
+    "falcon": "attention beside the MLP with norms that depend on the version",
+    "gpt_bigcode": "attention with one pair of heads by a key of its own",
+    "gpt_neo": "layers that differ by attention_types",
+    "hunyuan_v1_moe": "experts whose number differs by layer",
+    "mpt": "attention described by attn_config",
+    "persimmon": "norms of queries and keys with biases",
+    "stablelm": "norms that depend on keys of its own",
+    "qwen3_next": "linear attention",
+    "ernie4_5_moe": "experts of two kinds",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -22,14 +38,18 @@ class Family:
     model_type: str
     known: bool = True
     bias: str = ""
-    mlp_bias: bool = False
+    mlp_bias: str = ""
+    gated: bool = True
+    mlp_ratio: int | None = None
     qk_norm: str = ""
     sinks: bool = False
     norms: int = 2
+    norm_vectors: int = 1
+    positions: int | None = None
+    head_bias: bool = False
     window: str = ""
     moe: str = ""
     mla: bool = False
-    gpt2: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
@@ -54,6 +74,8 @@ def family_of(config: Mapping[str, Any], where: str) -> Family:
     if word is None:
         word = _guess(config)
     key = word.lower().replace("-", "_")
+    if key in UNLIKE:
+        raise ConfigError(f"{where}: model_type {shown(word)}: {UNLIKE[key]} is not supported")
     if key in table():
         return Family(**table()[key], model_type=word)
     near = _nearest(config)

@@ -78,7 +78,7 @@ def outer_counts(model: ModelConfig) -> Counter[str]:
     return Counter(
         embedding=table + model.positions * model.hidden,
         head=0 if model.tied else table,
-        vectors=model.final_norm_weights,
+        vectors=model.final_norm_weights + (model.vocab if model.head_bias else 0),
     )
 
 

@@ -83,8 +83,10 @@ def _build(
     attention = read_attention(fields, family, hidden)
     experts = read_experts(fields, family)
     layers = read_layers(fields, family, number, experts, hidden)
-    per_norm = 2 * hidden if family.gpt2 else hidden  # a layer norm has a bias, too
-    positions = fields.count("max_position_embeddings") if family.gpt2 else 0
+    per_norm = family.norm_vectors * hidden
+    positions = 0
+    if family.positions is not None:
+        positions = fields.count("max_position_embeddings") + family.positions
     bits = _dtype_bits(fields)
     return ModelConfig(
         name=name,
@@ -97,9 +99,10 @@ def _build(
         experts=experts,
         norm_weights=family.norms * per_norm,
         final_norm_weights=per_norm,
-        gated_mlp=not family.gpt2,
-        mlp_bias=family.gpt2 or (family.mlp_bias and fields.flag("mlp_bias")),
-        tied=fields.flag("tie_word_embeddings", family.gpt2),
+        gated_mlp=family.gated,
+        mlp_bias=family.mlp_bias == "always" or (family.mlp_bias == "key" and fields.flag("mlp_bias")),
+        head_bias=family.head_bias,
+        tied=fields.flag("tie_word_embeddings"),
         positions=positions,
         weight_bits=bits,
         quantization=read_quantization(fields),

@@ -34,20 +34,20 @@ def read_attention(fields: Fields, family: Family, hidden: int) -> Attention | L
             f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, and head_dim is absent",
         )
         head_dim = max(1, hidden // heads)
-    has_bias = family.gpt2 or family.bias == "qkv!" or (family.bias != "" and fields.flag("attention_bias"))
+    has_bias = family.bias.endswith("!") or (family.bias != "" and fields.flag("attention_bias"))
     return Attention(
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
         qkv_bias=has_bias,
-        out_bias=family.gpt2 or (has_bias and family.bias == "qkvo"),
+        out_bias=has_bias and family.bias.startswith("qkvo"),
         qk_norm_weights=_qk_norm(fields, family, heads, kv_heads, head_dim),
         sinks=family.sinks,
     )
 
 
 def _qk_norm(fields: Fields, family: Family, heads: int, kv_heads: int, head_dim: int) -> int:
-    if family.qk_norm == "full":
+    if family.qk_norm == "full" or (family.qk_norm == "key_full" and fields.flag("use_qk_norm")):
         return (heads + kv_heads) * head_dim
     if family.qk_norm == "head" or (family.qk_norm == "key" and fields.flag("use_qk_norm")):
         return 2 * head_dim
@@ -86,7 +86,7 @@ def read_layers(
     width = None
     if not all(sparse):
         name = "intermediate_size_mlp" if family.moe == "llama4" else "intermediate_size"
-        width = fields.count(name, 4 * hidden if family.gpt2 else None)
+        width = fields.count(name, family.mlp_ratio * hidden if family.mlp_ratio else None)
     return tuple(
         Layer(window, None if is_sparse else width) for window, is_sparse in zip(windows, sparse, strict=True)
     )

@@ -33,8 +33,8 @@ _INTRO = """# Accuracy: published numbers replayed
 
 Every row of this page is a number that somebody published, replayed by the program that was measured,
 rebuilt for this simulator. Runs at fidelity `wavelet` have real values that are checked against NumPy; long
-ones are done at fidelity `stream`, without values, and the host link (SYST) is a formula: `accuracy.json` says
-which. `wafersim validate` does the same on your machine, `wafersim validate --row ID` one row. Times are
+ones are done at fidelity `stream`, without values, and the host link (SYST) is a formula: `accuracy.json`
+says which. `wafersim validate` does the same on your machine, `wafersim validate --row ID` one row. Times are
 compared in cycles, with each source's clock.
 
 - **error** = (simulated - published) / published; inside a published range it is 0.
