@@ -249,6 +249,33 @@ def whole_ops():
     return lay.build()
 
 
+def ranges_and_sums():
+    """An op that reads the end of what the one before it just wrote, and sums whose every element waits for the one before."""
+    lay, (pe,), _ = _row(1, "ranges_and_sums")
+    n = 12
+    h = pe.array("h", "u16", 2 * n, align=16, init=np.arange(2 * n))
+    x = pe.array("x", "f32", n, align=16, init=np.linspace(0.5, 3.0, n, dtype=np.float32))
+    out = pe.array("out", "f32", 2, init=0)
+    total = pe.array("total", "f32", 1, init=1.5)
+    first = pe.dsr("dest", 0), pe.dsr("src0", 0)
+    then = pe.dsr("dest", 1), pe.dsr("src0", 1)
+    addends = pe.dsr("src1", 0)
+    for dsr, array, extent, offset in (
+        (first[0], h, 4, 0), (first[1], h, 4, 8), (then[0], h, 2, 16), (then[1], h, 2, 2), (addends, x, n, 0),
+    ):  # fmt: skip
+        pe.preload_dsr(dsr, pe.mem_dsd(array, extent=extent, offset=offset))
+    with pe.function("main"):
+        pe.mov16(*first)
+        pe.mov16(*then)
+        register = pe.let("f32", 0.25)
+        pe.fadds(register, register, addends)
+        pe.store(out, 0, register)
+        where = pe.ptr(total)
+        pe.fadds(where, where, addends)
+        pe.done()
+    return lay.build()
+
+
 def eight_commands():
     """A control wavelet with a command for each of 8 routers: those that get RESET deliver the words behind it."""
     width = 8
@@ -280,7 +307,7 @@ def eight_commands():
 
 _OWN: tuple[Callable[[], Any], ...] = (
     advance_in_mid_stream, advance_by_the_descriptor, data_task_behind_an_op, odd_room_in_a_fifo, terminated_and_gone_on,
-    armed_once, whole_ops, eight_commands,
+    armed_once, whole_ops, ranges_and_sums, eight_commands,
 )  # fmt: skip
 
 
