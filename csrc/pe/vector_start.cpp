@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "pe/core.hpp"
+#include "pe/memory_rules.hpp"
 #include "pe/values.hpp"
 
 namespace wafersim {
@@ -10,22 +11,6 @@ namespace {
 
 int operand_kind(int32_t encoded) {
     return encoded < 0 ? 0 : encoded >> 24;
-}
-
-int stride_cap(const Operand& o) {
-    const int s = o.step[0] / 2;  // in 16-bit words
-    if (s == 0 || s == 1 || (o.elem_bytes == 4 && (s == 2 || s == -2))) return 16;
-    switch (((s % 8) + 8) % 8) {
-        case 0:
-            return 1;
-        case 4:
-            return o.elem_bytes == 4 ? 1 : 2;
-        case 1:
-        case 7:
-            return 2;
-        default:
-            return 16;
-    }
 }
 
 // A scalar destination that is a source too: an element waits for the one before it.
@@ -122,44 +107,6 @@ bool Core::claimed(Pe& p, const Instr& in, bool& queue_clash) {
     const Settings set = effective_settings(p, in);
     return set.async && in.op != Op::kMap && (p.live_uts >> microthread_of(p, in, set) & 1);
 }
-
-namespace {
-
-struct Span {
-    int64_t low, high;
-};
-
-// Lowest and highest offset, in elements, of the first `count` > 0 elements of a descriptor's first `ndim` dimensions.
-// A count that is no whole number of rows ends within the last one.
-Span offsets(const Dsd& d, int ndim, int64_t count) {
-    const auto outer = static_cast<size_t>(ndim - 1);
-    const int64_t stride = d.stride[outer];
-    if (ndim == 1) return {std::min<int64_t>((count - 1) * stride, 0), std::max<int64_t>((count - 1) * stride, 0)};
-    int64_t row = 1;
-    for (size_t i = 0; i < outer; ++i) row *= std::max(d.ext[i], 1);
-    const int64_t rows = count / row, rest = count % row;
-    Span span{INT64_MAX, INT64_MIN};
-    if (rows > 0) {
-        const Span whole = offsets(d, ndim - 1, row);
-        const int64_t last = (rows - 1) * stride;
-        span = {whole.low + std::min<int64_t>(last, 0), whole.high + std::max<int64_t>(last, 0)};
-    }
-    if (rest > 0) {
-        const Span part = offsets(d, ndim - 1, rest);
-        span.low = std::min(span.low, part.low + rows * stride);
-        span.high = std::max(span.high, part.high + rows * stride);
-    }
-    return span;
-}
-
-// The bytes from the lowest to behind the highest that a memory descriptor touches over `length` elements.
-void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) {
-    const Span span = offsets(d, std::max(d.ndim, 1), length);
-    low = d.base + span.low * d.elem_bytes;
-    high = d.base + (span.high + 1) * d.elem_bytes;
-}
-
-}  // namespace
 
 Cycle Core::raw_until(const Pe& p, const Instr& in, Cycle t) const {
     Cycle until = 0;
@@ -387,7 +334,7 @@ bool Core::start_op(Pe& p, const Instr& in, Cycle t) {
         if (o->is_memory()) source_bytes += o->elem_bytes, widest = std::max<int>(widest, o->elem_bytes), ++readers;
     if (readers) width = std::min(width, std::max(1, arch_.read_bytes / widest));
     for (const Operand* o : {&op.dst, &op.a, &op.b, &op.c}) {
-        if (o->kind == Source::kMem) width = std::min(width, stride_cap(*o));
+        if (o->kind == Source::kMem) width = std::min(width, stride_cap(o->step[0], o->elem_bytes));
         if (o->kind == Source::kFabin || o->kind == Source::kFabout) (o->elem_bytes == 2 ? fabric16 : fabric32) = true;
     }
     if (op.dst.kind == Source::kMem && op.dst.index_offset) {

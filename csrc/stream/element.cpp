@@ -8,7 +8,7 @@ namespace wafersim::stream {
 namespace {
 
 // What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
-enum ChangeKind : uint64_t { kPick = 1, kLaunched, kResult, kSyncEnd };
+enum ChangeKind : uint64_t { kPick = 1, kLaunched, kResult, kSyncEnd, kSaved };
 
 }  // namespace
 
@@ -29,7 +29,7 @@ void Element::sync(Node& n, Cycle T) {
         if (done <= 0) continue;
         if (const Seq::Value v = beats.at(th.base + done - 1); v.known && v.t > kMinus) {
             th.last_issue = v.t;
-            n.slot_free = std::max(n.slot_free, th.last_issue + th.cost);
+            n.slot_free = std::max(n.slot_free, th.last_issue + th.cost_of(done - 1));
         }
         if (th.start <= kMinus) th.start = beats.at(th.base).t;
         if (done >= th.words) finish(n, t, th.last_issue);
@@ -39,7 +39,15 @@ void Element::sync(Node& n, Cycle T) {
 void Element::finish(Node& n, int t, Cycle last) {
     Thread& th = *n.thread[static_cast<size_t>(t)];
     th.finished = true;
-    n.end = std::max(n.end, last + th.cost);
+    const int32_t cost = th.cost_of(th.words - 1);
+    n.end = std::max(n.end, last + cost);
+    for (const auto& [dsr, base] : th.saved)
+        mains_.change(n, std::max(last, n.base),
+                      kSaved | static_cast<uint64_t>(dsr) << 8 | static_cast<uint64_t>(base) << 16,
+                      [&](Main& m, Cycle) { local_.save_base(m, dsr, base); });
+    if (th.reaches && local_.holds(n.tile, th.low, th.reaches))
+        mains_.change_once(n, std::max(last, n.base),
+                           [&](Main& m, Cycle) { local_.vector_writes(m, th.low, th.reaches); });
     if (th.ok_reg >= 0) {
         const int32_t r = th.ok_reg;
         set_reg(r, 1);
@@ -51,7 +59,7 @@ void Element::finish(Node& n, int t, Cycle last) {
         n.live = static_cast<uint16_t>(n.live & ~(1u << t));
         n.last_issue = last;
         const Cycle ago = std::min<Cycle>(last - th.start, arch_.vector_raw);
-        const int32_t cost = th.cost, drain = th.out >= 0 ? 1 : arch_.vector_drain;
+        const int32_t drain = th.out >= 0 ? 1 : arch_.vector_drain;
         auto change = [&](Main& m, Cycle now) {
             m.next_vector = now + cost;
             m.next_issue = now + cost - 1 + drain;
@@ -64,8 +72,7 @@ void Element::finish(Node& n, int t, Cycle last) {
                 n, last, kSyncEnd | static_cast<uint64_t>(th.out >= 0) << 8 | static_cast<uint64_t>(cost) << 9, change);
     }
     if (!th.synchronous || th.activate >= 0 || th.unblock >= 0)
-        n.completions.push_back(
-            {last + th.cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
+        n.completions.push_back({last + cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
 }
 
 bool Element::pick(Node& n, Cycle T) {

@@ -54,8 +54,11 @@ class Element {
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);
-    void start_memory(Node& n, Thread& th, const Instr& in, int64_t length);
-    void check_operands(const Main& m, const Instr& in, int64_t length, Thread& th, int& memory_sources) const;
+    void start_empty(Node& n, const Instr& in, const Settings& set, Cycle T);
+    void set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources);
+    void mark_destination(Node& n, const Thread& th, const Instr& in, Cycle T);
+    void claim(const Main& m, const Instr& in, Thread& th) const;
+    int check_operands(const Main& m, const Instr& in, int64_t length, Thread& th) const;
     bool claimed(const Node& n, const Instr& in);
     int microthread(const Node& n, const Instr& in, const Settings& set);
     uint64_t reg(const Node& n, int32_t r, bool& known) const;

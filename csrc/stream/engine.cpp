@@ -214,7 +214,9 @@ Cycle Engine::last_fact(const Node& n) const {
         if (const Cycle t = mains_.main(n.control).next_issue; t > kMinus) end = std::max(end, n.base + t);
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {  // the cost of the last beat of an op that waits for ever
         const Thread& t = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
-        if (const Cycle last = n.beats(t).last(); last > kMinus) end = std::max(end, last + t.cost);
+        const Seq& beats = n.beats(t);
+        if (const Cycle last = beats.last(); last > kMinus && t.words > 0)
+            end = std::max(end, last + t.cost_of(beats.end() - t.base - 1));
     }
     auto look = [&](const Seq& s) {
         if (s.last() > kMinus) end = std::max(end, s.last() + 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pe/memory_rules.hpp"
 #include "pe/values.hpp"
 
 namespace wafersim::stream {
@@ -205,7 +206,7 @@ Settings Local::settings_of(const Main& m, const Instr& in) const {
     if (in.settings >= 0) return program_.settings[static_cast<size_t>(in.settings)];
     for (const int32_t encoded : {in.dst, in.a, in.b})
         if (const Dsd* d = dsr(m, encoded); d && d->settings >= 0)
-            return program_.settings[static_cast<size_t>(d->settings)];
+            if (const Settings& set = program_.settings[static_cast<size_t>(d->settings)]; !set.plain) return set;
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arch/arch.hpp"
+#include "pe/values.hpp"
 #include "stream/state.hpp"
 #include "stream/tape.hpp"
 
@@ -45,13 +46,41 @@ class Local {
     Settings settings_of(const Main& m, const Instr& in) const;
     const Dsd* dsr(const Main& m, int32_t encoded) const;
     int64_t vector_length(const Main& m, const Instr& in) const;
-    void memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) const;
     void vector_writes(Main& m, int64_t low, int64_t high);
+    // Before costs of beats are asked: an op that adds into its scalar destination waits for each element.
+    template <typename AddressIn>
+    void set_least(const Instr& in, AddressIn&& address_in) {
+        const auto ptr = static_cast<int>(OperandKind::kPtr), reg = static_cast<int>(OperandKind::kReg);
+        const int kind = in.dst < 0 ? 0 : in.dst >> 24;
+        least_ = 0;
+        if (kind != ptr && kind != reg) return;
+        for (const int32_t e : {in.a, in.b, in.c}) {
+            if (e < 0 || e >> 24 != kind) continue;
+            if (e != in.dst && (kind == reg || address_in(e & 0xffffff) != address_in(in.dst & 0xffffff))) continue;
+            least_ = static_cast<int>(
+                arch_.value(is_float_op(static_cast<VOp>(in.type)) ? ArchInt::kLatencyFp : ArchInt::kLatencyAlu));
+        }
+    }
+    int beat_cost(const Main& m, const Instr& in) const;  // without what its two reads cost each other
+    void check_memory(const Main& m, const Instr& in, const Dsd& d, int64_t length, bool target, int64_t& low,
+                      int64_t& high) const;
     bool holds(int32_t tile, int64_t low, int64_t high) const;             // whether values of these bytes are held
     void remember(Main& m, Cycle start, int64_t low, int64_t high) const;  // for read-after-write of vector ops
-    int width_of(const Main& m, const Instr& in, VOp vop) const;
-    // Cycles of every beat of an op on memory if they are all alike, 0 if not.
+    // What a beat takes. Of a packed fabric source: `takes` words at most, once `needs` are there (fewer at the end).
+    struct Shape {
+        int width = 1, needs = 1, takes = 1;
+        bool packed = false;
+        int64_t beats(int64_t length) const { return (length + width - 1) / width; }
+        int64_t words(int64_t length) const { return packed ? (length + 1) / 2 : length; }  // of a fabric operand
+    };
+    Shape shape(const Main& m, const Instr& in) const;
+    // Cycles of every beat if they are all alike, 0 if not.
     int even_cost(const Main& m, const Instr& in) const;
+    std::vector<uint8_t> costs_of_beats(const Main& m, const Instr& in, int64_t length) const;
+    void scalar_destination(Main& m, const Instr& in);
+    // Descriptor registers that an op advances, and their bases behind it.
+    std::vector<std::pair<int32_t, int32_t>> saved_bases(const Main& m, const Instr& in, int64_t length) const;
+    void save_base(Main& m, int32_t dsr, int32_t base);
 
     int32_t intern(const Dsd& d);
     const Dsd& dsd(int32_t id) const { return pool_[static_cast<size_t>(id)]; }
@@ -74,10 +103,7 @@ class Local {
     };
     Uses uses(const Instr& in) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
-    void walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const;
-    int beat_cost(const Main& m, const Instr& in) const;
     int turns(const Main& m, const Instr& in) const;
-    int accumulation(Main& m, const Instr& in);
     Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
     Cycle descriptor(Main& m, const Instr& in, Cycle t);
     Cycle task_control(Main& m, const Instr& in, Cycle t);

@@ -1,6 +1,7 @@
 // Vector ops of the main thread on memory alone: their beats, costs and what they write.
 #include <algorithm>
 
+#include "pe/memory_rules.hpp"
 #include "pe/values.hpp"
 #include "stream/local.hpp"
 
@@ -12,23 +13,6 @@ int kind_of(int32_t encoded) {
 }
 bool is_scalar(int32_t dst) {
     return kind_of(dst) == static_cast<int>(OperandKind::kReg) || kind_of(dst) == static_cast<int>(OperandKind::kPtr);
-}
-
-// docs/semantics.md, section 4.3.
-int stride_cap(const Dsd& d) {
-    const int step = d.stride[0] * d.elem_bytes, s = step / 2;
-    if (s == 0 || s == 1 || (d.elem_bytes == 4 && (s == 2 || s == -2))) return 16;
-    switch (((s % 8) + 8) % 8) {
-        case 0:
-            return 1;
-        case 4:
-            return d.elem_bytes == 4 ? 1 : 2;
-        case 1:
-        case 7:
-            return 2;
-        default:
-            return 16;
-    }
 }
 
 // Where the elements of a descriptor lie, one after the other.
@@ -70,19 +54,6 @@ int64_t Local::vector_length(const Main& m, const Instr& in) const {
     return endless ? kEndless : 1;
 }
 
-void Local::memory_range(const Dsd& d, int64_t length, int64_t& low, int64_t& high) const {
-    int64_t inner = 1;
-    for (int i = 0; i + 1 < d.ndim; ++i) inner *= std::max(d.ext[static_cast<size_t>(i)], 1);
-    const int64_t outer = (length + inner - 1) / inner;
-    low = high = d.base;
-    for (int i = 0; i < d.ndim; ++i) {
-        const int64_t extent = i + 1 == d.ndim ? outer : std::min<int64_t>(d.ext[static_cast<size_t>(i)], length);
-        const int64_t reach = (extent - 1) * d.stride[static_cast<size_t>(i)] * d.elem_bytes;
-        (reach < 0 ? low : high) += reach;
-    }
-    high += d.elem_bytes;
-}
-
 void Local::vector_writes(Main& m, int64_t low, int64_t high) {
     const ControlBytes& c = control_[static_cast<size_t>(m.tile)];
     for (size_t i = 0; i < c.ranges.size(); ++i) {
@@ -107,17 +78,35 @@ void Local::remember(Main& m, Cycle start, int64_t low, int64_t high) const {
     m.recent.push_back({start, static_cast<int32_t>(low), static_cast<int32_t>(high)});
 }
 
-int Local::width_of(const Main& m, const Instr& in, VOp vop) const {
-    int width = arch_.vop[static_cast<int>(vop)].simd, widest = 0;
+Local::Shape Local::shape(const Main& m, const Instr& in) const {
+    Shape s;
+    const auto vop = static_cast<VOp>(in.type);
+    s.width = arch_.vop[in.type].simd;
+    const Settings set = settings_of(m, in);
+    auto simd = static_cast<Simd>(set.simd >= 0 ? set.simd : arch_.default_simd);
+    bool fabric16 = false, fabric32 = false, sends = false;
+    int widest = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) widest = std::max<int>(widest, d->elem_bytes);
-    if (widest) width = std::min(width, std::max(1, arch_.read_bytes / widest));
+    if (widest) s.width = std::min(s.width, std::max(1, arch_.read_bytes / widest));
     for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
         const Dsd* d = dsr(m, e);
-        if (d && d->kind == DsdKind::kMem) width = std::min(width, stride_cap(*d));
-        if (d && (d->kind == DsdKind::kFabin || d->kind == DsdKind::kFabout)) width = 1;
+        if (!d) continue;
+        if (d->kind == DsdKind::kMem)
+            s.width = std::min(s.width, stride_cap(d->stride[0] * d->elem_bytes, d->elem_bytes));
+        if (d->kind != DsdKind::kFabin && d->kind != DsdKind::kFabout) continue;
+        (d->elem_bytes == 2 ? fabric16 : fabric32) = true;
+        sends |= d->kind == DsdKind::kFabout;
     }
-    return is_scalar(in.dst) ? 1 : width;
+    if (const Dsd* d = dsr(m, in.dst); d && d->kind == DsdKind::kMem && d->index_offset) simd = Simd::kOff, s.width = 1;
+    s.packed = fabric16 && !fabric32 && simd != Simd::kOff && vop != VOp::kDfilt;
+    if (s.packed) s.width = std::min(s.width, simd == Simd::kSimd32 || sends ? 2 : 4);
+    if ((fabric16 && !s.packed) || fabric32 || is_scalar(in.dst) || vop == VOp::kDfilt) s.width = 1;
+    if (!s.packed) return s;
+    s.width = std::max(2, s.width & ~1);
+    s.needs = simd == Simd::kSimd64 ? 2 : 1;
+    s.takes = s.width / 2;
+    return s;
 }
 
 // How many memory sources take turns in a beat, 0 if one cycle reads them all.
@@ -125,27 +114,7 @@ int Local::turns(const Main& m, const Instr& in) const {
     int readers = 0, bytes = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) bytes += d->elem_bytes, ++readers;
-    return readers > 1 && width_of(m, in, static_cast<VOp>(in.type)) * bytes > arch_.read_bytes ? readers : 0;
-}
-
-// Cycles from one element to the next of an op that adds into its scalar destination; 0 of another op.
-int Local::accumulation(Main& m, const Instr& in) {
-    bool same = false;
-    for (const int32_t e : {in.a, in.b, in.c}) {
-        if (e < 0 || kind_of(e) != kind_of(in.dst)) continue;
-        same |= e == in.dst;
-        if (e == in.dst || kind_of(e) != static_cast<int>(OperandKind::kPtr)) continue;
-        bool known = true, known_dst = true;
-        const auto source = static_cast<uint16_t>(read(m, e & 0xffffff, known));
-        fix();
-        const auto target = static_cast<uint16_t>(read(m, in.dst & 0xffffff, known_dst));
-        fix();
-        if (!known || !known_dst) refuse(in, "a scalar destination at an unknown address");
-        same |= source == target;
-    }
-    if (!same) return 0;
-    const bool floats = is_float_op(static_cast<VOp>(in.type));
-    return static_cast<int>(arch_.value(floats ? ArchInt::kLatencyFp : ArchInt::kLatencyAlu));
+    return readers > 1 && shape(m, in).width * bytes > arch_.read_bytes ? readers : 0;
 }
 
 // Cycles of a beat without what its two reads cost each other.
@@ -154,7 +123,7 @@ int Local::beat_cost(const Main& m, const Instr& in) const {
     const int cost =
         std::max({arch_.vop[in.type].beat_cycles, is_scalar(in.dst) ? arch_.scalar_dest : 1, readers, least_});
     const Dsd* target = dsr(m, in.dst);
-    if (readers || !target || target->kind != DsdKind::kMem || target->ndim != 1) return cost;
+    if (readers || !target || target->kind != DsdKind::kMem || target->ndim != 1 || target->index_offset) return cost;
     int num = 0, conflict = 0;
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) {
@@ -175,36 +144,76 @@ int Local::even_cost(const Main& m, const Instr& in) const {
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) source[num++] = d;
     if (num < 2 || turns(m, in)) return beat_cost(m, in);
     const int64_t s0 = source[0]->stride[0] * source[0]->elem_bytes, s1 = source[1]->stride[0] * source[1]->elem_bytes;
-    if (s0 != s1 || s0 % 4) return 0;
+    const Shape s = shape(m, in);
+    if (s0 != s1 || s0 * (s.packed ? 2 : s.width) % 4) return 0;
     return beat_cost(m, in) + arch_.read_conflict(source[0]->base, source[1]->base);
 }
 
-void Local::walk_beats(Main& m, const Instr& in, int64_t length, Cycle t, Cycle& last, int& last_cost) const {
-    const VopCost& rate = arch_.vop[in.type];
-    const int width = width_of(m, in, static_cast<VOp>(in.type)), cost_alone = beat_cost(m, in);
-    const bool pair = !turns(m, in);
+// Cycles of each beat. Of a packed op with one word of its fabric operands per beat, or of one on memory.
+std::vector<uint8_t> Local::costs_of_beats(const Main& m, const Instr& in, int64_t length) const {
+    const Shape s = shape(m, in);
+    const int cost_alone = beat_cost(m, in);
     std::vector<Walk> walks;
     std::vector<size_t> sources;
-    for (const int32_t e : {in.dst}) {
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) walks.push_back({d, d->base, {}});
-    }
+    if (const Dsd* d = dsr(m, in.dst); d && d->kind == DsdKind::kMem) walks.push_back({d, d->base, {}});
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem)
             sources.push_back(walks.size()), walks.push_back({d, d->base, {}});
-    Cycle next = t;
-    for (int64_t passed = 0, beats = 0; passed < length;) {
-        int64_t n = std::min<int64_t>(width, length - passed);
+    const bool pair = sources.size() >= 2 && !turns(m, in);
+    std::vector<uint8_t> costs;
+    for (int64_t passed = 0; passed < length;) {
+        int64_t n = std::min<int64_t>(s.width, length - passed);
         for (const Walk& w : walks)
-            if (w.d->ndim > 1) n = std::min<int64_t>(n, w.d->ext[0] - w.index[0]);
-        last = next;
-        const bool meets = pair && sources.size() >= 2;
-        last_cost = cost_alone + (meets ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
+            if (w.d->ndim > 1 && !s.packed) n = std::min<int64_t>(n, w.d->ext[0] - w.index[0]);
+        const int cost = cost_alone + (pair ? arch_.read_conflict(walks[sources[0]].addr, walks[sources[1]].addr) : 0);
+        if (cost > UINT8_MAX) refuse(in, "a beat of more than 255 cycles");
+        costs.push_back(static_cast<uint8_t>(cost));
         for (Walk& w : walks)
             for (int64_t i = 0; i < n; ++i) w.advance();
         passed += n;
-        ++beats;
-        next = std::max(last + last_cost, t + beats * rate.pace_num / rate.pace_den);
     }
+    return costs;
+}
+
+// The bytes of a memory operand; it has to lie in SRAM, but for one that INDEX_OFFSET moves about.
+void Local::check_memory(const Main&, const Instr& in, const Dsd& d, int64_t length, bool target, int64_t& low,
+                         int64_t& high) const {
+    memory_range(d, length, low, high);
+    if (target && d.index_offset) return;
+    if (low < 0 || high > arch_.sram_bytes || d.base % 2) refuse(in, "a memory operand outside SRAM");
+}
+
+std::vector<std::pair<int32_t, int32_t>> Local::saved_bases(const Main& m, const Instr& in, int64_t length) const {
+    std::vector<std::pair<int32_t, int32_t>> saved;
+    const bool all = settings_of(m, in).save_address;
+    for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
+        const Dsd* d = dsr(m, e);
+        if (!d || d->kind != DsdKind::kMem || d->ndim != 1) continue;
+        if (!all && (d->settings < 0 || !program_.settings[static_cast<size_t>(d->settings)].save_own)) continue;
+        saved.push_back(
+            {e & 0xffffff, (d->base + static_cast<int32_t>(length) * d->stride[0] * d->elem_bytes) & 0xffff});
+    }
+    return saved;
+}
+
+void Local::save_base(Main& m, int32_t number, int32_t base) {
+    int32_t& at = m.dsrs[static_cast<size_t>(dsr_index(m, number))].dsd;
+    Dsd moved = dsd(at);
+    moved.base = base;
+    at = intern(moved);
+}
+
+// What an op leaves in a register or a scalar in SRAM is array data.
+void Local::scalar_destination(Main& m, const Instr& in) {
+    if (kind_of(in.dst) == static_cast<int>(OperandKind::kReg)) write(m, in.dst & 0xffffff, 0, false, kMinus);
+    if (kind_of(in.dst) != static_cast<int>(OperandKind::kPtr)) return;
+    bool known = true;
+    const auto address = static_cast<uint16_t>(read(m, in.dst & 0xffffff, known));
+    fix();
+    if (!known) refuse(in, "a scalar destination at an unknown address");
+    const int bytes = kVopShape[in.type].dst_bytes;
+    if (address % 2 || address + bytes > arch_.sram_bytes) refuse(in, "a scalar destination outside SRAM");
+    vector_writes(m, address, address + bytes);
 }
 
 // A synchronous op on memory alone, starting at t: its last beat and cost give the next instructions' times.
@@ -212,47 +221,38 @@ void Local::local_vector(Main& m, const Instr& in, Cycle t) {
     const VopCost& rate = arch_.vop[in.type];
     const int64_t length = vector_length(m, in);
     if (length == kEndless) refuse(in, "a memory op of endless length");
-    for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
-        const Dsd* d = dsr(m, e);
-        if (!d || d->kind != DsdKind::kMem) continue;
-        if (d->index_offset) refuse(in, "INDEX_OFFSET");
-        int64_t low, high;
-        memory_range(*d, length, low, high);
-        if (low < 0 || high > arch_.sram_bytes || d->base % 2) refuse(in, "a memory operand outside SRAM");
-    }
+    int64_t low = 0, high = 0;
+    for (const int32_t e : {in.a, in.b, in.c, in.dst})
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem)
+            check_memory(m, in, *d, length, e == in.dst, low, high);
     if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
     Cycle last = t;
-    least_ = is_scalar(in.dst) ? accumulation(m, in) : 0;
+    set_least(in, [&](int32_t r) {
+        bool known = true;
+        const auto address = static_cast<uint16_t>(read(m, r, known));
+        fix();
+        if (!known) refuse(in, "a scalar destination at an unknown address");
+        return address;
+    });
     int last_cost = even_cost(m, in);
     if (last_cost) {
-        const int64_t beats =
-            (length + width_of(m, in, static_cast<VOp>(in.type)) - 1) / width_of(m, in, static_cast<VOp>(in.type));
+        const int64_t beats = shape(m, in).beats(length);
         const bool paced = static_cast<int64_t>(rate.pace_num) > static_cast<int64_t>(last_cost) * rate.pace_den;
         last = t + (paced ? (beats - 1) * rate.pace_num / rate.pace_den : (beats - 1) * last_cost);
     } else {
-        walk_beats(m, in, length, t, last, last_cost);
+        Cycle next = t;
+        int64_t beats = 0;
+        for (const uint8_t cost : costs_of_beats(m, in, length)) {
+            last = next, last_cost = cost;
+            next = std::max(last + cost, t + ++beats * rate.pace_num / rate.pace_den);
+        }
     }
     if (const Dsd* target = dsr(m, in.dst); target && target->kind == DsdKind::kMem) {
-        int64_t low, high;
-        memory_range(*target, length, low, high);
-        vector_writes(m, low, high);
+        vector_writes(m, low, target->index_offset ? arch_.sram_bytes : high);
         remember(m, t, low, high);
     }
-    if (kind_of(in.dst) == static_cast<int>(OperandKind::kReg)) write(m, in.dst & 0xffffff, 0, false, kMinus);
-    if (kind_of(in.dst) == static_cast<int>(OperandKind::kPtr)) {
-        bool known = true;
-        const auto address = static_cast<uint16_t>(read(m, in.dst & 0xffffff, known));
-        fix();
-        if (!known) refuse(in, "a scalar destination at an unknown address");
-        vector_writes(m, address, address + 4);
-    }
-    if (settings_of(m, in).save_address)
-        for (const int32_t e : {in.dst, in.a, in.b})
-            if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem && d->ndim == 1) {
-                Dsd moved = *d;
-                moved.base = (moved.base + static_cast<int32_t>(length) * d->stride[0] * d->elem_bytes) & 0xffff;
-                m.dsrs[static_cast<size_t>(dsr_index(m, e & 0xffffff))].dsd = intern(moved);
-            }
+    scalar_destination(m, in);
+    for (const auto& [number, base] : saved_bases(m, in, length)) save_base(m, number, base);
     if (in.aux >= 0) write(m, in.aux, 1, true, kMinus);
     m.last_issue = last;
     m.next_vector = last + last_cost;

@@ -92,18 +92,22 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     s.prio = th.priority;
     s.tie = t == kMainOp ? -1 : t;
     s.last = th.last_issue;
-    s.cost = th.cost;
+    const Seq& beats = n.beats(th);
+    const int32_t last_cost = th.cost_of(beats.end() - th.base - 1);
+    s.cost = th.cost_of(beats.end() - th.base);
+    s.costs = th.costs.empty() ? nullptr : th.costs.data();
+    s.needs = th.needs, s.takes = th.takes;
     s.start = th.start;
     s.pace_num = th.pace_num;
     s.pace_den = th.pace_den;
-    s.floor = std::max({th.next_beat, n.slot_free, th.last_issue + th.cost});
-    s.k = n.beats(th).end();
+    s.floor = std::max({th.next_beat, n.slot_free, th.last_issue + last_cost});
+    s.k = beats.end();
     if (s.k < th.base) throw Refused("an op starts before the words of the one before it have passed");
     s.k_end = th.base + th.words;
     s.beats = s.k - th.base;
     s.min_next = std::max(T, th.next_beat);
     if (s.beats > 0) {
-        s.min_next = std::max(T, th.last_issue + th.cost);
+        s.min_next = std::max(T, th.last_issue + last_cost);
         if (th.pace_num > th.pace_den) {
             const Cycle paced = th.start + s.beats * th.pace_num / th.pace_den;
             s.min_next = std::max(s.min_next, paced);
@@ -113,7 +117,7 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     if (th.out >= 0) {
         OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
         s.out[s.num_out++] = &q.b;
-        s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kData, kNever});
+        s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kRoom, kNever});
     }
     if (!th.fabric) s.out[s.num_out++] = &th.own;
     for (int i = 0; i < 2; ++i) {
@@ -159,7 +163,7 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
         const Server& s = servers_[server_of_[t]];
         if (s.k == s.k_end)
             n.wake_element(
-                std::max(T + 1, s.last + th.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
+                std::max(T + 1, s.last + s.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
     }
     if (main_at < kForever && main_at > T) n.wake_element(main_at);
     return main_at;

@@ -183,8 +183,6 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
         case Op::kLoadDsr: {
             Dsd d = dsd(m.slots[static_cast<size_t>(slot_number(m, in, in.a))]);
             d.settings = in.settings;
-            if (d.settings >= 0 && program_.settings[static_cast<size_t>(d.settings)].save_own)
-                refuse(in, "SAVE_ADDRESS of one descriptor register");
             m.dsrs[static_cast<size_t>(dsr_index(m, in.dst))] = {intern(d), t + arch_.dsr_load_use};
             return cost(t, ArchInt::kCostLoadDsr);
         }

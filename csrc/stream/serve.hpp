@@ -9,7 +9,7 @@
 
 namespace wafersim::stream {
 
-enum class ConKind : uint8_t { kData, kCredit, kSelf };
+enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf };
 
 // A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
 struct Con {
@@ -36,6 +36,9 @@ struct ServerState {
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
     bool paced = false;                    // of the resource that `Loop::pace` is about
+    int needs = 1, takes = 1;              // words of its sources: those that must be there, at most taken by a beat
+    const uint8_t* costs = nullptr;        // of each beat, if they are not all alike
+    bool plain() const { return needs == 1 && takes == 1 && !costs; }
 };
 
 struct Server : ServerState {
@@ -172,11 +175,20 @@ class Loop {
     }
     Cycle ready(const Server& s) const { return ready(s, s.min_next); }
     Cycle ready(const Server& s, Cycle r) const {
+        const bool second = s.needs == 2 && s.k + 1 < s.k_end;
         for (int i = 0; i < s.num_con; ++i) {
             r = std::max(r, bound(s.con[i], s.k));
+            if (second && s.con[i].kind == ConKind::kData) r = std::max(r, bound(s.con[i], s.k + 1));
             if (r >= kForever) return kForever;
         }
         return r;
+    }
+    // Words that a beat in cycle t takes from each source.
+    int taken(const Server& s, Cycle t) const {
+        if (s.takes == 1 || s.k + 1 >= s.k_end) return 1;
+        for (int i = 0; i < s.num_con; ++i)
+            if (s.con[i].kind == ConKind::kData && bound(s.con[i], s.k + 1) > t) return 1;
+        return 2;
     }
     // The same if every server of the last P cycles goes on: a word that one of them has not placed yet counts.
     Cycle ready_in_period(const Server* sv, int n, const Server& s, Cycle P) const {
@@ -198,15 +210,18 @@ class Loop {
         return kForever;
     }
     void grant(Server& s, Cycle t) {
-        ++words;
         s.raw = ready(s);
+        const int n = taken(s, t);
+        words += static_cast<uint64_t>(n);
         for (int o = 0; o < s.num_out; ++o)
-            s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k));
+            for (int i = 0; i < n; ++i)
+                s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k + i));
+        if (s.costs) s.cost = s.costs[s.beats];
         if (s.start <= kMinus) s.start = t;
         s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
         s.here = true;
         s.last = t;
-        ++s.k;
+        s.k += n;
         ++s.beats;
         s.min_next = t + s.cost;
         if (s.paced) pace.take(t, 1);
@@ -216,7 +231,7 @@ class Loop {
     bool stride(Server& s) {
         if (s.num_con == 0) return false;  // words of an op on memory come from nowhere
         const Con& data = s.con[0];
-        if (data.kind != ConKind::kData || s.pace_num > s.pace_den) return false;
+        if (data.kind > ConKind::kRoom || s.pace_num > s.pace_den || s.needs > 1 || s.costs) return false;
         const Seq::Value v = data.s->at(s.k + data.off);
         if (!v.known) return false;
         for (int o = 0; o < s.num_out; ++o)
@@ -228,6 +243,8 @@ class Loop {
         bool held = false;
         if (t == arrives && v.gap >= s.cost)
             gap = v.gap;  // each goes on when it comes
+        else if (!s.plain())
+            return false;
         else if (v.t <= kMinus || (v.gap <= s.cost && arrives < t))
             held = true;  // one behind the other
         else
@@ -312,8 +329,8 @@ class Loop {
                 if (s.last > t - P) return false;  // it took part and has finished
                 continue;
             }
-            if (s.last > t - P && s.last - s.prev == P && s.cost <= P && s.pace_num <= s.pace_den * s.cost &&
-                ready_in_period(sv, n, s, P) == s.raw + P) {
+            if (s.last > t - P && s.last - s.prev == P && s.plain() && s.cost <= P &&
+                s.pace_num <= s.pace_den * s.cost && ready_in_period(sv, n, s, P) == s.raw + P) {
                 s.in_period = true;
                 ++active;
                 times = std::min(times, s.k_end - s.k);

@@ -83,20 +83,22 @@ bool Element::claimed(const Node& n, const Instr& in) {
     return set.async && (n.live >> microthread(n, in, set) & 1);
 }
 
-void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority) {
+void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, int& priority) {
     th.fabric = true;
     const int slot = th.in[0] < 0 ? 0 : 1;
     if (th.in[slot] >= 0) throw Refused("an op with three fabric sources");
     if (!n.iq[static_cast<size_t>(d.queue)]) throw Refused("a receive on an input queue that is not initialised");
     InQueue& q = *n.iq[static_cast<size_t>(d.queue)];
+    if (arch_.generation == 2 && d.color >= 0 && d.color != q.color)
+        throw Refused("an op that binds its input queue to another color");
     th.in[slot] = static_cast<int8_t>(d.queue);
     th.in_base[slot] = q.cover;
-    q.cover += length;
+    q.cover += words;
     if (priority < 0)
         priority = q.priority >= 0 ? q.priority : arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh) : -1;
 }
 
-void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length,
+void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t words,
                          int& priority) {
     th.fabric = true;
     OutQueue*& place = n.oq[static_cast<size_t>(d.queue)];
@@ -113,6 +115,7 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     advance = advance || d.advance_switch;
     if (d.control) {
         if (advance) refuse(in, "an advancing op of control wavelets");
+        if (d.elem_bytes != 4) refuse(in, "control wavelets of 16-bit elements");
         auto payload = static_cast<uint32_t>(in.imm2);
         if (!is_kind(in.a, OperandKind::kImm) && !is_kind(in.b, OperandKind::kImm)) {
             const int32_t e = kind_of(in.a) ? in.a : in.b;
@@ -120,23 +123,34 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
             if (known) payload = static_cast<uint32_t>(reg(n, e & 0xffffff, known));
             if (!known) refuse(in, "a control wavelet whose payload depends on array data");
         }
-        for (int64_t k = 0; k < length; ++k) ramp.specials.push_back({q.pushed + k, payload, false});
+        for (int64_t k = 0; k < words; ++k) ramp.specials.push_back({q.pushed + k, payload, false});
     } else if (advance) {
-        ramp.specials.push_back({q.pushed + length - 1, 0, true});
+        ramp.specials.push_back({q.pushed + words - 1, 0, true});
     }
-    q.pushed += length;
+    q.pushed += words;
     const bool high = q.initialised && arch_.generation == 2;
     priority = q.priority >= 0 ? q.priority : high ? static_cast<int>(Priority::kUtHigh) : -1;
 }
 
-void Element::start_memory(Node& n, Thread& th, const Instr& in, int64_t length) {
-    const int width = local_.width_of(main(n), in, static_cast<VOp>(in.type));
-    th.cost = local_.even_cost(main(n), in);
-    if (!th.cost) refuse(in, "a memory op with uneven beats that shares the issue slot");
-    const VopCost& rate = arch_.vop[in.type];
-    th.pace_num = rate.pace_num;
-    th.pace_den = rate.pace_den;
-    th.words = (length + width - 1) / width;
+// What its beats cost, and how many words or beats it has.
+void Element::set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources) {
+    const Main& m = main(n);
+    local_.set_least(in, [&](int32_t r) {
+        bool known = true;
+        const auto address = static_cast<uint16_t>(reg(n, r, known));
+        if (!known) refuse(in, "a scalar destination at an unknown address");
+        return address;
+    });
+    const Local::Shape shape = local_.shape(m, in);
+    th.words = th.fabric ? shape.words(length) : shape.beats(length);
+    th.needs = static_cast<int8_t>(shape.needs), th.takes = static_cast<int8_t>(shape.takes);
+    th.cost = th.fabric && memory_sources < 2 ? local_.beat_cost(m, in) : local_.even_cost(m, in);
+    if (!th.fabric) th.pace_num = arch_.vop[in.type].pace_num, th.pace_den = arch_.vop[in.type].pace_den;
+    if (th.cost) return;
+    if (th.takes > 1) refuse(in, "two memory sources with uneven beats beside a packed fabric source");
+    th.costs = local_.costs_of_beats(m, in, length);
+    th.words = static_cast<int64_t>(th.costs.size());
+    th.cost = th.costs.back();
 }
 
 uint64_t Element::reg(const Node& n, int32_t r, bool& known) const {
@@ -146,23 +160,48 @@ uint64_t Element::reg(const Node& n, int32_t r, bool& known) const {
     return value;
 }
 
-void Element::check_operands(const Main& m, const Instr& in, int64_t length, Thread& th, int& memory_sources) const {
+// How many memory sources it has.
+int Element::check_operands(const Main& m, const Instr& in, int64_t length, Thread& th) const {
+    int memory_sources = 0;
     for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
         if (!d) continue;
-        if (d->index_offset || d->kind == DsdKind::kFifo) refuse(in, "INDEX_OFFSET and FIFOs");
-        if (d->kind != DsdKind::kMem && d->elem_bytes != 4) refuse(in, "16-bit fabric operands");
-        if (d->kind != DsdKind::kMem) continue;
+        if (d->kind == DsdKind::kFifo) refuse(in, "FIFOs");
+        if (d->kind != DsdKind::kMem) {
+            th.fabric |= d->kind == DsdKind::kFabin || d->kind == DsdKind::kFabout;
+            continue;
+        }
         int64_t low, high;
-        local_.memory_range(*d, length, low, high);
-        if (low < 0 || high > arch_.sram_bytes || d->base % 2) refuse(in, "a memory operand outside SRAM");
+        local_.check_memory(m, in, *d, length, e == in.dst, low, high);
         if (e != in.dst) {
             ++memory_sources;
             continue;
         }
         th.low = static_cast<int32_t>(low), th.high = static_cast<int32_t>(high);
         th.memory_dst = true;
+        if (d->index_offset) th.reaches = arch_.sram_bytes;
     }
+    return memory_sources;
+}
+
+// What the op will write is array data.
+void Element::mark_destination(Node& n, const Thread& th, const Instr& in, Cycle T) {
+    const int32_t end = th.reaches ? th.reaches : th.high;
+    if (th.memory_dst && local_.holds(n.tile, th.low, end))
+        mains_.change_once(n, T, [&](Main& now, Cycle) { local_.vector_writes(now, th.low, end); });
+    const int32_t r = in.dst & 0xffffff;
+    if (is_kind(in.dst, OperandKind::kReg)) {
+        if (!th.synchronous) refuse(in, "an asynchronous op that writes a register");
+        mains_.change_once(n, T, [&](Main& now, Cycle) { now.regs[static_cast<size_t>(r)] = {0, kMinus, false}; });
+    }
+    if (!is_kind(in.dst, OperandKind::kPtr)) return;
+    bool known = true;
+    const auto address = static_cast<uint16_t>(reg(n, r, known));
+    const int bytes = kVopShape[in.type].dst_bytes;
+    if (!known) refuse(in, "a scalar destination at an unknown address");
+    if (address % 2 || address + bytes > arch_.sram_bytes) refuse(in, "a scalar destination outside SRAM");
+    if (local_.holds(n.tile, address, address + bytes))
+        mains_.change_once(n, T, [&](Main& now, Cycle) { local_.vector_writes(now, address, address + bytes); });
 }
 
 // The main thread goes on behind an instruction issued in cycle T; `next`: cycles until the next one may.
@@ -176,20 +215,50 @@ void Element::pass(Node& n, Cycle T, Cycle next) {
     });
 }
 
+// An op of length 0. An async one holds its microthread and what it claims until its completion.
+void Element::start_empty(Node& n, const Instr& in, const Settings& set, Cycle T) {
+    const int t = set.async ? microthread(n, in, set) : -1;
+    if (set.async) {
+        Thread*& place = n.thread[static_cast<size_t>(t)];
+        if (!place) place = arena_.make<Thread>();
+        const Cycle last_issue = place->last_issue;
+        place->reset();
+        place->last_issue = last_issue;
+        place->live = place->finished = true;
+        claim(main(n), in, *place);
+        n.live = static_cast<uint16_t>(n.live | 1u << t);
+    } else if (in.aux >= 0) {
+        const int32_t r = in.aux;
+        set_reg(r, 1);
+        mains_.change_once(n, T, [&](Main& m, Cycle) {
+            Reg& reg = m.regs[static_cast<size_t>(r)];
+            reg = {0, reg.ready, true};
+        });
+    }
+    if (set.async || set.activate >= 0 || set.unblock >= 0)
+        n.completions.push_back({T + arch_.completion, t, set.activate, set.unblock});
+    pass(n, T, 1);
+}
+
+void Element::claim(const Main& m, const Instr& in, Thread& th) const {
+    if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout) th.out = static_cast<int8_t>(d->queue);
+    for (const int32_t e : {in.a, in.b, in.c})
+        if (const Dsd* d = local_.dsr(m, e); d && d->kind == DsdKind::kFabin) {
+            int8_t& in_queue = th.in[th.in[0] < 0 ? 0 : 1];
+            if (in_queue >= 0) refuse(in, "an op with three fabric sources");
+            in_queue = static_cast<int8_t>(d->queue);
+        }
+}
+
 // A vector op that is not local: with fabric operands, asynchronous, with a completion, or beside live threads.
 void Element::start(Node& n, const Instr& in, Cycle T) {
     const Main& m = main(n);
     const Settings set = local_.settings_of(m, in);
     const int64_t length = local_.vector_length(m, in);
     if (length == kEndless) refuse(in, "an op of endless length");
-    if (set.on_control != OnControl::kNone || set.save_address)
-        refuse(in, "ON_CONTROL and SAVE_ADDRESS beside the fabric");
-    if (length == 0) {
-        if (set.async) refuse(in, "an async op of length 0");  // it holds its microthread and its claims
-        if (set.activate >= 0 || set.unblock >= 0)
-            n.completions.push_back({T + arch_.completion, -1, set.activate, set.unblock});
-        return pass(n, T, 1);
-    }
+    if (set.on_control != OnControl::kNone) refuse(in, "ON_CONTROL");
+    if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
+    if (length == 0) return start_empty(n, in, set, T);
     const int t = set.async ? microthread(n, in, set) : kMainOp;
     Thread*& place = n.thread[static_cast<size_t>(t)];
     if (!place) place = arena_.make<Thread>();
@@ -201,32 +270,23 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     th.synchronous = !set.async;
     th.activate = set.activate;
     th.unblock = set.unblock;
-    th.words = length;
     th.ok_reg = set.async ? -1 : in.aux;
-    const bool scalar_dst = is_kind(in.dst, OperandKind::kReg) || is_kind(in.dst, OperandKind::kPtr);
-    th.cost = std::max(arch_.vop[in.type].beat_cycles, scalar_dst ? arch_.scalar_dest : 1);
-    if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
-    if (scalar_dst) refuse(in, "a scalar destination of an op with a fabric operand or beside a live thread");
-    int priority = -1, memory_sources = 0, source_priority = -1;
-    check_operands(m, in, length, th, memory_sources);
+    th.saved = local_.saved_bases(m, in, length);
+    const int memory_sources = check_operands(m, in, length, th);
+    set_costs(n, th, in, length, memory_sources);
+    int priority = -1, source_priority = -1;
     if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout)
-        start_send(n, th, in, *d, set.advance_switch, length, priority);
+        start_send(n, th, in, *d, set.advance_switch, th.words, priority);
     for (const int32_t e : {in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
-        if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, length, source_priority);
+        if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, th.words, source_priority);
     }
     if (th.out < 0) th.base = th.in[0] >= 0 ? th.in_base[0] : 0, priority = source_priority;
-    if (memory_sources > 1 && th.fabric) {
-        th.cost = local_.even_cost(m, in);
-        if (!th.cost) refuse(in, "two memory sources with uneven beats beside a fabric operand");
-    }
-    if (!th.fabric) start_memory(n, th, in, length);
     th.priority = set.priority >= 0 ? set.priority : priority >= 0 ? priority : static_cast<int>(Priority::kUtLow);
     if (th.synchronous) th.priority = m.priority;
     n.live = static_cast<uint16_t>(n.live | 1u << t);
     th.next_beat = set.async ? T + arch_.ut_start : T;
-    if (th.memory_dst && local_.holds(n.tile, th.low, th.high))
-        mains_.change_once(n, T, [&](Main& now, Cycle) { local_.vector_writes(now, th.low, th.high); });
+    mark_destination(n, th, in, T);
     if (set.async) return pass(n, T, 1);
     mains_.change(n, T, kBegun, [](Main& now, Cycle) { ++now.pc; });
 }

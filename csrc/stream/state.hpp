@@ -1,10 +1,12 @@
 // What one PE is at stream fidelity: router, queues, threads and main thread, with their predictions. Stages are made
 // when they are first used, so that a PE costs what its program uses.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "program/program.hpp"
@@ -76,8 +78,15 @@ struct Thread {
     int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
     int64_t in_base[2] = {}, base = 0, words = 0;
     Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
-    int32_t low = 0, high = 0;  // memory destination
-    Seq own;                    // beats of an op without a fabric operand
+    int32_t low = 0, high = 0;    // memory destination
+    int8_t needs = 1, takes = 1;  // words of a fabric source that a beat needs, and takes at most
+    int32_t reaches = 0;          // end of what a destination with INDEX_OFFSET may write, 0: no such
+    Seq own;                      // beats of an op without a fabric operand
+    std::vector<uint8_t> costs;   // of each beat, if they are not all alike
+    std::vector<std::pair<int32_t, int32_t>> saved;  // descriptor registers and their bases behind the op
+    int32_t cost_of(int64_t beat) const {
+        return costs.empty() ? cost : costs[static_cast<size_t>(std::clamp<int64_t>(beat, 0, words - 1))];
+    }
     void reset() { *this = Thread{}; }
 };
 

@@ -71,6 +71,30 @@ def test_the_pace_counts_all_moves_of_a_ramp():
     assert long - short > 7_992 * 9 / 8
 
 
+PACKED = [
+    ("reduce", "7x2", {"dtype": "f16", "words": 63, "algorithm": "star"}),
+    ("allreduce", "3x3", {"dtype": "f16"}),
+    ("allreduce", "6x4", {"dtype": "f16", "algorithm": "ktree"}),
+    (
+        "gemm",
+        "4x4",
+        {"dtype": "f16", "algorithm": "mesh", "tile": 7},
+    ),  # SAVE_ADDRESS of one descriptor register
+    ("gemv", "4x4", {"dtype": "f16", "algorithm": "mesh"}),
+    ("llm_decode_layer", "4x4", {}),
+]
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+@pytest.mark.parametrize(("kernel", "grid", "params"), PACKED)
+def test_two_elements_in_a_word(kernel, grid, params, arch):
+    """Generation 3 takes two words in one beat where two have come."""
+    both = run_both(kernel, grid, params, arch)
+    assert both.stream.cycles == both.wavelet.cycles
+    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
+        assert found is None or found == expected
+
+
 def test_stretches_of_code_are_run_once():
     both = run_both("broadcast", "40x30", {"words": 256})
     figures = both.stream.info["stream"]
