@@ -123,7 +123,7 @@ def explain(record: Record, again: bool = True) -> Explanation:
     if not again:
         return Explanation(record, [], None, [])
     try:
-        prepared = _same_run(record)
+        prepared = same_run(record)
     except ConfigError as reason:
         return Explanation(record, [], None, [f"over time and critical path: not done ({reason})"])
     missing, events, phases, path = [], int(record.info["events"]), [], None
@@ -166,7 +166,7 @@ def _path(prepared: PreparedRun, record: Record, seed: int, missing: list[str]) 
     return critical_path(again.timeline, prepared.arch, record.cycles)
 
 
-def _same_run(record: Record) -> PreparedRun:
+def same_run(record: Record) -> PreparedRun:
     """The record's kernel, prepared again; raises ConfigError if that is not the same run."""
     from wafersim.arch import Arch
     from wafersim.simulate.runner import prepare

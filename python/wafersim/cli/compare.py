@@ -12,8 +12,9 @@ from wafersim.cli.common import json_option, print_json
 @click.command()
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Also write a page there.")
 @json_option
-def compare(a: Path, b: Path, as_json: bool) -> int:
+def compare(a: Path, b: Path, out: Path | None, as_json: bool) -> int:
     """Say what differs between two runs saved with run --out, and where the cycles went.
 
     \b
@@ -25,8 +26,12 @@ def compare(a: Path, b: Path, as_json: bool) -> int:
     from wafersim.record import Record
 
     found = compare_records(Record.load(a), Record.load(b))
+    if out is not None:
+        from wafersim.report import pair_page, write_page
+
+        write_page(pair_page(found, str(a), str(b)), out)
     if as_json:
-        print_json(found.as_json())
+        print_json(found.as_json() | {"page": None if out is None else str(out)})
     else:
         click.echo("\n".join(found.lines()))
     return 0

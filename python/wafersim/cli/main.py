@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "llm": ("wafersim.cli.llm", "llm", "Say how many wafers a language model takes and how fast it is."),
     "explain": ("wafersim.cli.explain", "explain", "Say what a figure, a status or a recorded run means."),
+    "report": ("wafersim.cli.report_page", "report", "Write one page that shows a saved run."),
     "compare": ("wafersim.cli.compare", "compare", "Say what differs between two saved runs, and why."),
     "doctor": ("wafersim.cli.doctor", "doctor", "Check this installation."),
     "worker": ("wafersim.cli.worker", "worker", "Serve run requests as JSON lines; survives crashing runs."),
