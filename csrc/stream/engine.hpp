@@ -28,7 +28,8 @@ class Engine {
     const Arch& arch() const { return arch_; }
     const Mains& mains() const { return mains_; }
     const Loop& loop() const { return loop_; }
-    void set_grain(int64_t grain) { loop_.grain = grain; }
+    void set_most_words(int64_t words) { loop_.most_words = words; }      // placed in one step, 0: no limit
+    void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
     int64_t open_launches() const { return open_; }
     // Scalar state of a PE: `bytes` bytes from `address`. False if they are not known without values.
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);

@@ -184,6 +184,8 @@ void Element::tell_router(Node& n, Cycle T) {
 void Element::tell_credit(Node& n, InQueue& q, int number, const Seq& was, Cycle T) {
     const int64_t was_blocked = q.blocked;
     q.blocked = q.b.end() < std::min(q.a.end(), q.cover) ? q.b.end() : q.cover;
+    if (loop_.coarse.on())
+        loop_.coarse.look_queue(number, q.a.count_before(T - arch_.ramp_in + 1) - q.b.count_before(T));
     Difference d = difference(was, q.b, q.b.count_before(T), true);
     if (was_blocked != q.blocked) {
         const int64_t k = std::min(was_blocked, q.blocked);

@@ -246,6 +246,8 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     LinkFifo& f = *v.fifo;
     const int64_t was_blocked = f.blocked, facts = f.d.count_before(now_);
     f.blocked = f.d.end() < f.a.end() ? f.d.end() : kNever;
+    if (loop_.coarse.on() && v.port != kPortRamp)
+        loop_.coarse.look_link(f.a.count_before(now_ - arch_.hop + 1) - facts);
     Difference diff = difference(v.before, f.d, facts, true);
     if (was_blocked != f.blocked) {
         const int64_t k = std::min(was_blocked, f.blocked);

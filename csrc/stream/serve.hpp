@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "stream/coarse.hpp"
 #include "stream/pace.hpp"
 #include "stream/seq.hpp"
 
@@ -51,7 +52,8 @@ struct Server : ServerState {
 class Loop {
   public:
     uint64_t words = 0, leaps = 0, late = 0;
-    int64_t grain = 0;    // most words that are placed in one step, 0: no limit
+    int64_t most_words = 0;  // that are placed in one step, 0: no limit
+    Coarse coarse;
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
     Pace pace;            // of the paced servers
 
@@ -238,7 +240,7 @@ class Loop {
             if (s.flag_con[o] > 0) return false;  // its words wait for two things
         const Cycle arrives = v.t <= kMinus ? kMinus : v.t + data.add, t = s.ready;
         int64_t times = std::min(v.left, s.k_end - s.k);
-        if (grain) times = std::min(times, grain);
+        if (most_words) times = std::min(times, most_words);
         int32_t gap = s.cost;
         bool held = false;
         if (t == arrives && v.gap >= s.cost)
@@ -294,7 +296,7 @@ class Loop {
         const int64_t i = s.k + c.off;
         if (c.kind == ConKind::kSelf) {  // own words, `-off` before
             if (c.add > -c.off * gap) wanted = std::min<int64_t>(wanted, -c.off);
-            if (s.last <= kMinus || s.last + c.add <= t) return wanted;
+            if (s.last <= kMinus || s.last + c.off + 1 + c.add <= t) return wanted;  // they passed a cycle apart
             for (int64_t j = 0; j < std::min<int64_t>(wanted, -c.off); ++j)
                 if (bound(c, s.k + j) > t + j * gap) return j;
             return wanted;
@@ -351,7 +353,7 @@ class Loop {
             limit = std::min(limit, s.ready);
         }
         if (!active || times < 3 || !keep_pace(sv, n, t, P, times)) return false;
-        if (grain) times = std::min(times, grain);
+        if (most_words) times = std::min(times, most_words);
         for (int i = 0; i < n && times >= 2; ++i) {
             const Server& s = sv[i];
             if (!s.in_period) continue;
@@ -418,7 +420,8 @@ class Loop {
                 if (sv[i].out[o] == con.s && sv[i].in_period) grows = true;
         if (con.kind ==
             ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
-            for (int64_t j = 0; j < std::min<int64_t>(wanted, -con.off); ++j)
+            const bool apart = s.last + con.off + 1 + con.add <= s.min_next;  // they passed a cycle apart
+            for (int64_t j = 0; !apart && j < std::min<int64_t>(wanted, -con.off); ++j)
                 if (bound(con, s.k + j) > s.min_next + j * P) return j;
             return con.add <= s.cost + (-con.off - 1) * P ? wanted : std::min<int64_t>(wanted, -con.off);
         }

@@ -30,12 +30,12 @@ class Both:
 
 
 def run_both(
-    kernel: str, grid: str, params: dict[str, Any], arch: str = "wse2", grain: int | None = None
+    kernel: str, grid: str, params: dict[str, Any], arch: str = "wse2", most_words: int | None = None
 ) -> Both:
     """A library kernel at both fidelities."""
     prepared = prepare(kernel, arch, grid, params)
     sims: list[Any] = [
-        StreamSimulator(prepared.built.program, prepared.arch, grain=grain),
+        StreamSimulator(prepared.built.program, prepared.arch, most_words=most_words),
         Simulator(prepared.built.program, prepared.arch),
     ]
     write_without_values(sims[0], prepared.built.setup)
@@ -85,13 +85,38 @@ def random_programs(seed: int) -> Iterator[Generated]:
             yield generated
 
 
-def difference(generated: Generated, grain: int) -> str | None:
+def coarse_error(generated: Generated, grain: int) -> float | None:
+    """Cycles at a grain relative to the exact ones, less 1; None if the program is refused or has no end.
+
+    The exact ones are those of grain 1, which `difference` compares with the wavelet engine.
+    """
+    if generated.feeds:
+        return None
+    cycles = []
+    for words in (1, grain):
+        try:
+            machine = generated.make(
+                lambda tables, ints, costs, _seed, words=words: _core.StreamMachine(
+                    tables, ints, costs, words
+                )
+            )
+            status = machine.run(MAX_CYCLES)
+        except UnsupportedError:
+            return None
+        if status == LIMIT:
+            return None
+        assert machine.figures()["late"] == 0
+        cycles.append(max(int(machine.cycle), 1))
+    return cycles[1] / cycles[0] - 1
+
+
+def difference(generated: Generated, most_words: int) -> str | None:
     """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports."""
     if generated.feeds:
         return None
     try:
         stream = generated.make(
-            lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, grain)
+            lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, 1, most_words)
         )
         status = stream.run(MAX_CYCLES)
     except UnsupportedError:

@@ -28,10 +28,10 @@ CASES = [
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("grain", [None, 1, 7])
+@pytest.mark.parametrize("most_words", [None, 1, 7])
 @pytest.mark.parametrize(("kernel", "grid", "params", "clean"), CASES)
-def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, grain):
-    both = run_both(kernel, grid, params, grain=grain)
+def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, most_words):
+    both = run_both(kernel, grid, params, most_words=most_words)
     assert both.stream.status == both.wavelet.status == "finished"
     assert both.stream.cycles == both.wavelet.cycles
     compared = 0

@@ -1,4 +1,4 @@
-"""Random programs: equal to the wavelet engine where accepted, at grain 1 and without a limit."""
+"""Random programs: equal to the wavelet engine where accepted, word by word and without a limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _check(first: int) -> int:
     failed, accepted = [], 0
     for seed in range(first, first + CHUNK):
         for number, generated in enumerate(random_programs(seed)):
-            what = difference(generated, grain=(seed + number) % 2)
+            what = difference(generated, most_words=(seed + number) % 2)
             if what:
                 failed.append(f"seed {seed}, program {number}: {what}")
             accepted += what is not None

@@ -54,6 +54,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         )
     nearest = ", ".join(map(str, summary["validity_rows"]))
     detail = (summary.get("validity_detail") or {}).get("text") or summary["validity"]
+    if summary["validity"] == "approximate":
+        detail = f"approximate: fidelity stream at grain {summary['stream']['grain']}; the machine: {detail}"
     rows.append(("validity", detail + (f" [nearest: {nearest}]" if nearest else "")))
     speed = f"{summary['events']:,} events in {seconds_text(summary['wall_s'])}"
     rows.append(("host", f"{speed}, peak memory {bytes_text(summary['peak_rss_bytes'])}"))

@@ -49,7 +49,7 @@ from wafersim.cli.common import json_option
     "--grain",
     type=int,
     metavar="N",
-    help="Fidelity stream: most wavelets placed in one step.  [default: no limit]",
+    help="Fidelity stream: buffers hold at least N wavelets: faster, and approximate if N > 1.  [default: 1]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."

@@ -203,6 +203,8 @@ class PreparedRun:
             found = of_parts(validity.status, validity.nearest) if preset else NO_SUPPORT
         info["validity"], info["validity_detail"] = found.status, found.as_json()
         info["validity_rows"] = [row["id"] for row in found.rows]
+        if info.get("approximate"):
+            info["validity"] = "approximate"
 
 
 def prepare(

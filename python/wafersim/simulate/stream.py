@@ -42,7 +42,10 @@ class StreamSimulator(LoadedProgram):
     seed : int
         Kept for the record; nothing at this fidelity is random.
     grain : int, optional
-        Most words that are placed in one step; the result does not depend on it. Default: no limit.
+        Words that buffers of links and input queues hold at least; 1 (default): what the arch says, exact.
+        Larger ones are an approximation (docs/fidelity.md): the record says so.
+    most_words : int, optional
+        Most words placed in one step; the result does not depend on it. Default: no limit. For tests.
 
     Raises
     ------
@@ -51,11 +54,17 @@ class StreamSimulator(LoadedProgram):
     """
 
     def __init__(
-        self, program: MachineProgram, arch: Arch | str = "wse2", seed: int = 0, grain: int | None = None
+        self,
+        program: MachineProgram,
+        arch: Arch | str = "wse2",
+        seed: int = 0,
+        grain: int | None = None,
+        most_words: int | None = None,
     ) -> None:
         super().__init__(program, arch, seed)
-        self.grain = 0 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
-        self._machine = _new_machine(program, self.arch, self.grain)
+        self.grain = 1 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
+        most = 0 if most_words is None else checked_int("most_words", most_words, 1, (1 << 31) - 1)
+        self._machine = _new_machine(program, self.arch, self.grain, most)
         self._start_cycle = self._start_events = 0
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
@@ -127,9 +136,12 @@ class StreamSimulator(LoadedProgram):
             "fidelity": "stream",
             "values": False,
             "counted": False,
-            "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT],
-            "stream": {"grain": self.grain or None, **self._machine.figures()},
+            "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT, *_coarse(self.grain)],
+            "approximate": self.grain > 1,
+            "stream": {"grain": self.grain, **self._machine.figures()},
         }
+        if self.grain > 1:
+            info["validity"] = "approximate"
         if status == "stuck":
             info["waits"] = [{"text": _STUCK}]
         if info["stream"]["late"]:
@@ -210,11 +222,21 @@ class _Memory:
         return np.asarray(raw)
 
 
+def _coarse(grain: int) -> list[str]:
+    """What a grain above 1 leaves out."""
+    if grain == 1:
+        return []
+    return [
+        f"fidelity stream at grain {grain}: back-pressure of links and input queues in which fewer than "
+        f"{grain} words wait"
+    ]
+
+
 def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def _new_machine(program: MachineProgram, arch: Arch, grain: int) -> Any:
+def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int) -> Any:
     from wafersim import _core as core
 
-    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain)
+    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain, most_words)
