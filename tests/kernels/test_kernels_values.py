@@ -1,4 +1,4 @@
-"""Every kernel gives NumPy's values on every profile, on grids that are not square where it allows them."""
+"""Every kernel gives NumPy's values on the profiles of the vendor's simulator too (others: the table of tests)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("arch", Arch.names())
+@pytest.mark.parametrize("arch", ["wse2-sdk", "wse3-sdk"])
 @pytest.mark.parametrize(("kernel", "grid", "params"), RUNS, ids=str)
 def test_values(kernel, grid, params, arch):
     record = run(kernel, arch, grid, params)
