@@ -36,10 +36,11 @@ class Built:
         height: int = 1,
         params: str = "",
         more: str = "",
+        files: dict[str, str] | None = None,
     ) -> None:
         source = LAYOUT.format(width=width, height=height, params=params, more=more)
         ready = prepare("layout.csl", arch, source_text=source)
-        ready.loader.texts["pe.csl"] = text
+        ready.loader.texts.update({**(files or {}), "pe.csl": text})
         self.layout = ws.Layout(width, height, arch=f"{arch}-sdk", name="test")
         with deep_recursion():
             result = evaluate_layout(ready)

@@ -44,6 +44,7 @@ class Pending:
     scope: Scope
     result: ty.Type
     params: list[Argument] = field(default_factory=list)
+    export: bool = False
 
 
 def is_plain(t: ty.Type) -> bool:

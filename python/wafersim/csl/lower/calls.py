@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, exprs, places, walk
+from wafersim.csl.lower import convert, exprs, launching, places, walk
 from wafersim.csl.lower.arguments import Argument, Pending, Returns, is_plain, key_of
 from wafersim.csl.lower.context import Frame
 from wafersim.csl.lower.operands import LocalVar, Nothing, Operand, Scalar, is_scalar
@@ -40,7 +40,7 @@ class Functions:
         self._calls: Counter[str] | None = None
         self._names: set[str] = set()
         self._returns: dict[Frame, Returns] = {}
-        self.circles = Circles(cx.instance)
+        self.circles = Circles(cx.instance, cx.symbols)
 
     # --- calls -------------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Functions:
                 hint="@activate its id, or move what it does into a function",
                 notes=[(value.data.decl.span, "declared here")],
             )  # fmt: skip
-        return value.data
+        return self.cx.symbols.function(value.data, node.span)
 
     def bind(self, fn: FnRef, nodes: list[ast.Node], span: ast.Span) -> tuple[list[Argument], Scope]:
         """Evaluate the arguments; the scope holds the compile-time ones."""
@@ -332,7 +332,7 @@ class Functions:
         function = cx.tile.function(name, args, returns=returns, export=export)
         self.circles.made(fn, function.body)
         self._instances[key] = function
-        self._pending.append(Pending(function, fn, scope, result, moving))
+        self._pending.append(Pending(function, fn, scope, result, moving, export))
         return function
 
     def export(self, name: str, fn: FnRef, span: ast.Span) -> Function:
@@ -349,7 +349,7 @@ class Functions:
         result = self.cx.interp.type_expr(fn.decl.result, scope)
         self._names.add(name)
         key: tuple[Any, ...] = (fn.decl, fn.module)
-        if key in self._instances:
+        if key in self._instances or launching.applies(self.cx):  # calls within the program are no launches
             key = (*key, name)
         return self.declare(key, name, fn, scope, moving, result, export=True)
 
@@ -363,6 +363,8 @@ class Functions:
         frame = Frame(item.fn, item.result, False, address_taken=self.taken(item.fn.decl))
         cx.code.at(item.fn.decl.span)
         with item.function as regs, cx.inside(frame, item.scope):
+            if item.export:
+                launching.handler(cx)
             for argument, reg in zip(item.params, regs, strict=True):
                 operand = Scalar(argument.type, reg.v)
                 given = Argument(argument.name, argument.type, operand, argument.node, False)

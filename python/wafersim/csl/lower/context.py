@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.lower.code import Code
+from wafersim.csl.lower.linking import Symbols
 from wafersim.csl.lower.operands import LocalVar, Operand
 from wafersim.csl.lower.storage import Storage
 from wafersim.csl.lower.widths import Widths
@@ -76,6 +77,7 @@ class Context:
         self.tile = tile
         self.generation = layout.generation
         self.code = Code(tile)
+        self.symbols = Symbols(instance)
         self.storage = Storage(self)
         self.widths = Widths(tile)
         self.dsr_options: DsrOptions

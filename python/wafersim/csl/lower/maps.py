@@ -117,8 +117,6 @@ def _catch(cx: Context, operand: Operand, node: ast.Node) -> Operand:
 def _callback(
     cx: Context, fn: FnRef, scope: Scope, elements: list[Argument], result: ty.Type, node: ast.BuiltinCall
 ) -> Function:
-    if fn.decl.body is None:
-        raise CslError(node.span, f"{fn.name!r} has no body", notes=[(fn.decl.span, "declared here")])
     name = cx.functions.unique(f"{fn.name}.map")
     return cx.functions.declare((object(),), name, fn, scope, elements, result)
 

@@ -23,6 +23,7 @@ from wafersim.program.schema import Op
 if TYPE_CHECKING:
     from wafersim.csl.instance import ProgramInstance
     from wafersim.csl.lower.context import Frame
+    from wafersim.csl.lower.linking import Symbols
 
 N = TypeVar("N", bound=Hashable)
 
@@ -59,8 +60,9 @@ def remove(body: Body, instr: Instr) -> None:
 class Circles:
     """The functions of one tile that call themselves: known when they are first asked for."""
 
-    def __init__(self, instance: ProgramInstance) -> None:
+    def __init__(self, instance: ProgramInstance, symbols: Symbols) -> None:
         self.instance = instance
+        self.symbols = symbols
         self.bodies: list[tuple[int, Body]] = []
         self._known: dict[tuple[ast.FnDecl, Module], int] | None = None
         self._calls: list[_Call] = []
@@ -68,7 +70,7 @@ class Circles:
 
     def _number(self, fn: FnRef) -> int | None:
         if self._known is None:
-            self._known = recursive_functions(self.instance.modules)
+            self._known = recursive_functions(self.instance.modules, self.symbols)
         return self._known.get((fn.decl, fn.module))
 
     def hold(self, fn: FnRef) -> bool:
@@ -111,7 +113,7 @@ class Circles:
         return found
 
 
-def recursive_functions(modules: Iterable[Module]) -> dict[tuple[ast.FnDecl, Module], int]:
+def recursive_functions(modules: Iterable[Module], symbols: Symbols) -> dict[tuple[ast.FnDecl, Module], int]:
     """The functions on circles of calls, with the modules they belong to; the same number: on one circle."""
     known = list(modules)
     bodies = {
@@ -120,12 +122,14 @@ def recursive_functions(modules: Iterable[Module]) -> dict[tuple[ast.FnDecl, Mod
     names: dict[str, set[str]] = {}
     for (decl, _), callees in bodies.items():
         names.setdefault(decl.name, set()).update(c.name for c in callees)
-    suspects = circles(names, lambda name: (c for c in names[name] if c in names))
+    suspects: Iterable[str] = circles(names, lambda name: (c for c in names[name] if c in names))
+    if any(isinstance(d, ast.FnDecl) and d.body is None for m in known for d in m.file.decls):
+        suspects = {*names, *(c for found in names.values() for c in found)}  # names may change at the border
     if not suspects:
         return {}
     nodes = {key: callees for key, callees in bodies.items() if key[0].name in suspects}
     edges = {
-        key: [k for c in callees if c.name in suspects and (k := _target(c, key[1])) in nodes]
+        key: [k for c in callees if c.name in suspects and (k := _target(c, key[1], symbols)) in nodes]
         for key, callees in nodes.items()
     }
     return circles(edges, lambda key: edges[key])
@@ -182,7 +186,9 @@ def _callees(decl: ast.FnDecl) -> list[ast.Name | ast.Field]:
     return [callee for callee in calls if isinstance(callee, ast.Name | ast.Field)]
 
 
-def _target(callee: ast.Name | ast.Field, module: Module) -> tuple[ast.FnDecl, Module] | None:
+def _target(
+    callee: ast.Name | ast.Field, module: Module, symbols: Symbols
+) -> tuple[ast.FnDecl, Module] | None:
     """The function a call names; None if its module is not known to be one."""
     try:
         if isinstance(callee, ast.Field):
@@ -193,8 +199,9 @@ def _target(callee: ast.Name | ast.Field, module: Module) -> tuple[ast.FnDecl, M
                 return None
             module = base.data
         found = module.lookup(callee.name)
+        if isinstance(found, Value) and isinstance(found.data, FnRef):
+            real = symbols.function(found.data, callee.span)
+            return real.decl, real.module
     except CslError:
-        return None  # an import that only fails if it is used
-    if isinstance(found, Value) and isinstance(found.data, FnRef):
-        return found.data.decl, found.data.module
+        pass  # an import or an extern function that only fails if it is used
     return None

@@ -44,7 +44,14 @@ class Storage:
         """The storage of a global variable, made on first use."""
         found = self.globals.get(var)
         if found is None:
-            found = self.globals[var] = self._make(var, var.type, var.initial, self._name(var))
+            real = self.cx.symbols.variable(var)
+            if real is var:
+                found = self._make(var, var.type, var.initial, self._name(var))
+            else:
+                found = self.of_global(real)
+                if real in self.arrays:
+                    self.arrays[var] = self.arrays[real]
+            self.globals[var] = found
         return found
 
     def _name(self, var: GlobalVar) -> str:

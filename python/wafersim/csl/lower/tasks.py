@@ -62,6 +62,7 @@ class Tasks:
         """All bound tasks, with their initial state."""
         for binding in self.cx.instance.tasks:
             self.cx.code.at(binding.span)
+            binding.fn = self.cx.symbols.function(binding.fn, binding.span)
             self._made.append(self._declare(binding))
         for item in self.cx.instance.initial:
             self._initial(item)

@@ -78,7 +78,8 @@ def _lower(cx: Context) -> dict[str, Function]:
     for export in instance.exports:
         entity = export.entity.data if isinstance(export.entity, Value) else export.entity
         if isinstance(entity, FnRef):
-            functions[export.name] = cx.functions.export(export.name, entity, export.span)
+            real = cx.symbols.function(entity, export.span)
+            functions[export.name] = cx.functions.export(export.name, real, export.span)
         elif isinstance(entity, GlobalVar):
             cx.storage.of_global(entity)
             _keep_pointee(cx, entity.initial)
@@ -95,7 +96,7 @@ def _lower(cx: Context) -> dict[str, Function]:
     cx.dsr_options.finish()
     dsd_builtins.keep_preloads(cx, loads)
     cx.storage.finish()
-    optimize(cx.tile, cx.functions.circles.bodies)
+    optimize(cx.tile, cx.functions.circles.bodies, cx.generation)
     calls = cx.functions.circles.finish()
     if calls:
         stack.keep_registers(cx, calls)

@@ -45,6 +45,8 @@ def calls(file: ast.File) -> Counter[str]:
     """How often each name is called in a file (by its last part)."""
     found: Counter[str] = Counter()
     for decl in file.decls:
+        if isinstance(decl, ast.ComptimeBlock):
+            continue
         for node in walk(decl):
             if isinstance(node, ast.Call):
                 callee = node.callee

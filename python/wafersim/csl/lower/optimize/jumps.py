@@ -44,7 +44,22 @@ def _thread(linear: Linear) -> bool:
         if target.op is Op.JMP and target.imm is not instr.imm:
             instr.imm = target.imm
             changed = True
-    return changed
+    return _invert(linear) or changed
+
+
+def _invert(linear: Linear) -> bool:
+    """A branch around a jump becomes the opposite branch."""
+    items = linear.items
+    for k in range(len(items) - 2):
+        first, second = items[k], items[k + 1]
+        if not isinstance(first, Instr) or not isinstance(second, Instr):
+            continue
+        if first.op in (Op.BZ, Op.BNZ) and second.op is Op.JMP and _is_next(items, k + 1, first.imm):
+            first.op = Op.BNZ if first.op is Op.BZ else Op.BZ
+            first.imm = second.imm
+            del items[k + 1]
+            return True
+    return False
 
 
 def _drop(linear: Linear) -> bool:
