@@ -14,6 +14,14 @@ uint32_t with_command_field(uint32_t payload, uint32_t field) {
     return (payload & 0xc03f0000u) | (field & 0xffu) << 22 | (field >> 8 & 0xffffu);
 }
 
+uint32_t popped_payload(uint32_t payload, PopMode mode, bool moves) {
+    const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
+    const bool pops = mode == PopMode::kAlways ||
+                      (mode != PopMode::kNever && command == SwitchCommand::kAdvance && moves) ||
+                      (mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
+    return pops ? with_command_field(payload, command_field(payload) >> 3) : payload;
+}
+
 bool ColorState::filter_passes(uint32_t payload, bool control) const {
     if (filter == FilterKind::kNone) return true;
     const auto& [min, max, counter] = std::tie(route->min, route->max, route->counter);
@@ -170,12 +178,8 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
     if (c.ramp_dropped) --cs.route->wavelets[kPortRamp];
     uint32_t forwarded = payload;
     if (control) {
-        const auto command = static_cast<SwitchCommand>(command_field(payload) & 3);
         const bool moves = cs.num_positions > 1 && (cs.ring_mode || cs.position + 1 < cs.num_positions);
-        const bool pops = cs.pop_mode == PopMode::kAlways ||
-                          (cs.pop_mode != PopMode::kNever && command == SwitchCommand::kAdvance && moves) ||
-                          (cs.pop_mode == PopMode::kOnAdvanceOrNop && command == SwitchCommand::kNop);
-        if (pops) forwarded = with_command_field(payload, command_field(payload) >> 3);
+        forwarded = popped_payload(payload, cs.pop_mode, moves);
     }
     uint32_t rest = c.outputs;
     if (const uint32_t sinks = rest & cs.sink) {

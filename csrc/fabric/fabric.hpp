@@ -236,5 +236,7 @@ class Fabric {
 // Command field of a control wavelet's payload (section 2.1).
 uint32_t command_field(uint32_t payload);
 uint32_t with_command_field(uint32_t payload, uint32_t field);
+// What a control wavelet says to the next router; `moves`: an ADVANCE would change the switch position here.
+uint32_t popped_payload(uint32_t payload, PopMode mode, bool moves);
 
 }  // namespace wafersim

@@ -1,64 +1,25 @@
 // Fabric control by instructions and through configuration words (docs/semantics.md, sections 3 and 6).
 #include <algorithm>
-#include <bit>
 #include <utility>
 
+#include "pe/config_words.hpp"
 #include "pe/core.hpp"
 
 namespace wafersim {
 namespace {
 
-// Configuration words use the order W, E, S, N, R from bit 0 on; masks use N, E, S, W, R.
-constexpr int kConfigBit[5] = {3, 1, 2, 0, 4};
 constexpr int kCounterWords = 4;            // control, then the counter's three words
 constexpr uint32_t kQueueMedium = 1u << 8;  // of an input queue's word
 
-uint32_t mask_to_config(uint32_t mask) {
-    uint32_t out = 0;
-    for (int port = 0; port < 5; ++port)
-        if (mask >> port & 1) out |= 1u << kConfigBit[port];
-    return out;
-}
-
-uint32_t config_to_mask(uint32_t bits) {
-    uint32_t out = 0;
-    for (int port = 0; port < 5; ++port)
-        if (bits >> kConfigBit[port] & 1) out |= 1u << port;
-    return out;
-}
-
-// Position k of a route class as the switch word says it: direction and select bit, 5 if it cannot.
-uint32_t switch_nibble(const ColorState& cs, int k) {
-    if (k >= cs.num_positions) return 5;
-    const auto at = static_cast<size_t>(k);
-    auto direction = [](uint32_t mask) { return static_cast<uint32_t>(std::countr_zero(mask_to_config(mask))); };
-    if (cs.route->out[at] == cs.route->out[at - 1] && std::has_single_bit(cs.route->in[at]))
-        return 8u | direction(cs.route->in[at]);
-    if (cs.route->in[at] == cs.route->in[at - 1] && std::has_single_bit(cs.route->out[at]))
-        return direction(cs.route->out[at]);
-    return 5;
-}
-
 uint32_t switch_word(ColorState& cs) {
     if (cs.route->switch_word < 0) {
-        cs.route->switch_word = 0;
-        for (int k = 1; k < 4; ++k) cs.route->switch_word |= static_cast<int32_t>(switch_nibble(cs, k) << 4 * (k - 1));
+        cs.route->switch_word = switch_bits(cs.route->in, cs.route->out, cs.num_positions);
     }
     return static_cast<uint32_t>(cs.route->switch_word);
 }
 
-// Positions 1 to 3 follow from position 0 and the switch word, each from the one before; the first invalid one
-// ends them. The current one then.
 int derive_positions(ColorState& cs, uint32_t position) {
-    cs.num_positions = 1;
-    for (size_t k = 1; k < 4; ++k) {
-        const uint32_t nibble = static_cast<uint32_t>(cs.route->switch_word) >> 4 * (k - 1) & 15;
-        if ((nibble & 7) >= 5) break;
-        const auto mask = static_cast<uint8_t>(config_to_mask(1u << (nibble & 7)));
-        cs.route->in[k] = nibble & 8 ? mask : cs.route->in[k - 1];
-        cs.route->out[k] = nibble & 8 ? cs.route->out[k - 1] : mask;
-        cs.num_positions = static_cast<uint8_t>(k + 1);
-    }
+    cs.num_positions = static_cast<uint8_t>(switch_positions(cs.route->in, cs.route->out, cs.route->switch_word));
     return static_cast<int>(std::min<uint32_t>(position, cs.num_positions - 1u));
 }
 

@@ -32,6 +32,7 @@ void Element::sync(Node& n, Cycle T) {
             n.slot_free = std::max(n.slot_free, th.last_issue + th.cost_of(done - 1));
         }
         if (th.start <= kMinus) th.start = beats.at(th.base).t;
+        if (!th.payloads.empty()) check_payloads(n, th, std::min(done, th.words));
         if (done >= th.words) finish(n, t, th.last_issue);
     }
 }
@@ -226,7 +227,7 @@ Element::Next Element::advance(Node& n, Cycle T) {
         return Next::kStop;
     }
     const Cycle from = std::max(mains_.ready_from(n, T), T);
-    const bool local = mains_.is_local(n);
+    const bool local = this->local(n);
     if (alone && !local && n.ahead > T) {
         if (plan(n, n.ahead)) return Next::kAgain;
         wake_ahead(n);

@@ -49,6 +49,14 @@ class Element {
     // start.cpp
     void execute(Node& n, Cycle T);
     uint64_t control_color(Node& n, const Instr& in, Cycle T);
+    uint64_t configuration(Node& n, const Instr& in, Cycle T);
+    int32_t config_address(const Node& n, const Instr& in) const;
+    int32_t base_of(ArchInt slot) const { return static_cast<int32_t>(arch_.value(slot)); }
+    // Whether the next instruction touches nothing but the PE's own state and memory.
+    bool local(const Node& n) const {
+        const Instr& in = mains_.instruction(n);
+        return mains_.is_local(n) && ((in.op != Op::kLoad && in.op != Op::kStore) || config_address(n, in) < 0);
+    }
     void start(Node& n, const Instr& in, Cycle T);
     void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency);
     void pass(Node& n, Cycle T, Cycle next);
@@ -58,6 +66,9 @@ class Element {
     void set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources);
     void mark_destination(Node& n, const Thread& th, const Instr& in, Cycle T);
     void claim(const Main& m, const Instr& in, Thread& th) const;
+    void set_payloads(const Node& n, Thread& th, const Instr& in, int64_t words) const;
+    bool payload(const Node& n, const Thread& th, int64_t word, uint32_t& value) const;
+    void check_payloads(const Node& n, Thread& th, int64_t done) const;
     int check_operands(const Main& m, const Instr& in, int64_t length, Thread& th) const;
     bool claimed(const Node& n, const Instr& in);
     int microthread(const Node& n, const Instr& in, const Settings& set);

@@ -72,6 +72,7 @@ Engine::~Engine() {
                 if (f) f->~LinkFifo();
             for (OutLink* o : n.colors[i].out)
                 if (o) o->~OutLink();
+            if (n.colors[i].filter) n.colors[i].filter->~Filter();
         }
         for (InQueue* q : n.iq)
             if (q) q->~InQueue();
@@ -84,7 +85,6 @@ Engine::~Engine() {
 
 void Engine::check_supported() const {
     for (const RouteClass& r : program_.routes) {
-        if (r.filter != FilterKind::kNone) throw Refused("input filters");
         if (r.swap_x || r.swap_y) throw Refused("color swap");
         if (r.sink) throw Refused("routes that lead to the host (SINK)");
     }
@@ -113,6 +113,7 @@ void Engine::place(uint32_t pe) {
         c->route = r;
         c->position = program_.routes[static_cast<size_t>(r)].initial;
         c->teardown = program_.routes[static_cast<size_t>(r)].teardown;
+        router_.load_filter(*c);
         ++c;
     }
     n.tile = program_.tile_map[pe];

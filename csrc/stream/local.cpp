@@ -244,12 +244,24 @@ Cycle Local::ready_from(const Main& m, Cycle t) const {
     return from;
 }
 
+// A LOAD or STORE of a configuration word.
+bool Local::leaves_sram(Main& m) {
+    const Instr& in = program_.code[static_cast<size_t>(m.pc)];
+    if (in.op != Op::kLoad && in.op != Op::kStore) return false;
+    bool known = true;
+    const uint64_t base = in.a < 0 ? 0 : read(m, in.a, known);
+    const auto address = static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm)));
+    if (!known || address < arch_.sram_bytes) return false;
+    fix();
+    return true;
+}
+
 int64_t Local::run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar_only) {
     Cycle floor = std::max(now, slot_free);
     int64_t count = 0;
     while (m.in_task && is_local(m)) {
         const bool vector = is_vector(m);
-        if (vector && scalar_only) break;
+        if ((vector && scalar_only) || leaves_sram(m)) break;
         const Cycle at = std::max(ready_from(m, floor), floor);
         if (at >= limit) break;
         execute(m, program_.code[static_cast<size_t>(m.pc)], at);

@@ -40,6 +40,7 @@ class Local {
     int64_t run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar_only);
     Cycle ready_from(const Main& m, Cycle t) const;  // cycle from which the instruction at pc can issue by the pipeline
     bool is_local(const Main& m) const;
+    bool leaves_sram(Main& m);
     bool is_vector(const Main& m) const { return uses_[static_cast<size_t>(m.pc)].vector; }
     void execute(Main& m, const Instr& in, Cycle t);  // one local instruction
 
@@ -64,7 +65,9 @@ class Local {
     int beat_cost(const Main& m, const Instr& in) const;  // without what its two reads cost each other
     void check_memory(const Main& m, const Instr& in, const Dsd& d, int64_t length, bool target, int64_t& low,
                       int64_t& high) const;
-    bool holds(int32_t tile, int64_t low, int64_t high) const;             // whether values of these bytes are held
+    bool holds(int32_t tile, int64_t low, int64_t high) const;  // whether values of these bytes are held
+    // Where among the bytes held these lie; -1 if their values are not known.
+    int known_at(const Main& m, int64_t low, int64_t high) const;
     void remember(Main& m, Cycle start, int64_t low, int64_t high) const;  // for read-after-write of vector ops
     // What a beat takes. Of a packed fabric source: `takes` words at most, once `needs` are there (fewer at the end).
     struct Shape {

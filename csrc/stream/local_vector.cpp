@@ -73,6 +73,16 @@ bool Local::holds(int32_t tile, int64_t low, int64_t high) const {
     return false;
 }
 
+int Local::known_at(const Main& m, int64_t low, int64_t high) const {
+    const ControlBytes& c = control_[static_cast<size_t>(m.tile)];
+    const int at = c.find(low, high);
+    for (int64_t i = 0; at >= 0 && i < high - low; ++i) {
+        const auto byte = static_cast<size_t>(at + i);
+        if (m.unknown[byte] || c.data[byte]) return -1;
+    }
+    return at;
+}
+
 void Local::remember(Main& m, Cycle start, int64_t low, int64_t high) const {
     std::erase_if(m.recent, [&](const Recent& r) { return r.start + arch_.vector_raw <= start; });
     m.recent.push_back({start, static_cast<int32_t>(low), static_cast<int32_t>(high)});

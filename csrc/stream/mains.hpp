@@ -75,7 +75,7 @@ class Mains {
     }
 
     Cycle ready_from(const Node& n, Cycle t) const;  // of the instruction at the program counter
-    bool is_local(const Node& n) {
+    bool is_local(const Node& n) const {
         Place& p = *places_[n.control];
         if (p.local < 0) p.local = local_.is_local(p.main);
         return p.local;

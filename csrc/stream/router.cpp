@@ -3,19 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "fabric/fabric.hpp"
+
 namespace wafersim::stream {
-namespace {
-
-uint32_t command_field(uint32_t payload) {
-    return (payload >> 22 & 0xffu) | (payload & 0xffffu) << 8;
-}
-
-}  // namespace
-
 Cycle keep_of(const Arch& arch);
 
 Router::Router(const Program& program, const Arch& arch, Loop& loop, Arena& arena)
-    : program_(program), arch_(arch), loop_(loop), arena_(arena), keep_(keep_of(arch)) {}
+    : routes(program), arch_(arch), loop_(loop), arena_(arena), keep_(keep_of(arch)) {}
 
 void Router::settle(Color& c, Cycle now) const {
     if (c.planned < now) {
@@ -34,6 +28,25 @@ void Router::settle(Color& c, Cycle now) const {
     else if (route(c).ring)
         c.position = 0;
     c.pending = SwitchCommand::kNop;
+}
+
+void Router::load_filter(Color& c) {
+    const RouteClass& r = route(c);
+    if (!c.filter && r.filter != FilterKind::kNone) c.filter = arena_.make<Filter>();
+    if (c.filter) c.filter->load(r);
+}
+
+void Router::settle_filter(Color& c, Cycle now) {
+    Filter& filter = *c.filter;
+    size_t done = 0;
+    for (Filter::Part& part : filter.log) {
+        const int64_t to = std::clamp(part.fifo->d.count_before(now), part.from, part.to);
+        filter.advance(filter.is, to - part.from);
+        part.from = to;
+        if (to < part.to) break;
+        ++done;
+    }
+    filter.log.erase(filter.log.begin(), filter.log.begin() + static_cast<ptrdiff_t>(done));
 }
 
 LinkFifo& Router::ramp_of(Node& n, int color) {
@@ -129,24 +142,39 @@ void Router::next_part(Server& s, Service& v) {
         if (sp.k >= k) end = std::min(end, sp.k);
     }
     v.special = special != nullptr;
-    if (!special) return build(s, v, out, k, std::min(end, f.a.end()));
+    v.control = special && !special->advance;
+    v.counted = false;
+    end = special ? std::min(k + 1, f.a.end()) : std::min(end, f.a.end());
+    const RouteClass& r = route(*v.color);
     uint32_t outputs = out;
-    if (!special->advance) {
-        if (command_field(special->payload) >> 2 & 1)
-            outputs &= ~(1u << kPortRamp);
-        else if (outputs >> kPortRamp & 1)
-            throw Refused("a control wavelet for a compute element");
-        if (route(*v.color).pop_mode != PopMode::kNever) throw Refused("pop modes");
+    bool ramp = outputs >> kPortRamp & 1;
+    if (v.control) {
+        const int32_t last = r.num_positions - 1;
+        v.payload = popped_payload(special->payload, r.pop_mode, last > 0 && (r.ring || v.color->position < last));
+        if (command_field(special->payload) >> 2 & 1) ramp = false;  // ignored here
     }
-    build(s, v, outputs, k, std::min(k + 1, f.a.end()));
+    if (ramp && v.color->filter) {
+        const Filter& filter = *v.color->filter;
+        if (filter.ahead.on == FilterKind::kRange && !v.control)
+            throw Refused("a filter by the index of wavelets, which is array data");
+        ramp = filter.passes(v.control);
+        v.counted = filter.counts(v.control);
+        end = k + filter.alike(v.control, end - k);
+    }
+    if (!ramp) outputs &= ~(1u << kPortRamp);
+    if (ramp && v.control) throw Refused("a control wavelet for a compute element");
+    build(s, v, outputs, k, end);
 }
 
 void Router::deliver(Service& v, int64_t to) {
+    if (v.counted && to > v.from) {
+        Filter& filter = *v.color->filter;
+        filter.advance(filter.ahead, to - v.from);
+        filter.log.push_back({v.fifo, v.from, to});
+    }
     for (int i = 0; i < v.num; ++i) {
         Seq* into = v.to[i].into();
-        if (v.special && v.to[i].link && to > v.from)
-            for (const Special& sp : v.fifo->specials)
-                if (sp.k == v.from && !sp.advance) v.to[i].link->specials.push_back({into->end(), sp.payload, false});
+        if (v.control && v.to[i].link && to > v.from) v.to[i].link->specials.push_back({into->end(), v.payload, false});
         into->append_range(v.fifo->d, v.from, to);
     }
 }
@@ -165,7 +193,7 @@ void Router::collect(Node& n) {
             if (num_ == 24) throw Refused("more than 24 streams in one router");
             Service& v = services_[num_];
             Server& s = servers_[num_];
-            v.color = &c, v.fifo = &f, v.port = port, v.num = 0, v.special = false, v.from = 0;
+            v.color = &c, v.fifo = &f, v.port = port, v.num = 0, v.special = v.control = v.counted = false, v.from = 0;
             f.entered = std::max(f.entered, f.a.forget_before(past));
             if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
@@ -193,7 +221,14 @@ void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
     node_ = &n;
     now_ = T;
     num_changed_ = 0;
-    for (int i = 0; i < n.num_colors; ++i) settle(n.colors[i], T);
+    for (int i = 0; i < n.num_colors; ++i) {
+        settle(n.colors[i], T);
+        if (Filter* filter = n.colors[i].filter) {
+            settle_filter(n.colors[i], T);
+            filter->ahead = filter->is;
+            filter->log.clear();
+        }
+    }
     forget_outputs(n);
     collect(n);
     loop_.busy = kMinus;

@@ -4,6 +4,7 @@
 
 #include "arch/arch.hpp"
 #include "stream/arena.hpp"
+#include "stream/routes.hpp"
 #include "stream/serve.hpp"
 #include "stream/state.hpp"
 
@@ -23,7 +24,10 @@ class Router {
     void hear(Node& n, const Message& m, Cycle T);
     void settle(Color& c, Cycle now) const;  // a control wavelet acts behind its grant
     static bool waiting(const Color& c, Cycle T);
+    void load_filter(Color& c);                      // that of its route
+    static void settle_filter(Color& c, Cycle now);  // counts the words granted before
     LinkFifo& ramp_of(Node& n, int color);
+    Routes routes;
 
   private:
     static constexpr int kMostTargets = 5 * kMaxColors;
@@ -50,6 +54,9 @@ class Router {
         int port = 0, num = 0;
         Target to[5];
         bool special = false;
+        bool counted = false;  // its words move the color's filter
+        uint32_t payload = 0;  // of a control wavelet, as the next router gets it
+        bool control = false;
         int64_t from = 0;  // first word of this part
         Seq before;        // prediction before this service
     };
@@ -68,9 +75,8 @@ class Router {
     void act_on_specials(Service& v);
     void tell_upstream(Service& v, std::vector<Told>& told);
     void tell_downstream(const Changed& ch, std::vector<Told>& told);
-    const RouteClass& route(const Color& c) const { return program_.routes[static_cast<size_t>(c.route)]; }
+    const RouteClass& route(const Color& c) const { return routes.of(c); }
 
-    const Program& program_;
     const Arch& arch_;
     Loop& loop_;
     Arena& arena_;

@@ -227,7 +227,7 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
     const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
     if (base_term >= 0) recorder.fix(base_term);
-    if (known && address + bytes > arch_.sram_bytes) refuse(in, "a configuration word");
+    if (known && address + bytes > arch_.sram_bytes) refuse(in, "a load or store that leaves SRAM");
     const int at = known ? control.find(address, address + bytes) : -1;
     if (in.op == Op::kLoad) {
         uint64_t value = 0;

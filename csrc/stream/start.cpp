@@ -1,4 +1,4 @@
-// Instructions that are more than local: starts of vector ops, and control of the fabric.
+// Starts of vector ops that are more than local: with fabric operands, asynchronous, or beside live threads.
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -15,36 +15,8 @@ bool is_kind(int32_t encoded, OperandKind kind) {
     return kind_of(encoded) == static_cast<int>(kind);
 }
 
-const char* name_of(Op op) {
-    switch (op) {
-        case Op::kMap:
-            return "MAP";
-        case Op::kFifoSet:
-            return "FIFO_SET";
-        case Op::kTaskPriority:
-        case Op::kMainPriority:
-            return "TASK_PRIORITY and MAIN_PRIORITY";
-        case Op::kFilterSet:
-        case Op::kFilterGet:
-            return "filter control";
-        case Op::kQueueGet:
-        case Op::kQueueFlush:
-        case Op::kQueueBind:
-        case Op::kQueueExit:
-            return "queue control";
-        case Op::kTscControl:
-        case Op::kRandom:
-        case Op::kPerfGet:
-        case Op::kPrint:
-        case Op::kAssert:
-            return "TSC_CONTROL, RANDOM, PERF_GET, PRINT and ASSERT";
-        default:
-            return "this instruction";
-    }
-}
-
 // What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
-enum ChangeKind : uint64_t { kPassed = 16, kBegun, kRead };
+enum ChangeKind : uint64_t { kPassed = 16, kBegun };
 
 }  // namespace
 
@@ -116,20 +88,55 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     if (d.control) {
         if (advance) refuse(in, "an advancing op of control wavelets");
         if (d.elem_bytes != 4) refuse(in, "control wavelets of 16-bit elements");
-        auto payload = static_cast<uint32_t>(in.imm2);
-        if (!is_kind(in.a, OperandKind::kImm) && !is_kind(in.b, OperandKind::kImm)) {
-            const int32_t e = kind_of(in.a) ? in.a : in.b;
-            bool known = is_kind(e, OperandKind::kReg);
-            if (known) payload = static_cast<uint32_t>(reg(n, e & 0xffffff, known));
-            if (!known) refuse(in, "a control wavelet whose payload depends on array data");
-        }
-        for (int64_t k = 0; k < words; ++k) ramp.specials.push_back({q.pushed + k, payload, false});
+        set_payloads(n, th, in, words);
+        for (int64_t k = 0; k < words; ++k)
+            ramp.specials.push_back({q.pushed + k, th.payloads[static_cast<size_t>(k)], false});
     } else if (advance) {
         ramp.specials.push_back({q.pushed + words - 1, 0, true});
     }
     q.pushed += words;
     const bool high = q.initialised && arch_.generation == 2;
     priority = q.priority >= 0 ? q.priority : high ? static_cast<int>(Priority::kUtHigh) : -1;
+}
+
+// Payload of one control wavelet of an op as it stands now; false if it is not known.
+bool Element::payload(const Node& n, const Thread& th, int64_t word, uint32_t& value) const {
+    bool known = true;
+    if (th.payload_reg >= 0) return value = static_cast<uint32_t>(reg(n, th.payload_reg, known)), known;
+    if (th.payload_address < 0) return true;
+    const Main& m = main(n);
+    const int64_t address = th.payload_address + word * th.payload_step;
+    const int at = local_.known_at(m, address, address + 4);
+    if (at >= 0) std::memcpy(&value, cells_ + 8 * m.regs.size() + static_cast<size_t>(at), 4);
+    return at >= 0;
+}
+
+// Payloads are taken at the start, because routers ahead want to know them, and looked at again at each beat.
+void Element::set_payloads(const Node& n, Thread& th, const Instr& in, int64_t words) const {
+    const int32_t e = kind_of(in.a) ? in.a : in.b;
+    const auto vop = static_cast<VOp>(in.type);
+    if (vop != VOp::kMov32) refuse(in, "control wavelets whose payload is computed");
+    if (is_kind(e, OperandKind::kReg)) th.payload_reg = e & 0xffffff;
+    if (const Dsd* d = local_.dsr(main(n), e)) {
+        if (d->kind != DsdKind::kMem || d->ndim != 1 || d->elem_bytes != 4)
+            refuse(in, "control wavelets whose payload does not lie in a row in memory");
+        th.payload_address = d->base, th.payload_step = d->stride[0] * 4;
+    } else if (is_kind(e, OperandKind::kPtr)) {
+        refuse(in, "control wavelets whose payload is a scalar in memory");
+    }
+    for (int64_t k = 0; k < words; ++k) {
+        auto value = static_cast<uint32_t>(in.imm2);
+        if (!payload(n, th, k, value)) refuse(in, "a control wavelet whose payload depends on array data");
+        th.payloads.push_back(value);
+    }
+}
+
+void Element::check_payloads(const Node& n, Thread& th, int64_t done) const {
+    for (; th.checked < done; ++th.checked) {
+        uint32_t value = th.payloads[static_cast<size_t>(th.checked)];
+        if (!payload(n, th, th.checked, value) || value != th.payloads[static_cast<size_t>(th.checked)])
+            throw Refused("a control wavelet whose payload changes while its op runs");
+    }
 }
 
 // What its beats cost, and how many words or beats it has.
@@ -289,115 +296,6 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     mark_destination(n, th, in, T);
     if (set.async) return pass(n, T, 1);
     mains_.change(n, T, kBegun, [](Main& now, Cycle) { ++now.pc; });
-}
-
-// Control of a color; the value that it reads.
-uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
-    const bool reads = in.op == Op::kSwitchGet || in.op == Op::kTeardownGet;
-    if (in.a >= 0 && in.op != Op::kSwitchSet) refuse(in, "fabric control of a color given in a register");
-    Color* found = n.color(in.imm);
-    if (!found) refuse(in, "fabric control of a color without a route");
-    Color& c = *found;
-    router_.settle(c, reads ? T : T + 1);
-    if (in.op == Op::kTeardownExit && !c.teardown) return 0;
-    switch (in.op) {
-        case Op::kRouteSet: {
-            const RouteClass& r = program_.routes[static_cast<size_t>(in.imm2)];
-            c.route = in.imm2;
-            c.position = r.initial;
-            c.teardown = r.teardown;
-            break;
-        }
-        case Op::kSwitchSet: {
-            bool known = true;
-            uint64_t to = static_cast<uint64_t>(in.imm2);
-            if (in.a >= 0) to = reg(n, in.a, known);
-            if (!known) refuse(in, "a switch position that depends on array data");
-            const RouteClass& r = program_.routes[static_cast<size_t>(c.route)];
-            c.position = static_cast<int32_t>(std::min<uint64_t>(to, static_cast<uint64_t>(r.num_positions - 1)));
-            break;
-        }
-        case Op::kSwitchGet:
-            return static_cast<uint64_t>(c.position);
-        case Op::kTeardownGet:
-            return c.teardown;
-        default:
-            c.teardown = false;
-            break;  // TEARDOWN_EXIT
-    }
-    c.changed = T;
-    if (Router::waiting(c, T)) n.wake_router(T + 1);
-    return 0;
-}
-
-// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: control of a color in
-// teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
-bool Element::plan(Node& n, Cycle at) {
-    const Instr& in = mains_.instruction(n);
-    if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
-    Color* c = n.color(in.imm);
-    if (!c || c->pending != SwitchCommand::kNop) return false;
-    const bool planned = c->planned < kForever;
-    if (!(planned ? c->planned_teardown : c->teardown)) return false;
-    const Cycle next = arch_.value(ArchInt::kCostConfig);
-    if (in.op == Op::kTeardownGet) {
-        read_result(n, at, in.dst, 1, next);
-    } else {
-        if (!planned) c->planned_route = -1;
-        if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
-        c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
-        c->planned = at;
-        if (Router::waiting(*c, at)) n.wake_router(at + 1);
-    }
-    pass(n, at, next);
-    n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
-    return true;
-}
-
-void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
-    set_reg(result, value);
-    if (result >= 0)
-        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
-                      [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });
-}
-
-// One instruction that is not local, issued in cycle T.
-void Element::execute(Node& n, Cycle T) {
-    const Instr& in = mains_.instruction(n);
-    ArchInt cost = ArchInt::kCostConfig;
-    uint64_t value = 0;
-    int32_t result = -1;
-    switch (in.op) {
-        case Op::kVop:
-            return start(n, in, T);
-        case Op::kTimestamp:
-            cost = ArchInt::kCostTimestamp;
-            value = static_cast<uint64_t>(T) & ((UINT64_C(1) << 48) - 1);
-            result = in.dst;
-            break;
-        case Op::kRouteSet:
-        case Op::kSwitchSet:
-        case Op::kTeardownExit:
-            control_color(n, in, T);
-            break;
-        case Op::kSwitchGet:
-        case Op::kTeardownGet:
-            value = control_color(n, in, T);
-            result = in.dst;
-            break;
-        case Op::kTeardownPending:
-            for (int i = 0; i < n.num_colors; ++i) {
-                router_.settle(n.colors[i], T);
-                if (std::exchange(n.colors[i].torn, false)) value |= UINT64_C(1) << n.colors[i].color;
-            }
-            result = in.dst;
-            break;
-        default:
-            refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
-    }
-    const Cycle next = arch_.value(cost);
-    read_result(n, T, result, value, next);
-    pass(n, T, next);
 }
 
 }  // namespace wafersim::stream

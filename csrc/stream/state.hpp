@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "program/program.hpp"
+#include "stream/filter.hpp"
 #include "stream/seq.hpp"
 
 namespace wafersim::stream {
@@ -53,6 +54,7 @@ struct Color {
     Cycle planned = kForever;
     int32_t planned_route = -1;  // -1: as it is
     bool planned_teardown = false;
+    Filter* filter = nullptr;  // made when the first route with one comes
     std::array<LinkFifo*, 5> fifo{};
     std::array<OutLink*, 4> out{};
 };
@@ -78,11 +80,13 @@ struct Thread {
     int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
     int64_t in_base[2] = {}, base = 0, words = 0;
     Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
-    int32_t low = 0, high = 0;    // memory destination
-    int8_t needs = 1, takes = 1;  // words of a fabric source that a beat needs, and takes at most
-    int32_t reaches = 0;          // end of what a destination with INDEX_OFFSET may write, 0: no such
-    Seq own;                      // beats of an op without a fabric operand
-    std::vector<uint8_t> costs;   // of each beat, if they are not all alike
+    int32_t low = 0, high = 0;       // memory destination
+    int8_t needs = 1, takes = 1;     // words of a fabric source that a beat needs, and takes at most
+    int32_t reaches = 0;             // end of what a destination with INDEX_OFFSET may write, 0: no such
+    Seq own;                         // beats of an op without a fabric operand
+    std::vector<uint8_t> costs;      // of each beat, if they are not all alike
+    std::vector<uint32_t> payloads;  // of control wavelets
+    int32_t payload_reg = -1, payload_address = -1, payload_step = 0, checked = 0;  // where they come from
     std::vector<std::pair<int32_t, int32_t>> saved;  // descriptor registers and their bases behind the op
     int32_t cost_of(int64_t beat) const {
         return costs.empty() ? cost : costs[static_cast<size_t>(std::clamp<int64_t>(beat, 0, words - 1))];

@@ -81,7 +81,6 @@ PACKED = [
         {"dtype": "f16", "algorithm": "mesh", "tile": 7},
     ),  # SAVE_ADDRESS of one descriptor register
     ("gemv", "4x4", {"dtype": "f16", "algorithm": "mesh"}),
-    ("llm_decode_layer", "4x4", {}),
 ]
 
 

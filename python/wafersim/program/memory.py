@@ -39,7 +39,7 @@ class Array:
     )  # byte offset -> address stored there at start
     data: bool | None = None  # None: what `is_data` finds
     host_write: bool = True
-    is_loaded: bool = False  # a scalar load names it
+    is_loaded: bool = False  # a scalar load names it, or control wavelets are made of it
     is_pointed: bool = False  # its address is in a register
 
     @property
@@ -54,7 +54,7 @@ class Array:
 
     @property
     def is_data(self) -> bool:
-        """Flag DATA: its values decide nothing but values; as declared, else no load reads it."""
+        """Flag DATA: its values decide nothing but values; as declared, else no load or router reads it."""
         if self.data is not None:
             return self.data
         return not (self.is_loaded or (self.is_pointed and self.tile.loads_by_address))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -119,6 +120,10 @@ class VectorMixin(DsdMixin):
             widths = (widths[0], widths[1], widths[1])
         encoded = emitter.sources(sources, widths[1:])
         target = emitter.destination(dst, widths[0]) if dst is not None else _NONE
+        if any(d.control for d in _descriptors(dst)):  # what routers obey decides more than values
+            for array in (d.array for source in sources for d in _descriptors(source)):
+                if array is not None:
+                    array.is_loaded = True
         spec = make_settings(self, settings)
         if emitter.save_needs_dsr and settings.get("save_address"):
             raise self.fail(
@@ -304,6 +309,15 @@ class _OperandEmitter:
             raise self.tile.fail(
                 f"{self.name}: {what} has {8 * found}-bit elements, the op needs {8 * wanted}-bit ones"
             )
+
+
+def _descriptors(operand: Any) -> Sequence[Dsd]:
+    """The descriptors that an operand may stand for."""
+    if isinstance(operand, Dsr):
+        return operand.loaded
+    if isinstance(operand, DsdChoice):
+        return operand.dsds
+    return (operand,) if isinstance(operand, Dsd) else ()
 
 
 def _is_src1(operand: Any) -> bool:

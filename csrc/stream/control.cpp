@@ -1,0 +1,241 @@
+// Instructions of the main thread that reach beyond the PE's own state: control of the fabric, configuration words,
+// clocks.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "stream/element.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+const char* name_of(Op op) {
+    switch (op) {
+        case Op::kMap:
+            return "MAP";
+        case Op::kFifoSet:
+            return "FIFO_SET";
+        case Op::kTaskPriority:
+        case Op::kMainPriority:
+            return "TASK_PRIORITY and MAIN_PRIORITY";
+        case Op::kQueueGet:
+        case Op::kQueueFlush:
+        case Op::kQueueBind:
+        case Op::kQueueExit:
+            return "queue control";
+        case Op::kTscControl:
+        case Op::kRandom:
+        case Op::kPerfGet:
+        case Op::kPrint:
+        case Op::kAssert:
+            return "TSC_CONTROL, RANDOM, PERF_GET, PRINT and ASSERT";
+        default:
+            return "this instruction";
+    }
+}
+
+uint64_t filter_field(const Filter& f, FilterField field) {
+    switch (field) {
+        case FilterField::kCounter:
+            return static_cast<uint64_t>(f.is.counter);
+        case FilterField::kLimit1:
+            return static_cast<uint64_t>(f.limit1);
+        case FilterField::kMax:
+            return static_cast<uint64_t>(f.is.max);
+        case FilterField::kMin:
+            return static_cast<uint64_t>(f.min);
+        default:
+            return f.is.on != FilterKind::kNone;
+    }
+}
+
+void set_filter_field(Filter& f, FilterField field, int32_t value) {
+    switch (field) {
+        case FilterField::kCounter:
+            f.is.counter = value;
+            break;
+        case FilterField::kLimit1:
+            f.limit1 = value;
+            break;
+        case FilterField::kMax:
+            f.is.max = value;
+            break;
+        case FilterField::kMin:
+            f.min = value;
+            break;
+        default:
+            f.is.on = value == 0 ? FilterKind::kNone : f.kind;
+    }
+}
+
+// A value that such an instruction reads, as a change of the main thread's situation (`Mains::change`).
+constexpr uint64_t kRead = 24;
+
+}  // namespace
+
+// Control of a color; the value that it reads.
+uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
+    const bool reads = in.op == Op::kSwitchGet || in.op == Op::kTeardownGet || in.op == Op::kFilterGet;
+    bool known = true;
+    uint64_t given = in.a >= 0 ? reg(n, in.a, known) : 0;
+    if (!known) refuse(in, "fabric control that depends on array data");
+    const bool by_register = in.a >= 0 && (in.op == Op::kRouteSet || in.op == Op::kTeardownExit);
+    Color* found = n.color(by_register ? static_cast<int>(given & 0xffff) : in.imm);
+    if (!found) refuse(in, "fabric control of a color without a route");
+    Color& c = *found;
+    router_.settle(c, reads ? T : T + 1);
+    if (in.op == Op::kTeardownExit && !c.teardown) return 0;
+    switch (in.op) {
+        case Op::kRouteSet: {
+            const RouteClass& r = router_.routes[in.imm2];
+            c.route = in.imm2;
+            c.position = r.initial;
+            c.teardown = r.teardown;
+            router_.load_filter(c);
+            break;
+        }
+        case Op::kFilterSet:
+        case Op::kFilterGet:
+            if (!c.filter) c.filter = arena_.make<Filter>();
+            Router::settle_filter(c, T + 1);
+            if (in.op == Op::kFilterGet) return filter_field(*c.filter, static_cast<FilterField>(in.imm2));
+            set_filter_field(*c.filter, static_cast<FilterField>(in.imm2), static_cast<int32_t>(given & 0xffff));
+            break;
+        case Op::kSwitchSet: {
+            const uint64_t to = in.a >= 0 ? given : static_cast<uint64_t>(in.imm2);
+            const auto last = static_cast<uint64_t>(router_.routes.of(c).num_positions - 1);
+            c.position = static_cast<int32_t>(std::min(to, last));
+            break;
+        }
+        case Op::kSwitchGet:
+            return static_cast<uint64_t>(c.position);
+        case Op::kTeardownGet:
+            return c.teardown;
+        default:
+            c.teardown = false;
+            break;  // TEARDOWN_EXIT
+    }
+    c.changed = T;
+    if (Router::waiting(c, T)) n.wake_router(T + 1);
+    return 0;
+}
+
+// A LOAD or STORE above SRAM; what it loads.
+uint64_t Element::configuration(Node& n, const Instr& in, Cycle T) {
+    const auto address = static_cast<int32_t>(config_address(n, in)), color_base = base_of(ArchInt::kColorConfigBase),
+               switch_base = base_of(ArchInt::kSwitchConfigBase), counter_base = base_of(ArchInt::kCounterConfigBase);
+    auto word_of = [&](int32_t base, int words) {
+        return base >= 0 && address >= base && address < base + 2 * words && address % 2 == 0 ? (address - base) / 2
+                                                                                              : -1;
+    };
+    const bool loads = in.op == Op::kLoad;
+    if (const int word = word_of(counter_base, 4); loads && word >= 0)
+        return word == 0 ? 1 : static_cast<uint64_t>(T) >> 16 * (word - 1) & 0xffff;
+    const int at = word_of(color_base, kMaxColors), number = at >= 0 ? at : word_of(switch_base, kMaxColors);
+    if (number < 0) refuse(in, "a configuration word of another kind than those of colors");
+    Color* c = n.color(number);
+    if (!c && loads) return 0;
+    if (!c) refuse(in, "a configuration word that makes a route");
+    router_.settle(*c, loads ? T : T + 1);
+    if (loads) return at >= 0 ? router_.routes.color_word(*c) : router_.routes.switch_word(*c);
+    bool known = true;
+    const auto word = static_cast<uint32_t>(reg(n, in.b, known));
+    if (!known) refuse(in, "a configuration word that depends on array data");
+    if (at >= 0)
+        router_.routes.store_color_word(*c, word);
+    else
+        router_.routes.store_switch_word(*c, word);
+    c->changed = T;
+    if (Router::waiting(*c, T)) n.wake_router(T + 1);
+    return 0;
+}
+
+// The address of a LOAD or STORE, -1 if it lies in SRAM or is array data.
+int32_t Element::config_address(const Node& n, const Instr& in) const {
+    bool known = true;
+    const uint64_t base = in.a < 0 ? 0 : reg(n, in.a, known);
+    const auto address = static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm)));
+    return known && address >= arch_.sram_bytes ? address : -1;
+}
+
+// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: control of a color in
+// teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
+bool Element::plan(Node& n, Cycle at) {
+    const Instr& in = mains_.instruction(n);
+    if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
+    Color* c = n.color(in.imm);
+    if (!c || c->pending != SwitchCommand::kNop || c->filter) return false;
+    if (in.op == Op::kRouteSet && router_.routes[in.imm2].filter != FilterKind::kNone) return false;
+    const bool planned = c->planned < kForever;
+    if (!(planned ? c->planned_teardown : c->teardown)) return false;
+    const Cycle next = arch_.value(ArchInt::kCostConfig);
+    if (in.op == Op::kTeardownGet) {
+        read_result(n, at, in.dst, 1, next);
+    } else {
+        if (!planned) c->planned_route = -1;
+        if (in.op == Op::kRouteSet) c->planned_route = in.imm2;
+        c->planned_teardown = in.op == Op::kRouteSet && program_.routes[static_cast<size_t>(in.imm2)].teardown;
+        c->planned = at;
+        if (Router::waiting(*c, at)) n.wake_router(at + 1);
+    }
+    pass(n, at, next);
+    n.ahead = std::max(mains_.ready_from(n, at + 1), at + 1);
+    return true;
+}
+
+void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
+    set_reg(result, value);
+    if (result >= 0)
+        mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
+                      [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });
+}
+
+// One instruction that is not local, issued in cycle T.
+void Element::execute(Node& n, Cycle T) {
+    const Instr& in = mains_.instruction(n);
+    ArchInt cost = ArchInt::kCostConfig;
+    uint64_t value = 0;
+    int32_t result = -1;
+    switch (in.op) {
+        case Op::kVop:
+            return start(n, in, T);
+        case Op::kTimestamp:
+            cost = ArchInt::kCostTimestamp;
+            value = static_cast<uint64_t>(T) & ((UINT64_C(1) << 48) - 1);
+            result = in.dst;
+            break;
+        case Op::kRouteSet:
+        case Op::kSwitchSet:
+        case Op::kTeardownExit:
+            control_color(n, in, T);
+            break;
+        case Op::kFilterSet:
+            control_color(n, in, T);
+            break;
+        case Op::kFilterGet:
+        case Op::kSwitchGet:
+        case Op::kTeardownGet:
+            value = control_color(n, in, T);
+            result = in.dst;
+            break;
+        case Op::kLoad:
+        case Op::kStore:
+            value = configuration(n, in, T);
+            result = in.op == Op::kLoad ? in.dst : -1;
+            break;
+        case Op::kTeardownPending:
+            for (int i = 0; i < n.num_colors; ++i) {
+                router_.settle(n.colors[i], T);
+                if (std::exchange(n.colors[i].torn, false)) value |= UINT64_C(1) << n.colors[i].color;
+            }
+            result = in.dst;
+            break;
+        default:
+            refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
+    }
+    const Cycle next = arch_.value(cost);
+    read_result(n, T, result, value, next);
+    pass(n, T, next);
+}
+
+}  // namespace wafersim::stream
