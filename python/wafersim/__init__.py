@@ -12,6 +12,7 @@ from wafersim._version import __version__
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
+    from wafersim.batch import Budget, evaluate
     from wafersim.comparison import compare
     from wafersim.errors import (
         ConfigError,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     )
     from wafersim.program import Layout, MachineProgram, TileProgram
     from wafersim.record import Record
-    from wafersim.simulate import Simulator, evaluate, run
+    from wafersim.simulate import Simulator, run
+    from wafersim.store import ResultStore
 
 #: public name -> module that defines it
 _HOMES = {
@@ -36,7 +38,9 @@ _HOMES = {
     "Record": "record",
     "Simulator": "simulate",
     "compare": "comparison",
-    "evaluate": "simulate",
+    "ResultStore": "store",
+    "Budget": "batch",
+    "evaluate": "batch",
     "run": "simulate",
     "ConfigError": "errors",
     "DeadlockError": "errors",
@@ -50,6 +54,7 @@ _HOMES = {
 
 __all__ = [
     "Arch",
+    "Budget",
     "ConfigError",
     "DeadlockError",
     "FaultError",
@@ -59,6 +64,7 @@ __all__ = [
     "MachineProgram",
     "ProgramError",
     "Record",
+    "ResultStore",
     "SimulationError",
     "Simulator",
     "TileProgram",

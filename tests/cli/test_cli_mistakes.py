@@ -74,7 +74,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "explain: unknown": (["explain", "busy_cycle"], ["'busy_cycle'", "did you mean 'busy_cycles'"]),
     "explain: no record": (["explain", "/"], ["record /"]),
     "worker: timeout": (["worker", "--timeout", "-3"], ["--timeout", "positive"]),
-    "worker: memory": (["worker", "--memory-limit", "5"], ["--memory-limit", "256 MiB"]),
+    "worker: memory": (["worker", "--memory-limit", "5"], ["--memory-limit", "1 MiB"]),
     "arch: unknown": (["arch", "show", "wse4"], ["wse4"]),
 }
 

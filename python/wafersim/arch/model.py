@@ -87,17 +87,19 @@ class Arch:
     confidence.  Make one with :meth:`load` or, from another one, with :meth:`replace`.
     """
 
-    __slots__ = ("_constants", "base", "name", "title")
+    __slots__ = ("_constants", "_fingerprint", "base", "name", "title")
 
     name: str
     title: str
     #: The preset it starts from (of a preset: itself).
     base: str
     _constants: dict[str, Constant]
+    _fingerprint: str
 
     def __init__(self, name: str, title: str, base: str, constants: Mapping[str, Constant]) -> None:
         for key, value in (("name", name), ("title", title), ("base", base), ("_constants", dict(constants))):
             object.__setattr__(self, key, value)
+        object.__setattr__(self, "_fingerprint", "")
 
     @staticmethod
     def load(name_or_path: str | Path | Arch) -> Arch:
@@ -214,9 +216,11 @@ class Arch:
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the values; equal for equal values, whatever name and sources."""
-        plain = {c.name: c.plain_value() for c in self}
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        if not self._fingerprint:
+            plain = {c.name: c.plain_value() for c in self}
+            text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+            object.__setattr__(self, "_fingerprint", hashlib.sha256(text.encode("ascii")).hexdigest())
+        return self._fingerprint
 
     def replace(
         self,

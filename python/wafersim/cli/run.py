@@ -113,7 +113,7 @@ def _frames(frames: int | None, out: Path | None) -> int | None:
 
 def _dry_run(request: Any, as_json: bool) -> int:
     from wafersim.cli.common import print_json, print_rows
-    from wafersim.cli.estimate import estimate
+    from wafersim.estimates import estimate
 
     result = estimate(request)
     if as_json:

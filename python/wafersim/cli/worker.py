@@ -1,29 +1,35 @@
 """``wafersim worker``: run requests as JSON lines in, answers as JSON lines out.
 
-Each request runs in a child process of its own. A child that crashes or is killed costs its own answer only.
+Requests run in an isolated process that is kept; one that crashes, hangs or runs out of memory costs its own
+answer only, and the next one is ready by then.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
-from typing import IO, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wafersim.errors import error_answer, fate
-
-#: longest request line accepted
-MAX_LINE_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from wafersim.store import ResultStore
 
 
 @click.command()
-@click.option("--timeout", type=float, metavar="S", help="Kill a request's process after so many seconds.")
-@click.option("--memory-limit", type=int, metavar="BYTES", help="Address space a request's process may use.")
+@click.option("--timeout", type=float, metavar="S", help="Host seconds that a request may take.")
+@click.option("--memory-limit", type=int, metavar="BYTES", help="Memory that a request's run may take.")
+@click.option(
+    "--store", type=click.Path(path_type=Path), metavar="DIR", help="Keep answers in DIR and find them again."
+)
+@click.option(
+    "--schema", "which", type=click.Choice(["request", "answer"]), help="Print that JSON Schema and end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Accepted as everywhere; answers are always JSON.")
-def worker(timeout: float | None, memory_limit: int | None, as_json: bool) -> int:
+def worker(
+    timeout: float | None, memory_limit: int | None, store: Path | None, which: str | None, as_json: bool
+) -> int:
     """Serve run requests: one JSON object per line in, one JSON object per line out, in the same order.
 
     \b
@@ -31,105 +37,84 @@ def worker(timeout: float | None, memory_limit: int | None, as_json: bool) -> in
 
     The fields are those of the answer of `wafersim run --json`; an optional "id" comes back.
     """
+    from wafersim.batch import protocol
     from wafersim.errors import ConfigError
+    from wafersim.store import ResultStore
 
+    if which is not None:
+        click.echo(json.dumps(protocol.schema(which), indent=1))
+        return 0
     if timeout is not None and not 0 < timeout < 1e9:
         raise ConfigError(f"--timeout {timeout}: a positive number of seconds wanted")
-    if memory_limit is not None and memory_limit < 1 << 28:
-        raise ConfigError(f"--memory-limit {memory_limit}: at least {1 << 28} bytes (256 MiB) wanted")
+    if memory_limit is not None and memory_limit < 1 << 20:
+        raise ConfigError(f"--memory-limit {memory_limit}: at least {1 << 20} bytes (1 MiB) wanted")
     del as_json
-    with _Children(memory_limit) as children:
-        for line in _lines(sys.stdin.buffer):
-            answer = _answer(line, children, timeout)
-            sys.stdout.write(json.dumps(answer, allow_nan=False) + "\n")
+    opened = None if store is None else ResultStore(store)
+    with _Server(timeout, memory_limit, opened) as server:
+        for line in protocol.lines(sys.stdin.buffer):
+            sys.stdout.write(json.dumps(server.answer(line), allow_nan=False) + "\n")
             sys.stdout.flush()
     return 0
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
-    """Request lines without blank ones; None for a line that is too long."""
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE_BYTES)
-            yield None
-        elif line.strip():
-            yield line
+class _Server:
+    """A process at work and another one that is ready to take its place."""
 
+    def __init__(self, timeout: float | None, memory: int | None, store: ResultStore | None) -> None:
+        from wafersim.batch.children import Child
 
-def _answer(line: bytes | None, children: _Children, timeout: float | None) -> dict[str, Any]:
-    if line is None:
-        return error_answer(None, "ConfigError", f"the line is longer than {MAX_LINE_BYTES} bytes")
-    try:
-        request = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        return error_answer(
-            None, "ConfigError", f"the line is not JSON: {' '.join(str(error).split())[:200]}"
-        )
-    if not isinstance(request, dict):
-        return error_answer(None, "ConfigError", "the line is not a JSON object")
-    return children.serve(request, timeout)
+        self._timeout, self._memory, self._store = timeout, memory, store
+        self._child, self._spare = Child(), Child()
 
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not allowed")
-
-
-class _Children:
-    """One process per request; the next one starts while nobody waits, so that a request does not."""
-
-    def __init__(self, memory_limit: int | None) -> None:
-        self._memory_limit = memory_limit
-        self._spare: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> _Children:
-        self._spare = self._start()
+    def __enter__(self) -> _Server:
+        self._child.start()
+        self._spare.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._spare is not None:
-            _end(self._spare)
+        self._child.close()
+        self._spare.close()
+        if self._store is not None:
+            self._store.flush()
 
-    def serve(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        """The answer of a fresh process to one request."""
-        child = self._spare or self._start()
-        self._spare = None
-        if child.poll() is not None:
-            child = self._start()
-        request_id = request.get("id")
+    def answer(self, line: bytes | None) -> dict[str, Any]:
+        """The answer to a line, whatever it is."""
+        from wafersim.batch import protocol
+        from wafersim.batch.serving import failure
+
+        request_id = None
         try:
-            output, _ = child.communicate(json.dumps(request).encode() + b"\n", timeout)
-        except subprocess.TimeoutExpired:
-            return error_answer(request_id, "Timeout", f"the run was killed after {timeout:g} s (--timeout)")
-        finally:
-            _end(child)
-            self._spare = self._start()
-        return _decode(output, child.returncode, request_id)
+            fields = protocol.parse(line)
+            request_id = fields.get("id")
+            answer = self._of_fields(fields)
+        except Exception as error:
+            answer = failure(error)
+        return {"id": request_id, **{name: value for name, value in answer.items() if name != "id"}}
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "-P", "-m", "wafersim.cli.worker_child", str(self._memory_limit or 0)]
-        # a session of its own: Ctrl-C reaches the worker, and the worker ends its child
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+    def _of_fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        from wafersim.batch.facts import facts_of, is_kept
+        from wafersim.batch.serving import order_of
+        from wafersim.simulate import request as requests
+        from wafersim.store import key_of
 
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-    child.wait()
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            stream.close()
-
-
-def _decode(output: bytes, returncode: int, request_id: Any) -> dict[str, Any]:
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
+        request = requests.from_fields(fields)
+        order = order_of(fields, request, self._timeout, self._memory)
+        if self._store is None or request.dry_run:
+            return self._run(order)
+        facts = facts_of(order["fields"])
+        known = self._store.get(key_of(facts))
+        if known is not None:
+            return known | {"stored": True}
+        answer = self._run(order)
+        if is_kept(answer):
+            self._store.put(facts, answer)
         return answer
-    return error_answer(
-        request_id, "Crashed", f"the process of the run {fate(returncode)} and gave no answer"
-    )
+
+    def _run(self, order: dict[str, Any]) -> dict[str, Any]:
+        if not self._child.is_running:
+            self._child, self._spare = self._spare, self._child
+        answer = self._child.ask(order, order.get("timeout"))
+        if not self._child.is_running:
+            self._child, self._spare = self._spare, self._child
+            self._spare.start()
+        return answer

@@ -27,6 +27,7 @@ def check_program(tables: Tables, meta: Mapping[str, Any], arch: Arch) -> list[s
     _generation(check)
     _grid(check)
     _sram(check)
+    _colors(check)
     check_tasks(check)
     check_ops(check)
     check_routes(check)
@@ -50,7 +51,18 @@ def _grid(check: Checking) -> None:
         raise ProgramError(
             f"the program has {width} x {height} PEs, the fabric of {check.arch.name!r} "
             f"{check.arch.fabric_width} x {check.arch.fabric_height}"
-        )
+        ).because("does_not_fit", grid=[width, height])
+
+
+def _colors(check: Checking) -> None:
+    """The arch has every color that the program routes."""
+    have = int(check.arch.num_colors)
+    beyond = [int(color) for color in check.t["colors"] if int(color) >= have]
+    if beyond:
+        raise ProgramError(
+            f"{check.locator.color(beyond[0])} is routed, {check.arch.name!r} has colors 0 .. {have - 1}",
+            color=beyond[0],
+        ).because("color_exhausted", colors=have, wanted=max(beyond) + 1)
 
 
 def _sram(check: Checking) -> None:
@@ -64,7 +76,7 @@ def _sram(check: Checking) -> None:
                 f"tile {check.locator.tile(tile)} on {region} needs {end} bytes of SRAM, a PE has {limit} "
                 f"({end - limit} too many): code {code} B, {_arrays_text(check, tile)}",
                 pe=pe,
-            )
+            ).because("sram_overflow", needed_bytes=end, sram_bytes=limit, code_bytes=code)
         _overlaps(check, tile, code)
     for row, fifo in enumerate(check.t["fifos"]):
         last = int(fifo[s.FifoCol.BASE]) + int(fifo[s.FifoCol.CAPACITY]) * int(fifo[s.FifoCol.ELEM_BYTES])

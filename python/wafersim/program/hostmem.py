@@ -61,4 +61,4 @@ def check_host_memory(tables: Tables) -> None:
     raise ProgramError(
         f"{width} x {height} PEs need about {total / 1e9:.2f} GB on this host, {free / 1e9:.2f} GB are free; "
         f"largest: {text}; use a smaller grid or smaller arrays"
-    )
+    ).because("host_memory", needed_bytes=total, available_bytes=free)

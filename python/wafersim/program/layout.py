@@ -110,7 +110,8 @@ class Layout:
         if id is None:
             free = [i for i in range(NUM_COLORS) if i not in self.colors]
             if not free:
-                raise ProgramError(f"{caller()}: color {name!r}: all {NUM_COLORS} colors are in use")
+                problem = f"{caller()}: color {name!r}: all {NUM_COLORS} colors are in use"
+                raise ProgramError(problem).because("color_exhausted", colors=NUM_COLORS)
             id = free[0]
         if not isinstance(id, int) or not 0 <= id < NUM_COLORS:
             raise ProgramError(f"{caller()}: color {name!r}: id {id!r} is outside 0 .. {NUM_COLORS - 1}")

@@ -12,6 +12,7 @@ from wafersim.arch import Arch
 from wafersim.errors import ProgramError
 from wafersim.program.checks import check_program
 from wafersim.program.container import read_program, write_program
+from wafersim.program.hostmem import check_host_memory
 from wafersim.program.model_tables import TABLES
 from wafersim.program.validate import validate
 
@@ -27,6 +28,7 @@ class MachineProgram:
         self.tables = {name: _frozen(name, tables[name], dtype) for name, (dtype, _) in TABLES.items()}
         self.meta = meta
         self.warnings: list[str] = []
+        self._passed: tuple[str, str, list[Any]] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -58,7 +60,23 @@ class MachineProgram:
         """Raise ProgramError if the arch cannot run the program; findings that are no errors go to
         ``warnings``.
         """
-        self.warnings = check_program(self.tables, self.meta, Arch.load(arch))
+        loaded = Arch.load(arch)
+        self._passed = None
+        self.warnings = check_program(self.tables, self.meta, loaded)
+        self._passed = loaded.name, loaded.fingerprint(), list(self.tables.values())
+
+    def check_once(self, arch: str | Arch) -> None:
+        """`check`, unless these tables passed it for this arch the last time; the host's memory is."""
+        loaded = Arch.load(arch)
+        if self._passed is not None:
+            name, fingerprint, tables = self._passed
+            same = len(tables) == len(self.tables) and all(
+                one is other for one, other in zip(tables, self.tables.values(), strict=True)
+            )
+            if same and (name, fingerprint) == (loaded.name, loaded.fingerprint()):
+                check_host_memory(self.tables)
+                return
+        self.check(loaded)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MachineProgram:

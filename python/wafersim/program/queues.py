@@ -245,14 +245,14 @@ class QueueMixin(FlowMixin):
         for number in range(LAST_FREE_LOCAL_ID, low - 1, -1):
             if number not in taken:
                 return number
-        raise self.fail(f"task {name!r}: no local task id is free")
+        raise self.fail(f"task {name!r}: no local task id is free").because("task_exhausted")
 
     def _free_control_id(self, name: str) -> int:
         taken = {t.id for t in self.tasks if self._space(t.kind) == self._space(TaskKind.CONTROL)}
         for number in range(MAX_TASK_ID, 31, -1):
             if number not in taken:
                 return number
-        raise self.fail(f"task {name!r}: no control task id is free")
+        raise self.fail(f"task {name!r}: no control task id is free").because("task_exhausted")
 
     # --- task control ------------------------------------------------------------------------------------
 

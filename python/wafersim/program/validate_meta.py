@@ -72,11 +72,14 @@ def _location(entry: Mapping[str, Any], what: str) -> None:
     for n in shape or ():
         total *= n
         _require(total <= _MAX_ELEMENTS, f"{what}: shape {shape!r}", f"at most {_MAX_ELEMENTS} bytes")
-    _require(
-        _is_int(entry.get("address"), 0, _MAX_ELEMENTS - total),
-        f"{what}: address {entry.get('address')!r}",
-        f"0 .. {_MAX_ELEMENTS - total}",
-    )
+    address = entry.get("address")
+    if _is_int(address, _MAX_ELEMENTS - total + 1, 1 << 31):
+        raise ProgramError(
+            f"{what}: its {total} bytes at address {address} end beyond the address space of a PE "
+            f"({_MAX_ELEMENTS} bytes); use smaller arrays or more PEs"
+        ).because("sram_overflow", needed_bytes=int(str(address)) + total, address_space_bytes=_MAX_ELEMENTS)
+    allowed = f"0 .. {_MAX_ELEMENTS - total}"
+    _require(_is_int(address, 0, _MAX_ELEMENTS - total), f"{what}: address {address!r}", allowed)
 
 
 def _symbols(symbols: Mapping[str, Any], num_tiles: int) -> None:

@@ -1,7 +1,6 @@
-"""Running programs: the `Simulator`, `run` for library kernels, `evaluate` for batches."""
+"""Running programs: the `Simulator`, and `run` for library kernels."""
 
-from wafersim.simulate.batch import evaluate
 from wafersim.simulate.runner import run
 from wafersim.simulate.simulator import Simulator
 
-__all__ = ["Simulator", "evaluate", "run"]
+__all__ = ["Simulator", "run"]

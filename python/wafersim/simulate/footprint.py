@@ -85,4 +85,4 @@ def check_memory(program: MachineProgram) -> None:
         raise ConfigError(
             f"program {program.name!r} on {size} PEs needs about {needed >> 20} MiB of host memory, "
             f"{available >> 20} MiB are available; a smaller grid or smaller arrays need less"
-        )
+        ).because("host_memory", needed_bytes=needed, available_bytes=available)

@@ -41,7 +41,7 @@ class LoadedProgram:
         self.program = program
         self.arch = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
         self.seed = checked_int("seed", seed, 0, (1 << 63) - 1)
-        program.check(self.arch)
+        program.check_once(self.arch)
         self._symbols = SymbolTable(program.meta.get("symbols", {}), program.tables["tile_map"])
         self._functions = FunctionTable(program.meta.get("functions", {}))
         self._has_tile = program.tables["tile_map"] >= 0

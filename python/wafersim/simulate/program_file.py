@@ -106,7 +106,7 @@ def execute_opened(
     return record
 
 
-def open_program(path: Path, arch: str | None, grid: str | None) -> tuple[MachineProgram, Arch]:
+def open_program(path: Path, arch: str | Arch | None, grid: str | None) -> tuple[MachineProgram, Arch]:
     """The program of a file and the arch it is to run on; a given grid has to be the program's."""
     from wafersim.arch import Arch as ArchClass
     from wafersim.program import MachineProgram as ProgramClass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -9,21 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wafersim.errors import ConfigError
+from wafersim.errors import ANSWER_SCHEMA, ConfigError
 from wafersim.simulate.interrupt import remembered_interrupts
 from wafersim.simulate.runner import check_fidelity, did_you_mean
 
 if TYPE_CHECKING:
+    from wafersim.arch import Arch
     from wafersim.record import Record
     from wafersim.simulate.watching import Watch
 
 #: field -> what a value has to be, in words; the JSON names of a request
 FIELDS: dict[str, str] = {
+    "schema": "1",
     "id": "any JSON value; comes back in the answer",
     "kernel": "name of a library kernel",
     "program": "path of a program file",
     "launch": "name of an exported function of the program file",
-    "arch": "name of an arch or path of a TOML file",
+    "arch": 'name of an arch, path of a TOML file, or object {"from": name, constants and their values}',
     "grid": "WxH",
     "params": "object of parameters, or of the launched function's arguments",
     "fidelity": "wavelet or stream",
@@ -34,6 +37,8 @@ FIELDS: dict[str, str] = {
     "max_cycles": "whole number",
     "max_events": "whole number",
     "max_seconds": "number",
+    "timeout": "number",
+    "memory": "whole number",
     "dry_run": "true or false",
 }
 
@@ -45,13 +50,15 @@ class Request:
     kernel: str | None = None
     program: str | None = None
     launch: str | None = None
-    arch: str | None = None
+    arch: str | dict[str, Any] | None = None
     grid: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     max_cycles: int | None = None
     max_events: int | None = None
     max_seconds: float | None = None
+    timeout: float | None = None
+    memory: int | None = None
     dry_run: bool = False
     fidelity: str = "wavelet"
     grain: int | None = None
@@ -73,11 +80,12 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
     for name in fields:
         if name not in FIELDS:
             raise ConfigError(f"request: field {name!r} is unknown; {did_you_mean(name, FIELDS)}")
+    check_schema(fields.get("schema"))
     fidelity = _typed(fields, "fidelity", str)
     values, grain = _typed(fields, "values", bool), _whole(fields, "grain", 1)
     fidelity = check_fidelity(fidelity, values is not False, grain)
     refuse_threads(fields.get("threads"))
-    texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch", "arch")}
+    texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch")}
     if (texts["kernel"] is None) == (texts["program"] is None):
         raise ConfigError("request: exactly one of 'kernel' and 'program' is wanted")
     grid = fields.get("grid")
@@ -85,16 +93,60 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
         grid = "x".join(str(side) for side in grid)
     return Request(
         **texts,
+        arch=fields["arch"] if isinstance(fields.get("arch"), dict) else _typed(fields, "arch", str),
         grid=_typed({"grid": grid}, "grid", str),
         params=_typed(fields, "params", dict) or {},
         seed=_whole(fields, "seed", 0) or 0,
         max_cycles=_whole(fields, "max_cycles", 1),
         max_events=_whole(fields, "max_events", 1),
         max_seconds=_positive(fields, "max_seconds"),
+        timeout=_positive(fields, "timeout"),
+        memory=_whole(fields, "memory", 1),
         dry_run=_typed(fields, "dry_run", bool) or False,
         fidelity=fidelity,
         grain=grain,
     )
+
+
+def check_schema(schema: Any) -> None:
+    """Raise for a request of a schema that this version does not read."""
+    if schema is not None and (isinstance(schema, bool) or schema != ANSWER_SCHEMA):
+        found = json.dumps(schema)[:40]
+        raise ConfigError(f"request: schema={found}, this wafersim reads requests of schema {ANSWER_SCHEMA}")
+
+
+def arch_of(arch: str | Mapping[str, Any]) -> Arch:
+    """A preset, a TOML file, or a changed arch written as an object.
+
+    Raises
+    ------
+    ConfigError
+        Unknown name, unreadable file, unknown constant, or a value that is not allowed.
+    """
+    from wafersim.arch import Arch as ArchClass
+
+    if isinstance(arch, str):
+        return ArchClass.load(arch)
+    try:
+        text = json.dumps(arch, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigError("request: arch is an object that is no JSON") from None
+    return _changed_arch(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _changed_arch(text: str) -> Arch:
+    from wafersim.arch import Arch as ArchClass
+
+    changes = json.loads(text)
+    base = changes.pop("from", None)
+    if not isinstance(base, str):
+        raise ConfigError(f'request: arch={text[:80]}, {FIELDS["arch"]} wanted; it lacks "from"')
+    reserved = sorted({"name", "source", "confidence"} & changes.keys())
+    if reserved:
+        raise ConfigError(f"request: arch has {reserved[0]!r}, which is no constant")
+    loaded = ArchClass.load(base)
+    return loaded.replace(source="set by the request", **changes) if changes else loaded
 
 
 def refuse_threads(threads: Any) -> None:
@@ -118,10 +170,11 @@ def build(request: Request) -> Any:
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
-        return prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
+        return prepare(request.kernel, arch_of(request.arch or "wse2"), request.grid, request.params)
     from wafersim.simulate.program_file import open_program
 
-    return open_program(Path(request.program or ""), request.arch, request.grid)
+    arch = None if request.arch is None else arch_of(request.arch)
+    return open_program(Path(request.program or ""), arch, request.grid)
 
 
 def run_built(

@@ -216,7 +216,7 @@ def prepare(
     found = find_kernel(kernel)
     loaded = arch if isinstance(arch, ArchClass) else ArchClass.load(arch)
     width, height = found.default_grid if grid is None else parse_grid(grid)
-    _check_fits(loaded, width, height)
+    check_fits(loaded, width, height)
     values = resolve_params(found, params)
     return PreparedRun(found, loaded, width, height, values, found.build(loaded, width, height, values))
 
@@ -267,9 +267,10 @@ def parse_grid(grid: Any) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def _check_fits(arch: Arch, width: int, height: int) -> None:
+def check_fits(arch: Arch, width: int, height: int) -> None:
+    """Raise for a grid that is larger than the arch."""
     most_x, most_y = int(arch.usable_width), int(arch.usable_height)
     if width > most_x or height > most_y:
         raise ConfigError(
             f"grid {width}x{height} does not fit on {arch.name}: at most {most_x}x{most_y} PEs are usable"
-        )
+        ).because("does_not_fit", grid=[width, height], usable=[most_x, most_y])

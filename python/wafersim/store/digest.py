@@ -9,7 +9,7 @@ from pathlib import Path
 _SUFFIXES = {".py", ".so", ".pyd", ".toml", ".csl", ".json"}
 
 #: rooms that ask for runs or show them, and so cannot change one
-_APART = {"validation", "cli", "store", "batch", "estimates", "sweep", "deploy", "report"}
+_APART = {"validation", "cli", "store", "batch", "estimates", "sweep", "deploy", "report", "comparison"}
 
 
 @cache

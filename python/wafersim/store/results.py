@@ -23,6 +23,8 @@ from wafersim.store.syncing import Syncer
 STORE_FORMAT, STORE_SCHEMA = "wafersim-store", 1
 ENTRY_FORMATS = ("wafersim-result", "wafersim-record")
 MARKER, MANIFEST, RESULT = "store.json", "manifest.json", "result.json"
+#: file of an entry that is a record
+COLUMNS = "summary.json"
 
 #: largest result that is read or written
 MAX_RESULT_BYTES = 16 << 20
@@ -131,7 +133,7 @@ class ResultStore:
         return answer
 
     def put(self, facts: Mapping[str, Any], answer: Mapping[str, Any], draft: Path | None = None) -> str:
-        """Add an answer; its key. An entry that is there already stays.
+        """Add an answer; its key. An entry that is there already stays, unless only the new one has columns.
 
         Parameters
         ----------
@@ -192,9 +194,10 @@ class ResultStore:
             except OSError:
                 if not os.path.lexists(path):
                     raise
-            if self.get(key) is not None:
+            has_more = _has_columns(draft) and not _has_columns(path)
+            if self.get(key) is not None and not has_more:
                 return  # another process was first
-            aside = self._draft()  # damaged: out of the way
+            aside = self._draft()  # damaged, or without the columns: out of the way
             os.rename(path, aside)
             _remove(aside)
         raise ConfigError(f"store {self.root}: the entry {key} cannot be replaced")
@@ -218,6 +221,10 @@ class ResultStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.flush()
+
+
+def _has_columns(path: Path) -> bool:
+    return (path / COLUMNS).is_file()
 
 
 def _json(value: Any) -> bytes:

@@ -57,7 +57,7 @@ class Fft(Kernel):
                 f"fft: n={shape.n} on {width}x{height} PEs needs {needed} bytes of SRAM per PE for its "
                 f"buffers, {arch.name} has {arch.sram_bytes}; use more PEs "
                 f"({shape.pencils} pencils per PE now)"
-            )
+            ).because("sram_overflow", needed_bytes=needed, sram_bytes=int(arch.sram_bytes))
         layout = Layout(width, height, arch=arch, name="fft")
         _place(layout, shape)
         return _run(arch, layout, shape)

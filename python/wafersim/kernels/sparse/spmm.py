@@ -48,7 +48,7 @@ class Spmm(Kernel):
             raise ConfigError(
                 f"spmm: rows={rows}, cols={cols}, wide={shape.wide} as {form} need {needed} bytes per PE, "
                 f"{arch.name} has {arch.sram_bytes}; use more PEs or smaller blocks"
-            )
+            ).because("sram_overflow", needed_bytes=needed, sram_bytes=int(arch.sram_bytes))
         layout = Layout(width, height, arch=arch, name="spmm")
         _place(layout, shape)
         return _run(arch, layout, shape, pattern)

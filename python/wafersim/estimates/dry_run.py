@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim._version import __version__
+from wafersim.estimates.model import estimate_run
 from wafersim.program.schema import TileCol
 from wafersim.record import RECORD_SCHEMA
 from wafersim.simulate.footprint import available_bytes, host_bytes
+from wafersim.simulate.request import arch_of
 
 if TYPE_CHECKING:
     from wafersim.program import MachineProgram
@@ -22,29 +24,31 @@ def estimate(request: Request) -> dict[str, Any]:
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
-        prepared = prepare(request.kernel, request.arch or "wse2", request.grid, request.params)
-        program, arch, params = prepared.built.program, prepared.arch.name, dict(prepared.params)
+        prepared = prepare(request.kernel, arch_of(request.arch or "wse2"), request.grid, request.params)
+        program, arch, params = prepared.built.program, prepared.arch, dict(prepared.params)
         cycles = None if prepared.built.formula is None else round(prepared.built.formula.cycles)
-        sram_bytes = int(prepared.arch.sram_bytes)
     else:
         from wafersim.simulate.program_file import open_program
 
-        program, loaded = open_program(Path(request.program or ""), request.arch, request.grid)
-        program.check(loaded)
-        arch, params, cycles, sram_bytes = loaded.name, dict(request.params), None, int(loaded.sram_bytes)
-    sizes = _sizes(program, sram_bytes)
+        given = None if request.arch is None else arch_of(request.arch)
+        program, arch = open_program(Path(request.program or ""), given, request.grid)
+        params, cycles = dict(request.params), None
+    program.check_once(arch)
+    sizes = _sizes(program, int(arch.sram_bytes))
     return {
         "schema": RECORD_SCHEMA,
         "wafersim": __version__,
         "dry_run": True,
         "kernel": request.kernel,
         "program": program.meta.get("name"),
-        "arch": arch,
+        "arch": arch.name,
         "grid": f"{program.width}x{program.height}",
         "params": params,
         **sizes,
+        "status": "estimated",
         "estimate_cycles": cycles,
         # a PE's router and its compute element have at most one event each in a cycle
+        "estimate": estimate_run(request).as_json(),
         "estimate_events_at_most": None if cycles is None else 2 * cycles * sizes["pes"],
     }
 
