@@ -159,8 +159,8 @@ def _solver(rng):
 
 
 def _decode(rng):
-    params = {"model": _one_of(rng, ("small", "small-mha", "small-moe")), "context": 8 * rng.randrange(1, 17)}
-    return _one_of(rng, ("4x4", "8x8", "8x4", "4x8")), params | {"batch": rng.randrange(1, 4)}
+    params = {"model": _one_of(rng, ("small", "small-mha", "small-moe")), "context": 8 * rng.randrange(1, 13)}
+    return _one_of(rng, ("4x2", "2x4", "4x4", "4x4")), params | {"batch": rng.randrange(1, 3)}
 
 
 KERNELS = {

@@ -36,6 +36,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Replay published programs: predicted against observed.",
     ),
     "llm": ("wafersim.cli.llm", "llm", "Say how many wafers a language model takes and how fast it is."),
+    "sweep": (
+        "wafersim.cli.sweep",
+        "sweep",
+        "Explore a design space: grid, random sample or Bayesian search, resumable.",
+    ),
     "explain": ("wafersim.cli.explain", "explain", "Say what a figure, a status or a recorded run means."),
     "report": ("wafersim.cli.report_page", "report", "Write one page that shows a saved run."),
     "compare": ("wafersim.cli.compare", "compare", "Say what differs between two saved runs, and why."),

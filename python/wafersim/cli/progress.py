@@ -54,3 +54,18 @@ class _Bar:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
+
+
+@contextmanager
+def point_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A callback with points done and points in all, or None when nobody would see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("points", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
