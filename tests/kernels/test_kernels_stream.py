@@ -8,11 +8,11 @@ from wafersim.errors import UnsupportedError
 from wafersim.simulate import run
 
 REFUSED = [
-    ("cg", {"allreduce": "turns"}, "configuration word"),
+    ("cg", {"allreduce": "turns"}, "branch that depends on array data"),
     ("cg", {"allreduce": "chain"}, "branch that depends on array data"),
     ("spmm", {"format": "coo"}, "depends on array data"),
     ("spmm", {"format": "csr"}, "depends on array data"),
-    ("fft", {"n": 8}, "filter"),
+    ("fft", {"n": 8}, "TASK_PRIORITY"),
 ]
 
 
