@@ -15,9 +15,11 @@ _DOCUMENTED = """
 activate allocate_fifo as assert bind_control_task bind_data_task bind_local_task
 bind_rotating_tasks bitcast block comptime_assert comptime_print concat_structs constants dimensions
 element_count element_type export_name export_symbol field fp16 get_array get_color get_config
-get_control_task_id get_data_task_id get_dsd get_dsr get_input_queue get_int get_local_task_id
-get_output_queue get_rectangle get_sr get_tensor_ptr get_ut_id get_xdsr has_field import_module
-increment_dsd_offset initialize_queue is_arch is_comptime is_same_type load_to_dsr map ptrcast
+get_config_unchecked get_control_task_id get_data_task_id get_dsd get_dsr get_filter_id get_input_queue
+get_int get_local_task_id get_output_queue get_rectangle get_sr get_string_from_byte get_symbol_id
+get_symbol_value get_tensor_ptr get_ut_id get_xdsr has_exported_tensors has_field import_comptime_value
+import_module increment_dsd_offset initialize_queue is_arch is_comptime is_same_type load_to_dsr
+load_to_dsr_xdsr load_to_dsr_xdsr_sr map ptrcast set_config_unchecked
 queue_flush random16 range range_start range_step range_stop rank rpc set_active_prng
 set_color_config set_config set_control_task_table set_dsd_base_addr set_dsd_length set_dsd_stride
 set_empty_queue_handler set_fifo_read_length set_fifo_write_length set_local_color_config
@@ -32,9 +34,15 @@ NOTES = {
     "activate": "also of an id that is known only at run time",
     "get_config": "route and switch words of the PE's router only",
     "set_config": "route and switch words of the PE's router only",
-    "get_xdsr": "the value only; circular buffers are not modelled",
+    "get_xdsr": "the value only: what it would hold is part of a DSR here",
     "get_sr": "the value only",
     "set_teardown_handler": "one per color; called for every color in teardown",
+    "get_filter_id": "the number of the color",
+    "load_to_dsr_xdsr": "circular buffers of whole turns, or less than one; FIFOs",
+    "get_symbol_value": "a number without such a symbol is a fault",
+    "get_tensor_ptr": "a number without such a symbol is a fault",
+    "get_config_unchecked": "as `@get_config`",
+    "set_config_unchecked": "as `@set_config`",
     "map": "the callback computes with scalars",
     "set_color_config": "the same configuration twice is allowed, two different ones are an error",
     "comptime_print": "printed by the compile command",
@@ -45,13 +53,16 @@ GROUPS = [
         "layout",
         r"set_rectangle|set_tile_code|get_rectangle|export_name|set_color_config|set_local_color_config",
     ),
-    ("modules, assertions", r"import_module|export_symbol|comptime_\w+|assert|is_arch|rpc"),
+    (
+        "modules, assertions",
+        r"import_module|export_symbol|get_symbol_\w+|get_tensor_ptr|has_exported_tensors|comptime_\w+|assert|is_arch|rpc",
+    ),
     (
         "types and values",
         r"as|bitcast|ptrcast|type_of|is_same_type|is_comptime|fp16|element_\w+|rank|dimensions|zeros|"
         r"constants|field|has_field|concat_structs|range\w*|str\w+|substr|get_int|get_array|size_of|is_nan",
     ),
-    ("identifiers", r"get_(color|input_queue|output_queue|\w+_task_id|ut_id|dsr|xdsr|sr)"),
+    ("identifiers", r"get_(color|input_queue|output_queue|\w+_task_id|ut_id|dsr|xdsr|sr|filter_id)"),
     (
         "tasks and queues",
         r"bind_\w+|activate|block|unblock|initialize_queue|queue_flush|set_teardown_handler|"
@@ -59,7 +70,7 @@ GROUPS = [
     ),
     (
         "descriptors",
-        r"get_dsd|set_dsd_\w+|increment_dsd_offset|load_to_dsr|set_dsr_base_addr|allocate_fifo|set_fifo_\w+|get_dsr_value",
+        r"get_dsd|set_dsd_\w+|increment_dsd_offset|load_to_dsr\w*|set_dsr_base_addr|allocate_fifo|set_fifo_\w+|get_dsr_value",
     ),
     ("other", r".*"),
 ]

@@ -81,11 +81,15 @@ def first_choice(params: Value) -> np.ndarray | None:
 
 
 def instantiate(
-    candidate: Candidate, options: Options, loader: Loader, rectangle: tuple[int, int]
+    candidate: Candidate,
+    options: Options,
+    loader: Loader,
+    rectangle: tuple[int, int],
+    names: tuple[str, ...] = (),
 ) -> ProgramInstance:
     """Evaluate the file of a class; `Split` if it is no class."""
     interp = Interp(options, loader, len(candidate.xs))
-    program = ProgramInstance(interp, candidate.xs, candidate.ys, rectangle, options.arch)
+    program = ProgramInstance(interp, candidate.xs, candidate.ys, rectangle, options.arch, names=names)
     interp.program = program
     tree = loader.load(candidate.path, candidate.span)
     root: Module | None = None
@@ -129,6 +133,7 @@ def resolve(
     """All classes, evaluated and finished (lowered); where either splits a class, its parts start again."""
     assert layout.rectangle is not None
     work = list(reversed(candidates(layout)))
+    names = tuple(export.name for export in layout.exports)
     count = 0
     while work:
         candidate = work.pop()
@@ -137,7 +142,7 @@ def resolve(
             work.extend(take(candidate, group) for group in reversed(list(parts(column))))
             continue
         try:
-            program = instantiate(candidate, options, loader, layout.rectangle)
+            program = instantiate(candidate, options, loader, layout.rectangle, names)
             try:
                 done = finish(program)
             except Split as split:

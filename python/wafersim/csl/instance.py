@@ -113,6 +113,8 @@ class ProgramInstance:
     fifos: list[FifoData] = field(default_factory=list)
     streams: dict[str, list[int]] = field(default_factory=dict)
     priorities: dict[tuple[str, int], int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()  # the layout's @export_name, in order: the numbers of symbols
+    filters: list[tuple[int, ast.Span]] = field(default_factory=list)  # colors of @get_filter_id
 
     @property
     def num_pes(self) -> int:

@@ -175,6 +175,7 @@ class Dsr(Type):
 
 MEM1D = Dsd("mem1d_dsd")
 MEM4D = Dsd("mem4d_dsd")
+CIRCBUF = Dsd("circbuf_dsd")
 FABIN = Dsd("fabin_dsd")
 FABOUT = Dsd("fabout_dsd")
 FIFO = Dsd("fifo")
@@ -343,7 +344,20 @@ NAMED: dict[str, Type] = {
     for t in (
         *(F16, BF16, CB16, F32, BOOL, VOID, COMPTIME_INT, COMPTIME_FLOAT, COMPTIME_STRING, COMPTIME_STRUCT),
         *(TYPE, ANYTYPE, IMPORTED_MODULE, COLOR, DIRECTION, INPUT_QUEUE, OUTPUT_QUEUE, LOCAL_TASK_ID),
-        *(DATA_TASK_ID, CONTROL_TASK_ID, UT_ID, XDSR, SR, CB_DSD_TYPE, MEM1D, MEM4D, FABIN, FABOUT, FIFO),
+        *(
+            DATA_TASK_ID,
+            CONTROL_TASK_ID,
+            UT_ID,
+            XDSR,
+            SR,
+            CB_DSD_TYPE,
+            MEM1D,
+            MEM4D,
+            CIRCBUF,
+            FABIN,
+            FABOUT,
+            FIFO,
+        ),
         *(Dsr(file) for file in ("dest", "src0", "src1")),
         *(Dsr(file, True) for file in ("dest", "src1")),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _OPTIONS = (
     "ut_id",
 )
 _MEMORY = ("tensor_access", "base_address", "extent", "stride", "offset", *_OPTIONS)
+_CIRCULAR = ("base_address", "extent", "wraparound", *_OPTIONS)
 _FABRIC = ("extent", "fabric_color", "input_queue", "output_queue", *_OPTIONS)
 
 
@@ -117,7 +119,7 @@ def _get_dsd(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
             node.args[0].span,
             "@get_dsd",
             found=f"'{kind}'",
-            allowed="mem1d_dsd, mem4d_dsd, fabin_dsd, fabout_dsd",
+            allowed="mem1d_dsd, mem4d_dsd, circbuf_dsd, fabin_dsd, fabout_dsd",
         )
     fields = interp.eval(node.args[1], scope)
     return interp.on_choices([fields], lambda f: make_dsd(interp, kind, f, node))
@@ -131,13 +133,15 @@ def make_dsd(interp: Interp, kind: ty.Dsd, properties: Value, node: ast.BuiltinC
         )
     fields: dict[str, Value] = properties.data
     memory = kind in (ty.MEM1D, ty.MEM4D)
-    known = _MEMORY if memory else _FABRIC
+    known = _MEMORY if memory else _CIRCULAR if kind == ty.CIRCBUF else _FABRIC
     for name in fields:
         if name not in known:
             raise CslError(
                 node.args[1].span, f"'{kind}' has no property '{name}'", hint=closest(name, known, ".")
             )
     options = {name: item for name, item in fields.items() if name in _OPTIONS}
+    if kind == ty.CIRCBUF:
+        return Value(kind, _circular(interp, fields, options, node))
     if memory:
         return Value(kind, _memory(interp, kind, fields, options, node))
     return Value(kind, _fabric(interp, kind, fields, options, node))
@@ -174,6 +178,37 @@ def _memory(
         raise CslError(node.span, f"{len(extents)} extents and {len(steps)} strides")
     strides = strides_of_steps(extents, steps)
     return DsdData(kind.kind, base, elem, offset, extents, strides, options=options)
+
+
+def _circular(
+    interp: Interp, fields: dict[str, Value], options: dict[str, Value], node: ast.BuiltinCall
+) -> DsdData:
+    """A circular buffer: whole turns are a second dimension that goes nowhere."""
+    for name in ("base_address", "extent"):
+        if name not in fields:
+            raise CslError(node.args[1].span, f"'circbuf_dsd' needs {name}")
+    base = fields["base_address"]
+    if not isinstance(base.type, ty.Pointer):
+        raise CslError(node.span, "base_address is a pointer", found=describe(base))
+    array = base.type.elem if isinstance(base.type.elem, ty.Array) else None
+    elem = array.scalar if array is not None else base.type.elem
+    what = "circbuf_dsd: .extent"
+    extent = int(va.require_scalar(coerce(fields["extent"], ty.U16, node.span, what), what, node.span))
+    if "wraparound" in fields:
+        what = "circbuf_dsd: .wraparound"
+        turn = int(va.require_scalar(coerce(fields["wraparound"], ty.U16, node.span, what), what, node.span))
+    elif array is not None and not base.type.many:
+        turn = math.prod(array.shape)
+    else:
+        raise CslError(node.args[1].span, "'circbuf_dsd' needs wraparound: base_address is no array")
+    if turn < 1 or (extent > turn and extent % turn):
+        raise CslError(
+            node.args[1].span, "a circular buffer that ends within a turn is not modelled",
+            found=f"extent {extent}, wraparound {turn}", allowed="an extent of whole turns, or less than one",
+        )  # fmt: skip
+    if extent <= turn:
+        return DsdData("mem1d_dsd", base, elem, 0, (extent,), (1,), options=options)
+    return DsdData("mem4d_dsd", base, elem, 0, (extent // turn, turn), (0, 1), options=options)
 
 
 def strides_of_steps(extents: Sequence[Any], steps: Sequence[Any]) -> tuple[Any, ...]:

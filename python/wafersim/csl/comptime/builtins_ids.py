@@ -89,6 +89,19 @@ def _register_maker(name: str, kind: Type, high: int) -> None:
         return Value(kind, va.require_scalar(number, f"@{name}", node.span))
 
 
+@builtin("get_filter_id", 1)
+def _filter_id(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    """A filter's number is its color's here; that the color has one is checked when all routes are known."""
+    value = interp.eval(node.args[0], scope)
+    if value.type != ty.COLOR:
+        raise CslError(node.args[0].span, "@get_filter_id: a color is expected", found=describe(value))
+    color = int(va.require_scalar(value, "@get_filter_id", node.span))
+    if interp.program is None:
+        raise CslError(node.span, "@get_filter_id belongs into the code of a PE, not into a layout")
+    interp.program.filters.append((color, node.span))
+    return Value(ty.U16, color)
+
+
 _register_maker("get_xdsr", ty.XDSR, 7)
 _register_maker("get_sr", ty.SR, 7)
 

@@ -130,16 +130,56 @@ def _state(name: str) -> None:
         program.initial.append(InitialState(name, word, number, node.span))
 
 
+def check_loaded(node: ast.BuiltinCall, type_: ty.Type, span: ast.Span) -> None:
+    """Which descriptors each of the loads takes."""
+    if not isinstance(type_, ty.Dsd):
+        raise CslError(span, "a descriptor is needed", found=f"'{type_}'")
+    if node.name == "load_to_dsr" and type_ == ty.CIRCBUF:
+        raise CslError(span, "a circular buffer needs an extended register", hint="use @load_to_dsr_xdsr")
+    if node.name == "load_to_dsr_xdsr_sr" and type_ != ty.MEM4D:
+        raise CslError(span, "@load_to_dsr_xdsr_sr loads a mem4d_dsd", found=f"'{type_}'")
+    if node.name == "load_to_dsr_xdsr" and type_ not in (ty.CIRCBUF, ty.FIFO):
+        raise CslError(span, "@load_to_dsr_xdsr loads a circbuf_dsd or a FIFO", found=f"'{type_}'")
+
+
 @_acts("load_to_dsr", 2, 3)
 def _load_to_dsr(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     dsr, dsd = (interp.eval(arg, scope) for arg in node.args[:2])
     if not isinstance(dsr.type, ty.Dsr):
         raise CslError(node.args[0].span, "a descriptor register is needed", found=describe(dsr))
-    if not isinstance(dsd.type, ty.Dsd):
-        raise CslError(node.args[1].span, "a descriptor is needed", found=describe(dsd))
+    check_loaded(node, dsd.type, node.args[1].span)
     options = interp.eval(node.args[2], scope) if len(node.args) > 2 else va.VOID
     program.preloads.append(Preload(dsr, dsd, options, node.span))
 
+
+def _to_extended(name: str, extra: int) -> None:
+    """Loads into extended registers: what the registers beside the DSR hold is part of the DSR here."""
+
+    @_acts(name, 2 + extra, 3 + extra)
+    def load(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+        plain = extended_load(interp, node, scope)
+        _load_to_dsr(interp, program, plain, scope)
+
+
+def extended_load(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> ast.BuiltinCall:
+    """The plain load that an extended one comes to, after a look at its other registers."""
+    extra = 1 if node.name == "load_to_dsr_xdsr" else 2
+    xdsr = interp.eval(node.args[1], scope)
+    if xdsr.type != ty.XDSR:
+        raise CslError(node.args[1].span, f"@{node.name}: an xdsr is expected", found=describe(xdsr))
+    if extra == 2:
+        given = interp.eval(node.args[2], scope)
+        items = list(given.data.values()) if isinstance(given.data, dict) else [given]
+        if not 1 <= len(items) <= 3 or any(item.type != ty.SR for item in items):
+            raise CslError(
+                node.args[2].span, f"@{node.name}: one to three stride registers in a tuple are expected",
+                found=describe(given), hint=".{ @get_sr(0), @get_sr(1) }",
+            )  # fmt: skip
+    return ast.BuiltinCall(node.span, node.name, (node.args[0], *node.args[1 + extra :]))
+
+
+_to_extended("load_to_dsr_xdsr", 1)
+_to_extended("load_to_dsr_xdsr_sr", 2)
 
 for _name in ("activate", "block", "unblock"):
     _state(_name)
@@ -219,6 +259,36 @@ def _export_symbol(interp: Interp, program: ProgramInstance, node: ast.BuiltinCa
                 node.span, f"symbol '{name}' is exported twice", notes=[(other.span, "first here")]
             )
     program.exports.append(Export(name, entity, node.span))
+
+
+@builtin("get_symbol_id", 1)
+def _symbol_id(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    """The number the host knows an exported variable or function by."""
+    if interp.program is None:
+        raise CslError(node.span, "@get_symbol_id belongs into the code of a PE, not into a layout")
+    entity: Any = interp.entity(node.args[0], scope)
+    if isinstance(entity, Value) and isinstance(entity.data, FnRef):
+        entity = entity.data
+    for export in interp.program.exports:
+        mine = export.entity
+        same = mine is entity
+        if isinstance(mine, FnRef) and isinstance(entity, FnRef):
+            same = mine.decl is entity.decl and mine.module is entity.module
+        if same and export.name in interp.program.names:
+            return Value(ty.U16, interp.program.names.index(export.name))
+    raise CslError(
+        node.args[0].span, "@get_symbol_id: this is not exported",
+        hint="@export_symbol in a comptime block, @export_name in the layout",
+    )  # fmt: skip
+
+
+@builtin("has_exported_tensors", 0)
+def _has_tensors(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    """Whether this PE's program exports a pointer."""
+    if interp.program is None:
+        raise CslError(node.span, "@has_exported_tensors belongs into the code of a PE, not into a layout")
+    entities = [export.entity for export in interp.program.exports]
+    return va.of_bool(any(isinstance(getattr(e, "type", None), ty.Pointer) for e in entities))
 
 
 @_acts("set_teardown_handler", 1, 2)

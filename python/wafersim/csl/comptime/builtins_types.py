@@ -84,8 +84,11 @@ def _is_same_type(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     return interp.on_choices(pair, compare)
 
 
-@builtin("is_comptime", 1)
+@builtin("is_comptime", 0, 1)
 def _is_comptime(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    """Whether this code runs at compile time; with an argument, whether that is known then."""
+    if not node.args:
+        return va.of_bool(interp.running > 0)
     return va.of_bool(interp.try_eval(node.args[0], scope) is not None)
 
 

@@ -154,6 +154,17 @@ def text_of(interp: Interp, node: ast.Expr, scope: Scope, what: str) -> str:
     return text
 
 
+@builtin("get_string_from_byte", 1)
+def _from_byte(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
+    value = interp.eval(node.args[0], scope)
+    byte = va.require_scalar(value, "@get_string_from_byte", node.span)
+    if not ty.is_integer(value.type) or not 0 <= int(byte) <= 255:
+        raise CslError(
+            node.args[0].span, "@get_string_from_byte: a byte", found=describe(value), allowed="0..255"
+        )
+    return va.of_str(bytes([int(byte)]).decode("latin-1"))
+
+
 @builtin("strlen", 1)
 def _strlen(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     return va.of_int(len(text_of(interp, node.args[0], scope, "@strlen").encode()), ty.U16)

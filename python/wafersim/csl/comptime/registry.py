@@ -61,9 +61,13 @@ RUN_TIME = frozenset(name.rstrip("?") for name in _VECTOR.split()) | {
     "random16",
     "get_config",
     "set_config",
+    "get_config_unchecked",
+    "set_config_unchecked",
     "set_fifo_read_length",
     "set_fifo_write_length",
     "get_dsr_value",
+    "get_symbol_value",
+    "get_tensor_ptr",
 }
 
 #: Builtins that the older generation does not have.

@@ -132,7 +132,7 @@ def export_list(
     """
     listed: dict[str, NamedExport] = {}
     rows: list[dict[str, Any]] = []
-    for export in exports:
+    for number, export in enumerate(exports):
         if export.name in listed:
             raise CslError(
                 export.span,
@@ -153,7 +153,7 @@ def export_list(
             continue
         rows.append(
             {
-                "id": len(rows),
+                "id": number,
                 "name": export.name,
                 "kind": "Func" if is_function else "Var",
                 "type": type_text(export.type),

@@ -76,6 +76,8 @@ def emit(
         writer.add_local(one.instance)
         place_tile(layout, one.lowered.tile, one.instance.xs, one.instance.ys, one.lowered.params)
     writer.check_filters()
+    for one in classes:
+        writer.check_filter_ids(one.instance)
     streams = add_streams(layout, [one.instance for one in classes])
     try:
         program = layout.build(check=False)

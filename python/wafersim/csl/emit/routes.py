@@ -60,6 +60,27 @@ class RouteWriter:
             color=color,
         )
 
+    def check_filter_ids(self, instance: ProgramInstance) -> None:
+        """The colors whose filters a class of PEs asks for have one on all of them."""
+        if not instance.filters:
+            return
+        rows = self.layout.route_table.rows()
+        filtered = np.array([row[RouteCol.FILTER] != 0 for row in rows] + [False])
+        for color, span in instance.filters:
+            grid = self.layout.route_maps.get(color)
+            has = (
+                filtered[grid]
+                if grid is not None
+                else np.zeros((self.layout.height, self.layout.width), bool)
+            )
+            missing = np.flatnonzero(~has[instance.ys, instance.xs])
+            if len(missing):
+                x, y = int(instance.xs[missing[0]]), int(instance.ys[missing[0]])
+                raise CslError(
+                    span, f"@get_filter_id: color {color} has no filter on PE ({x}, {y})",
+                    hint="give it .filter in @set_color_config", pe=(x, y), color=color,
+                )  # fmt: skip
+
     def span_of(self, color: int | None, pe: Sequence[int] | None) -> Span | None:
         """Where the color of a PE was configured (without a PE: anywhere)."""
         owner = self._owner.get(color) if color is not None else None

@@ -9,7 +9,17 @@ from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.comptime.builtins import BUILTINS
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsd_builtins, exprs, intrinsics, maps, places, tasks, vector
+from wafersim.csl.lower import (
+    convert,
+    dsd_builtins,
+    exprs,
+    intrinsics,
+    maps,
+    places,
+    symbols,
+    tasks,
+    vector,
+)
 from wafersim.csl.lower.operands import Nothing, Operand, Place, Scalar, Struct
 from wafersim.csl.values import Value
 from wafersim.program.instr import VReg
@@ -194,10 +204,13 @@ def _concat(cx: Context, node: ast.BuiltinCall, into: VReg | None) -> Operand:
 
 #: least and most arguments
 _COUNTS: dict[str, tuple[int, int]] = {
-    "activate": (1, 1), "block": (1, 1), "unblock": (1, 1), "load_to_dsr": (2, 3), "queue_flush": (1, 1),
+    "activate": (1, 1), "block": (1, 1), "unblock": (1, 1), "load_to_dsr": (2, 3), "load_to_dsr_xdsr": (3, 4),
+    "load_to_dsr_xdsr_sr": (4, 5), "get_tensor_ptr": (1, 1), "get_symbol_value": (2, 2),
+    "queue_flush": (1, 1),
     "set_dsr_base_addr": (2, 2),
     "set_fifo_read_length": (2, 2), "set_fifo_write_length": (2, 2), "assert": (1, 2), "random16": (0, 0),
-    "get_config": (1, 1), "set_config": (2, 2),
+    "get_config": (1, 2), "get_config_unchecked": (1, 1), "set_config": (2, 2),
+    "set_config_unchecked": (2, 2),
 }  # fmt: skip
 
 RUN_TIME: dict[str, Builtin] = {
@@ -206,6 +219,10 @@ RUN_TIME: dict[str, Builtin] = {
     "unblock": tasks.block,
     "map": maps.lower,
     "load_to_dsr": dsd_builtins.load_to_dsr,
+    "load_to_dsr_xdsr": dsd_builtins.load_to_dsr,
+    "load_to_dsr_xdsr_sr": dsd_builtins.load_to_dsr,
+    "get_tensor_ptr": symbols.tensor_ptr,
+    "get_symbol_value": symbols.value,
     "set_dsr_base_addr": dsd_builtins.set_dsr_base_addr,
     "set_fifo_read_length": dsd_builtins.set_fifo,
     "set_fifo_write_length": dsd_builtins.set_fifo,
@@ -213,7 +230,9 @@ RUN_TIME: dict[str, Builtin] = {
     "assert": _assert,
     "random16": _random,
     "get_config": _get_config,
+    "get_config_unchecked": _get_config,
     "set_config": _set_config,
+    "set_config_unchecked": _set_config,
     "rpc": lambda cx, node: Nothing(),
     **intrinsics.RUN_TIME,
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime import builtins_program
 from wafersim.csl.comptime.builtins_dsd import strides_of_steps
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
@@ -215,14 +216,16 @@ def _fabric(
 
 
 def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
-    """``@load_to_dsr(dsr, dsd, options)``."""
-    if len(node.args) not in (2, 3):
-        raise CslError(node.span, "@load_to_dsr takes a DSR, a descriptor and options")
+    """``@load_to_dsr(dsr, dsd, options)``, and its forms with an XDSR and stride registers."""
+    if node.name != "load_to_dsr":
+        node = builtins_program.extended_load(cx.interp, node, cx.scope)
     value = cx.eval(node.args[0])
     if not isinstance(value.type, ty.Dsr):
         raise CslError(node.args[0].span, "a descriptor register is needed", found=str(value.type))
     key = vector.dsr_key(cx, value, node.args[0].span)
-    ref = dsds.reference(cx, exprs.rvalue(cx, node.args[1]), node.args[1].span)
+    operand = exprs.rvalue(cx, node.args[1])
+    builtins_program.check_loaded(node, operand.type, node.args[1].span)
+    ref = dsds.reference(cx, operand, node.args[1].span)
     fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
     _load(cx, key, ref, fields, node.span)
     return Nothing()

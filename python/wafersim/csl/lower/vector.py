@@ -47,6 +47,10 @@ class Operands:
         """A descriptor or DSR operand; None for others."""
         if isinstance(operand, Value) and isinstance(operand.type, ty.Dsr):
             return self._dsr(operand, width, what)
+        if operand.type == ty.CIRCBUF:
+            raise CslError(
+                self.span, "a circular buffer is no operand", hint="load it with @load_to_dsr_xdsr"
+            )
         if isinstance(operand, Value) and isinstance(operand.type, ty.Dsd):
             operand = dsds.reference(self.cx, operand, self.span)
         if isinstance(operand, DsdRef):
