@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <vector>
 
@@ -45,6 +46,29 @@ class Arena {
     }
     std::vector<void*> pieces_;
     size_t used_ = 0;
+};
+
+// Large pages for the tables that all PEs share.
+template <typename T>
+struct LargePages {
+    using value_type = T;
+    LargePages() = default;
+    template <typename U>
+    LargePages(const LargePages<U>&) {}
+    T* allocate(size_t n) {
+        const size_t bytes = (n * sizeof(T) + kPage - 1) / kPage * kPage;
+        void* p = std::aligned_alloc(kPage, bytes);
+        if (!p) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+        madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+        return static_cast<T*>(p);
+    }
+    void deallocate(T* p, size_t) { std::free(p); }
+    bool operator==(const LargePages&) const { return true; }
+
+  private:
+    static constexpr size_t kPage = size_t{1} << 21;
 };
 
 }  // namespace wafersim::stream

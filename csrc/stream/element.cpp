@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace wafersim::stream {
 namespace {
@@ -186,7 +187,8 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     cells_ = cells;
     done_ = 0;
     if (T < n.ahead) {  // the main thread is alone and further on; its queues may still drain
-        if (n.dirty) n.dirty = false, predict(n, T, kForever);
+        dirty_ = std::exchange(n.dirty, false);
+        renew(n, T);
         wake_ahead(n);
         return 0;
     }
@@ -209,7 +211,7 @@ Element::Next Element::advance(Node& n, Cycle T) {
     const bool alone = !n.live && n.completions.empty();
     if (!n.pending && !mains_.in_task(n) && T >= mains_.free_at(n) && pick(n, T) && n.live) dirty_ = true;
     if (n.pending) {
-        predict(n, T, kForever);
+        renew(n, T);
         if (!alone && first_beat(n, T) >= n.pending_stop) {
             n.wake_element(n.pending_stop);
             return Next::kStop;
@@ -219,51 +221,53 @@ Element::Next Element::advance(Node& n, Cycle T) {
         return Next::kAgain;
     }
     if (!mains_.in_task(n)) {
-        if (dirty_ || n.live) predict(n, T, kForever);
+        renew(n, T);
         return Next::kStop;
     }
     if (n.live >> kMainOp & 1) {
-        predict(n, T, kForever);
+        renew(n, T);
         return Next::kStop;
     }
-    const Cycle from = std::max(mains_.ready_from(n, T), T);
     const bool local = this->local(n);
+    if (local && alone) return advance_local(n, T, T, true);
+    const Cycle from = std::max(mains_.ready_from(n, T), T);
     if (alone && !local && n.ahead > T) {
         if (plan(n, n.ahead)) return Next::kAgain;
         wake_ahead(n);
-        if (dirty_) predict(n, T, kForever);
+        renew(n, T);
         return Next::kStop;
     }
-    if (local && (alone || (defer_ && !(mains_.is_vector(n) && n.live)))) {
-        const Next next = advance_local(n, T, from, alone);
-        if (alone || n.pending) return next;
+    if (local && defer_ && !(mains_.is_vector(n) && n.live)) {
+        const Next next = advance_local(n, T, from, false);
+        if (n.pending) return next;
     }
     const Instr& in = mains_.instruction(n);
     if (in.op == Op::kVop) {
         if (from <= T && claimed(n, in)) {
-            predict(n, T, kForever);  // the claim's end wakes us
+            renew(n, T);  // the claim's end wakes us
             return Next::kStop;
         }
         if (!local_.settings_of(main(n), in).async && local_.vector_length(main(n), in) > 0) {
             if (const Cycle at = std::max(from, n.slot_free); T < at) {
                 n.wake_element(at);
-                predict(n, T, kForever);
+                renew(n, T);
                 return Next::kStop;
             }
             start(n, in, T);  // takes no slot; its first beat competes in this cycle
+            dirty_ = true;
             return Next::kAgain;
         }
     }
-    if (predict(n, T, from) > T) return Next::kStop;
+    if (issue(n, T, from) > T) return Next::kStop;
     if (local) {
         enter(n, mains_.find(n, T, T + 1, false, cells_), T);
         n.slot_free = T + 1;
     } else {
         execute(n, T);
     }
-    dirty_ = true;
+    dirty_ = dirty_ || n.live;
     if (mains_.in_task(n)) return Next::kAgain;
-    predict(n, T, kForever);
+    renew(n, T);
     return Next::kStop;
 }
 
@@ -276,7 +280,7 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
         n.ahead = floor + s.stop;
         n.slot_free = floor + s.slot_free;
         if (s.in_task || n.ahead <= T) return Next::kAgain;
-        if (dirty_) predict(n, T, kForever);
+        renew(n, T);
         return Next::kStop;
     }
     // How far does it get before a thread's next beat, as predicted now?

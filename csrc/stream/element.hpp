@@ -39,6 +39,9 @@ class Element {
     bool plan(Node& n, Cycle at);
     void drop_pending(Node& n, Cycle T);
     Cycle predict(Node& n, Cycle T, Cycle main_from);
+    void renew(Node& n, Cycle T);
+    static bool idle(const Node& n, Cycle T);
+    Cycle issue(Node& n, Cycle T, Cycle from);
     void forget(Node& n, Cycle T);
     Pace ramp_pace(const Node& n) const;
     void add_ramp(Node& n, Cycle T);

@@ -7,6 +7,33 @@
 namespace wafersim::stream {
 namespace {
 
+constexpr size_t kCacheBytes = size_t{1} << 23;  // PEs that take more than this lie far away
+
+void fetch(const void* at, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(at) + i);
+}
+
+void fetch_stages(const Node& n, Cycle t) {
+    if (n.live) {
+        for (uint32_t rest = n.live; rest; rest &= rest - 1)
+            fetch(n.thread[static_cast<size_t>(std::countr_zero(rest))], sizeof(Thread));
+        for (const InQueue* q : n.iq)
+            if (q) fetch(q, sizeof *q);
+        for (uint32_t rest = n.oqs; rest; rest &= rest - 1)
+            fetch(n.oq[static_cast<size_t>(std::countr_zero(rest))], 128);
+    }
+    if (n.active) fetch(n.last_pick, 64);
+    if (n.router_wake > t) return;
+    for (int i = 0; i < n.num_colors; ++i) {
+        const Color& c = n.colors[i];
+        for (const LinkFifo* f : c.fifo)
+            if (f) fetch(f, sizeof *f);
+        for (const OutLink* o : c.out)
+            if (o) fetch(o, 2 * sizeof(Seq));
+        if (c.iq >= 0 && !n.live) fetch(n.iq[static_cast<size_t>(c.iq)], sizeof(InQueue));
+    }
+}
+
 std::vector<int32_t> owners(const Tables& tables, size_t num_code) {
     std::vector<int32_t> owner(num_code, -1);
     for (int64_t i = 0; i < tables.tiles.rows; ++i) {
@@ -123,7 +150,8 @@ void Engine::place(uint32_t pe) {
         if (tile.tasks[i].active) n.active |= UINT64_C(1) << i;
         if (tile.tasks[i].blocked) n.blocked |= UINT64_C(1) << i;
     }
-    n.last_pick.assign(tile.tasks.size(), kMinus);
+    if (!tile.tasks.empty()) n.last_pick = arena_.make<Cycle>(tile.tasks.size());
+    std::fill_n(n.last_pick, tile.tasks.size(), kMinus);
     for (size_t q = 0; q < 8; ++q) {
         if (tile.iq[q].initialised) {
             InQueue& in = *(n.iq[q] = arena_.make<InQueue>());
@@ -178,6 +206,21 @@ void Engine::wake(uint32_t pe, Node& n) {
     queue_.push(next, pe);
 }
 
+// What the visits after this one will touch, in three steps, because each place is found in the one before.
+void Engine::look_ahead(const std::vector<uint32_t>& bucket, size_t i) {
+    if (i + 6 < bucket.size()) fetch(&nodes_[bucket[i + 6]], sizeof(Node));
+    if (i + 4 < bucket.size()) {
+        const Node& n = nodes_[bucket[i + 4]];
+        fetch(n.colors, n.num_colors * sizeof(Color));
+        fetch(cells(n), 192);
+    }
+    if (i + 2 >= bucket.size()) return;
+    const Node& n = nodes_[bucket[i + 2]];
+    fetch_stages(n, now_);
+    for (int port = 0; n.router_wake <= now_ && port < 4; ++port)  // to whom it may speak
+        if (n.edges >> port & 1) __builtin_prefetch(&nodes_[heard_by(bucket[i + 2], port)].colors);
+}
+
 void Engine::visit(uint32_t pe, Cycle T) {
     Node& n = nodes_[pe];
     if (n.queued == T) n.queued = kForever;
@@ -187,6 +230,7 @@ void Engine::visit(uint32_t pe, Cycle T) {
     try {
         const bool routes = n.router_wake <= T;
         if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
+        for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));
         if (n.element_wake <= T + (routes && n.dirty ? 3 : 0)) {
             n.element_wake = kForever;
             open_ -= element_.step(n, T, cells(n));
@@ -194,7 +238,7 @@ void Engine::visit(uint32_t pe, Cycle T) {
         wake(pe, n);
         for (const Told& t : says_) {
             ++figures.hears;
-            const auto other = static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[t.port]);
+            const uint32_t other = heard_by(pe, t.port);
             Node& o = nodes_[other];
             router_.hear(o, t.message, T);
             wake(other, o);
@@ -237,6 +281,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     const Cycle start = now_;
     const uint64_t events = this->events();
     uint64_t look = events + 20000;
+    const bool far = pe_bytes() > kCacheBytes;
     for (;;) {
         const Cycle t = queue_.next(now_);
         if (t >= kForever) break;
@@ -247,7 +292,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
-            if (i + 4 < bucket.size()) __builtin_prefetch(&nodes_[bucket[i + 4]]);
+            if (far) look_ahead(bucket, i);
             visit(bucket[i], t);
         }
         queue_.clear(t);

@@ -48,8 +48,12 @@ class Engine {
     void place(uint32_t pe);
     void wake(uint32_t pe, Node& n);
     void visit(uint32_t pe, Cycle T);
+    void look_ahead(const std::vector<uint32_t>& bucket, size_t i);
     bool at_rest(const Node& n) const;
     Cycle last_fact(const Node& n) const;
+    uint32_t heard_by(uint32_t pe, int port) const {
+        return static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[port]);
+    }
     uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
     [[noreturn]] void refuse(uint32_t pe, const Refused& r) const;
 
@@ -63,9 +67,9 @@ class Engine {
     Router router_;
     Element element_;
     Queue queue_;
-    std::vector<Node> nodes_;
+    std::vector<Node, LargePages<Node>> nodes_;
     std::vector<Told> says_;
-    std::vector<uint8_t> cells_;
+    std::vector<uint8_t, LargePages<uint8_t>> cells_;
     std::vector<int> written_;
     Cycle now_ = 0, end_ = 0;
     int64_t open_ = 0;

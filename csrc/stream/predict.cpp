@@ -159,14 +159,51 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     // Wake for what is due: ends of ops, the main thread's slot.
     for (int t = 0; t < 9; ++t) {
         if (server_of_[t] < 0) continue;
-        const Thread& th = *n.thread[static_cast<size_t>(t)];
+        Thread& th = *n.thread[static_cast<size_t>(t)];
         const Server& s = servers_[server_of_[t]];
-        if (s.k == s.k_end)
-            n.wake_element(
-                std::max(T + 1, s.last + s.cost - (th.synchronous ? 0 : 1) + (th.synchronous ? 0 : arch_.completion)));
+        th.due = s.k < s.k_end ? kForever : s.last + s.cost + (th.synchronous ? 0 : arch_.completion - 1);
+        if (th.due < kForever) n.wake_element(std::max(T + 1, th.due));
     }
     if (main_at < kForever && main_at > T) n.wake_element(main_at);
+    dirty_ = false;
+    n.beside = main_from < kForever && num_ > 1;
     return main_at;
+}
+
+// Whether no thread and no queue has words to move.
+bool Element::idle(const Node& n, Cycle T) {
+    for (uint32_t rest = n.live; rest; rest &= rest - 1)
+        if (!n.thread[static_cast<size_t>(std::countr_zero(rest))]->finished) return false;
+    for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
+        const OutQueue& q = *n.oq[static_cast<size_t>(std::countr_zero(rest))];
+        if (q.ramp && (q.ramp->a.end() < q.pushed || q.ramp->a.last() >= T)) return false;
+    }
+    return true;
+}
+
+// The predictions as they are go on, unless something has changed or they counted with the main thread's instruction.
+void Element::renew(Node& n, Cycle T) {
+    if (dirty_ || n.beside) {
+        if (idle(n, T))
+            dirty_ = n.beside = false;
+        else
+            predict(n, T, kForever);
+        return;
+    }
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        const Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        if (!th.finished && th.due < kForever) n.wake_element(std::max(T + 1, th.due));
+    }
+}
+
+// The cycle in which the main thread gets its slot.
+Cycle Element::issue(Node& n, Cycle T, Cycle from) {
+    for (uint32_t rest = n.live; rest; rest &= rest - 1)
+        if (!n.thread[static_cast<size_t>(std::countr_zero(rest))]->finished) return predict(n, T, from);
+    renew(n, T);
+    const Cycle at = std::max({T, from, n.slot_free});
+    if (at > T) n.wake_element(at);
+    return at;
 }
 
 // What changed: arrivals at the ramp, and credits of the input queues.

@@ -83,8 +83,10 @@ void Router::forget_outputs(Node& n) {
         for (const LinkFifo* f : c.fifo) any = any || (f && std::max(f->a.end(), f->d.end()) > f->d.count_before(now_));
         if (!any) continue;
         for (int port = 0; port < 4; ++port)
-            if (OutLink* o = c.out[static_cast<size_t>(port)]; o) forget({port, o, nullptr}, &c);
-        if (c.iq >= 0) forget({kPortRamp, nullptr, n.iq[static_cast<size_t>(c.iq)]}, &c);
+            if (OutLink* o = c.out[static_cast<size_t>(port)]; o && o->sent.last() >= now_)
+                forget({port, o, nullptr}, &c);
+        if (c.iq < 0) continue;
+        if (InQueue* q = n.iq[static_cast<size_t>(c.iq)]; q->a.last() >= now_) forget({kPortRamp, nullptr, q}, &c);
     }
 }
 

@@ -80,6 +80,7 @@ struct Thread {
     int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
     int64_t in_base[2] = {}, base = 0, words = 0;
     Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
+    Cycle due = kForever;            // to be looked at when it has ended, as predicted
     int32_t low = 0, high = 0;       // memory destination
     int8_t needs = 1, takes = 1;     // words of a fabric source that a beat needs, and takes at most
     int32_t reaches = 0;             // end of what a destination with INDEX_OFFSET may write, 0: no such
@@ -144,13 +145,14 @@ struct Node {
     uint8_t edges = 0;  // bit per port that has a neighbor
     uint8_t iqs = 0, oqs = 0, num_colors = 0;
     bool dirty = false;
+    bool beside = false;   // its predictions count with an instruction of the main thread
     bool pending = false;  // a stretch of local code has begun; the main thread stands as it was at its start
     Color* colors = nullptr;
+    Cycle* last_pick = nullptr;  // of each task
     std::array<InQueue*, 8> iq{};
     std::array<OutQueue*, 8> oq{};
     std::array<Thread*, 9> thread{};
     std::vector<Completion> completions;
-    std::vector<Cycle> last_pick;
     std::vector<int32_t> launches;  // pending: numbers of the launch table
 
     Color* color(int c) {

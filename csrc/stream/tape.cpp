@@ -8,20 +8,19 @@
 namespace wafersim::stream {
 
 uint64_t evaluate(const Term& t, const uint64_t* values) {
-    uint64_t v[3];
-    for (size_t i = 0; i < 3; ++i) v[i] = t.operand[i] >= 0 ? values[t.operand[i]] : t.constant[i];
-    if (t.kind == Term::Kind::kExtend) return extend(t.type, v[0]);
+    auto operand = [&](size_t i) { return t.operand[i] >= 0 ? values[t.operand[i]] : t.constant[i]; };
+    if (t.kind == Term::Kind::kExtend) return extend(t.type, operand(0));
     switch (t.op) {
         case Op::kMov:
-            return v[0];
+            return operand(0);
         case Op::kSelect:
-            return v[0] ? v[1] : v[2];
+            return operand(0) ? operand(1) : operand(2);
         case Op::kCvt:
-            return scalar_convert(t.type, static_cast<Type>(t.imm), v[0]);
+            return scalar_convert(t.type, static_cast<Type>(t.imm), operand(0));
         case Op::kMath:
-            return scalar_math(static_cast<MathFn>(t.imm), t.type, v[0]);
+            return scalar_math(static_cast<MathFn>(t.imm), t.type, operand(0));
         default:
-            return scalar_op(t.op, t.type, v[0], v[1]);
+            return scalar_op(t.op, t.type, operand(0), operand(1));
     }
 }
 
@@ -30,7 +29,11 @@ bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<ui
     uint64_t* out = values.data();
     for (const Term& t : tape.terms) {
         uint64_t v = 0;
-        if (t.kind == Term::Kind::kLoad)
+        if (t.kind == Term::Kind::kLoad && t.bytes == 8)
+            std::memcpy(&v, cells + t.imm, 8);
+        else if (t.kind == Term::Kind::kLoad && t.bytes == 2)
+            std::memcpy(&v, cells + t.imm, 2);
+        else if (t.kind == Term::Kind::kLoad)
             std::memcpy(&v, cells + t.imm, static_cast<size_t>(t.bytes));
         else if (t.kind == Term::Kind::kTime)
             v = (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1);
@@ -45,6 +48,10 @@ bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<ui
 void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells) {
     for (const CellWrite& w : tape.writes) {
         const uint64_t v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : w.constant;
+        if (w.bytes == 8) {
+            std::memcpy(cells + w.at, &v, 8);
+            continue;
+        }
         std::memcpy(cells + w.at, &v, static_cast<size_t>(w.bytes));
     }
 }
