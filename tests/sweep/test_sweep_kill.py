@@ -14,6 +14,8 @@ from pathlib import Path
 import naps
 import pytest
 
+import figures
+
 SCRIPT = Path(naps.__file__)
 
 
@@ -98,16 +100,16 @@ def test_a_killed_sweep_goes_on(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_a_sweep_killed_many_times_goes_on(tmp_path, record_property):
-    record_property("run again", check_killed_sweep(tmp_path, 2000, 0.05, 25))
+def test_a_sweep_killed_many_times_goes_on(tmp_path):
+    figures.say("run again", check_killed_sweep(tmp_path, 2000, 0.05, 25))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_long_sweep_takes_as_long_as_its_points(tmp_path, record_property):
+def test_a_long_sweep_takes_as_long_as_its_points(tmp_path):
     """Needs an idle machine: 50 s are ideal."""
     said = finish(start(tmp_path / "sweep", 2000, 0.05, 2, ""))
-    record_property("seconds", said["seconds"])
+    figures.say("sweep of 2,000 points, seconds", said["seconds"])
     assert said["runs"] == 2000
     assert said["seconds"] <= 1.15 * 2000 * 0.05 / 2
 
@@ -149,8 +151,8 @@ def test_the_same_sweep_on_a_cluster_by_its_address(tmp_path):
 
 
 @pytest.mark.long
-def test_the_long_sweep_on_a_cluster(tmp_path, record_property):
-    record_property("seconds", on_cluster(tmp_path, 2000, 0.05))
+def test_the_long_sweep_on_a_cluster(tmp_path):
+    figures.say("sweep on a cluster, seconds", on_cluster(tmp_path, 2000, 0.05))
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -20,6 +20,7 @@ _PRESETS = Path(__file__).parent / "presets"
 _MAX_CHAIN = 8
 
 
+@functools.cache
 def preset_names() -> tuple[str, ...]:
     """Names of the presets, sorted."""
     return tuple(sorted(p.stem for p in _PRESETS.glob("*.toml")))

@@ -84,10 +84,13 @@ class Call:
             request = requests.from_fields(fields)
             if request.dry_run and self._limits.minimize is not None:
                 raise ConfigError("request: dry_run has no place where the best run is wanted")
-            facts = facts_of(fields)
+            is_keyed = self._store is not None or request.program is not None  # a file is opened here
+            facts = facts_of(fields) if is_keyed else {}
             order = order_of(fields, request, self._limits.timeout, self._limits.memory)
             job = Job(number, order, bytes_at_most(request))
-            job.notes = {"facts": facts, "key": key_of(facts), "estimate": estimate_run(request)}
+            job.notes = {"facts": facts, "estimate": estimate_run(request)}
+            if self._store is not None:
+                job.notes["key"] = key_of(facts)
         except Exception as error:
             self.finish(number, failure(error))
             return None

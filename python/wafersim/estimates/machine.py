@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ class Machine:
     ----------
     hop, ramp : int
         Cycles of a hop; of the way out of a PE and into another one.
-    slowest : dict
+    mac_cycles : dict
         Cycles of a multiply-accumulate, by type.
     multiplies_at_most : dict
         Products in a cycle, whatever the op, by type.
@@ -35,6 +36,7 @@ class Machine:
     multiplies_at_most: dict[str, float]
 
     @classmethod
+    @functools.lru_cache(maxsize=256)
     def of(cls, arch: Arch) -> Machine:
         """Those of an arch."""
         timing = arch.vop
