@@ -25,7 +25,12 @@ PYTHON_ORDER = [
 ]  # fmt: skip
 
 #: a kernel is handed its simulator and its record; these imports happen in functions or for types only
-LATE_IMPORTS_ALLOWED = {"kernels": {"simulate", "record"}, "errors": set(), "estimates": {"models"}, "program": {"record", "simulate"}}
+LATE_IMPORTS_ALLOWED = {
+    "kernels": {"simulate", "record"},
+    "errors": set(),
+    "estimates": {"models"},
+    "program": {"record", "simulate"},
+}
 
 
 def cpp_sources():

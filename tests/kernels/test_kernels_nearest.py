@@ -96,7 +96,7 @@ def test_every_published_run_is_one_of_the_library():
         assert entry.arch in ws.Arch.names()
 
 
-@pytest.mark.parametrize("name", sorted({run.kernel for run in published_runs()} - {"llm_decode_layer"}))
+@pytest.mark.parametrize("name", sorted({run.kernel for run in published_runs()}))
 def test_kernels_that_rows_run_leave_the_statement_to_the_rows(name):
     from wafersim import kernels
 

@@ -9,11 +9,12 @@ from wafersim.arch import Arch
 from wafersim.errors import ConfigError
 from wafersim.kernels import get
 from wafersim.models import ModelConfig, published, simulated
-from wafersim.models.decode_kernel import SMALL, part_of, published_run, published_sizes
+from wafersim.models.decode_kernel import part_of, published_run
 from wafersim.models.decode_steps import placed_steps
 from wafersim.models.exact_plan import exact_plan
 from wafersim.models.exact_run import exact_run
 from wafersim.models.mesh import Mesh, Tree
+from wafersim.models.small_models import SMALL, published_sizes
 from wafersim.models.steps import work
 from wafersim.program.schema import Event, Port
 from wafersim.simulate import Simulator, run

@@ -187,21 +187,20 @@ def _solver(params: Params, grid: Grid, m: Machine) -> Work:
 
 def _decode(params: Params, grid: Grid, m: Machine) -> Work:
     """The sums over the layer's steps that its own time depends on (`models.steps`)."""
-    from wafersim.models import decode_kernel as kernel
     from wafersim.models import published
-    from wafersim.models.config import ModelConfig
+    from wafersim.models.decode_kernel import part_of
     from wafersim.models.decode_steps import placed_steps
     from wafersim.models.mesh import Mesh
+    from wafersim.models.small_models import load_model, published_sizes
     from wafersim.models.steps import work
 
     name, batch, context = str(params["model"]), int(params["batch"]), int(params["context"])
     if params["variant"] == "published":
-        hidden, ffn = kernel.published_sizes(name)
+        hidden, ffn = published_sizes(name)
         tile = published.tile(hidden, ffn, grid[0], context)
-        done = work(published.steps(tile, batch), kernel.part_of(grid[0], str(params["part"])))
+        done = work(published.steps(tile, batch), part_of(grid[0], str(params["part"])))
     else:
-        small = kernel.SMALL_MODELS.get(name)
-        model = ModelConfig.load(name) if small is None else ModelConfig.from_hf(small, name)
+        model = load_model(name)
         layer = model.layers[int(params["layer"])]
         done = work(*placed_steps(model, layer, Mesh.of(*grid), batch, context))
     return {name: float(value) for name, value in asdict(done).items()} | {

@@ -31,6 +31,7 @@ _KERNELS = {
     "bicgstab": ("solver.solver", "BiCgStab"),
     "power": ("solver.solver", "Power"),
     "llm_decode_layer": ("wafersim.models.decode_kernel", "DecodeLayer"),
+    "llm_prefill_layer": ("wafersim.models.prefill_kernel", "PrefillLayer"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]

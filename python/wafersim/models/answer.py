@@ -12,6 +12,7 @@ from wafersim.models.limits import max_users
 from wafersim.models.placement import placement
 from wafersim.models.planner import Plan, Planner
 from wafersim.models.ranges import tpot_range
+from wafersim.models.small_models import left_out
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -183,5 +184,5 @@ def provenance(planner: Planner, arch: Arch, question: Question) -> dict[str, An
         "method": method,
         "validity": planner.speed.validity(planner.model),
         "assumptions": [note.as_dict() for note in notes],
-        "not_modelled": list(NOT_MODELLED),
+        "not_modelled": [*NOT_MODELLED, *left_out("layers as simulated", planner.model)],
     }

@@ -85,6 +85,8 @@ class ModelConfig:
         Weights of the last norm.
     gated_mlp : bool
         Three matrices (gate, up, down) or two.
+    activation : str
+        Of the MLP, as the file or the model class names it ("silu", "gelu_pytorch_tanh").
     head_bias : bool
         The output head has a bias.
     tied : bool
@@ -114,6 +116,7 @@ class ModelConfig:
     quantization: Quantization
     max_context: int | None = None
     mtp_layers: int = 0
+    activation: str = "silu"
     assumptions: tuple[Assumption, ...] = field(default=())
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,6 +12,17 @@ from wafersim.models.exact_plan import ExactPlan
 from wafersim.models.reference import FloatArray, LayerData
 
 Placed = dict[str, np.ndarray[Any, Any]]
+
+
+class HeadColumns(Protocol):
+    """How heads lie on columns of PEs; see `ExactPlan`."""
+
+    @property
+    def groups(self) -> int: ...
+    @property
+    def span(self) -> int: ...
+    @property
+    def part(self) -> int: ...
 
 
 def place_layer(model: ModelConfig, plan: ExactPlan, data: LayerData) -> Placed:
@@ -40,18 +51,18 @@ def place_layer(model: ModelConfig, plan: ExactPlan, data: LayerData) -> Placed:
 def rows_of(plan: ExactPlan, vectors: FloatArray) -> np.ndarray[Any, Any]:
     """Vectors ``[n, hidden]`` cut along the rows of PEs, the same on all columns: ``[H, W, n dim]``."""
     n = len(vectors)
-    padded = _pad(vectors, 1, plan.dim * plan.mesh.height).reshape(n, plan.mesh.height, plan.dim)
+    padded = pad(vectors, 1, plan.dim * plan.mesh.height).reshape(n, plan.mesh.height, plan.dim)
     cut = padded.transpose(1, 0, 2).reshape(plan.mesh.height, 1, n * plan.dim)
     return np.broadcast_to(cut, (plan.mesh.height, plan.mesh.width, n * plan.dim)).astype(np.float16)
 
 
 def rows_of_matrix(plan: ExactPlan, matrix: FloatArray) -> np.ndarray[Any, Any]:
     """A matrix ``[hidden, n]`` cut along the rows of PEs, the same on all columns."""
-    padded = _pad(matrix, 0, plan.dim * plan.mesh.height).reshape(plan.mesh.height, 1, -1)
+    padded = pad(matrix, 0, plan.dim * plan.mesh.height).reshape(plan.mesh.height, 1, -1)
     return np.broadcast_to(padded, (plan.mesh.height, plan.mesh.width, padded.shape[-1])).astype(np.float16)
 
 
-def _pad(values: FloatArray, axis: int, size: int) -> FloatArray:
+def pad(values: FloatArray, axis: int, size: int) -> FloatArray:
     missing = [(0, size - n if i == axis else 0) for i, n in enumerate(values.shape)]
     return np.pad(values, missing)
 
@@ -59,24 +70,24 @@ def _pad(values: FloatArray, axis: int, size: int) -> FloatArray:
 def _attention(model: ModelConfig, plan: ExactPlan, data: LayerData) -> Placed:
     a, mesh, p = model.attention, plan.mesh, plan
     assert isinstance(a, Attention), "only grouped attention has a program"
-    q = _by_columns(plan, data.q.reshape(-1, a.heads, a.head_dim), p.q_heads, paired=True)
-    k = _by_columns(plan, data.k.reshape(-1, a.kv_heads, a.head_dim), p.kv_heads, paired=True)
-    v = _by_columns(plan, data.v.reshape(-1, a.kv_heads, a.head_dim), p.kv_heads)
-    o = _by_columns(plan, data.o.T.reshape(-1, a.heads, a.head_dim), p.q_heads)
+    q = by_columns(plan, data.q.reshape(-1, a.heads, a.head_dim), p.q_heads, paired=True)
+    k = by_columns(plan, data.k.reshape(-1, a.kv_heads, a.head_dim), p.kv_heads, paired=True)
+    v = by_columns(plan, data.v.reshape(-1, a.kv_heads, a.head_dim), p.kv_heads)
+    o = by_columns(plan, data.o.T.reshape(-1, a.heads, a.head_dim), p.q_heads)
     size = p.dim * mesh.height
-    fused = np.concatenate([_halves(q)[0], _halves(k)[0], _halves(q)[1], _halves(k)[1], _flat(v)], axis=-1)
-    w_qkv = _pad(fused, 1, size).reshape(mesh.width, mesh.height, p.dim, p.fused)
-    w_o = _pad(_flat(o), 1, size).reshape(mesh.width, mesh.height, p.dim, p.q).transpose(0, 1, 3, 2)
+    fused = np.concatenate([halves(q)[0], halves(k)[0], halves(q)[1], halves(k)[1], flat(v)], axis=-1)
+    w_qkv = pad(fused, 1, size).reshape(mesh.width, mesh.height, p.dim, p.fused)
+    w_o = pad(flat(o), 1, size).reshape(mesh.width, mesh.height, p.dim, p.q).transpose(0, 1, 3, 2)
     angles = np.stack([data.cos, data.sin])
-    pairs = _pad(angles, 1, p.span * p.part // 2).reshape(2, p.span, p.part // 2)
+    pairs = pad(angles, 1, p.span * p.part // 2).reshape(2, p.span, p.part // 2)
     tables = np.tile(np.tile(pairs, (1, p.groups, 1)), (1, 1, p.q_heads + p.kv_heads))
     batch, tokens = data.keys.shape[0], p.keys * mesh.height
     caches = {}
     for name, cache, is_paired in (("K", data.keys, True), ("V", data.values, False)):
         by_token = cache.transpose(0, 2, 1, 3).reshape(-1, a.kv_heads, a.head_dim)
-        cut = _by_columns(plan, by_token, p.kv_heads, paired=is_paired)
+        cut = by_columns(plan, by_token, p.kv_heads, paired=is_paired)
         shape = (mesh.width, batch, cache.shape[2], p.kv_heads, p.part)
-        cells = _pad(cut.reshape(shape), 2, tokens)
+        cells = pad(cut.reshape(shape), 2, tokens)
         cells = cells.reshape(mesh.width, batch, p.keys, mesh.height, p.kv_heads, p.part)
         if is_paired:  # evens, then odds, each over the places of its PE
             pairwise = cells.reshape(*cells.shape[:-1], p.part // 2, 2)
@@ -93,24 +104,24 @@ def _attention(model: ModelConfig, plan: ExactPlan, data: LayerData) -> Placed:
     }
 
 
-def _by_columns(plan: ExactPlan, heads: FloatArray, per_group: int, paired: bool = False) -> FloatArray:
+def by_columns(plan: HeadColumns, heads: FloatArray, per_group: int, paired: bool = False) -> FloatArray:
     """``[n, heads, head_dim]`` as ``[columns, n, heads of the group, elements]``; pairs side by side."""
     n, number, dim = heads.shape
     if paired:
         half = dim // 2
         heads = np.stack([heads[..., :half], heads[..., half:]], axis=-1).reshape(n, number, dim)
-    heads = _pad(_pad(heads, 1, plan.groups * per_group), 2, plan.span * plan.part)
+    heads = pad(pad(heads, 1, plan.groups * per_group), 2, plan.span * plan.part)
     cut = heads.reshape(n, plan.groups, per_group, plan.span, plan.part)
-    return cut.transpose(1, 3, 0, 2, 4).reshape(plan.mesh.width, n, per_group, plan.part)
+    return cut.transpose(1, 3, 0, 2, 4).reshape(plan.groups * plan.span, n, per_group, plan.part)
 
 
-def _halves(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+def halves(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
     """First and second elements of the pairs, all heads of a column in a row."""
     pairs = columns.reshape(*columns.shape[:-1], -1, 2)
-    return _flat(pairs[..., 0]), _flat(pairs[..., 1])
+    return flat(pairs[..., 0]), flat(pairs[..., 1])
 
 
-def _flat(columns: FloatArray) -> FloatArray:
+def flat(columns: FloatArray) -> FloatArray:
     return columns.reshape(*columns.shape[:2], -1)
 
 
@@ -122,7 +133,7 @@ def _mlp(
     rows, columns = plan.dim * mesh.height, width * mesh.width
 
     def cut(matrix: FloatArray) -> FloatArray:
-        whole = _pad(_pad(matrix, 1, rows), 2, columns)
+        whole = pad(pad(matrix, 1, rows), 2, columns)
         return whole.reshape(number, mesh.height, plan.dim, mesh.width, width).transpose(1, 3, 0, 2, 4)
 
     both = np.concatenate([cut(gate), cut(up)], axis=-1)

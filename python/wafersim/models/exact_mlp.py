@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wafersim.models.exact_plan import SQUARINGS
 from wafersim.models.gemv_code import each, times
 
 if TYPE_CHECKING:
     from wafersim.models.exact_code import ExactCode
+    from wafersim.program import TileProgram
 
 #: high half of the constant from which fp32 bits are subtracted for a first guess of the reciprocal
 GUESS = 0x7EF3
@@ -59,9 +60,9 @@ def emit_mlp(code: ExactCode) -> None:
         if p.shared:
             code.product("N", x_at, p.dim, "Sgu", 0, 2 * p.shared, "ZZ", times(pe, b, 2 * p.shared, base))
     code.column.emit(code.a["ZZ"], p.wide)
-    _activate(code, 0, p.batch * p.paths, p.ffn, 0)
+    activate_gated(code, 0, p.batch * p.paths, p.ffn, 0)
     if p.shared:
-        _activate(code, base, p.batch, p.shared, base // 2)
+        activate_gated(code, base, p.batch, p.shared, base // 2)
     if p.experts:
         with each(pe, p.batch * p.chosen) as r:
             row = code.view("act", p.ffn, times(pe, r, p.ffn))
@@ -86,7 +87,17 @@ def _tile(code: ExactCode, b: Any, j: int, halves: int) -> Any:
     return expert * (p.dim * halves * p.ffn)
 
 
-def _activate(code: ExactCode, at: int, rows: int, width: int, to: int) -> None:
+class HasArrays(Protocol):
+    """A tile with its arrays by name."""
+
+    pe: TileProgram
+    a: dict[str, Any]
+
+    def view(self, name: str, extent: int | None = None, at: Any = 0, stride: int = 1) -> Any:
+        """A descriptor over `extent` elements from place `at`."""
+
+
+def activate_gated(code: HasArrays, at: int, rows: int, width: int, to: int) -> None:
     """act = gate / (1 + exp(-gate)) * up, for rows of gate and up values side by side."""
     pe = code.pe
     both = code.a["ZZ"]

@@ -49,6 +49,7 @@ class Family:
     head_bias: bool = False
     window: str = ""
     moe: str = ""
+    activation: str = "silu"
     mla: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""

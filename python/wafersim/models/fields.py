@@ -28,6 +28,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "sliding_window": ("sliding_window", "sliding_window_size"),
     "sliding_window_pattern": ("sliding_window_pattern", "_sliding_window_pattern"),
     "torch_dtype": ("torch_dtype", "dtype"),
+    "hidden_act": ("hidden_act", "hidden_activation", "activation_function"),
 }  # fmt: skip
 
 #: largest value that is still a model
@@ -91,6 +92,16 @@ class Fields:
             self.faults.append(f"{name} is {kind(value)} ({shown(value)}); true or false is expected")
             return default
         return value
+
+    def word(self, name: str, default: str) -> str:
+        """Text in lower case, the default when absent."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            self.faults.append(f"{name} is {kind(value)} ({shown(value)}); text is expected")
+            return default
+        return value.lower()
 
     def numbers(self, name: str, most: int) -> list[int] | None:
         """A list of whole numbers from 0 to `most`."""

@@ -100,6 +100,7 @@ def _build(
         norm_weights=family.norms * per_norm,
         final_norm_weights=per_norm,
         gated_mlp=family.gated,
+        activation=_activation(fields, family),
         mlp_bias=family.mlp_bias == "always" or (family.mlp_bias == "key" and fields.flag("mlp_bias")),
         head_bias=family.head_bias,
         tied=fields.flag("tie_word_embeddings"),
@@ -110,6 +111,12 @@ def _build(
         mtp_layers=fields.count("num_nextn_predict_layers", 0, least=0),
         assumptions=tuple(notes + _notes(fields, family, text)),
     )
+
+
+def _activation(fields: Fields, family: Family) -> str:
+    if family.activation.endswith("!"):
+        return family.activation.removesuffix("!")
+    return fields.word("hidden_act", family.activation)
 
 
 def _dtype_bits(fields: Fields) -> int:

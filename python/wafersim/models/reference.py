@@ -1,8 +1,8 @@
-"""A decode layer in NumPy, in double precision: what a program's values are checked against."""
+"""A decode and a prefill layer in NumPy, in double precision: what a program's values are checked against."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,3 +136,39 @@ def mlp(model: ModelConfig, data: LayerData, n: FloatArray) -> FloatArray:
     if data.shared is not None:
         out += gated(n, *data.shared)
     return out
+
+
+def prefill_data(model: ModelConfig, layer: Layer, tokens: int, rng: np.random.Generator) -> LayerData:
+    """Random inputs of a prefill layer: `x` a row for every token, `cos`, `sin` ``[tokens, 1, half]``."""
+    a = model.attention
+    assert isinstance(a, Attention), "only grouped attention has a program"
+    frequencies = 10000.0 ** (-np.arange(a.head_dim // 2) * 2 / a.head_dim)
+    angle = np.arange(tokens)[:, None, None] * frequencies
+    data = random_layer(model, layer, tokens, 1, rng)
+    return replace(data, cos=exact(np.cos(angle)), sin=exact(np.sin(angle)))
+
+
+def prefill_output(
+    model: ModelConfig, data: LayerData, window: int | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Output ``[tokens, hidden]`` for a prompt, and its keys and values ``[tokens, heads, head_dim]``.
+
+    A token attends to itself and to those before it, at most `window` of them.
+    """
+    a = model.attention
+    assert isinstance(a, Attention), "only grouped attention has a program"
+    n = norm(data.x, data.norm_1)
+    tokens = len(n)
+    q = rotate((n @ data.q).reshape(tokens, a.heads, a.head_dim), data)
+    k = rotate((n @ data.k).reshape(tokens, a.kv_heads, a.head_dim), data)
+    v = (n @ data.v).reshape(tokens, a.kv_heads, a.head_dim)
+    ratio = a.heads // a.kv_heads
+    scores = np.einsum("qhd,khd->hqk", q, np.repeat(k, ratio, axis=1)) / np.sqrt(a.head_dim)
+    past = np.arange(tokens)[:, None] - np.arange(tokens)[None, :]
+    is_seen = (past >= 0) & (past < (tokens if window is None else window))
+    scores = np.where(is_seen, scores, -np.inf)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    seen = np.einsum("hqk,khd->qhd", weights, np.repeat(v, ratio, axis=1)).reshape(tokens, -1)
+    z = data.x + seen @ data.o
+    return z + mlp(model, data, norm(z, data.norm_2)), k, v

@@ -146,10 +146,10 @@ class GroupTree:
             out.append(spread)
         return out
 
-    def emit(self, array: Any, words: int) -> None:
+    def emit(self, array: Any, words: int, op: str = "add", dtype: str = "f16") -> None:
         """Reduce `words` elements of an array in place on all PEs of the group."""
         line = self.line
-        array, words, dtype = line.on_wire(array, words, "f16")
-        line.to_middle(replace(line.tree, dtype=dtype), array, words, 0)
+        array, words, dtype = line.on_wire(array, words, dtype)
+        line.to_middle(replace(line.tree, dtype=dtype, op=op), array, words, 0)
         registers = line._registers(dtype)
         replace(self.spread, dtype=dtype).code(line.pe, self.at, array, words, registers).emit()

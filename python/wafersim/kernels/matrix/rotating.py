@@ -51,12 +51,19 @@ class Chains:
 
 
 class ChainCode:
-    """The sums of one PE; takes DSR ``dsr`` of each file and up to two queues per direction."""
+    """The sums of one PE; takes DSR ``dsr`` of each file and up to two queues per direction.
 
-    def __init__(self, pe: TileProgram, chains: Chains, x: int, dsr: int) -> None:
+    ``queues``: numbers for what comes from the west and from the east, what goes east and west; those of
+    `QUEUES` if not given.
+    """
+
+    def __init__(
+        self, pe: TileProgram, chains: Chains, x: int, dsr: int,
+        queues: tuple[int, int, int, int] | None = None,
+    ) -> None:  # fmt: skip
         self.pe, self.chains, self.dtype = pe, chains, chains.dtype
         self.first, self.last = x == 0, x == chains.width - 1
-        from_west, from_east, to_east, to_west = QUEUES[pe.layout.generation]
+        from_west, from_east, to_east, to_west = queues or QUEUES[pe.layout.generation]
         if not self.first:
             self.from_west = pe.input_queue(from_west, chains.east[(x - 1) % 2])
             self.to_west = pe.output_queue(to_west, chains.west[x % 2])

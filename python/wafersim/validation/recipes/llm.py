@@ -12,6 +12,7 @@ from typing import Any
 
 from wafersim import kernels
 from wafersim.errors import ConfigError
+from wafersim.kernels.llm.prefill_sum import SMALL_SIDES, layer_cycles
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
 from wafersim.validation.rows import Row
 
@@ -28,8 +29,10 @@ PARTS, PART_LINES = ("rows", "columns", "corner"), 8
 FITTED_ON = ("WLLM4-001", "WLLM4-048")
 DECODE, PREFILL = "llm_decode_layer", "llm_prefill_layer"
 
-#: rough engine events of a layer per PE, for budgets
-_EVENTS_PER_PE = 3000.0
+#: of prefill layers: what a call of a map costs, of which they are made, is not public
+PREFILL_TOLERANCE = 0.2
+#: rough engine events of a layer per PE, and of the parts of a prefill layer, for budgets
+_EVENTS_PER_PE, _PREFILL_EVENTS = 3000.0, 1e8
 
 
 def model_of(row: Row) -> tuple[str, int]:
@@ -64,8 +67,21 @@ def _decode_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
     return rows + columns - corner
 
 
-def _prefill_layer(row: Row, grid: tuple[int, int], model: str, prompt: int) -> RunSpec:
-    return RunSpec.of(PREFILL, row.arch, grid, model=model, prompt=prompt).at("stream")
+def _prefill_layer(row: Row, grid: tuple[int, int], model: str, prompt: int) -> tuple[RunSpec, ...]:
+    """Each distinct product on two small meshes, a row of PEs for the rest (`kernels.llm.prefill_sum`)."""
+    if grid[0] != grid[1]:
+        raise ConfigError(f"row {row.id}: the released program needs a square mesh, not {grid[0]}x{grid[1]}")
+    shapes = [("products", (side, side)) for side in SMALL_SIDES] + [("local", (grid[0], 1))]
+    return tuple(
+        RunSpec.of(
+            PREFILL, row.arch, shape, variant="published", model=model, prompt=prompt, part=part, side=grid[0]
+        )
+        for part, shape in shapes
+    )  # fmt: skip
+
+
+def _prefill_cycles(side: int, metrics: Sequence[Mapping[str, Any]]) -> float:
+    return layer_cycles(side, *metrics)
 
 
 def _clock(row: Row) -> float:
@@ -104,9 +120,11 @@ def plan_prefill(row: Row) -> Plan | NoPlan:
     if not row.unit.startswith("tok/s"):
         return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of a prefill")
     grid, tokens, clock = row.grid(), row.named("sequence", "seq", "prompt", "context"), _clock(row)
-    spec = _prefill_layer(row, grid, model, tokens)
-    events = 10 * _EVENTS_PER_PE * grid[0] * grid[1]
-    return Plan((spec,), lambda m: tokens * clock / (layers * _cycles(m[0])), tolerance=0.08, events=events)
+    specs = _prefill_layer(row, grid, model, tokens)
+    return Plan(
+        specs, lambda m: tokens * clock / (layers * _prefill_cycles(grid[0], m)),
+        tolerance=PREFILL_TOLERANCE, events=_PREFILL_EVENTS,
+    )  # fmt: skip
 
 
 def plan_end_to_end(row: Row) -> Plan | NoPlan:
@@ -127,18 +145,18 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
     prompt, output = int(lengths[1]), int(lengths[2])
     first, second = (int(meshes[1]), int(meshes[2])), (int(meshes[3]), int(meshes[4]))
     specs = (
-        _prefill_layer(row, first, model, prompt),
+        *_prefill_layer(row, first, model, prompt),
         *_decode_layer(row, second, model, prompt),
         *_decode_layer(row, second, model, prompt + output),
     )
 
     def speed(metrics: Sequence[Mapping[str, Any]]) -> float:
         """The context grows by one with each token, and a layer's time with it along a line."""
-        fill, parts = _cycles(metrics[0]), len(PARTS)
-        begin, end = _decode_cycles(metrics[1 : 1 + parts]), _decode_cycles(metrics[1 + parts :])
+        fill, rest, parts = _prefill_cycles(first[0], metrics[:3]), metrics[3:], len(PARTS)
+        begin, end = _decode_cycles(rest[:parts]), _decode_cycles(rest[parts:])
         return output * clock / (layers * (fill + output * (begin + end) / 2))
 
-    events = _EVENTS_PER_PE * (10 * first[0] * first[1] + 2 * second[0] * PART_LINES * len(PARTS))
+    events = _PREFILL_EVENTS + _EVENTS_PER_PE * 2 * second[0] * PART_LINES * len(PARTS)
     return Plan(specs, speed, tolerance=0.08, events=events)
 
 
