@@ -160,7 +160,6 @@ void Element::drop_pending(Node& n, Cycle T) {
     if (s->count) enter(n, *s, n.pending_start);
     n.slot_free = std::max(n.slot_free, n.last_issue + 1);
     n.pending = false;
-    dirty_ = true;
 }
 
 // Earliest beat of any thread from now on, as predicted.
@@ -263,9 +262,9 @@ Element::Next Element::advance(Node& n, Cycle T) {
         enter(n, mains_.find(n, T, T + 1, false, cells_), T);
         n.slot_free = T + 1;
     } else {
+        dirty_ = dirty_ || n.live || in.op == Op::kVop;
         execute(n, T);
     }
-    dirty_ = dirty_ || n.live;
     if (mains_.in_task(n)) return Next::kAgain;
     renew(n, T);
     return Next::kStop;

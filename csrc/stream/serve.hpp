@@ -67,6 +67,7 @@ class Loop {
         now_ = T;
         slot_free_ = slot_free;
         check_wakes(sv, n, T);
+        if (n == 1) return run_one(*sv, T, exhausted);
         for (;;) {
             const Survey v = survey(sv, n, T);
             if (v.t >= kForever) return;
@@ -90,6 +91,28 @@ class Loop {
     }
 
   private:
+    // The same with nobody else there.
+    template <typename Exhausted>
+    void run_one(Server& s, Cycle T, Exhausted&& exhausted) {
+        while (s.k < s.k_end) {
+            s.ready = std::max(ready(s), T);
+            if (s.ready >= kForever) return;
+            if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
+            if (s.paced) s.ready = std::max(s.ready, pace.free);
+            if (stride(s)) {
+                T = s.last + 1;
+                if (s.k >= s.k_end) exhausted(s, s.last);
+                continue;
+            }
+            grant(s, s.ready);
+            if (s.phase == 1) slot_free_ = s.last + s.cost;
+            T = s.last + 1;
+            if (s.k >= s.k_end) exhausted(s, s.last);
+            if (!leap(&s, 1, T - 1)) continue;
+            T = s.last + 1;
+            if (s.k >= s.k_end) exhausted(s, s.last);
+        }
+    }
     // Words that could have passed before their stage was woken.
     void check_wakes(const Server* sv, int n, Cycle T) {
         for (int i = 0; i < n; ++i) {
