@@ -121,3 +121,16 @@ def test_unreadable_problem_gives_a_reason():
     plan = plan_for(replace(ROWS["SUMMA-001"], problem="something else"))
     assert isinstance(plan, NoPlan)
     assert "SUMMA-001" in plan.reason
+
+
+def test_a_note_with_several_times_is_a_judgement_on_the_source():
+    """From the words of the note alone: another value changes nothing, another note does."""
+    from dataclasses import replace
+
+    plan = plan_for(ROWS["FABR-001"])
+    assert isinstance(plan, Plan)
+    assert plan.flag == "ambiguous"
+    assert "1076/1233/2129" in plan.reason
+    assert plan_for(replace(ROWS["FABR-001"], value="1600")).flag == "ambiguous"
+    assert plan_for(replace(ROWS["FABR-001"], note="")).flag == ""
+    assert plan_for(ROWS["FABR-003"]).flag == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
@@ -32,11 +33,22 @@ def plan_whole(row: Row) -> Plan | NoPlan:
     """A program by the words of its row."""
     for pattern, recipe in _PROGRAMS:
         if re.search(pattern, row.kernel, re.IGNORECASE):
-            return recipe(row)
+            return _judged(row, recipe(row))
     for pattern, reason, flag in OTHERS:
         if re.search(pattern, row.kernel):
             return NoPlan(f"{row.kernel}: {reason}", flag=flag)
     return NoPlan(f"{row.kernel}: no program of this name is known", flag="not_public")
+
+
+def _judged(row: Row, plan: Plan) -> Plan:
+    """A note that gives several times for variants of the program leaves open which one was the public one."""
+    several = re.search(r"variants reported ((?:[\d,]+/)+[\d,]+)", row.note)
+    if several is None:
+        return plan
+    reason = (
+        f"the source gives {several[1]} cycles for variants of this program and does not say which is whose"
+    )
+    return replace(plan, flag="ambiguous", reason=reason)
 
 
 def _sizes(row: Row) -> dict[str, Any]:
