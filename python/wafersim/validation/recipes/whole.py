@@ -41,7 +41,7 @@ def plan_whole(row: Row) -> Plan | NoPlan:
 
 
 def _judged(row: Row, plan: Plan) -> Plan:
-    """A note that gives several times for variants of the program leaves open which one was the public one."""
+    """A note with several times for variants of a program leaves open which one was the public one."""
     several = re.search(r"variants reported ((?:[\d,]+/)+[\d,]+)", row.note)
     if several is None:
         return plan
