@@ -72,14 +72,19 @@ def rows_of(paths: list[Path]) -> dict[str, list[tuple[str, dict[str, float], fl
 def fit(paths: list[Path]) -> None:
     """Write the costs."""
     costs: dict[str, dict[str, float]] = {}
-    for rows in rows_of(paths).values():
+    everything = rows_of(paths)
+    for rows in everything.values():
         common = _costs(rows, None)
         for group in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == group]
             costs[group] = _costs(mine, common)
             errors = [abs(sum(costs[group].get(n, 0) * v for n, v in a.items()) / c - 1) for _, a, c in mine]
             sys.stderr.write(f"{group}: {len(mine)} points, median error {np.median(errors):.1%}\n")
-    source = f"tools/fit_estimates.py: {POINTS_PER_KERNEL} random runs of each kernel, wavelet, seed {SEED}"
+    counts = sorted(map(len, everything.values()))
+    source = (
+        f"tools/fit_estimates.py: {counts[0]} to {counts[-1]} random runs of each of {len(counts)} kernels, "
+        f"fidelity wavelet, seed {SEED}"
+    )
     costs = dict(sorted(costs.items()))
     target = ROOT / "python" / "wafersim" / "estimates" / "fitted.json"
     target.write_text(

@@ -226,7 +226,7 @@ def test_the_process_of_the_runs_is_kept(worker):
         begin = time.perf_counter()
         assert worker.ask(kernel="reduce", grid="4x4", params={"words": 64})["status"] == "finished"
         times.append(time.perf_counter() - begin)
-    assert sorted(times)[3] < 0.030  # most of a busy machine's rounds are longer
+    assert min(times) < 0.010  # most of a busy machine's rounds are longer
 
 
 def test_answers_are_kept_and_found_again(tmp_path):

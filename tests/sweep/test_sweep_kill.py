@@ -73,7 +73,7 @@ def check_killed_sweep(tmp_path, points, seconds, kills, workers=2, seed=1):
         deadline = time.monotonic() + 60
         while len(entries(log)) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(rng.random() * 6 * seconds)
+        time.sleep(rng.random() * max(6 * seconds, points * seconds / workers / kills))
         family = children(process.pid)
         process.kill()
         if rng.random() < 0.5:

@@ -43,6 +43,8 @@ class Chosen:
         Tasks run in threads of this process, so that a progress callback reaches them.
     is_remote : bool
         Workers may not see this machine's files.
+    has_own_threads : bool
+        A pool of threads of this process that nobody else uses.
     """
 
     executor: Executor
@@ -51,6 +53,7 @@ class Chosen:
     is_isolated: bool = False
     is_here: bool = False
     is_remote: bool = False
+    has_own_threads: bool = False
     close: Callable[[], None] = lambda: None
 
     def kill(self) -> None:
@@ -106,7 +109,7 @@ def _threads(task: Callable[..., Answer], workers: int | None, isolated: bool = 
     count = workers or usable_cpus()
     pool = ThreadPoolExecutor(count, thread_name_prefix="wafersim")
     return Chosen(
-        pool, task, count, isolated, is_here=not isolated,
+        pool, task, count, isolated, is_here=not isolated, has_own_threads=True,
         close=lambda: pool.shutdown(wait=True, cancel_futures=True),
     )  # fmt: skip
 

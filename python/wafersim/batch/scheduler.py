@@ -66,6 +66,8 @@ class Scheduler:
         self._held: deque[Job] = deque()
         self._used = 0
         self._stopped = threading.Event()
+        self._settling = threading.Lock()
+        self._eager = False
         self.most_used = 0
         self.most_running = 0
 
@@ -74,6 +76,7 @@ class Scheduler:
         jobs: Iterable[Job],
         before: Callable[[Job], Answer | None],
         done: Callable[[Job, Answer], None],
+        eager: bool = False,
     ) -> None:
         """Carry out the jobs; ``done`` hears of each once, in the order in which they end.
 
@@ -85,8 +88,13 @@ class Scheduler:
             Looks at a job when its turn comes; an answer from it means that it need not run.
         done : callable
             Gets each job with its answer. Jobs that were not taken when `stop` came are not answered.
+        eager : bool
+            Where tasks run in threads of ours: call ``done`` in the thread of the job, one at a time, before
+            that thread begins another job, and have jobs ready for it. A worker then waits for nobody, and of
+            its jobs at most one is begun and not done.
         """
         source = iter(jobs)
+        self._eager = eager and self._chosen.has_own_threads
         try:
             while True:
                 why = self._stop()
@@ -109,7 +117,7 @@ class Scheduler:
         before: Callable[[Job], Answer | None],
         done: Callable[[Job, Answer], None],
     ) -> None:
-        while len(self._running) < self._chosen.workers:
+        while len(self._running) < self._chosen.workers * (2 if self._eager else 1):
             job = self._next(source)
             if job is None:
                 return
@@ -117,7 +125,8 @@ class Scheduler:
             if answer is None and self._total is not None and (job.num_bytes or 0) > self._total:
                 answer = _too_large(job.num_bytes or 0, self._total)
             if answer is not None:
-                done(job, answer)
+                with self._settling:
+                    done(job, answer)
                 if self._stop() is not None:
                     return
                 continue
@@ -126,8 +135,8 @@ class Scheduler:
                 if len(self._held) > MOST_PASSED:
                     return
                 continue
-            self._submit(job)
-            if self._chosen.workers == 1:
+            self._submit(job, done)
+            if self._chosen.workers == 1 and not self._eager:
                 return
 
     def _next(self, source: Iterator[Job]) -> Job | None:
@@ -148,11 +157,14 @@ class Scheduler:
             return True
         return self._used + (job.num_bytes or 0) <= self._total
 
-    def _submit(self, job: Job) -> None:
+    def _submit(self, job: Job, done: Callable[[Job, Answer], None]) -> None:
         self._used += job.num_bytes or 0
         more = (self._progress,) if self._chosen.is_here else ()
         try:
-            future = self._chosen.executor.submit(self._chosen.task, job.order, *more)
+            if self._eager:
+                future = self._chosen.executor.submit(self._settled, job, done, more)
+            else:
+                future = self._chosen.executor.submit(self._chosen.task, job.order, *more)
         except (RuntimeError, OSError) as error:  # broken or shut down
             future = Future()
             future.set_exception(error)
@@ -160,6 +172,17 @@ class Scheduler:
         self.most_used = max(self.most_used, self._used)
         self.most_running = max(self.most_running, len(self._running))
         future.add_done_callback(self._done.put)
+
+    def _settled(self, job: Job, done: Callable[[Job, Answer], None], more: tuple[Any, ...]) -> Answer:
+        """In a thread of the executor: the answer, and what is to be done with it."""
+        answer = self._chosen.task(job.order, *more)
+        with self._settling:
+            if not self._stopped.is_set():
+                try:
+                    done(job, answer)
+                except BaseException as error:
+                    raise _NotSettled from error
+        return answer
 
     def _progress(self, cycle: int, events: int) -> None:
         """Called from the threads of runs."""
@@ -174,9 +197,13 @@ class Scheduler:
         except queue.Empty:
             return
         job = self._running.pop(future, None)
-        if job is not None:
-            self._used -= job.num_bytes or 0
-            done(job, _result(future))
+        if job is None:
+            return
+        self._used -= job.num_bytes or 0
+        answer = _result(future)
+        if not self._eager or _was_lost(future):
+            with self._settling:
+                done(job, answer)
 
     def _give_up(self, why: tuple[str, str], done: Callable[[Job, Answer], None]) -> None:
         code, message = why
@@ -186,7 +213,8 @@ class Scheduler:
             done(job, stopped(code, message))
 
     def _abandon(self) -> None:
-        self._stopped.set()
+        with self._settling:
+            self._stopped.set()
         for future in self._running:
             future.cancel()
         self._chosen.kill()
@@ -199,9 +227,20 @@ def stopped(code: str, message: str) -> Answer:
     return error_answer(None, "Stopped", message, {"code": code})
 
 
+class _NotSettled(Exception):
+    """What is to be done with an answer went wrong; the cause says how."""
+
+
+def _was_lost(future: Future[Answer]) -> bool:
+    return future.cancelled() or future.exception() is not None
+
+
 def _result(future: Future[Answer]) -> Answer:
     try:
         return future.result()
+    except _NotSettled as error:
+        assert error.__cause__ is not None
+        raise error.__cause__ from None
     except CancelledError:
         return stopped("cancelled", "the executor cancelled the run")
     except BaseException as error:  # what the executor says of its worker

@@ -80,7 +80,7 @@ def run_sweep(
     store : str or Path, optional
         A `ResultStore` shared with other sweeps; default one in the folder.
     progress : callable, optional
-        Called with points done and points in all.
+        Called with points done and points in all, one call at a time, from any thread.
 
     Raises
     ------
@@ -133,7 +133,7 @@ class _Sweep:
             chosen.close()
 
     def _carry_out(self, chosen: Any, total: int | None, points: Iterable[_Point]) -> None:
-        Scheduler(chosen, total, lambda: None).run(self._jobs(points), self._before, self._done)
+        Scheduler(chosen, total, lambda: None).run(self._jobs(points), self._before, self._done, eager=True)
 
     def _search(self, search: Search, carry_out: Callable[[list[_Point]], None]) -> None:
         """Suggestions in batches, told in their order, whatever the order in which they end."""
