@@ -135,6 +135,8 @@ SOLVERS = [
     *(Program("fft", {"inverse": inverse}, *grids("4x2 2x8 4x4", "16x8 8x32 16x16", n=[8, 8, 4, 16, 32, 16]), PRIORITY)
       for inverse in (False, True)),
     Program("llm_decode_layer", {}, *grids("4x3 3x5 4x4", "9x6 6x10 12x12", context=[7, 4, 9, 20, 33, 16])),
+    Program("llm_prefill_layer", {}, *grids("2x2 3x2 2x4", "4x4 4x5 6x4", prompt=[5, 4, 6, 12, 17, 9])),
+    Program("kv_shift", {}, *grids("2x3 3x2 1x5", "4x16 16x4 2x40", tokens=[7, 5, 11, 60, 50, 200])),
 ]  # fmt: skip
 
 CASES = ("copy", "add", "mul", "fma", "reduce", "dot", "branch_taken", "branch_not_taken", "dependent_fp",

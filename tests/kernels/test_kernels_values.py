@@ -50,6 +50,7 @@ RUNS = [
     ("gemv", "1x1", {"rows": 8, "cols": 8}),
     ("llm_decode_layer", "4x3", {"context": 7}),
     ("llm_prefill_layer", "2x3", {"prompt": 5}),
+    ("kv_shift", "3x4", {"tokens": 9}),
     ("stencil", "3x5", {"iterations": 3}),
     ("stencil", "8x7", {"iterations": 6}),
     ("stencil", "5x4", {"tile": "3x2", "variant": "tiled", "iterations": 5}),

@@ -47,26 +47,14 @@ _LOAD = (
 
 
 def deploy_options(function: _F) -> _F:
-    """Add the options of a deployment to a command; `deploy_answer` takes them."""
+    """Add the options of a deployment to a command."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def deploy_answer(config: str, arch: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The whole answer of ``wafersim llm``.
-
-    Parameters
-    ----------
-    config, arch : str
-        Arguments of the command.
-    options : dict
-        All other options, those of `deploy_options` among them.
-
-    Returns
-    -------
-    dict
-        Plain data.
+    """What `deploy.ask.deployment`, or for training `training`, answers to all options of the command.
 
     Raises
     ------

@@ -30,6 +30,7 @@ _KERNELS = {
     "pcg": ("solver.solver", "Pcg"),
     "bicgstab": ("solver.solver", "BiCgStab"),
     "power": ("solver.solver", "Power"),
+    "kv_shift": ("llm.kv_shift", "KvShift"),
     "llm_decode_layer": ("wafersim.models.decode_kernel", "DecodeLayer"),
     "llm_prefill_layer": ("wafersim.models.prefill_kernel", "PrefillLayer"),
 }
