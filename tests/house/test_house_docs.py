@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import time
 
 import pytest
 
@@ -12,7 +13,15 @@ from source_tree import ROOT, needs_source_tree
 
 pytestmark = needs_source_tree
 
-PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
+#: most seconds of computing of an example
+MOST_SECONDS = 10
+
+#: those of the gallery are written when the site is built
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if page.is_file() and page.parent.name != "gallery"
+]
 
 
 def examples(page):
@@ -41,15 +50,27 @@ def test_there_are_examples():
     assert len(BLOCKS) >= 4
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_every_page_is_in_the_table_of_contents():
+    listed = set(re.findall(r"^([\w/-]+)$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert pages <= listed, "add them to a toctree at the end of docs/index.md"
+
+
+SCRIPTS = [*sorted((ROOT / "examples").glob("*.py")), *sorted((ROOT / "examples" / "gallery").glob("*.py"))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_example_scripts_run(script, tmp_path, monkeypatch, capsys):
     import runpy
+
+    began = time.process_time()
 
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out
-    if script.name.startswith("llm_"):
-        assert list(tmp_path.glob("*.svg")), "each of these ends in a plot"
+    assert time.process_time() - began < MOST_SECONDS
+    if script.name.startswith("llm_") or script.parent.name == "gallery":
+        assert list(tmp_path.glob("*.svg")), "each of these ends in a picture"
 
 
 @pytest.mark.parametrize("module", ["wafersim.simulate.runner"])

@@ -171,7 +171,7 @@ class FlowMixin(MemoryMixin):
 
     @contextmanager
     def elif_(self, condition: Callable[[], Scalar]) -> Iterator[None]:
-        """After an if_: run the body if the condition (a function that emits it) is not 0."""
+        """After an ``if_``: run the body if the condition (a function that emits it) is not 0."""
         if not callable(condition):
             raise self.fail("elif_ takes a function (lambda: a < b): its code belongs behind the if's body")
         state = self._resume("elif_")
@@ -198,7 +198,7 @@ class FlowMixin(MemoryMixin):
 
     @contextmanager
     def else_(self) -> Iterator[None]:
-        """After an if_ or elif_: run the body otherwise."""
+        """After an ``if_`` or ``elif_``: run the body otherwise."""
         state = self._resume("else_")
         yield
         state.end.pos = len(self.body.code)

@@ -189,7 +189,7 @@ class Layout:
     ) -> None:  # fmt: skip
         """Run a tile on a rectangle of PEs (None: up to the edge), where ``mask`` [height, width] is true.
 
-        ``params``: parameter name -> scalar, array [height, width], or array [height, width, *shape].
+        ``params``: parameter name -> scalar, array [height, width], or array ``[height, width, *shape]``.
         """
         if tile.layout is not self:
             raise ProgramError(f"{caller()}: tile {tile.name!r} belongs to another layout")
