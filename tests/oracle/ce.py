@@ -16,8 +16,9 @@ from wafersim.program.schema import (
 )
 
 from . import mapping, vector
+from .operation import VecOp
 from .state import Fault, Pe, Queue, Task
-from .vector import BEAT, COMPLETING, CONTROL, COUNT, END, INPUT, OUTPUT, PACE, VecOp
+from .vector import BEAT, COMPLETING, CONTROL, COUNT, END, INPUT, OUTPUT, PACE
 
 if TYPE_CHECKING:
     from .run import Machine

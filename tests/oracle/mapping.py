@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from wafersim.program.schema import CodeCol, Counter, DsdKind, Event, Simd
 
 from . import vector
+from .operation import VecOp
 from .state import Pe
-from .vector import BEAT, INPUT, OUTPUT, PACE, VecOp
+from .vector import BEAT, INPUT, OUTPUT, PACE
 
 if TYPE_CHECKING:
     from .run import Machine

@@ -10,8 +10,8 @@ import numpy as np
 from wafersim.program.schema import Counter, Event, TaskKind
 
 from . import ce, instructions, router
+from .operation import VecOp
 from .state import Arch, Fault, HostQueue, Pe, Route, Tile
-from .vector import VecOp
 
 FINISHED, STUCK, LIMIT, FAULT = 0, 1, 2, 5
 

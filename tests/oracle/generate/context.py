@@ -12,7 +12,7 @@ from wafersim.program.schema import ArchInt, DsdKind, Op, Type, VOpCost
 
 from ..asm import Asm, Label, TileAsm, dsr_operand
 from ..formats import BYTES, FLOATS, encode
-from ..vector import stride_cap
+from ..operation import stride_cap
 
 #: what the host feeds: x, y, color, port, (payload, control) of each wavelet
 Feed = tuple[int, int, int, int, list[tuple[int, bool]]]

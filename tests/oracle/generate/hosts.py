@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .context import ProgramGen
 from .ends import Batch
-from .flows import Flow, _gate, _root, _wavelets, _width
+from .flow import Flow
+from .flows import _gate, _root, _wavelets, _width
 from .nets import RAMP, STEPS, control_payload, random_commands, set_colors, set_positions
 
 

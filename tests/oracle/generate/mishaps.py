@@ -10,6 +10,7 @@ from ..asm import IMM_OPERAND, Label
 from . import flows
 from .context import PeGen, ProgramGen
 from .ends import WORDS
+from .flow import Flow
 from .nets import grow, set_colors, set_positions
 from .vops import Source, emit_vop
 
@@ -151,7 +152,7 @@ def meets_no_route(program: ProgramGen) -> None:
         return
     set_colors(root, color, None)
     set_positions(root, rng, False)
-    flow = flows.Flow(program, root, WORDS)
+    flow = Flow(program, root, WORDS)
     flow.batches = [flows.Batch(3)]
     flow.run_trace()
     if flow.attach():
