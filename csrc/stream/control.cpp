@@ -158,10 +158,22 @@ int32_t Element::config_address(const Node& n, const Instr& in) const {
     return known && address >= arch_.sram_bytes ? address : -1;
 }
 
-// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: control of a color in
-// teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
+// The start of an asynchronous receive by a main thread that is alone and ahead of the cycle: nothing can come between.
+bool Element::plan_receive(Node& n, const Instr& in, Cycle at) {
+    const Main& m = main(n);
+    if (!local_.settings_of(m, in).async || local_.vector_length(m, in) <= 0) return false;
+    if (const Dsd* d = local_.dsr(m, in.dst); !d || d->kind != DsdKind::kMem) return false;
+    start(n, in, std::max(at, n.slot_free));
+    n.ahead = n.slot_free;
+    dirty_ = true;
+    return true;
+}
+
+// The instruction of a main thread that is alone and ahead of the cycle, if it can be judged now: a receive, or control
+// of a color in teardown, which only this main thread can end. Its effect on the router is planned for cycle `at`.
 bool Element::plan(Node& n, Cycle at) {
     const Instr& in = mains_.instruction(n);
+    if (in.op == Op::kVop) return plan_receive(n, in, at);
     if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
     Color* c = n.color(in.imm);
     if (!c || c->pending != SwitchCommand::kNop || c->filter) return false;

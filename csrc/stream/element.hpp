@@ -37,6 +37,7 @@ class Element {
     void enter(Node& n, const Stretch& s, Cycle floor);
     void wake_ahead(Node& n);
     bool plan(Node& n, Cycle at);
+    bool plan_receive(Node& n, const Instr& in, Cycle at);
     void drop_pending(Node& n, Cycle T);
     Cycle predict(Node& n, Cycle T, Cycle main_from);
     void renew(Node& n, Cycle T);
