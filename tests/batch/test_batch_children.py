@@ -93,6 +93,14 @@ def test_busy_children_can_be_killed():
     nursery.close()
 
 
+def test_a_kill_before_the_process_has_started_is_kept():
+    made = Child()
+    made.kill("cancelled")
+    assert made.ask(order(seconds=60))["reason"]["code"] == "cancelled"
+    assert made.ask(order(n=1))["n"] == 1
+    made.close()
+
+
 def test_children_end_with_their_parent():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import calls, os\n"

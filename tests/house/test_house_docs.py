@@ -73,7 +73,7 @@ def test_example_scripts_run(script, tmp_path, monkeypatch, capsys):
         assert list(tmp_path.glob("*.svg")), "each of these ends in a picture"
 
 
-@pytest.mark.parametrize("module", ["wafersim.simulate.runner"])
+@pytest.mark.parametrize("module", ["wafersim.simulate.runner", "wafersim.batch.evaluation"])
 def test_doctests(module):
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0

@@ -266,6 +266,23 @@ def test_models_and_grids_are_targets(tmp_path):
     assert result.found == 8
 
 
+def test_a_program_file_beside_the_sweep_is_a_target(tmp_path):
+    from wafersim.simulate.runner import prepare
+
+    program = prepare("reduce", "wse2", "4x1", {"words": 4}).built.program
+    program.save(tmp_path / "p.wsp")
+    (tmp_path / "p.toml").write_text(
+        '[[targets]]\nname = "mine"\nprogram = "p.wsp"\n[axes]\n"arch.hop_cycles" = [1, 3]\n[[objectives]]\nfigure = "cycles"\n'
+    )
+    result = run_sweep(load_spec(tmp_path / "p.toml"), tmp_path / "p", executor="inline")
+    assert [row.is_feasible for row in result.rows] == [True, True]
+    assert (
+        result.rows[0].figures["cycles"]
+        == ws.run("reduce", grid="4x1", words=4).cycles
+        < result.rows[1].figures["cycles"]
+    )
+
+
 # --- directories -----------------------------------------------------------------------------------
 
 FOREIGN = {
@@ -325,6 +342,31 @@ def test_a_damaged_journal_is_refused_with_its_line(tmp_path, what):
     path.write_text("\n".join(LINES[what](path.read_text().splitlines())) + "\n")
     with pytest.raises(ConfigError, match=r"journal.jsonl:\d+: "):
         run_sweep(naps.spec(3), tmp_path / "s", executor="inline")
+
+
+def test_points_that_failed_by_chance_can_be_tried_again(tmp_path, monkeypatch):
+    real = naps.answer
+
+    def sometimes(order, progress=None):
+        if order["fields"]["params"]["words"] in (1, 3):
+            return {
+                "schema": 1,
+                "status": "error",
+                "error": {"kind": "Timeout", "message": "late"},
+                "reason": {"code": "timeout"},
+            }
+        return real(order, progress)
+
+    monkeypatch.setattr(naps, "answer", sometimes)
+    first = run_sweep(naps.spec(5), tmp_path / "s", executor="inline")
+    assert [row.problems for row in first.rows][1] == ["nap: timeout: late"]
+    monkeypatch.undo()
+    monkeypatch.setenv("NAP_SECONDS", "0")
+    again = run_sweep(naps.spec(5), tmp_path / "s", executor="inline")
+    assert again.runs == 0 and sum(row.is_feasible for row in again.rows) == 3
+    retried = run_sweep(naps.spec(5), tmp_path / "s", executor="inline", retry=True)
+    assert retried.runs == 2 and all(row.is_feasible for row in retried.rows)
+    assert run_sweep(naps.spec(5), tmp_path / "s", executor="inline", retry=True).runs == 0
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path):

@@ -34,6 +34,8 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._orders = 0
         self._killed_for: str | None = None
+        self._lock = threading.Lock()
+        self._turn = 0
 
     def start(self) -> None:
         """Start the process, if there is none, so that it is ready when an order comes."""
@@ -49,13 +51,20 @@ class Child:
     def ask(self, order: Mapping[str, Any], timeout: float | None = None) -> Answer:
         """The answer to one order, whatever happens to the process."""
         try:
+            return self._ask(order, timeout)
+        finally:
+            self.forgive()
+
+    def _ask(self, order: Mapping[str, Any], timeout: float | None) -> Answer:
+        try:
             line = json.dumps(dict(order), allow_nan=False).encode() + b"\n"
         except (TypeError, ValueError) as error:
             return _error(ConfigError.__name__, f"request: no JSON: {error}", "bad_request")
-        self._killed_for = None
         self.start()
         process = self._process
         assert process is not None
+        if self._killed_for is not None:
+            process.kill()  # told so before there was one
         output = self._talk(process, line, timeout)
         if not output and self._killed_for is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -72,9 +81,18 @@ class Child:
         died = f"the process of the run {fate(process.returncode)} and gave no answer"
         return _error("Crashed", died, "crashed", returncode=process.returncode)
 
+    def forgive(self) -> None:
+        """Forget a kill that came too late for its order, and the process that it hit."""
+        if self._killed_for is not None:
+            self._end()
+            self._killed_for = None
+
     def _talk(self, process: subprocess.Popen[bytes], line: bytes, timeout: float | None) -> bytes:
         assert process.stdin is not None and process.stdout is not None
-        timer = None if timeout is None else threading.Timer(timeout + GRACE_SECONDS, self.kill, ("timeout",))
+        with self._lock:
+            self._turn += 1
+            turn = self._turn
+        timer = None if timeout is None else threading.Timer(timeout + GRACE_SECONDS, self._late, (turn,))
         if timer is not None:
             timer.daemon = True
             timer.start()
@@ -87,6 +105,13 @@ class Child:
         finally:
             if timer is not None:
                 timer.cancel()
+            with self._lock:
+                self._turn += 1  # a timer that has run out already hits nobody
+
+    def _late(self, turn: int) -> None:
+        with self._lock:
+            if turn == self._turn:
+                self.kill("timeout")
 
     def _taken(self, said: Mapping[str, Any]) -> Answer:
         answer: Answer = said["answer"]
@@ -96,10 +121,10 @@ class Child:
         return answer
 
     def kill(self, why: str) -> None:
-        """Kill the process from another thread; `ask` then says why."""
+        """Kill the process of an `ask` in another thread, which then says why; also before it has started."""
+        self._killed_for = why
         process = self._process
         if process is not None and process.poll() is None:
-            self._killed_for = why
             process.kill()
 
     def close(self) -> None:
@@ -150,6 +175,7 @@ class Nursery:
         finally:
             with self._lock:
                 self._busy.discard(child)
+                child.forgive()
                 keep = len(self._idle) < self._most_idle
                 if keep:
                     self._idle.append(child)
@@ -159,9 +185,8 @@ class Nursery:
     def kill_busy(self, why: str) -> None:
         """Kill every child that works; its order is answered with ``why``."""
         with self._lock:
-            busy = list(self._busy)
-        for child in busy:
-            child.kill(why)
+            for child in self._busy:
+                child.kill(why)
 
     def close(self) -> None:
         """End the idle children."""

@@ -31,11 +31,12 @@ _MOST_SHOWN = 20
     metavar="DIR",
     help="Result store to share.  [default: in DIR]",
 )
+@click.option("--retry", is_flag=True, help="Run points again that timed out, crashed or lacked memory.")
 @click.option("--check", is_flag=True, help="Read the file and count the points only.")
 @json_option
 def sweep(
-    spec: Path, workers: int | None, cluster: str | None, out: Path | None, store: Path | None, check: bool,
-    as_json: bool,
+    spec: Path, workers: int | None, cluster: str | None, out: Path | None, store: Path | None, retry: bool,
+    check: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run a grid, a random sample or a Bayesian search, and show what is best.
 
@@ -53,7 +54,9 @@ def sweep(
     from wafersim.cli.progress import point_bar
 
     with point_bar() as progress:
-        found = run_sweep(loaded, folder, executor=cluster, workers=workers, store=store, progress=progress)
+        found = run_sweep(
+            loaded, folder, executor=cluster, workers=workers, store=store, progress=progress, retry=retry
+        )
     _print_json(found) if as_json else _print(found)
     return 0 if any(row.is_feasible for row in found.rows) else 1
 

@@ -50,6 +50,18 @@ class SweepResult:
     left_by: str | None = None
 
 
+def _by_chance(spec: Spec, journal: Journal) -> list[int]:
+    """Points with a failure that another try may not have."""
+    if spec.mode == "bayesian":
+        raise ConfigError("sweep: a bayesian search cannot try single points again; use a new directory")
+    codes = tuple(f"{code}:" for code in ("timeout", "crashed", "host_memory", "cancelled", "interrupted"))
+    return [
+        number
+        for number, line in journal.points.items()
+        if any(f"{entry.get('problem')}:".startswith(codes) for entry in line["targets"].values())
+    ]
+
+
 @dataclass
 class _Point:
     number: int
@@ -66,6 +78,7 @@ def run_sweep(
     workers: int | None = None,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    retry: bool = False,
 ) -> SweepResult:
     """Run a sweep to its end; points that are done are not run again.
 
@@ -82,6 +95,10 @@ def run_sweep(
     progress : callable, optional
         Called with points done and points in all, one call at a time, from any thread.
 
+    retry : bool
+        Run points again that failed by chance: time-outs, crashes, memory. Not for searches, whose later
+        points rest on the earlier ones.
+
     Raises
     ------
     ConfigError
@@ -97,6 +114,8 @@ def run_sweep(
             header["optuna"] = Search.version()
         journal = Journal(path, header)
         try:
+            if retry:
+                journal.forget(_by_chance(spec, journal))
             with ResultStore(path / "store" if store is None else store) as opened:
                 sweep = _Sweep(spec, journal, opened, progress)
                 sweep.run(executor, workers)

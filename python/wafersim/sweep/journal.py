@@ -10,7 +10,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from wafersim.errors import ConfigError
 
 FORMAT, SCHEMA = "wafersim-sweep", 1
 JOURNAL, LOCK = "journal.jsonl", "lock"
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 #: largest journal and longest line that are read
 MAX_BYTES, MAX_LINE_BYTES = 1 << 30, 1 << 20
@@ -79,8 +81,7 @@ class Journal:
         self._header = {"format": FORMAT, "schema": SCHEMA, **header}
         self.points: dict[int, dict[str, Any]] = {}
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            self._file = os.open(self._path, flags, 0o644)
+            self._file = os.open(self._path, _FLAGS, 0o644)
             self._read()
         except OSError as error:
             raise ConfigError(f"sweep {folder}: cannot open {JOURNAL}: {error.strerror}") from None
@@ -141,7 +142,7 @@ class Journal:
         self._append(entry)
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        line = _line(entry)
         try:
             written = os.write(self._file, line)
             while written < len(line):  # a full disk may take a part
@@ -151,10 +152,36 @@ class Journal:
                 f"sweep {self._path.parent}: cannot write {JOURNAL}: {error.strerror}"
             ) from None
 
+    def forget(self, points: Iterable[int]) -> None:
+        """Strike out lines, so that their points are run again; the file is replaced as a whole."""
+        gone = set(points)
+        if not gone:
+            return
+        kept = [entry for number, entry in self.points.items() if number not in gone]
+        data = b"".join(_line(entry) for entry in (self._header, *kept))
+        draft = self._path.with_name(f".{JOURNAL}.{os.getpid()}")
+        try:
+            draft.write_bytes(data)
+            os.replace(draft, self._path)
+            os.close(self._file)
+            self._file = os.open(self._path, _FLAGS, 0o644)
+            os.fsync(self._file)
+        except OSError as error:
+            raise ConfigError(
+                f"sweep {self._path.parent}: cannot write {JOURNAL}: {error.strerror}"
+            ) from None
+        finally:
+            draft.unlink(missing_ok=True)
+        self.points = {entry["point"]: entry for entry in kept}
+
     def close(self) -> None:
         """Make it durable."""
         os.fsync(self._file)
         os.close(self._file)
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, allow_nan=False).encode() + b"\n"
 
 
 def _refuse(text: str) -> Any:
