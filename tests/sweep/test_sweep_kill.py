@@ -100,7 +100,7 @@ def check_killed_sweep(tmp_path, points, seconds, kills, workers=2, seed=1):
 
 
 def test_a_killed_sweep_goes_on(tmp_path):
-    check_killed_sweep(tmp_path, 60, 0.05, 3)
+    check_killed_sweep(tmp_path, 40, 0.05, 2)
 
 
 @pytest.mark.long
@@ -148,7 +148,7 @@ def on_cluster(tmp_path, points, seconds):
 
 
 def test_the_same_sweep_on_a_cluster_by_its_address(tmp_path):
-    on_cluster(tmp_path, 40, 0.01)
+    on_cluster(tmp_path, 20, 0.01)
 
 
 @pytest.mark.long
