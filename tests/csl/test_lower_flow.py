@@ -257,3 +257,20 @@ def test_wide_and_odd_integers() -> None:
         "var t: u3 = 7; var s: i5 = -15; var c: u64 = 1234567;",
     )
     assert list(r[:3]) == [2, 12, np.uint64(1234567 * 1000003 + 7) >> np.uint64(32)]
+
+
+def test_a_named_range_counts_in_its_own_type():
+    out = run(
+        """
+const r = @range(u16, 65530, 65534, 2);
+var out = @zeros([4]u32);
+var n: u16 = 0;
+fn main() void {
+  for (r) |v, i| { out[i] = v; n = v; }
+  out[3] = n;
+  @__launch_done();
+}
+comptime { @export_symbol(main); }
+"""
+    ).read("out")
+    assert list(out) == [65530, 65532, 0, 65532]

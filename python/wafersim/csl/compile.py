@@ -235,7 +235,7 @@ def evaluate_layout(ready: Source) -> LayoutResult:
         raise CslError(
             blocks[0].span, "the layout sets no rectangle", hint="call @set_rectangle(width, height)"
         )
-    if not result.tiles and not result.colors:
+    if not result.tiles:
         raise CslError(
             blocks[0].span,
             "the layout gives no PE a program",

@@ -19,7 +19,7 @@ from wafersim.csl.lower.operands import (
     is_scalar,
     machine_type,
 )
-from wafersim.csl.values import Ptr, Value, is_column
+from wafersim.csl.values import Ptr, RangeData, Value, is_column
 from wafersim.program.instr import VReg
 from wafersim.program.scalars import is_signed
 from wafersim.program.schema import TYPE_BYTES, Op
@@ -68,6 +68,8 @@ def _value_register(cx: Context, value: Value, span: Span, into: VReg | None) ->
             span, f"a {value.type} has no size at run time", hint="give it a type: @as(i16, ...) for instance"
         )
     type_ = mtype(value.type, span)
+    if isinstance(value.data, RangeData):
+        raise CslError(span, "a range where a number is needed", hint="loop over it: for (range) |i| { ... }")
     if value.data is None:
         return into if into is not None else cx.code.literal(type_, 0)
     if is_column(value):

@@ -114,7 +114,7 @@ def for_(cx: Context, node: ast.For) -> bool:
 def _known_range(value: Value, span: ast.Span) -> tuple[ty.Type, Operand, Operand, int]:
     """The parts of a range that a constant holds."""
     data = value.data
-    type_ = getattr(data, "type", ty.I32)
+    type_ = value.type
     step = require_scalar(Value(ty.COMPTIME_INT, data.step), "the step of a range", span)
     return type_, Value(type_, data.start), Value(type_, data.stop), int(step)
 
