@@ -40,6 +40,7 @@ def test_a_circular_buffer_begins_again(when, extent, more, turn):
         ),
         ("@mov16(target, source)", "@mov16(target, circle)", "a circular buffer is no operand"),
         ("source, x, circle", "source, 3, circle", "an xdsr is expected"),
+        ("source, x, circle", "source, out[0], circle", "must be known at compile time"),
         ("source, x, circle", "source, x, target", "loads a circbuf_dsd or a FIFO"),
     ],
 )

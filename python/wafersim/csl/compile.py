@@ -224,6 +224,9 @@ def evaluate_layout(ready: Source) -> LayoutResult:
         raise CslError(blocks[1].span, "a second layout block", notes=[(blocks[0].span, "the first one")])
     result = LayoutResult()
     interp = Interp(ready.options, ready.loader, layout=result)
+    interp.only_layout = ready.options.legacy and any(
+        isinstance(decl, ast.FnDecl) and decl.kind == "task" for decl in tree.decls
+    )
     given = {name: _value(x, name) for name, x in {**ready.colors, **ready.params}.items()}
     interp.command_line = list(given.values())
     try:

@@ -128,6 +128,7 @@ def compile_command(arguments: Sequence[str]) -> tuple[argparse.Namespace, Any]:
         The options, and what `compile_csl` returned (``program``, ``warnings``).
     """
     from wafersim.csl.compile import compile_csl
+    from wafersim.sdk.elf_runner import write_marker
     from wafersim.sdk.folder import Folder
 
     options = parser().parse_args(list(arguments))
@@ -152,6 +153,8 @@ def compile_command(arguments: Sequence[str]) -> tuple[argparse.Namespace, Any]:
     if not options.check:
         folder = Folder(Path(options.output), compiled.program, params, colors)
         folder.save()
+        if (options.sdk or "").startswith("0"):
+            write_marker(folder.path)
         if options.output_json is not None:
             path = Path(options.output_json or f"{options.output}.json")
             path.write_text((folder.path / "out.json").read_text())

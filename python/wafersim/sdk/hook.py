@@ -15,6 +15,7 @@ from collections.abc import Sequence
 #: module -> (module of ours, names); a module without names is a package
 _TYPES = "wafersim.sdk.types"
 _LAYOUT = "wafersim.sdk.layout"
+_ELF = "wafersim.sdk.elf_runner"
 MODULES: dict[str, list[tuple[str, list[str]]]] = {
     "cerebras": [],
     "cerebras.sdk": [],
@@ -62,6 +63,11 @@ MODULES: dict[str, list[tuple[str, list[str]]]] = {
     "cerebras.sdk.debug.debug_util": [("wafersim.sdk.debug", ["debug_util"])],
     "cerebras.sdk.client": [("wafersim.sdk.client", ["SdkCompiler", "SdkLauncher", "SdkRuntime"])],
     "cerebras.sdk.client.debug_util": [("wafersim.sdk.client", ["debug_util"])],
+    "cerebras.elf": [],
+    "cerebras.elf.cself": [(_ELF, ["ELFMemory"])],
+    "cerebras.elf.cs_elf_runner": [(_ELF, ["CSELFRunner"])],
+    "cerebras.elf.cs_elf_runner.lib": [],
+    "cerebras.elf.cs_elf_runner.lib.csl_utils": [(_ELF, ["read_trace"])],
     "cerebras.geometry": [],
     "cerebras.geometry.geometry": [("wafersim.sdk.geometry", ["IntRectangle", "IntVector"])],
     "cerebras.appliance": [],

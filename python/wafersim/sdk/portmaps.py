@@ -25,7 +25,7 @@ Copy = tuple[int, int, int, int, int, Array]
 _MAP = re.compile(
     r"\{\s*\w+\s*(?P<dims>(\[[^\]]*\]\s*)+)->\s*\[\s*PE\s*\[(?P<pe>[^\]]*)\]\s*->\s*index\s*\[(?P<index>[^\]]*)\]\s*\]\s*;?\s*\}"
 )
-_DIMENSION = re.compile(r"^\s*(\w+)\s*=\s*(-?\d+)(?:\s*:\s*(-?\d+))?\s*$")
+_DIMENSION = re.compile(r"^\s*(\w+)\s*=\s*(-?\d+)(?:\s*:\s*(-?\d+(?:\s*[-+]\s*\d+)*))?\s*$")
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
     ast.Div: operator.floordiv, ast.Mod: operator.mod,
@@ -105,7 +105,8 @@ def _dimensions(text: str, whole: str) -> tuple[list[str], tuple[int, ...]]:
     names, shape = [], []
     for part in re.sub(r"\]\s*\[", ",", text.strip())[1:-1].split(","):
         found = _DIMENSION.match(part)
-        last = -1 if found is None else int(found[3] or found[2])  # `j=0` stands for `j=0:0`
+        # `j=0` stands for `j=0:0`
+        last = -1 if found is None else int(_number(found[3] or found[2], {}, whole))
         if found is None or int(found[2]) != 0 or last < 0:
             raise ConfigError(f"port map {whole!r}: {part.strip()!r}: NAME=0:LAST wanted")
         names.append(found[1])

@@ -72,9 +72,16 @@ def _coordinates(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> tuple[n
     return places[0], places[1]
 
 
-@builtin("set_tile_code", 3, 4)
+@builtin("set_tile_code", 2, 4)
 def _set_tile_code(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     layout = _layout(interp, node)
+    if len(node.args) == 2:
+        if not (interp.options.legacy and scope.module is not None):
+            raise CslError(node.span, "@set_tile_code takes 3 to 4 arguments; found 2")
+        layout.tiles.append(
+            TileCode(*_coordinates(interp, node, scope), scope.module.path, va.of_struct({}), node.span)
+        )
+        return va.VOID
     xs, ys = _coordinates(interp, node, scope)
     path = interp.eval(node.args[2], scope)
     text = va.require_scalar(path, "the file of a PE", node.args[2].span)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl import values as va
-from wafersim.csl.coerce import coerce, describe
+from wafersim.csl.coerce import bounds, coerce, describe
 from wafersim.csl.comptime.builtins_ids import require_wse3
 from wafersim.csl.comptime.registry import builtin
 from wafersim.csl.diagnostics import CslError, closest
@@ -115,7 +115,8 @@ def _bind_task(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, 
     kinds = (ty.COLOR, *ty.TASK_IDS)
     word, number = _id(interp, node.args[1], scope, kinds, "@bind_task")
     if word == "color":
-        word = "data" if fn.decl.params else "local"
+        # ids from 32 on are those of control wavelets; no task of that id can be activated
+        word = "data" if fn.decl.params else "control" if bounds(number)[0] > 31 else "local"
     program.tasks.append(TaskBinding(word, number, fn, node.span))
 
 
@@ -164,11 +165,11 @@ def _to_extended(name: str, extra: int) -> None:
 def extended_load(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> ast.BuiltinCall:
     """The plain load that an extended one comes to, after a look at its other registers."""
     extra = 1 if node.name == "load_to_dsr_xdsr" else 2
-    xdsr = interp.eval(node.args[1], scope)
+    xdsr = interp.eval_comptime(node.args[1], scope)
     if xdsr.type != ty.XDSR:
         raise CslError(node.args[1].span, f"@{node.name}: an xdsr is expected", found=describe(xdsr))
     if extra == 2:
-        given = interp.eval(node.args[2], scope)
+        given = interp.eval_comptime(node.args[2], scope)
         items = list(given.data.values()) if isinstance(given.data, dict) else [given]
         if not 1 <= len(items) <= 3 or any(item.type != ty.SR for item in items):
             raise CslError(

@@ -113,6 +113,8 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.kept: list[Any] = []
         self.memo: dict[Any, Value] = {}
         self.all_modules: list[Any] = []
+        #: The layout's file holds the code of PEs too (before 1.0); its comptime blocks are theirs.
+        self.only_layout = False
         self.command_line: list[Value] = []
         self.places: dict[str, Value] = {}
         self.assigned: set[int] = set()

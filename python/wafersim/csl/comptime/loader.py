@@ -82,6 +82,8 @@ class Loader:
             self.top = Path(path).parent
         if tree is None:
             tree = self.trees[path] = self._parse(path, span)
+            if self.legacy:
+                _name_traces(tree)
         return tree
 
     def _parse(self, path: str, span: Span | None) -> ast.File:
@@ -96,3 +98,19 @@ class Loader:
             hint = closest(name, known)
             raise CslError(span, f"no library '<{name}>'", hint=hint or "libraries: " + ", ".join(known))
         return parse_file(str(place), path)
+
+
+def _name_traces(tree: ast.File) -> None:
+    """Releases before 1.0: a ``<debug>`` without a key has the name of the constant that holds it."""
+    for decl in tree.decls:
+        if not isinstance(decl, ast.VarDecl):
+            continue
+        call = decl.init
+        if not isinstance(call, ast.BuiltinCall) or call.name != "import_module" or len(call.args) != 2:
+            continue
+        path, given = call.args
+        if not isinstance(path, ast.StringLit) or path.value != "<debug>":
+            continue
+        if isinstance(given, ast.StructLit) and "key" not in given.names:
+            name = ast.StringLit(given.span, decl.name)
+            call.args = (path, ast.StructLit(given.span, (*given.names, "key"), (*given.values, name)))

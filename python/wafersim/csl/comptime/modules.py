@@ -113,7 +113,7 @@ class Modules:
             if isinstance(decl, ast.VarDecl):
                 self.evaluate_early(module, name, decl)
         for decl in tree.decls:
-            if isinstance(decl, ast.ComptimeBlock):
+            if isinstance(decl, ast.ComptimeBlock) and not self.only_layout:
                 self.run_block(decl.body, module.scope)
         self.lanes = entry
         return module

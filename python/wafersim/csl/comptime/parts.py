@@ -34,6 +34,7 @@ class Parts(Protocol):
     options: Options
     loader: Loader
     layout: LayoutResult | None
+    only_layout: bool
     program: ProgramInstance | None
     root: Lanes
     lanes: Lanes
