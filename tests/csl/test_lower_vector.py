@@ -414,3 +414,35 @@ fn main() void {
     )
     assert b.read("y").tolist() == [951, 1062, 1173, 1284]
     assert b.read("z").tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("type_", ["i16", "u16", "f16", "i32", "f32"])
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+def test_map_into_a_pointer_writes_one_element(arch, type_):
+    text = """
+var a = [4]T{ 1, 2, 3, 4 };
+var sum: T = 5;
+var next: T = 7;
+var s = [5]T{ 0, 7, 7, 7, 7 };
+var out = @zeros([2]T);
+var k: i16 = 1;
+const d = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> a[i] });
+fn add(x: T, to: *T) T { return to.* + x; }
+fn main() void {
+  sum = 0;
+  @map(add, d, &sum, &sum);
+  out[0] = sum;
+  out[1] = next;
+  var p = &s[k];
+  @map(add, d, p, p);
+  k += 1;
+  p = &s[k];
+  @map(add, d, p, p);
+  @map(add, d, &s[k + 1], &s[k + 1]);
+  @__launch_done();
+}
+comptime { @export_symbol(main); }
+"""
+    built = run(text.replace("T", type_), arch=arch)
+    assert built.read("out").tolist() == [10, 7]
+    assert built.read("s").tolist() == [0, 17, 17, 17, 7]

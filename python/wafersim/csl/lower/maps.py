@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, exprs, settings, vector, walk
+from wafersim.csl.lower import convert, dsds, exprs, settings, vector, walk
 from wafersim.csl.lower.arguments import Argument
 from wafersim.csl.lower.operands import Address, DsdRef, LocalVar, Nothing, Operand, Place, Scalar, is_scalar
 from wafersim.csl.scope import Scope
-from wafersim.csl.values import FnRef, Value
+from wafersim.csl.values import FnRef, Ptr, Value
 from wafersim.program.flow import Function
 from wafersim.program.instr import Entry, FirstArg, pin
-from wafersim.program.schema import TYPE_BYTES, DsrFile, Op, VOp
+from wafersim.program.schema import TYPE_BYTES, DsdField, DsdKind, DsrFile, Op, VOp
 
 if TYPE_CHECKING:
     from wafersim.csl.lower.context import Context
@@ -136,6 +136,8 @@ def _emit(
         encoded.append(found)
     dst = vector.NONE
     if target is not None:
+        if isinstance(target.type, ty.Pointer) and target.type.elem.size_bytes == result.size_bytes == 2:
+            target = _one_element(cx, target, target.type.elem, node.span)
         dst = encoder.encode(
             target, convert.mtype_bytes(result, node.span), DsrFile.DEST, "destination", None
         )
@@ -151,3 +153,21 @@ def _emit(
         cx.widths.op(instr, encoder.dsrs)
     cx.tile.body.calls.append(body)
     body.mapped = True
+
+
+def _one_element(cx: Context, target: Operand, elem: ty.Type, span: ast.Span) -> DsdRef:
+    """A descriptor that stays on what a pointer points to: MAP stores four bytes through a pointer."""
+    place = target.place if isinstance(target, Address) else None
+    if isinstance(target, Value) and isinstance(target.data, Ptr):
+        place = cx.storage.pointee(target.data, elem, span)
+    fixed = place is not None and place.base is None and place.array is not None
+    dsd = cx.tile._new_dsd(
+        kind=DsdKind.MEM, elem_bytes=0, extents=(1,), strides=(0,),
+        array=place.array if fixed and place is not None else None,
+        byte_offset=place.offset if fixed and place is not None else 0,
+    )  # fmt: skip
+    cx.widths.natural(dsd, elem.size_bytes)
+    ref = DsdRef(ty.MEM1D, dsd, fresh=True)
+    if not fixed:
+        dsds.set_field(cx, ref, DsdField.BASE, target, span)
+    return ref
