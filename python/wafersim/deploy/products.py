@@ -82,7 +82,7 @@ def streamed_products(model: ModelConfig, arch: str | Arch, tokens: float) -> Pr
             macs += number * count * rows * columns * part
     utilization = 2.0 * macs / (cycles / speed.clock_hz) / wafer.dense_flops
     length = share(max(1, math.ceil(tokens)), wafer.height)
-    return Products(utilization, op_cycles(tokens), length, costs.prefill_method)
+    return Products(utilization, op_cycles(tokens), length, "formula")
 
 
 def _streams(model: ModelConfig, layer: Layer, tokens: float) -> Iterator[tuple[int, int, int, float]]:

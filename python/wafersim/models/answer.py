@@ -160,7 +160,7 @@ def provenance(planner: Planner, arch: Arch, question: Question) -> dict[str, An
     method = {
         "params": "formula", "kv_bytes": "formula", "flops": "formula", "placement": "formula",
         "decode_layer": planner.speed.method(planner.model),
-        "prefill_layer": planner.speed.costs.prefill_method,
+        "prefill_layer": planner.speed.prefill_method(planner.model),
         "pipeline": "formula",
     }  # fmt: skip
     notes: list[Assumption] = list(planner.model.assumptions)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wafersim.models.config import Attention, LatentAttention, Layer, ModelConfig
+from wafersim.models.config import LatentAttention, Layer, ModelConfig
+from wafersim.models.decode_steps import ACTIVATION_OPS
+from wafersim.models.exact_plan import SQUARINGS
 from wafersim.models.layout import share
-from wafersim.models.mesh import Mesh
+from wafersim.models.mesh import Mesh, Tree, wavelets
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,54 +17,100 @@ class PrefillWork:
 
     Attributes
     ----------
-    ops, length : int
-        Multiply-add ops and the elements of each (tokens per PE).
-    turns : int
-        Steps of cyclic products, each a shift of both operands.
-    words : int
-        32-bit words that a PE sends.
-    elements : int
-        Elements of element-wise ops.
-    hops, stages : int
-        Of the chain all-reduces of norms and softmax.
+    products : tuple
+        (turns, columns, ops, elements of an op) of all products with weights, and of the passes of keys and
+        of values.
+    shifts : int
+        Words of the alignments.
+    ops, elements, singles, scalars : int
+        Vector ops outside of products, their elements in fp16 and in fp32, elements of scalar code.
+    reduces, stages, hops, wavelets : int
+        All-reduces, of norms and softmax and of every step of the passes.
     """
 
+    products: tuple[tuple[int, int, int, int], ...]
+    shifts: int
     ops: int
-    length: int
-    turns: int
-    words: int
     elements: int
-    hops: int
+    singles: int
+    scalars: int
+    reduces: int
     stages: int
+    hops: int
+    wavelets: int
 
 
 def prefill_work(model: ModelConfig, layer: Layer, mesh: Mesh, tokens: int, past: int = 0) -> PrefillWork:
     """Work for `tokens` new tokens that attend to themselves and to `past` earlier ones.
 
     A product with a K x N matrix takes K N / width ops of length tokens / height on each PE, in as many
-    turns as the longer side has PEs (WaferLLM's MeshGEMM; padding to the mesh included).
+    turns as the longer side has PEs (WaferLLM's MeshGEMM; padding to the mesh included).  Attention as in
+    `prefill_attention`: a pass of the keys and one of the values, each step with an all-reduce of a block of
+    scores within the columns of a group of heads.
     """
     length = share(tokens, mesh.height)
     turns = max(mesh.width, mesh.height)
     seen = tokens + past if layer.window is None else min(tokens + past, layer.window + tokens)
     shapes = products(model, layer, tokens)
-    ops = sum(number * tile_ops(rows, columns, mesh) for rows, columns, number in shapes)
-    heads_width, value_width = attention_widths(model)
-    ops += tile_ops(heads_width, seen, mesh) + tile_ops(seen, value_width, mesh)
-    number = sum(number for _, _, number in shapes) + 2
+    found = [
+        (number * turns, number * turns * share(rows, turns), number * tile_ops(rows, columns, mesh), length)
+        for rows, columns, number in shapes
+    ]
+    passes, trees = _attention(model, mesh, length, share(seen, mesh.height))
     dim = share(model.hidden, mesh.width)
-    words = sum(number * turns * (length + share(columns, mesh.width)) * share(rows, mesh.width) // 2
-                for rows, columns, number in shapes)  # fmt: skip
-    scores = model.attention.heads * share(seen, mesh.width) * length
+    columns = share(model.attention.heads * seen, mesh.width)
+    scores = columns * length
+    norms = (4, 4 * mesh.tree_x.stages, 4 * mesh.tree_x.hops, 4 * length)
+    reduces, stages, hops, wavelets = (a + b for a, b in zip(norms, trees, strict=True))
     return PrefillWork(
-        ops=ops,
-        length=length,
-        turns=number * turns,
-        words=words,
-        elements=14 * dim * length + 14 * scores,
-        hops=4 * mesh.width,
-        stages=4 * (mesh.width // 2),
+        products=(*found, *passes),
+        shifts=turns // 2 * sum(share(rows, mesh.width) for rows, _, _ in shapes) * length // 2,
+        ops=6 * dim + 3 * columns + SQUARINGS + ACTIVATION_OPS,
+        elements=12 * dim * length + 3 * scores,
+        singles=(SQUARINGS + 5) * scores + ACTIVATION_OPS * _wide(model, layer, mesh) * length,
+        scalars=(2 + share(model.attention.heads, mesh.width)) * length,
+        reduces=reduces,
+        stages=stages,
+        hops=hops,
+        wavelets=wavelets,
     )
+
+
+def _wide(model: ModelConfig, layer: Layer, mesh: Mesh) -> int:
+    """Columns of the activation on a PE."""
+    if layer.mlp_width is not None:
+        return share(layer.mlp_width, mesh.width)
+    e = model.experts
+    assert e is not None
+    return e.per_token * share(e.width, mesh.width) + share(e.shared_width, mesh.width)
+
+
+def _attention(
+    model: ModelConfig, mesh: Mesh, length: int, keys: int
+) -> tuple[tuple[tuple[int, int, int, int], ...], tuple[int, int, int, int]]:
+    """The passes of keys and of values as products, and their all-reduces (number, stages, hops, wavelets).
+
+    `length` tokens and `keys` keys lie on a row of PEs.  Latent attention, which has no program, counts as
+    multi-head attention of its expanded widths, without groups.
+    """
+    turns = mesh.height
+    a = model.attention
+    if isinstance(a, LatentAttention):
+        widths = [a.heads * (a.nope_dim + a.rope_dim), a.heads * a.v_dim]
+        own = [share(width, mesh.width) for width in widths]
+        return tuple((turns, turns * part, turns * part * keys, length) for part in own), (0, 0, 0, 0)
+    per_group = share(a.kv_heads, mesh.width)
+    groups = share(a.kv_heads, per_group)
+    span = mesh.width // groups
+    heads = per_group * (a.heads // a.kv_heads)
+    part = 2 * share(a.head_dim, 2 * min(span, max(1, a.head_dim // 2)))
+    ops = turns * heads * part * keys
+    passes = ((turns, turns * heads * part, ops, length), (turns, turns * heads * keys, ops, length))
+    if span == 1:
+        return passes, (0, 0, 0, 0)
+    tree, number = Tree(span, 1), 2 * turns
+    words = wavelets(heads * keys * length)
+    return passes, (number, number * tree.stages, number * tree.hops, number * words)
 
 
 def tile_ops(rows: int, columns: int, mesh: Mesh) -> int:
@@ -94,11 +142,3 @@ def products(model: ModelConfig, layer: Layer, tokens: int) -> list[tuple[int, i
     if e.shared_width:
         out += [(h, e.shared_width, 2), (e.shared_width, h, 1)]
     return out
-
-
-def attention_widths(model: ModelConfig) -> tuple[int, int]:
-    """Widths of all heads' keys and of all heads' values as prefill forms them."""
-    a = model.attention
-    if isinstance(a, Attention):
-        return a.heads * a.head_dim, a.heads * a.head_dim
-    return a.heads * (a.nope_dim + a.rope_dim), a.heads * a.v_dim

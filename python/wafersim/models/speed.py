@@ -28,8 +28,6 @@ class Costs:
         one that is reduced to a single value, one that scalar code handles.
     reduce, stage, hop, wavelet : float
         An all-reduce, a software forwarding, a link, a wavelet of the message.
-    turn : float
-        A step of a cyclic product, beside its ops.
     error : float
         Relative error of a layer's time by these costs.
     """
@@ -45,11 +43,9 @@ class Costs:
     stage: float
     hop: float
     wavelet: float
-    turn: float
     method: str
     error: float
     source: str
-    prefill_method: str = "formula"
 
     def decode(self, done: Work) -> float:
         """Cycles of a decode layer."""
@@ -97,7 +93,6 @@ def formula_costs(arch: Arch) -> Costs:
         stage=24.0,
         hop=float(arch.hop_cycles),
         wavelet=6.0,
-        turn=60.0,
         method="formula",
         error=0.30,
         source=f"{WAFERLLM}: an op of a product 8 + n/3 cycles, a stage 24, rolled scalar code 25, a sum 2",
@@ -108,10 +103,12 @@ class Speed:
     """Seconds of layers on meshes of one machine; remembers what it was asked."""
 
     def __init__(self, arch: Arch, costs: Costs | None = None) -> None:
+        from wafersim.models.product_costs import product_costs
         from wafersim.models.surface import costs_of
 
         self.arch = arch
         self.costs = costs if costs is not None else costs_of(arch)
+        self.product = product_costs(arch)
         self.clock_hz = float(arch.clock_hz)
         #: simulated over interpolated time, by kind of layer
         self.factors: dict[Layer, float] = {}
@@ -127,10 +124,13 @@ class Speed:
 
     def prefill_s(self, model: ModelConfig, layer: Layer, mesh: Mesh, tokens: int, past: int = 0) -> float:
         """Seconds of one layer for a piece of a prompt."""
-        done = prefill_work(model, layer, mesh, tokens, past)
-        c = self.costs
-        cycles = done.ops * (c.mapped + c.element * done.length) + c.turn * done.turns
-        cycles += c.element * done.elements + c.stage * done.stages + c.hop * done.hops
+        done, c, p = prefill_work(model, layer, mesh, tokens, past), self.costs, self.product
+        cycles = sum(p.cycles(*product) for product in done.products) + c.wavelet * done.shifts / 2
+        cycles += c.op * done.ops + c.element * done.elements + c.single * done.singles
+        cycles += c.scalar * done.scalars
+        cycles += (
+            c.reduce * done.reduces + c.stage * done.stages + c.hop * done.hops + c.wavelet * done.wavelets
+        )
         return cycles / self.clock_hz
 
     def head_s(self, model: ModelConfig, mesh: Mesh, batch: int) -> float:
@@ -144,6 +144,12 @@ class Speed:
         return (
             "extrapolated" if is_latent(model) and self.costs.method == "interpolated" else self.costs.method
         )
+
+    def prefill_method(self, model: ModelConfig) -> str:
+        """Where prefill layers' times come from."""
+        if is_latent(model) and self.product.method == "interpolated":
+            return "extrapolated"
+        return self.product.method if self.costs.method != "formula" else "formula"
 
     def validity(self, model: ModelConfig) -> dict[str, object]:
         """How far measured layers support these times."""
@@ -159,8 +165,8 @@ class Speed:
         confidence = "derived" if self.costs.method != "formula" else "low"
         notes = [Assumption("layer_time", self.costs.method, self.costs.source, confidence)]
         notes.append(
-            Assumption("prefill_turn_cycles", self.costs.turn, "beside its ops; no program yet", "choice",
-                       note="-20 to +4 % against published prefill layers on WSE-2 (WLLM3)")
+            Assumption("prefill_product", self.product.method, self.product.source, "derived",
+                       note="steps, columns and ops of products; attention by all-reduces of the surface")
         )  # fmt: skip
         for layer, factor in self.factors.items():
             what = "all tokens" if layer.window is None else f"a window of {layer.window}"

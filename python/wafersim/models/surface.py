@@ -147,7 +147,6 @@ def costs_of(arch: Arch) -> Costs:
         stage=named["stages"],
         hop=hop,
         wavelet=named["wavelets"],
-        turn=base.turn,
         method="interpolated",
         error=worst,
         source=f"{len(cycles)} simulated layers, surface version {table()['version']}",
