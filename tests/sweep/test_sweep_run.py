@@ -266,6 +266,24 @@ def test_models_and_grids_are_targets(tmp_path):
     assert result.found == 8
 
 
+def test_a_point_is_refused_for_what_it_needs_and_not_for_its_upper_bound(tmp_path, monkeypatch):
+    from wafersim.estimates import bytes_at_most
+    from wafersim.simulate import request as requests
+    from wafersim.sweep import driver
+
+    (tmp_path / "g.toml").write_text(
+        '[[targets]]\nkernel = "broadcast"\n[axes]\ngrid = ["4x4", "40x40"]\n[[objectives]]\nfigure = "cycles"\n'
+    )
+    (dry,) = ws.evaluate([{"kernel": "broadcast", "grid": "40x40", "dry_run": True}], executor="inline")
+    need = dry["estimate_host_bytes"]
+    assert need < bytes_at_most(requests.from_fields({"kernel": "broadcast", "grid": "40x40"})) / 2
+    for available, feasible in ((1.5 * need, [True, True]), (0.5 * need, [True, False])):
+        monkeypatch.setattr(driver, "available_bytes", lambda available=available: available / 0.8)
+        result = run_sweep(load_spec(tmp_path / "g.toml"), tmp_path / f"{available}", executor="inline")
+        assert [row.is_feasible for row in result.rows] == feasible
+    assert "host_memory" in result.rows[1].problems[0]
+
+
 def test_a_program_file_beside_the_sweep_is_a_target(tmp_path):
     from wafersim.simulate.runner import prepare
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from wafersim.batch.arguments import Limits
-from wafersim.batch.children import serve_isolated
 from wafersim.batch.executors import Chosen
 from wafersim.batch.facts import facts_of, is_kept
+from wafersim.batch.measuring import measure
 from wafersim.batch.scheduler import Job, Scheduler, stopped
 from wafersim.batch.serving import failure, order_of, program_key
 from wafersim.errors import ConfigError, error_answer
@@ -115,16 +115,8 @@ class Call:
             if most is not None and self._runs >= most:
                 return stopped("budget", f"the budget of {most} runs was spent")
             self._runs += 1
-        self._measure(job)
+        measure(job, self._total, self._chosen.workers)
         return None
-
-    def _measure(self, job: Job) -> None:
-        """The memory of a run whose upper bound says too little, from its program."""
-        if self._total is None:
-            job.num_bytes = 0
-        elif job.num_bytes is None or job.num_bytes > self._total / self._chosen.workers:
-            answer = serve_isolated({"fields": job.order["fields"] | {"dry_run": True}})
-            job.num_bytes = int(answer.get("estimate_host_bytes", 0))
 
     def _capped(self, job: Job, best: float) -> dict[str, Any]:
         """The request with a limit of cycles: one more than the best run had cannot win."""

@@ -10,6 +10,7 @@ from typing import Any
 from wafersim._version import __version__
 from wafersim.batch.executors import choose
 from wafersim.batch.facts import is_kept
+from wafersim.batch.measuring import measure
 from wafersim.batch.scheduler import Job, Scheduler
 from wafersim.batch.serving import failure
 from wafersim.errors import ConfigError
@@ -136,23 +137,28 @@ class _Sweep:
         self._journal = journal
         self._store = store
         self._progress = progress
+        self._total: int | None = None
+        self._workers = 1
         self.runs = self.found = 0
 
     def run(self, executor: Any, workers: int | None) -> None:
         chosen = choose(executor, workers, None)
-        total = None if chosen.is_remote else int(SHARE * available_bytes())
+        self._total = None if chosen.is_remote else int(SHARE * available_bytes())
+        self._workers = chosen.workers
         try:
             self._say()
             if self._spec.mode == "bayesian":
-                self._search(Search(self._spec), lambda points: self._carry_out(chosen, total, points))
+                self._search(Search(self._spec), lambda points: self._carry_out(chosen, points))
             else:
                 listed = all_points(self._spec.mode, self._spec.axes, self._spec.seed, self._spec.points)
-                self._carry_out(chosen, total, (_Point(n, values) for n, values in enumerate(listed)))
+                self._carry_out(chosen, (_Point(n, values) for n, values in enumerate(listed)))
         finally:
             chosen.close()
 
-    def _carry_out(self, chosen: Any, total: int | None, points: Iterable[_Point]) -> None:
-        Scheduler(chosen, total, lambda: None).run(self._jobs(points), self._before, self._done, eager=True)
+    def _carry_out(self, chosen: Any, points: Iterable[_Point]) -> None:
+        Scheduler(chosen, self._total, lambda: None).run(
+            self._jobs(points), self._before, self._done, eager=True
+        )
 
     def _search(self, search: Search, carry_out: Callable[[list[_Point]], None]) -> None:
         """Suggestions in batches, told in their order, whatever the order in which they end."""
@@ -200,6 +206,8 @@ class _Sweep:
             self.found += 1
             return known | {"stored": True}
         self.runs += 1
+        if "call" not in job.order:
+            measure(job, self._total, self._workers)
         return None
 
     def _done(self, job: Job, answer: Answer) -> None:
