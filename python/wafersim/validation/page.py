@@ -44,8 +44,9 @@ compared in cycles, with each source's clock.
   46) and the offset of its operands with all SUMMA tiles and the +13 % from L = 45 to 46; task, branch
   and drain costs after about a dozen variants on 17 JSTT rows and the JST1 grids; that sources of an op take
   turns with the short rows of JSTT; the conflict of writes with reads with the SPMM and SPMMD rows; two
-  choices of the MeshGEMM program with the MGEMM rows (said there). Errors of those families say how well one
-  mechanism fits many rows, not how well unseen rows are predicted.
+  choices of the MeshGEMM program with the MGEMM rows, and the copies of the FFT's local transform with the
+  FFT rows (said there). Errors of those families say how well one mechanism fits many rows, not how well
+  unseen rows are predicted.
 - A profile models one thing: `wse2`, `wse3` silicon, `wse2-sdk`, `wse3-sdk` the vendor's fabric simulator.
 - Programs are chosen per family, never per row. A miss is shown as a miss, with its cause if it is known.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from wafersim.arch import Arch
 from wafersim.kernels.fft.fft_code import merged
+from wafersim.kernels.fft.fft_local import LocalFft
+from wafersim.program import Layout
 from wafersim.simulate import run
 
 SIMULATORS = ["wse2-sdk", "wse3-sdk"]
@@ -57,3 +61,22 @@ def test_blocks_are_described_with_as_few_dimensions_as_possible():
     assert merged((4, 1, 1, 2), (2, 9, 9, 1), (2, 7, 7, 1)) == ((8,), (1,), (1,))
     assert merged((3, 2, 1, 4), (8, 4, 0, 1), (40, 4, 0, 1)) == ((3, 8), (8, 1), (40, 1))
     assert merged((1, 1), (5, 1)) == ((1,), (1,))
+
+
+@pytest.mark.parametrize("stages", [1, 2, 4])
+def test_a_local_transform_makes_the_copies_of_the_public_program(stages):
+    """Per stage one product and two multiply-adds per factor and two sums; four copies but in the last one."""
+    layout = Layout(1, 1, arch="wse2")
+    pe = layout.tile("pe")
+    buffers = tuple(pe.array(name, "f32", 4 << stages) for name in ("data", "other"))
+    factors, work = pe.array("factors", "f32", 1 << stages), pe.array("work", "f32", 2 << stages)
+    fft = LocalFft(pe, 1 << stages, 1, buffers, factors, work)
+    calls = Counter()
+    for name in ("fmuls", "fmacs", "fsubs", "fadds", "fmovs"):
+        monkey = getattr(pe, name)
+        setattr(pe, name, lambda *a, _name=name, _op=monkey, **k: (calls.update([_name]), _op(*a, **k))[1])
+    fft.function(0)
+    fft.emit()
+    assert calls == Counter(
+        fmuls=stages, fmacs=2 * stages, fsubs=stages, fadds=stages, fmovs=4 * (stages - 1)
+    )

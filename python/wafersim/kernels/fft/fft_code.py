@@ -62,18 +62,16 @@ class FftShape:
     def buffers(self) -> tuple[list[int], list[int], int]:
         """Buffer, 0 or 1, before each transform and before each exchange, and of the result.
 
-        A transform of an odd number of stages changes the buffer; so do an exchange and a shuffle.
+        An exchange and a shuffle change the buffer; a transform works in place.
         """
-        starts, holds, hold, swap = [], [], 0, (self.n.bit_length() - 1) % 2
+        starts, holds, hold = [], [], 0
         if self.part != "columns":
             starts.append(hold)
-            hold = (hold + swap) % 2
         for present, exchanged in ((self.part != "columns", self.rows), (self.part != "rows", self.columns)):
             holds.append(hold)
             if present:
                 hold = hold if exchanged else 1 - hold
                 starts.append(hold)
-                hold = (hold + swap) % 2
         return starts, holds, hold
 
     @property
