@@ -15,9 +15,6 @@ const char* name_of(Op op) {
             return "MAP";
         case Op::kFifoSet:
             return "FIFO_SET";
-        case Op::kTaskPriority:
-        case Op::kMainPriority:
-            return "TASK_PRIORITY and MAIN_PRIORITY";
         case Op::kQueueGet:
         case Op::kQueueFlush:
         case Op::kQueueBind:
@@ -235,6 +232,19 @@ void Element::execute(Node& n, Cycle T) {
             value = configuration(n, in, T);
             result = in.op == Op::kLoad ? in.dst : -1;
             break;
+        case Op::kBlock:
+        case Op::kUnblock: {
+            bool known = true;
+            const uint64_t ut = in.a < 0 ? static_cast<uint64_t>(in.imm) : reg(n, in.a, known) & 0xffff;
+            if (!known) refuse(in, "a microthread number that depends on array data");
+            if (ut < 8) {
+                const auto bit = static_cast<uint8_t>(1u << ut);
+                n.blocked_uts = static_cast<uint8_t>(in.op == Op::kBlock ? n.blocked_uts | bit : n.blocked_uts & ~bit);
+            }
+            dirty_ = true;
+            cost = ArchInt::kCostTaskControl;
+            break;
+        }
         case Op::kTeardownPending:
             for (int i = 0; i < n.num_colors; ++i) {
                 router_.settle(n.colors[i], T);

@@ -9,7 +9,7 @@ namespace wafersim::stream {
 namespace {
 
 // What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
-enum ChangeKind : uint64_t { kPick = 1, kLaunched, kResult, kSyncEnd, kSaved };
+enum ChangeKind : uint64_t { kResult = 3, kSyncEnd, kSaved };
 
 }  // namespace
 
@@ -77,76 +77,6 @@ void Element::finish(Node& n, int t, Cycle last) {
         n.completions.push_back({last + cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
 }
 
-bool Element::pick(Node& n, Cycle T) {
-    const Tile& tile = this->tile(n);
-    int32_t entry = 0;
-    uint64_t key = kPick;
-    if (!n.launches.empty()) {
-        const Launch& launch = launches[static_cast<size_t>(n.launches.front())];
-        n.launches.erase(n.launches.begin());
-        const Function* function = nullptr;
-        for (const Function& f : tile.functions)
-            if (f.number == launch.function) function = &f;
-        for (size_t i = 0; i < launch.args.size(); ++i)
-            set_reg(function->arg0 + static_cast<int32_t>(i), launch.args[i]);
-        entry = function->entry;
-        const auto first = static_cast<size_t>(function->arg0), args = launch.args.size();
-        mains_.change(n, T, kLaunched | static_cast<uint64_t>(args) << 8 | static_cast<uint64_t>(first) << 24,
-                      [&](Main& m, Cycle) {
-                          for (size_t i = 0; i < args; ++i) m.regs[first + i] = {0, kMinus, true};
-                      });
-    } else {
-        int best = -1;
-        for (uint64_t rest = n.active & ~n.blocked; rest; rest &= rest - 1) {
-            const int i = std::countr_zero(rest);
-            if (best < 0) {
-                best = i;
-                continue;
-            }
-            const Task &a = tile.tasks[static_cast<size_t>(i)], &b = tile.tasks[static_cast<size_t>(best)];
-            const Cycle pa = n.last_pick[static_cast<size_t>(i)], pb = n.last_pick[static_cast<size_t>(best)];
-            if (a.priority != b.priority ? a.priority > b.priority : pa != pb ? pa < pb : a.id < b.id) best = i;
-        }
-        if (best < 0) return false;
-        n.active &= ~(UINT64_C(1) << best);
-        entry = tile.tasks[static_cast<size_t>(best)].entry;
-        n.last_pick[static_cast<size_t>(best)] = T;
-    }
-    key |= static_cast<uint64_t>(entry) << 8;
-    mains_.change(n, T, key, [&](Main& m, Cycle now) {
-        m.in_task = true;
-        m.pc = entry;
-        m.calls.clear();
-        m.next_issue = m.next_vector = now + arch_.task_start;
-    });
-    n.end = std::max(n.end, T + 1);
-    return true;
-}
-
-void Element::complete(Node& n, Cycle T) {
-    const Tile& tile = this->tile(n);
-    size_t kept = 0;
-    for (size_t i = 0; i < n.completions.size(); ++i) {
-        const Completion c = n.completions[i];
-        if (c.when > T) {
-            n.completions[kept++] = c;
-            continue;
-        }
-        n.end = std::max(n.end, c.when + 1);
-        if (c.activate >= 0)
-            if (const int task = tile.local_task[static_cast<size_t>(c.activate)]; task >= 0)
-                n.active |= UINT64_C(1) << task;
-        if (c.unblock >= 0)
-            if (const int task = tile.local_task[static_cast<size_t>(c.unblock)]; task >= 0)
-                n.blocked &= ~(UINT64_C(1) << task);
-        if (c.thread >= 0) {
-            n.thread[static_cast<size_t>(c.thread)]->live = false;
-            n.live = static_cast<uint16_t>(n.live & ~(1u << c.thread));
-        }
-    }
-    n.completions.resize(kept);
-}
-
 // A stretch of local code happens.
 void Element::enter(Node& n, const Stretch& s, Cycle floor) {
     mains_.enter(n, s, floor, cells_);
@@ -177,8 +107,10 @@ Cycle Element::first_beat(Node& n, Cycle T) {
 
 // The main thread alone has run ahead; unless it has nothing to do then, it goes on there.
 void Element::wake_ahead(Node& n) {
-    if (mains_.in_task(n) || !n.launches.empty() || !n.completions.empty() || (n.active & ~n.blocked))
+    if (mains_.in_task(n) || !n.completions.empty())
         n.wake_element(n.ahead);
+    else if (const Cycle next = next_pick(n); next < kForever)
+        n.wake_element(std::max(n.ahead, next));
 }
 
 int Element::step(Node& n, Cycle T, uint8_t* cells) {
@@ -201,8 +133,9 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     while (advance(n, T) == Next::kAgain)
         if (++guard > 64) throw Refused("internal: no progress");
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
-    if (!n.pending && !mains_.in_task(n) && (!n.launches.empty() || (n.active & ~n.blocked)))
-        n.wake_element(std::max(mains_.free_at(n), T + 1));
+    if (!n.pending && !mains_.in_task(n))
+        if (const Cycle next = next_pick(n); next < kForever)
+            n.wake_element(std::max({mains_.free_at(n), next, T + 1}));
     return done_;
 }
 

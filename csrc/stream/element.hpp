@@ -31,7 +31,15 @@ class Element {
     void sync(Node& n, Cycle T);
     void complete(Node& n, Cycle T);
     void finish(Node& n, int t, Cycle last);
+    // tasks.cpp
     bool pick(Node& n, Cycle T);
+    void pick_launch(Node& n, Cycle T);
+    void begin(Node& n, Cycle T, int32_t entry, const Task* fed, bool known);
+    uint32_t take_head(Node& n, int number, Cycle T);
+    Cycle head(const Node& n, int number, int& task) const;
+    Cycle next_pick(const Node& n) const;
+    bool before(const Node& n, int a, int b) const;
+    int best_task(const Node& n, Cycle T, int& queue) const;
     Next advance(Node& n, Cycle T);
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
     void enter(Node& n, const Stretch& s, Cycle floor);

@@ -116,8 +116,6 @@ void Engine::check_supported() const {
         if (r.sink) throw Refused("routes that lead to the host (SINK)");
     }
     for (const Tile& tile : program_.tiles) {
-        for (const Task& task : tile.tasks)
-            if (task.kind != TaskKind::kLocal) throw Refused("data tasks and control tasks");
         if (!tile.fifos.empty()) throw Refused("FIFOs");
     }
 }
@@ -149,6 +147,7 @@ void Engine::place(uint32_t pe) {
     for (size_t i = 0; i < tile.tasks.size(); ++i) {
         if (tile.tasks[i].active) n.active |= UINT64_C(1) << i;
         if (tile.tasks[i].blocked) n.blocked |= UINT64_C(1) << i;
+        if (tile.tasks[i].priority) n.high |= UINT64_C(1) << i;
     }
     if (!tile.tasks.empty()) n.last_pick = arena_.make<Cycle>(tile.tasks.size());
     std::fill_n(n.last_pick, tile.tasks.size(), kMinus);
@@ -157,6 +156,7 @@ void Engine::place(uint32_t pe) {
             InQueue& in = *(n.iq[q] = arena_.make<InQueue>());
             in.color = tile.iq[q].color, in.priority = tile.iq[q].priority;
             in.blocked = 0;
+            in.feeds_task = tile.data_task[q] >= 0;
             if (Color* color = in.color >= 0 ? n.color(in.color) : nullptr; color && color->iq < 0)
                 color->iq = static_cast<int32_t>(q);
         }

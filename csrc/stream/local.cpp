@@ -100,7 +100,9 @@ Local::Uses Local::uses(const Instr& in) const {
     };
     auto dsr = [&](int32_t r) { u.dsrs[u.num_dsrs++] = r; };
     const int op = static_cast<int>(in.op);
-    u.local = op <= 46 || (op >= 50 && op <= 54) || (op >= 70 && op <= 73);
+    u.local = op <= 46 || (op >= 50 && op <= 54) || (op >= 70 && op <= 74) || in.op == Op::kMainPriority;
+    if ((in.op == Op::kBlock || in.op == Op::kUnblock) && static_cast<BlockSpace>(in.type) == BlockSpace::kUt)
+        u.local = false;
     if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
     switch (in.op) {
         case Op::kNop:

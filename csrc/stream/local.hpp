@@ -44,6 +44,7 @@ class Local {
     bool is_vector(const Main& m) const { return uses_[static_cast<size_t>(m.pc)].vector; }
     void execute(Main& m, const Instr& in, Cycle t);  // one local instruction
 
+    uint64_t tasks_named(int32_t tile, BlockSpace space, int id) const;
     Settings settings_of(const Main& m, const Instr& in) const;
     const Dsd* dsr(const Main& m, int32_t encoded) const;
     int64_t vector_length(const Main& m, const Instr& in) const;

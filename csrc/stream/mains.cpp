@@ -23,14 +23,14 @@ void to_form(Main& m, Cycle base, int vector_raw) {
         return std::tie(a.start, a.low, a.high) < std::tie(b.start, b.low, b.high);
     });
     std::fill(m.memory.begin(), m.memory.end(), 0);
-    m.active = m.blocked = m.cleared = 0;
+    m.active = m.blocked = m.cleared = m.high = m.lowered = 0;
     m.last_issue = m.end = kMinus;
 }
 
 void key_of(const Main& m, std::string& key) {
     key.clear();
     auto put = [&](auto v) { key.append(reinterpret_cast<const char*>(&v), sizeof v); };
-    put(m.tile), put(m.in_task), put(m.pc), put(m.next_issue), put(m.next_vector), put(m.free_at);
+    put(m.tile), put(m.priority), put(m.in_task), put(m.pc), put(m.next_issue), put(m.next_vector), put(m.free_at);
     put(m.calls.size());
     for (const int32_t c : m.calls) put(c);
     for (const int32_t s : m.slots) put(s);
@@ -157,7 +157,7 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
         s.in_task = m.in_task;
         s.slot_free = after - dt;
         if (m.in_task && m.next_vector < m.next_issue) s.slot_free = std::max(s.slot_free, m.next_vector - dt);
-        s.active = m.active, s.blocked = m.blocked, s.cleared = m.cleared;
+        s.active = m.active, s.blocked = m.blocked, s.cleared = m.cleared, s.high = m.high, s.lowered = m.lowered;
         const Cycle base = m.last_issue;
         if (Tape tape = local_.recorder.finish(); !tape.empty()) {
             s.tape = static_cast<int32_t>(tapes_.size());
@@ -181,6 +181,7 @@ void Mains::enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const 
     n.end = std::max(n.end, floor + s.end);
     n.active |= s.active;
     n.blocked = (n.blocked & ~s.cleared) | s.blocked;
+    n.high = (n.high & ~s.lowered) | s.high;
 }
 
 }  // namespace wafersim::stream

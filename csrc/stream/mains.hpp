@@ -21,7 +21,7 @@ struct Stretch {
     Cycle last_issue = 0, end = 0, stop = 0;  // stop: the main thread can go on from then
     Cycle slot_free = 0;                      // the issue slot is free from then on
     bool in_task = false;
-    uint64_t active = 0, blocked = 0, cleared = 0;
+    uint64_t active = 0, blocked = 0, cleared = 0, high = 0, lowered = 0;
 };
 
 class Mains {

@@ -123,6 +123,8 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     for (int i = 0; i < 2; ++i) {
         if (th.in[i] < 0) continue;
         InQueue& q = *n.iq[static_cast<size_t>(th.in[i])];
+        for (const Special& sp : q.specials)
+            if (sp.k < th.in_base[i] + th.words) throw Refused("a control wavelet among the words of an op");
         s.flag_con[s.num_out] = s.num_con;
         s.out[s.num_out++] = &q.b;
         s.add({&q.a, th.in_base[i] - th.base, arch_.ramp_in, ConKind::kData, kNever});
@@ -135,8 +137,12 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     num_ = 0;
     add_ramp(n, T);
     std::fill_n(server_of_, 9, -1);
-    for (uint32_t rest = n.live; rest; rest &= rest - 1)
-        if (const int t = std::countr_zero(rest); !n.thread[static_cast<size_t>(t)]->finished) add_thread(n, t, T);
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        const int t = std::countr_zero(rest);
+        const bool blocked = t != kMainOp && (n.blocked_uts >> t & 1);
+        if (blocked) n.thread[static_cast<size_t>(t)]->due = kForever;
+        if (!blocked && !n.thread[static_cast<size_t>(t)]->finished) add_thread(n, t, T);
+    }
     int main_server = -1;
     Cycle main_at = kForever;
     if (main_from < kForever) {

@@ -71,8 +71,7 @@ void Router::forget(const Target& t, Color* c) {
     ch.target = t, ch.color = c;
     into->forget_before(now_ - keep_);
     into->truncate(now_, &ch.before);
-    if (t.link && !t.link->specials.empty())
-        std::erase_if(t.link->specials, [&](const Special& s) { return s.k >= into->end(); });
+    if (!t.specials().empty()) std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end(); });
 }
 
 // Outputs that any FIFO of the color may have predicted under an earlier route.
@@ -152,6 +151,7 @@ void Router::next_part(Server& s, Service& v) {
     bool ramp = outputs >> kPortRamp & 1;
     if (v.control) {
         const int32_t last = r.num_positions - 1;
+        v.own_payload = special->payload;
         v.payload = popped_payload(special->payload, r.pop_mode, last > 0 && (r.ring || v.color->position < last));
         if (command_field(special->payload) >> 2 & 1) ramp = false;  // ignored here
     }
@@ -164,7 +164,6 @@ void Router::next_part(Server& s, Service& v) {
         end = k + filter.alike(v.control, end - k);
     }
     if (!ramp) outputs &= ~(1u << kPortRamp);
-    if (ramp && v.control) throw Refused("a control wavelet for a compute element");
     build(s, v, outputs, k, end);
 }
 
@@ -176,7 +175,8 @@ void Router::deliver(Service& v, int64_t to) {
     }
     for (int i = 0; i < v.num; ++i) {
         Seq* into = v.to[i].into();
-        if (v.control && v.to[i].link && to > v.from) v.to[i].link->specials.push_back({into->end(), v.payload, false});
+        if (v.control && to > v.from)
+            v.to[i].specials().push_back({into->end(), v.to[i].link ? v.payload : v.own_payload, false});
         into->append_range(v.fifo->d, v.from, to);
     }
 }
@@ -330,7 +330,9 @@ void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     if (diff.k < 0) return;
     const Cycle t = std::max(diff.t, now_);
     if (ch.target.iq) {
-        if (diff.k < ch.target.iq->cover) node_->dirty = true, node_->wake_element(t + arch_.ramp_in);
+        const InQueue& q = *ch.target.iq;
+        if (diff.k < q.cover) node_->dirty = true;
+        if (diff.k < q.cover || q.feeds_task || !q.specials.empty()) node_->wake_element(t + arch_.ramp_in);
         return;
     }
     Message m;

@@ -36,6 +36,7 @@ class Router {
         OutLink* link = nullptr;
         InQueue* iq = nullptr;
         Seq* into() const { return link ? &link->sent : &iq->a; }
+        std::vector<Special>& specials() const { return link ? link->specials : iq->specials; }
     };
     LinkFifo& fifo(Color& c, int port) {
         LinkFifo*& f = c.fifo[static_cast<size_t>(port)];
@@ -54,8 +55,8 @@ class Router {
         int port = 0, num = 0;
         Target to[5];
         bool special = false;
-        bool counted = false;  // its words move the color's filter
-        uint32_t payload = 0;  // of a control wavelet, as the next router gets it
+        bool counted = false;                   // its words move the color's filter
+        uint32_t payload = 0, own_payload = 0;  // of a control wavelet: as the next router gets it, and as it came
         bool control = false;
         int64_t from = 0;  // first word of this part
         Seq before;        // prediction before this service

@@ -46,7 +46,7 @@ void Local::execute(Main& m, const Instr& in, Cycle t) {
         next = branch(m, in, t, target);
     else if (op >= 50 && op <= 54)
         next = descriptor(m, in, t);
-    else if (op >= 70 && op <= 73)
+    else if ((op >= 70 && op <= 74) || in.op == Op::kMainPriority)
         next = task_control(m, in, t);
     else if (in.op == Op::kLoad || in.op == Op::kStore)
         next = load_store(m, in, t);
@@ -193,27 +193,50 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
     }
 }
 
+uint64_t Local::tasks_named(int32_t number, BlockSpace space, int id) const {
+    const Tile& tile = program_.tiles[static_cast<size_t>(number)];
+    uint64_t mask = 0;
+    auto add = [&](int task) {
+        if (task >= 0) mask |= UINT64_C(1) << task;
+    };
+    if (id < 0 || id > 63) return mask;
+    if (space == BlockSpace::kTask) {
+        add(tile.local_task[static_cast<size_t>(id)]);
+        for (size_t i = 0; i < tile.tasks.size(); ++i)
+            if (tile.tasks[i].kind == TaskKind::kData && tile.tasks[i].id == id) add(static_cast<int>(i));
+    }
+    if (space == BlockSpace::kControl || arch_.generation == 2) add(tile.control_task[static_cast<size_t>(id)]);
+    return mask;
+}
+
 Cycle Local::task_control(Main& m, const Instr& in, Cycle t) {
     if (in.op == Op::kDone) {
         ++done;
         return cost(t, ArchInt::kCostDone);
     }
+    if (in.op == Op::kMainPriority) {
+        m.priority = in.imm;
+        return cost(t, ArchInt::kCostTaskControl);
+    }
     bool known = true;
     const auto id = in.a < 0 ? in.imm : static_cast<int32_t>(read(m, in.a, known) & 0xffff);
     if (in.a >= 0) fix();
-    if (!known || id < 0 || id > 63) refuse(in, "a task number that depends on data");
-    const int task = tile(m).local_task[static_cast<size_t>(id)];
-    const uint64_t bit = task < 0 ? 0 : UINT64_C(1) << task;
+    if (!known) refuse(in, "a task number that depends on data");
     if (in.op == Op::kActivate) {
+        const int task = id < 0 || id > 63 ? -1 : tile(m).local_task[static_cast<size_t>(id)];
         if (task < 0) refuse(in, "activation of a task that is not bound");
-        m.active |= bit;
-    } else {
-        if (in.type != 0) refuse(in, "blocking of control tasks or microthreads");
-        if (in.op == Op::kBlock)
-            m.blocked |= bit, m.cleared &= ~bit;
-        else
-            m.blocked &= ~bit, m.cleared |= bit;
+        m.active |= UINT64_C(1) << task;
+        return cost(t, ArchInt::kCostTaskControl);
     }
+    const uint64_t tasks = tasks_named(m.tile, static_cast<BlockSpace>(in.type), id);
+    auto set = [&](uint64_t& on, uint64_t& off, bool to) {
+        on = to ? on | tasks : on & ~tasks;
+        off = to ? off & ~tasks : off | tasks;
+    };
+    if (in.op == Op::kTaskPriority)
+        set(m.high, m.lowered, in.imm2 != 0);
+    else
+        set(m.blocked, m.cleared, in.op == Op::kBlock);
     return cost(t, ArchInt::kCostTaskControl);
 }
 

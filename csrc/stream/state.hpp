@@ -61,7 +61,9 @@ struct Color {
 
 struct InQueue {
     int32_t color = -1, priority = -1;
-    Seq a, b;  // grants into it, pops
+    Seq a, b;                       // grants into it, pops
+    bool feeds_task = false;        // its words start a data task
+    std::vector<Special> specials;  // control wavelets in it
     int64_t cover = 0, blocked = kNever;
 };
 
@@ -127,6 +129,7 @@ struct Main {
     std::vector<Dsr> dsrs;
     std::vector<uint8_t> memory, unknown;  // bytes of scalar state
     std::vector<Recent> recent;
+    uint64_t high = 0, lowered = 0;                 // tasks that are given a priority
     uint64_t active = 0, blocked = 0, cleared = 0;  // task flags set, and blocked flags cleared, by what it runs
     int32_t priority = static_cast<int32_t>(Priority::kMainMediumLow);
 };
@@ -137,12 +140,13 @@ struct Node {
     Cycle base = 0, last_issue = kMinus, end = kMinus;      // of the main thread: times of `control` count from base
     uint32_t control = 0;
     uint32_t cells = 0;  // values of registers and scalar state, in units of 8 bytes
-    uint64_t active = 0, blocked = 0;
+    uint64_t active = 0, blocked = 0, high = 0;
     Cycle slot_free = kMinus, ahead = kMinus;
     Cycle pending_start = kMinus, pending_stop = kMinus;
     int32_t tile = -1;
-    uint16_t live = 0;  // bit per thread
-    uint8_t edges = 0;  // bit per port that has a neighbor
+    uint16_t live = 0;        // bit per thread
+    uint8_t blocked_uts = 0;  // bit per microthread
+    uint8_t edges = 0;        // bit per port that has a neighbor
     uint8_t iqs = 0, oqs = 0, num_colors = 0;
     bool dirty = false;
     bool beside = false;   // its predictions count with an instruction of the main thread
