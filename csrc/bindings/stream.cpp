@@ -81,13 +81,27 @@ int write(PyStream& self, int x, int y, int w, int h, int address, const py::arr
     const auto bytes = static_cast<int>(data.shape(2));
     check_rectangle(m, x, y, w, h);
     int kept = 0;
-    std::vector<uint8_t> values(static_cast<size_t>(bytes));
+    const std::vector<uint8_t> nothing(static_cast<size_t>(bytes));
+    const py::array_t<uint8_t, py::array::c_style> rows =  // a copy only of values, and of those that do not lie so
+        known ? py::array_t<uint8_t, py::array::c_style>(data) : py::array_t<uint8_t, py::array::c_style>();
+    const uint8_t* from = known ? rows.data() : nullptr;
     for (int j = 0; j < h; ++j)
         for (int i = 0; i < w; ++i) {
-            for (int b = 0; b < bytes; ++b) values[static_cast<size_t>(b)] = *data.data(j, i, b);
+            const std::span<const uint8_t> values(from ? from : nothing.data(), static_cast<size_t>(bytes));
             kept += m.write(static_cast<uint32_t>((y + j) * m.program().width + x + i), address, values, known);
+            if (from) from += bytes;
         }
     return kept;
+}
+
+// Bytes of what a PE is made of, for estimates.
+py::dict sizes() {
+    py::dict d;
+    d["node"] = sizeof(stream::Node), d["color"] = sizeof(stream::Color);
+    d["link_fifo"] = sizeof(stream::LinkFifo), d["out_link"] = sizeof(stream::OutLink);
+    d["in_queue"] = sizeof(stream::InQueue), d["out_queue"] = sizeof(stream::OutQueue);
+    d["thread"] = sizeof(stream::Thread);
+    return d;
 }
 
 py::dict figures(const PyStream& self) {
@@ -142,7 +156,8 @@ void register_stream(py::module_& m) {
         .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })
         .def_property_readonly("events_processed", [](const PyStream& self) { return self.engine->events(); })
         .def_property_readonly("open_launches", [](const PyStream& self) { return self.engine->open_launches(); })
-        .def("figures", &figures);
+        .def("figures", &figures)
+        .def_static("sizes", &sizes);
 }
 
 }  // namespace wafersim

@@ -333,13 +333,16 @@ int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values,
     uint8_t* memory = cells(n) + 8 * m.regs.size();
     written_.clear();
     bool changed = false;
-    for (size_t i = 0; i < values.size(); ++i) {
-        const auto byte = address + static_cast<int32_t>(i);
-        const int at = control_[static_cast<size_t>(n.tile)].find(byte, byte + 1);
-        if (at < 0) continue;
-        memory[at] = known ? values[i] : 0;
-        written_.push_back(at);
-        changed = changed || m.unknown[static_cast<size_t>(at)] == known;
+    const ControlBytes& control = control_[static_cast<size_t>(n.tile)];
+    const int32_t end = address + static_cast<int32_t>(values.size());
+    for (size_t k = 0; k < control.ranges.size(); ++k) {
+        const auto [low, high] = control.ranges[k];
+        for (int32_t byte = std::max(low, address); byte < std::min(high, end); ++byte) {
+            const int at = control.offset[k] + byte - low;
+            memory[at] = known ? values[static_cast<size_t>(byte - address)] : 0;
+            written_.push_back(at);
+            changed = changed || m.unknown[static_cast<size_t>(at)] == known;
+        }
     }
     if (changed)
         mains_.change_once(n, n.base, [&](Main& main, Cycle) {

@@ -13,7 +13,6 @@ from typing import Any
 BRANCH = "depends on array data"
 HOST = "words that the host feeds"
 MAP = "does not execute MAP"
-PRIORITY = "TASK_PRIORITY"
 
 Shape = tuple[str, dict[str, Any]]
 
@@ -132,7 +131,7 @@ SOLVERS = [
     *(Program(method, {"allreduce": algorithm, "stop": "iterations"}, *grids("4x3 2x5 3x3", "24x17 9x30 20x20", **SOLVED))
       for method, algorithm in (("cg", "chain"), ("pcg", "tree"), ("bicgstab", "star"), ("power", "two_phase"))),
     Program("cg", {"allreduce": "tree", "dot": "map"}, *grids("4x3 2x5 3x3", "24x17 9x30 20x20", **SOLVED), MAP),
-    *(Program("fft", {"inverse": inverse}, *grids("4x2 2x8 4x4", "16x8 8x32 16x16", n=[8, 8, 4, 16, 32, 16]), PRIORITY)
+    *(Program("fft", {"inverse": inverse}, *grids("4x2 2x8 4x4", "16x8 8x32 16x16", n=[8, 8, 4, 16, 32, 16]))
       for inverse in (False, True)),
     Program("llm_decode_layer", {}, *grids("4x3 3x5 4x4", "9x6 6x10 12x12", context=[7, 4, 9, 20, 33, 16])),
     Program("llm_prefill_layer", {}, *grids("2x2 3x2 2x4", "4x4 4x5 6x4", prompt=[5, 4, 6, 12, 17, 9])),

@@ -12,7 +12,6 @@ REFUSED = [
     ("cg", {"allreduce": "chain"}, "branch that depends on array data"),
     ("spmm", {"format": "coo"}, "depends on array data"),
     ("spmm", {"format": "csr"}, "depends on array data"),
-    ("fft", {"n": 8}, "TASK_PRIORITY"),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.stream.compare import difference, random_programs
 
 CHUNK = 25
-DEFAULT, LONG = 500, 5_000  # seeds; about 15 programs each, of which one in three is accepted
+DEFAULT, LONG = 500, 5_000  # seeds; about 15 programs each, of which nearly half are accepted
 
 
 def _check(first: int) -> int:

@@ -42,7 +42,7 @@ def explain(topic: str | None, quick: bool, as_json: bool) -> int:
         _print_run(Path(topic), as_json, not quick)
     else:
         from wafersim.errors import ConfigError
-        from wafersim.simulate.runner import did_you_mean
+        from wafersim.simulate.limits import did_you_mean
 
         raise ConfigError(f"topic {topic!r} is unknown, and no directory; {did_you_mean(topic, TERMS)}")
     return 0

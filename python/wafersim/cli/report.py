@@ -44,6 +44,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("cycles", f"{summary['cycles']:,} ({seconds_text(summary['seconds'])} at the arch's clock)"),
         ("values", _values(summary)),
     ]
+    if "fidelity_chosen" in summary:
+        rows.append(("fidelity", summary["fidelity_chosen"]))
     if summary["utilisation"] is not None:
         rows.append(("utilisation", f"{summary['utilisation']:.1%} of the PE-cycles are busy"))
     rows.append(("bottleneck", summary["bottleneck_detail"]["text"]))

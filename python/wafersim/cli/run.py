@@ -18,7 +18,10 @@ from wafersim.cli.common import json_option
 @click.option(
     "--launch", metavar="NAME", help="Function of a program file to launch; --set gives its arguments."
 )
-@click.option("--fidelity", help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet]")
+@click.option(
+    "--fidelity",
+    help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet; with --no-values by size]",
+)
 @click.option("--no-values", is_flag=True, help="Array data has no values; fidelity stream needs it.")
 @click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
 @click.option("--seed", type=int, default=0, help="Seed of inputs and random numbers.  [default: 0]")
@@ -28,7 +31,7 @@ from wafersim.cli.common import json_option
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Build and check only; say PEs, memory and, if a formula is known, cycles and events.",
+    help="Build and check only; say PEs, memory and, where known, cycles, events and host seconds.",
 )
 @click.option(
     "--trace",

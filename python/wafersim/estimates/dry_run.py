@@ -11,10 +11,12 @@ from wafersim._version import __version__
 from wafersim.estimates.model import estimate_run
 from wafersim.program.schema import TileCol
 from wafersim.record import RECORD_SCHEMA
+from wafersim.simulate.fidelity import AUTO, by_size
 from wafersim.simulate.footprint import available_bytes, host_bytes
 from wafersim.simulate.request import arch_of
 
 if TYPE_CHECKING:
+    from wafersim.arch import Arch
     from wafersim.program import MachineProgram
     from wafersim.simulate.request import Request
 
@@ -34,6 +36,10 @@ def estimate(request: Request) -> dict[str, Any]:
         program, arch = open_program(Path(request.program or ""), given, request.grid)
         params, cycles = dict(request.params), None
     program.check_once(arch)
+    chosen, line = by_size(program) if request.fidelity == AUTO else (request.fidelity, None)
+    stream = _at_stream(request, program, arch, params) if chosen == "stream" else {}
+    if line is not None:
+        stream["fidelity_chosen"] = line
     sizes = _sizes(program, int(arch.sram_bytes))
     return {
         "schema": RECORD_SCHEMA,
@@ -50,6 +56,28 @@ def estimate(request: Request) -> dict[str, Any]:
         # a PE's router and its compute element have at most one event each in a cycle
         "estimate": estimate_run(request).as_json(),
         "estimate_events_at_most": None if cycles is None else 2 * cycles * sizes["pes"],
+        **stream,
+    }
+
+
+def _at_stream(
+    request: Request, program: MachineProgram, arch: Arch, params: dict[str, Any]
+) -> dict[str, Any]:
+    """What fidelity stream needs: bytes by contributor, events and seconds by runs on small grids."""
+    from wafersim.estimates.stream_probe import estimate_events
+    from wafersim.simulate.stream_memory import check_stream_memory, parts
+
+    check_stream_memory(program)
+    found = parts(program)
+    grid = (program.width, program.height)
+    moved = None if request.kernel is None else estimate_events(request.kernel, arch, grid, params)
+    return {
+        "fidelity": "stream",
+        "estimate_host_bytes": sum(part.num_bytes for part in found),
+        "largest": [{"what": p.name, "bytes": p.num_bytes, "less": p.less} for p in found[:3]],
+        "estimate_events": None if moved is None else moved["events"],
+        "estimate_host_seconds": None if moved is None else moved["host_seconds"],
+        "estimated_from": [] if moved is None else moved["runs"],
     }
 
 

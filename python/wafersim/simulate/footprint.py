@@ -54,6 +54,17 @@ def available_bytes() -> int:
     return available if limit == "max" else max(0, min(available, int(limit) - current))
 
 
+def rss_bytes() -> int:
+    """Memory that this process holds now, in bytes; 0 where the system does not say."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
 def peak_rss_bytes() -> int:
     """Most memory this process has held so far, in bytes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import numpy as np
@@ -32,3 +33,10 @@ def checked_int(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise ConfigError(f"{name}: {value!r} given, a whole number {low} .. {high} wanted")
     return int(value)
+
+
+def did_you_mean(name: str, names: Any) -> str:
+    """``did you mean 'x'?`` if something is close, else the list of what there is."""
+    known = sorted(names)
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError
 from wafersim.record import Record
+from wafersim.simulate.fidelity import AUTO, run_by_size
 from wafersim.simulate.launch import FunctionTable
-from wafersim.simulate.runner import did_you_mean, parse_grid
+from wafersim.simulate.limits import did_you_mean
+from wafersim.simulate.runner import parse_grid
 from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
 from wafersim.simulate.watching import Watch
@@ -80,6 +82,15 @@ def execute_opened(
 ) -> Record:
     """`execute_file` for a program that `open_program` gave."""
     program, loaded = opened
+    if fidelity == AUTO:
+        return run_by_size(
+            program,
+            watch is not None or frames is not None,
+            lambda chosen: execute_opened(
+                path, opened, function=function, arguments=arguments, seed=seed, fidelity=chosen, grain=grain,
+                progress=progress, watch=watch, frames=frames, **limits,
+            ),
+        )  # fmt: skip
     functions = FunctionTable(program.meta.get("functions", {}))
     chosen = choose_function(functions, function, path)
     sim: Any

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ANSWER_SCHEMA, ConfigError
+from wafersim.simulate.fidelity import check_fidelity
 from wafersim.simulate.interrupt import remembered_interrupts
-from wafersim.simulate.runner import check_fidelity, did_you_mean
+from wafersim.simulate.limits import did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.record import Record
+from wafersim.simulate.fidelity import AUTO, check_fidelity, run_by_size
+from wafersim.simulate.limits import did_you_mean
 from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
 from wafersim.simulate.watching import Watch
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 #: widest and highest grid that is accepted at all, in PEs
 MAX_GRID_SIDE = 4096
-
-#: how exactly the fabric is simulated
-FIDELITIES = ("wavelet", "stream")
 
 #: most characters of a parameter's text
 _LONGEST_VALUE = 100
@@ -63,7 +61,8 @@ def run(
     max_cycles, max_seconds, max_events, raise_on_stuck, progress
         As in `Simulator.run`.
     fidelity : {"wavelet", "stream"}
-        Every wavelet, or runs of them (docs/fidelity.md); ``stream`` needs ``values=False``.
+        Every wavelet, or runs of them (docs/fidelity.md); ``stream`` needs ``values=False``. Default:
+        wavelet; without values the one for the size of the grid (``info["fidelity_chosen"]`` says why).
     values : bool
         Whether array data has values; without them nothing can be verified.
     grain : int, optional
@@ -105,21 +104,6 @@ def run(
     )
 
 
-def check_fidelity(fidelity: str | None, values: bool, grain: int | None) -> str:
-    """The fidelity to run at, or `ConfigError` for a combination that does not exist."""
-    if fidelity not in (None, "wavelet", "stream"):
-        raise ConfigError(f"fidelity {fidelity!r} is unknown; {did_you_mean(str(fidelity), FIDELITIES)}")
-    if fidelity == "stream":
-        if values:
-            raise ConfigError("fidelity 'stream' runs without values so far: add --no-values (values=False)")
-        return "stream"
-    if not values:
-        raise ConfigError("fidelity 'wavelet' always computes values; without them: fidelity 'stream'")
-    if grain is not None:
-        raise ConfigError("grain belongs to fidelity 'stream'")
-    return "wavelet"
-
-
 @dataclass(frozen=True)
 class PreparedRun:
     """A kernel built for one arch, grid and set of parameters; nothing has run yet."""
@@ -141,6 +125,12 @@ class PreparedRun:
         **limits: Any,
     ) -> Record:
         """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`)."""
+        if fidelity == AUTO:
+            return run_by_size(
+                self.built.program,
+                watch is not None or frames is not None,
+                lambda chosen: self.execute(seed, chosen, grain, watch, frames, **limits),
+            )
         sim: Any
         if fidelity == "stream":
             from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
@@ -240,13 +230,6 @@ def resolve_params(kernel: Kernel, params: Mapping[str, Any]) -> dict[str, Any]:
             hint = did_you_mean(name, kernel.parameters)
             raise ConfigError(f"{kernel.name}: parameter {name!r} is unknown; {hint}")
     return kernel.resolve(params)
-
-
-def did_you_mean(name: str, names: Any) -> str:
-    """``did you mean 'x'?`` if something is close, else the list of what there is."""
-    known = sorted(names)
-    near = difflib.get_close_matches(str(name), known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
 
 
 def parse_grid(grid: Any) -> tuple[int, int]:

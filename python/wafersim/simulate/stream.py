@@ -17,6 +17,7 @@ from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
 from wafersim.simulate.simulator import color_entries
+from wafersim.simulate.stream_memory import check_stream_memory
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -64,6 +65,7 @@ class StreamSimulator(LoadedProgram):
         super().__init__(program, arch, seed)
         self.grain = 1 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
         most = 0 if most_words is None else checked_int("most_words", most_words, 1, (1 << 31) - 1)
+        check_stream_memory(program)
         self._machine = _new_machine(program, self.arch, self.grain, most)
         self._start_cycle = self._start_events = 0
 

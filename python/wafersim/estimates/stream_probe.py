@@ -1,0 +1,94 @@
+"""Events and host seconds of a run at fidelity ``stream``, from runs of the same kernel on small grids."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wafersim.errors import WafersimError
+from wafersim.simulate.runner import prepare
+
+if TYPE_CHECKING:
+    from wafersim.arch import Arch
+
+Grid = tuple[int, int]
+
+#: PEs of the larger small grid, at most; host seconds that a run on a small grid may take
+PROBE_PES, PROBE_SECONDS = 300, 8.0
+
+#: events grow with the side of the grid to a power between these: a line's PEs; PEs x steps x changes of rate
+LEAST_POWER, MOST_POWER = 1.0, 3.5
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A run on a small grid."""
+
+    grid: Grid
+    events: int
+    seconds: float
+
+
+def small_grids(width: int, height: int) -> list[Grid]:
+    """Up to two smaller grids of the same shape, the larger one first."""
+    found: list[Grid] = []
+    divisor = max(2, math.ceil(math.sqrt(width * height / PROBE_PES)))
+    if min(width, height) == 1:
+        divisor = max(2, math.ceil(max(width, height) / 64))
+    for k in (divisor, 2 * divisor):
+        grid = (_side(width, k), _side(height, k))
+        if grid not in (*found, (width, height)):
+            found.append(grid)
+    return found
+
+
+def _side(side: int, divisor: int) -> int:
+    return 1 if side == 1 else max(2, round(side / divisor))
+
+
+def probe(kernel: str, arch: Arch, grid: Grid, params: dict[str, Any]) -> Probe | None:
+    """One run on a small grid; None if the kernel does not take it, or if it takes too long."""
+    try:
+        prepared = prepare(kernel, arch, grid, params)
+        record = prepared.execute(fidelity="stream", max_seconds=PROBE_SECONDS, raise_on_stuck=False)
+    except WafersimError:
+        return None
+    if record.status != "finished":
+        return None
+    return Probe(grid, int(record.events), float(record.info["wall_s"]))
+
+
+def estimate_events(kernel: str, arch: Arch, grid: Grid, params: dict[str, Any]) -> dict[str, Any] | None:
+    """Events and seconds of a run, and the runs that they were made of; None if no small grid is taken.
+
+    Notes
+    -----
+    Events grow as a power of the side of the grid, taken from two runs (one run: with the PEs); a second of
+    host time moves as many events as in the larger one. Within a factor of three for the library's kernels.
+    """
+    found = [p for p in (probe(kernel, arch, small, params) for small in small_grids(*grid)) if p is not None]
+    if not found:
+        return None
+    first, side = found[0], math.sqrt(grid[0] * grid[1])
+    ratio, power = side / _side_of(first), 2.0
+    if len(found) > 1:
+        grown = math.log(first.events / max(found[1].events, 1))
+        power = min(max(grown / math.log(_side_of(first) / _side_of(found[1])), LEAST_POWER), MOST_POWER)
+    events = first.events * ratio**power
+    return {
+        "events": round(events),
+        "host_seconds": _short(events * first.seconds / max(first.events, 1)),
+        "runs": [
+            {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}
+            for p in found
+        ],
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _side_of(run: Probe) -> float:
+    return math.sqrt(run.grid[0] * run.grid[1])

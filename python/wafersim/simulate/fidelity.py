@@ -1,0 +1,63 @@
+"""Which fidelity a run is at: as asked for, or, without values and a wish, chosen by the size of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wafersim.errors import ConfigError, UnsupportedError
+from wafersim.simulate.limits import did_you_mean
+
+if TYPE_CHECKING:
+    from wafersim.program import MachineProgram
+    from wafersim.record import Record
+
+FIDELITIES = ("wavelet", "stream")
+
+#: no wish, no values: the one that `by_size` finds
+AUTO = "auto"
+
+#: PEs from which fidelity stream is chosen: below, every wavelet takes seconds and the record is complete
+STREAM_FROM_PES = 4096
+
+
+def check_fidelity(fidelity: str | None, values: bool, grain: int | None) -> str:
+    """The fidelity to run at, `AUTO` to choose by size, or `ConfigError` for what does not exist."""
+    if fidelity not in (None, *FIDELITIES):
+        raise ConfigError(f"fidelity {fidelity!r} is unknown; {did_you_mean(str(fidelity), FIDELITIES)}")
+    if fidelity == "stream" and values:
+        raise ConfigError("fidelity 'stream' runs without values so far: add --no-values (values=False)")
+    if fidelity == "wavelet" and not values:
+        raise ConfigError("fidelity 'wavelet' always computes values; without them: fidelity 'stream'")
+    if grain is not None and (values or fidelity == "wavelet"):
+        raise ConfigError("grain belongs to fidelity 'stream'")
+    if fidelity is None and not values:
+        return AUTO if grain is None else "stream"
+    return fidelity or "wavelet"
+
+
+def by_size(program: MachineProgram, watched: bool = False) -> tuple[str, str]:
+    """The fidelity for a program of this size, and a line that says why."""
+    pes = program.width * program.height
+    if watched:
+        return "wavelet", "wavelet: only it has a timeline and frames"
+    if pes < STREAM_FROM_PES:
+        return "wavelet", f"wavelet, chosen by size: {pes} PEs; stream from {STREAM_FROM_PES} PEs on"
+    return (
+        "stream",
+        f"stream, chosen by size: {pes} PEs, {STREAM_FROM_PES} or more; --fidelity overrides",
+    )
+
+
+def run_by_size(program: MachineProgram, watched: bool, run: Callable[[str], Record]) -> Record:
+    """Run at the fidelity of its size; at wavelet if stream cannot represent the program, which is said."""
+    fidelity, line = by_size(program, watched)
+    try:
+        record = run(fidelity)
+    except UnsupportedError as error:
+        if fidelity != "stream":
+            raise
+        record = run("wavelet")
+        line = f"wavelet: {error}"
+    record.info["fidelity_chosen"] = line
+    return record

@@ -1,0 +1,148 @@
+"""Host memory of a run at fidelity ``stream``, from the tables of its program, largest contributors first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wafersim.errors import ConfigError
+from wafersim.program.schema import NUM_PORTS, ArrayCol, ArrayFlag, CodeCol, Op, QueueCol, RouteCol, TileCol
+from wafersim.simulate.footprint import SHARE, available_bytes, rss_bytes
+
+if TYPE_CHECKING:
+    from wafersim.program import MachineProgram
+
+#: measured on eight kernels: what any run takes beside its PEs, and stretches of code and situations of main
+#: threads, which grow about as the root of the rows of code
+RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
+
+#: threads of a PE, measured on the library's kernels: for each of its queues, and at least
+THREADS_OF_A_QUEUE, THREADS = 0.75, 2
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What takes memory, how many bytes, and what would need less."""
+
+    name: str
+    num_bytes: int
+    less: str
+
+
+def parts(program: MachineProgram) -> list[Part]:
+    """Contributors to the memory of a run, the largest first."""
+    from wafersim._core import StreamMachine
+
+    size = StreamMachine.sizes()
+    tables = program.tables
+    tile_map, route_map = tables["tile_map"], tables["route_map"]
+    placed = np.bincount(tile_map[tile_map >= 0], minlength=len(tables["tiles"]))
+    used = np.bincount(route_map[route_map >= 0], minlength=len(tables["routes"]))
+    into, out = _ports(tables["routes"])
+    stages = used * (size["color"] + _count(into) * size["link_fifo"] + _count(out) * size["out_link"])
+    changed = sum(
+        count * (_count(more_in) * size["link_fifo"] + _count(more_out) * size["out_link"])
+        for count, more_in, more_out in _changed(tables, into, out)
+    )
+    queues = placed * _queue_bytes(tables["queues"], len(tables["tiles"]), size)
+    threads = placed * _threads(tables["queues"], len(tables["tiles"])) * size["thread"]
+    state = placed * (8 * tables["tiles"][:, TileCol.NUM_REGS].astype(np.int64) + _held_bytes(tables))
+    shared = RUN_BYTES + int(CODE_BYTES * len(tables["code"]) ** 0.5)
+    elements = int(queues.sum() + threads.sum())
+    found = [
+        Part("routers: colors, buffers of links", int(stages.sum() + changed), "fewer colors routed at a PE"),
+        Part("compute elements: queues, threads", elements, "fewer queues"),
+        Part("PEs", tile_map.size * size["node"], "a smaller grid"),
+        Part("state of scalar code", int(state.sum()), "smaller arrays that scalar code reads"),
+        Part("tables of the program", sum(table.nbytes for table in tables.values()), "fewer parameters"),
+        Part("stretches of code, shared by all PEs", shared, "fewer kinds of PEs"),
+        Part("Python and the program as it is built", rss_bytes(), "a smaller grid"),
+    ]
+    return sorted(found, key=lambda part: -part.num_bytes)
+
+
+def _ports(routes: Array) -> tuple[Array, Array]:
+    """Of each route class, as masks: ports that words come from, links they leave by, over all positions."""
+    into = np.zeros(len(routes), np.int64)
+    out = np.zeros(len(routes), np.int64)
+    for position in range(4):
+        valid = routes[:, RouteCol.NUM_POSITIONS] > position
+        into |= np.where(valid, routes[:, RouteCol.IN0 + 2 * position], 0)
+        out |= np.where(valid, routes[:, RouteCol.OUT0 + 2 * position], 0)
+    return into, out & 0xF  # the RAMP is no link
+
+
+def _count(masks: Array) -> Array:
+    """Bits of each mask of ports."""
+    return ((np.asarray(masks)[..., None] >> np.arange(NUM_PORTS)) & 1).sum(axis=-1)
+
+
+def _changed(tables: dict[str, Array], into: Array, out: Array) -> Iterator[tuple[int, Array, Array]]:
+    """For routes set at run time: PEs, and the ports beside those of the route they begin with."""
+    code, tiles, colors = tables["code"], tables["tiles"], tables["colors"].ravel()
+    rows = np.flatnonzero(code[:, CodeCol.OP] == Op.ROUTE_SET)
+    owner = np.searchsorted(tiles[:, TileCol.CODE_FIRST], rows, side="right") - 1
+    for tile, color in sorted(
+        {(int(t), int(code[r, CodeCol.IMM])) for t, r in zip(owner, rows, strict=True)}
+    ):
+        layer = np.flatnonzero(colors == color)
+        if not len(layer):
+            continue
+        mine = rows[(owner == tile) & (code[rows, CodeCol.IMM] == color)]
+        set_in, set_out = (np.bitwise_or.reduce(m[code[mine, CodeCol.IMM2]]) for m in (into, out))
+        begin = tables["route_map"][layer[0]][tables["tile_map"] == tile]
+        counts = np.bincount(begin[begin >= 0], minlength=len(into))
+        for route in np.flatnonzero(counts):
+            yield int(counts[route]), set_in & ~into[route], set_out & ~out[route]
+
+
+def _queue_bytes(queues: Array, num_tiles: int, size: dict[str, int]) -> Array:
+    """Of each tile: its initialised queues."""
+    found = np.zeros(num_tiles, np.int64)
+    each = np.where(queues[:, QueueCol.DIRECTION] == 0, size["in_queue"], size["out_queue"])
+    np.add.at(found, queues[:, QueueCol.TILE], each)
+    return found
+
+
+def _threads(queues: Array, num_tiles: int) -> Array:
+    """Of each tile: threads that it takes."""
+    found = np.bincount(queues[:, QueueCol.TILE], minlength=num_tiles)
+    return np.maximum(np.ceil(found * THREADS_OF_A_QUEUE), THREADS)
+
+
+def _held_bytes(tables: dict[str, Array]) -> Array:
+    """Of each tile: bytes of arrays that are no array data, which are held with their values."""
+    arrays = tables["arrays"]
+    found = np.zeros(len(tables["tiles"]), np.int64)
+    held = np.where(arrays[:, ArrayCol.FLAGS] & ArrayFlag.DATA, 0, arrays[:, ArrayCol.BYTES])
+    np.add.at(found, arrays[:, ArrayCol.TILE], held)
+    return found
+
+
+def stream_bytes(program: MachineProgram) -> int:
+    """About the memory of this process at the end of a run of the program at fidelity stream, in bytes."""
+    return sum(part.num_bytes for part in parts(program))
+
+
+def check_stream_memory(program: MachineProgram) -> None:
+    """Refuse a run that would not fit into the host's memory.
+
+    Raises
+    ------
+    ConfigError
+        With what it needs, the three largest contributors, and what there is.
+    """
+    found = parts(program)
+    needed, available = sum(part.num_bytes for part in found), available_bytes() + rss_bytes()
+    if needed <= SHARE * available:
+        return
+    largest = "; ".join(f"{part.name} {part.num_bytes >> 20} MiB ({part.less})" for part in found[:3])
+    raise ConfigError(
+        f"program {program.name!r} on {program.width}x{program.height} PEs needs about {needed >> 20} MiB of "
+        f"host memory at fidelity stream, {available >> 20} MiB are available. Most take: {largest}"
+    ).because("host_memory", needed_bytes=needed, available_bytes=available)

@@ -1,0 +1,85 @@
+"""Before a run at fidelity stream: its memory and events by estimate, and which fidelity a size gets."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from tests.command_line import call
+from wafersim import run
+from wafersim.errors import ConfigError
+from wafersim.estimates import stream_probe
+from wafersim.simulate import fidelity, stream_memory
+from wafersim.simulate.runner import prepare
+
+SIZES = [
+    ("broadcast", "60x40", {}),
+    ("allreduce", "40x30", {"words": 4}),
+    ("reduce", "50x20", {"words": 16}),
+    ("stencil", "30x30", {}),
+    ("gemm", "12x12", {"tile": 4}),
+    ("cg", "8x6", {"stop": "iterations", "iterations": 1}),
+]
+
+
+@pytest.mark.parametrize(("kernel", "grid", "params"), SIZES)
+def test_memory_of_the_pes(kernel, grid, params):
+    prepared = prepare(kernel, "wse2", grid, params)
+    names = ("routers", "compute elements", "PEs", "state")
+    estimated = sum(
+        p.num_bytes for p in stream_memory.parts(prepared.built.program) if p.name.startswith(names)
+    )
+    taken = prepared.execute(fidelity="stream").info["stream"]["pe_bytes"]
+    assert 0.85 * taken <= estimated <= 1.35 * taken
+
+
+def test_memory_grows_with_the_grid_and_names_what_takes_most():
+    small, large = (prepare("allreduce", "wse2", grid, {}).built.program for grid in ("20x20", "60x40"))
+    assert stream_memory.stream_bytes(large) > stream_memory.stream_bytes(small) + 2_000 * 1_000
+    sizes = [part.num_bytes for part in stream_memory.parts(large)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_what_does_not_fit_is_refused_before_the_run(monkeypatch):
+    monkeypatch.setattr(stream_memory, "available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(stream_memory, "rss_bytes", lambda: 0)
+    with pytest.raises(
+        ConfigError, match=r"60x40 PEs needs about \d+ MiB .*1 MiB are available. Most take: .*\(.*\);"
+    ):
+        run("broadcast", grid="60x40", fidelity="stream", values=False)
+
+
+def test_dry_run_says_events_seconds_and_bytes():
+    asked = ("run", "reduce", "--grid", "60x1", "--fidelity", "stream", "--no-values", "--json")
+    answer, ran = (json.loads(call(*asked, *more).out) for more in (("--dry-run",), ()))
+    assert answer["status"] == "estimated"
+    assert len(answer["largest"]) == 3
+    assert ran["events"] / 3 <= answer["estimate_events"] <= 3 * ran["events"]
+    assert answer["estimate_host_seconds"] > 0
+    assert answer["estimate_host_bytes"] > 1 << 20
+
+
+def test_small_grids_keep_the_shape():
+    assert stream_probe.small_grids(64, 64) == [(16, 16), (8, 8)]
+    assert stream_probe.small_grids(750, 994) == [(15, 20), (8, 10)]
+    assert stream_probe.small_grids(1, 400) == [(1, 57), (1, 29)]
+    for width, height in stream_probe.small_grids(300, 100):
+        assert math.isclose(width / height, 3, rel_tol=0.2)
+
+
+def test_fidelity_by_size():
+    small = run("broadcast", grid="6x4", values=False)
+    assert small.info["fidelity_chosen"].startswith("wavelet, chosen by size: 24 PEs")
+    large = run("broadcast", grid="64x64", values=False)
+    assert large.info["fidelity_chosen"].startswith("stream, chosen by size: 4096 PEs")
+    assert large.info["fidelity"] == "stream"
+    assert "fidelity_chosen" not in run("broadcast", grid="6x4").info
+
+
+def test_fidelity_by_size_goes_on_at_wavelet_where_stream_refuses(monkeypatch):
+    monkeypatch.setattr(fidelity, "STREAM_FROM_PES", 4)
+    record = run("spmm", grid="4x3", values=False)
+    assert record.status == "finished"
+    assert record.info["fidelity_chosen"].startswith("wavelet: fidelity stream cannot represent this program")
