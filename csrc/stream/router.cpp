@@ -103,6 +103,7 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
     s.k = k;
     s.k_end = k_end;
     s.mask = outputs;
+    s.here = false, s.prev = kMinus;  // what shaped earlier words, of other outputs, shows no period of these
     s.num_con = 0;
     s.add({&f.a, 0, v.port == kPortRamp ? arch_.ramp_out : arch_.hop, ConKind::kData, kNever});
     for (uint32_t rest = outputs; rest; rest &= rest - 1) {

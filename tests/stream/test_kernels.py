@@ -53,6 +53,7 @@ PACED = [
     ("allreduce", "2x4", {"words": 20, "algorithm": "ring"}),
     ("relay", "9x1", {"words": 300}),
     ("stencil", "5x4", {"tile": 4}),
+    ("fft", "4x1", {"n": 8, "part": "rows", "pencils": 4}),  # filters change what two colors compete for
 ]
 
 

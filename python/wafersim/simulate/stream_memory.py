@@ -79,7 +79,7 @@ def _ports(routes: Array) -> tuple[Array, Array]:
 
 def _count(masks: Array) -> Array:
     """Bits of each mask of ports."""
-    return ((np.asarray(masks)[..., None] >> np.arange(NUM_PORTS)) & 1).sum(axis=-1)
+    return np.asarray(((np.asarray(masks)[..., None] >> np.arange(NUM_PORTS)) & 1).sum(axis=-1))
 
 
 def _changed(tables: dict[str, Array], into: Array, out: Array) -> Iterator[tuple[int, Array, Array]]:
@@ -112,7 +112,7 @@ def _queue_bytes(queues: Array, num_tiles: int, size: dict[str, int]) -> Array:
 def _threads(queues: Array, num_tiles: int) -> Array:
     """Of each tile: threads that it takes."""
     found = np.bincount(queues[:, QueueCol.TILE], minlength=num_tiles)
-    return np.maximum(np.ceil(found * THREADS_OF_A_QUEUE), THREADS)
+    return np.asarray(np.maximum(np.ceil(found * THREADS_OF_A_QUEUE), THREADS))
 
 
 def _held_bytes(tables: dict[str, Array]) -> Array:
