@@ -44,3 +44,21 @@ def test_matrix_kernel(benchmark, case):
             "macs": record.metrics["macs_per_pe"] * pes,
         },
     )
+
+
+#: cycles of the machine, that is at grain 1; deeper buffers change them by a few millionths
+GEMM_46 = ("16x16", 4_870_869)
+
+
+@pytest.mark.parametrize("grain", [1, 4096])
+def test_gemm_at_fidelity_stream(benchmark, grain):
+    grid, cycles = GEMM_46
+    records = []
+
+    def run():
+        records.append(ws.run("gemm", grid=grid, tile=46, fidelity="stream", values=False, grain=grain))
+
+    benchmark.pedantic(run, rounds=ROUNDS, iterations=1)
+    record = min(records, key=lambda record: record.wall_s)
+    assert record.cycles == cycles if grain == 1 else record.cycles == pytest.approx(cycles, rel=0.005)
+    store(benchmark, record, {"pe_steps": record.width * record.height * record.metrics["steps"]})
