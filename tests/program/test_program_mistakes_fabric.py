@@ -7,6 +7,7 @@ import pytest
 from mistakes import Mistakes, build_main, check, tile
 from program_helpers import one_tile, pair
 
+import wafersim as ws
 from wafersim.errors import ConfigError, ProgramError
 from wafersim.program import Layout, control_payload, hostmem
 
@@ -255,12 +256,13 @@ def test_host_memory_names_the_largest_contributors(monkeypatch):
     pe.array("x", "f32", 10000)
     lay.place(pe, 0, 0, None, None)
     monkeypatch.setattr(hostmem, "available_bytes", lambda: 300_000_000)
+    program = build_main(lay, pe, lambda: None)  # what it needs depends on the fidelity that runs it
     with pytest.raises(
         ProgramError, match=r"100 x 100 PEs.*0\.30 GB are free.*SRAM of the PEs 0\.4.*smaller"
     ):
-        build_main(lay, pe, lambda: None)
+        ws.Simulator(program)
     monkeypatch.setattr(hostmem, "available_bytes", lambda: None)
-    lay.build()
+    hostmem.check_host_memory(program.tables)
 
 
 def test_there_are_enough_mistakes():

@@ -15,7 +15,6 @@ from wafersim.program.check_ops import check_ops
 from wafersim.program.check_routes import check_routes
 from wafersim.program.check_tasks import check_tasks
 from wafersim.program.checking import Checking
-from wafersim.program.hostmem import check_host_memory
 from wafersim.program.locate import Tables
 from wafersim.program.validate import validate
 
@@ -32,7 +31,6 @@ def check_program(tables: Tables, meta: Mapping[str, Any], arch: Arch) -> list[s
     check_ops(check)
     check_routes(check)
     _placement(check)
-    check_host_memory(tables)
     return check.warnings
 
 

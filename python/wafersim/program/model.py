@@ -12,7 +12,6 @@ from wafersim.arch import Arch
 from wafersim.errors import ProgramError
 from wafersim.program.checks import check_program
 from wafersim.program.container import read_program, write_program
-from wafersim.program.hostmem import check_host_memory
 from wafersim.program.model_tables import TABLES
 from wafersim.program.validate import validate
 
@@ -66,7 +65,7 @@ class MachineProgram:
         self._passed = loaded.name, loaded.fingerprint(), list(self.tables.values())
 
     def check_once(self, arch: str | Arch) -> None:
-        """`check`, unless these tables passed it for this arch the last time; the host's memory is."""
+        """`check`, unless these tables passed it for this arch the last time."""
         loaded = Arch.load(arch)
         if self._passed is not None:
             name, fingerprint, tables = self._passed
@@ -74,7 +73,6 @@ class MachineProgram:
                 one is other for one, other in zip(tables, self.tables.values(), strict=True)
             )
             if same and (name, fingerprint) == (loaded.name, loaded.fingerprint()):
-                check_host_memory(self.tables)
                 return
         self.check(loaded)
 

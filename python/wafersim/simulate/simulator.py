@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError, DeadlockError, FaultError, InternalError, SimulationError
+from wafersim.program.hostmem import check_host_memory
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
 from wafersim.record.source import Source
@@ -54,6 +55,7 @@ class Simulator(LoadedProgram):
 
     def __init__(self, program: MachineProgram, arch: Arch | str = "wse2", seed: int = 0) -> None:
         super().__init__(program, arch, seed)
+        check_host_memory(program.tables)
         check_memory(program)
         self._machine = _new_machine(program.tables, self.arch, self.seed)
         self._read_only = _read_only(program)
