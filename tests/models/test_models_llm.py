@@ -7,12 +7,14 @@ import json
 import pytest
 
 from command_line import call
+from wafersim.errors import ConfigError
 from wafersim.models import ModelConfig, cost
 from wafersim.models.answer import Question, answer, service_times
 from wafersim.models.ask import ask, planner_for, service_model
 from wafersim.models.bottleneck import BOTTLENECKS
 from wafersim.models.partition import capacity_bound
 from wafersim.models.planner import rhythm
+from wafersim.models.small_models import SMALL, left_out
 from wafersim.models.speculation import Speculation
 from wafersim.models.wafer import Wafer
 
@@ -198,3 +200,28 @@ def test_prefill_and_first_token():
     question = Question(prompt=4096, output=16)
     times = service_times(planner, planner.plan(1, question.context), question)
     assert times["ttft_s"] == pytest.approx(times["prefill_s"] + times["tpot_s"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gemma-2-9b", "the activation gelu_pytorch_tanh"),
+        ("gpt2-124m", "an MLP of two matrices"),
+        ("gpt-oss-120b", "attention sinks"),
+        ("qwen2.5-32b", "biases of the projections"),
+        ("deepseek-v3", "latent attention"),
+    ],
+)
+def test_what_programs_leave_out_of_a_model_is_named(name, words):
+    found = left_out("layers", ModelConfig.load(name))
+    assert any(line.startswith("layers: ") and words in line for line in found)
+    assert left_out("layers", ModelConfig.load("llama-3.1-8b")) == []
+
+
+def test_the_file_names_the_activation_unless_the_class_has_its_own():
+    base = SMALL | {"hidden_act": "ReLU2"}
+    assert ModelConfig.from_hf(base).activation == "relu2"
+    assert ModelConfig.from_hf(SMALL).activation == "silu"
+    assert ModelConfig.from_hf(SMALL | {"model_type": "gemma"}).activation == "gelu_pytorch_tanh"
+    with pytest.raises(ConfigError, match="hidden_act is an integer"):
+        ModelConfig.from_hf(SMALL | {"hidden_act": 3})

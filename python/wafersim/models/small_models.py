@@ -9,6 +9,7 @@ from typing import Any
 from wafersim.errors import ConfigError
 from wafersim.models import published
 from wafersim.models.config import Layer, ModelConfig
+from wafersim.models.layout import is_latent
 
 #: a small model with grouped heads, for a quick check of values
 SMALL = {
@@ -68,6 +69,8 @@ def plain_name(name: str) -> str:
 def left_out(kernel: str, model: ModelConfig) -> list[str]:
     """What a layer of the model has and the program of a kernel has not."""
     found = [words for key, words in _ATTENTION.items() if getattr(model.attention, key, 0)]
+    if is_latent(model):
+        found.append("latent attention: its steps are estimated, no program simulates them")
     if model.activation not in ("silu", "swish"):
         found.append(f"the activation {model.activation} ({ACTIVATION} is computed instead)")
     if not model.gated_mlp:
