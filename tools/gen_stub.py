@@ -57,6 +57,8 @@ def render_class(kind: type) -> list[str]:
             result = re.search(r"-> (.+)$", first_line(member.fget))
             assert result is not None, f"{kind.__name__}.{name} has no signature"
             lines += ["    @property", f"    def {name}(self) -> {plain(result[1])}: ..."]
+        elif isinstance(member, staticmethod):
+            lines += ["    @staticmethod", f"    def {plain(first_line(member.__func__))}: ..."]
         elif name == "__init__" or not name.startswith("_"):
             lines.append(f"    def {plain(first_line(member))}: ...")
     return lines

@@ -104,7 +104,7 @@ BAD_LINES = {
     "arch with a source": (b'{"kernel": "reduce", "arch": {"from": "wse2", "source": "x"}}', "no constant"),
     "memory of half a byte": (b'{"kernel": "reduce", "memory": 0.5}', "memory=0.5"),
     "timeout of nothing": (b'{"kernel": "reduce", "timeout": 0}', "timeout=0"),
-    "no values": (b'{"kernel": "reduce", "values": false}', "fidelity 'stream'"),
+    "no values": (b'{"kernel": "reduce", "values": false, "fidelity": "wavelet"}', "fidelity 'stream'"),
     "threads": (b'{"kernel": "reduce", "threads": 4}', "1 thread"),
     "file missing": (b'{"program": "/nowhere/x.wsp"}', "/nowhere/x.wsp"),
 }
