@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.csl import types as ty
+from wafersim.csl.diagnostics import CslError
 from wafersim.csl.types import Type
 
 if TYPE_CHECKING:
@@ -221,6 +222,14 @@ def require_scalar(value: Value, why: str, span: ast.Span) -> Any:
             raise Split(data, why, span)
         return first.item() if isinstance(first, np.generic) else first
     return data
+
+
+def require_int(value: Value, why: str, span: ast.Span) -> int:
+    """The one whole number that all lanes share, as `require_scalar`; other data are a `CslError`."""
+    data = require_scalar(value, why, span)
+    if not isinstance(data, int | float | np.number):
+        raise CslError(span, f"{why}: a number is expected", found=f"a value of type {value.type}")
+    return int(data)
 
 
 def require_plain(value: Value, why: str, span: ast.Span) -> Value:

@@ -193,10 +193,10 @@ def _circular(
     array = base.type.elem if isinstance(base.type.elem, ty.Array) else None
     elem = array.scalar if array is not None else base.type.elem
     what = "circbuf_dsd: .extent"
-    extent = int(va.require_scalar(coerce(fields["extent"], ty.U16, node.span, what), what, node.span))
+    extent = va.require_int(coerce(fields["extent"], ty.U16, node.span, what), what, node.span)
     if "wraparound" in fields:
         what = "circbuf_dsd: .wraparound"
-        turn = int(va.require_scalar(coerce(fields["wraparound"], ty.U16, node.span, what), what, node.span))
+        turn = va.require_int(coerce(fields["wraparound"], ty.U16, node.span, what), what, node.span)
     elif array is not None and not base.type.many:
         turn = math.prod(array.shape)
     else:

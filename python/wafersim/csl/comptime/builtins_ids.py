@@ -95,7 +95,7 @@ def _filter_id(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     value = interp.eval(node.args[0], scope)
     if value.type != ty.COLOR:
         raise CslError(node.args[0].span, "@get_filter_id: a color is expected", found=describe(value))
-    color = int(va.require_scalar(value, "@get_filter_id", node.span))
+    color = va.require_int(value, "@get_filter_id", node.span)
     if interp.program is None:
         raise CslError(node.span, "@get_filter_id belongs into the code of a PE, not into a layout")
     interp.program.filters.append((color, node.span))

@@ -208,7 +208,7 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
     color = None
     if "color" in fields:
         value = coerce(fields.pop("color"), ty.COLOR, node.args[1].span, f"{what}: color")
-        color = int(va.require_scalar(value, "the color of a queue", node.span))
+        color = va.require_int(value, "the color of a queue", node.span)
     for other in program.queues:
         if (other.kind, other.id) == (word, number) and (other.color, bool(other.options)) != (
             color,

@@ -172,7 +172,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         value = self.eval_comptime(node, scope, what)
         if not ty.is_integer(value.type):
             raise CslError(node.span, f"{what}: an integer is expected", found=describe(value))
-        return int(va.require_scalar(value, what, node.span))
+        return va.require_int(value, what, node.span)
 
     def exec(self, node: ast.Node, scope: Scope) -> Lanes | None:
         """Run a statement; the lanes that go on behind it, None if none do."""

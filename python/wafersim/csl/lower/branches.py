@@ -11,7 +11,7 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import arith, convert, exprs, places
 from wafersim.csl.lower.context import Exit
 from wafersim.csl.lower.operands import LocalVar, Nothing, Operand, Scalar, is_scalar
-from wafersim.csl.values import Value, require_scalar
+from wafersim.csl.values import Value, require_int, require_scalar
 from wafersim.program.instr import Instr, Label, VReg
 from wafersim.program.schema import Op
 from wafersim.program.schema import Type as MType
@@ -297,7 +297,7 @@ def _exhaustive(cx: Context, node: ast.Switch, type_: ty.Type) -> bool:
         for item in prong.items:
             if not isinstance(item, ast.Range):
                 value = convert.coerce(cx.eval(item), type_, item.span)
-                seen.add(int(require_scalar(value, "an item of a switch", item.span)))
+                seen.add(require_int(value, "an item of a switch", item.span))
     if members is None or not members <= seen:
         raise CslError(node.span, "a switch must handle every value", hint="add an 'else' prong")
     return True
@@ -329,7 +329,7 @@ def _test(cx: Context, subject: Scalar, prong: ast.Prong, following: Label) -> N
 
 def _item(cx: Context, node: ast.Node, type_: ty.Type, machine: MType) -> VReg | int:
     value = convert.coerce(cx.eval(node), type_, node.span)
-    number = int(require_scalar(value, "an item of a switch", node.span))
+    number = require_int(value, "an item of a switch", node.span)
     return number if -(1 << 31) <= number < 1 << 31 else cx.code.literal(machine, number)
 
 

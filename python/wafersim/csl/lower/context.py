@@ -15,7 +15,7 @@ from wafersim.csl.lower.operands import LocalVar, Operand
 from wafersim.csl.lower.storage import Storage
 from wafersim.csl.lower.widths import Widths
 from wafersim.csl.scope import GlobalVar, Scope
-from wafersim.csl.values import FnRef, Value, require_scalar
+from wafersim.csl.values import FnRef, Value, require_int, require_scalar
 from wafersim.program.instr import Label
 
 if TYPE_CHECKING:
@@ -117,6 +117,10 @@ class Context:
     def scalar(self, node: ast.Node, why: str) -> Any:
         """A compile-time value that decides structure: one for all PEs of the class."""
         return require_scalar(self.eval(node), why, node.span)
+
+    def whole(self, node: ast.Node, why: str) -> int:
+        """A compile-time whole number, one for all PEs of the class."""
+        return require_int(self.eval(node), why, node.span)
 
     def type_of(self, node: ast.Node) -> ty.Type:
         """A type expression."""

@@ -148,7 +148,7 @@ def _array(cx: Context, node: ast.ArrayLit, want: ty.Type | None, into: VReg | N
     extents = []
     for extent in node.type.extents:
         inferred = isinstance(extent, ast.Name) and extent.name == "_"
-        extents.append(len(node.values) if inferred else int(cx.scalar(extent, "the extent of an array")))
+        extents.append(len(node.values) if inferred else cx.whole(extent, "the extent of an array"))
     type_ = ty.Array(tuple(extents), elem)
     if len(node.values) != type_.count:
         raise CslError(node.span, f"{type_.count} values are needed for {type_}", found=str(len(node.values)))

@@ -10,7 +10,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, exprs, tasks
 from wafersim.csl.lower.operands import Nothing, Operand, Scalar
-from wafersim.csl.values import Value, require_scalar
+from wafersim.csl.values import Value, require_int
 from wafersim.program.instr import VReg
 from wafersim.program.scalars import is_float
 from wafersim.program.schema import BlockSpace, CodeFlag, MathFn, Op
@@ -101,7 +101,7 @@ def _color(cx: Context, node: ast.Node) -> dict[str, Any]:
     if isinstance(operand, Value):
         if operand.type == ty.COMPTIME_INT:
             operand = Value(ty.COLOR, operand.data)
-        number = int(require_scalar(operand, "a color", node.span))
+        number = require_int(operand, "a color", node.span)
         return {"imm": cx.layout.color_id(number), "flags": int(CodeFlag.A_IMM)}
     return {"a": convert.canonical(cx, operand, node.span), "imm": 0}
 
@@ -167,7 +167,7 @@ def _task_priority(cx: Context, node: ast.BuiltinCall) -> Operand:
     space = BlockSpace.CONTROL if operand.type == ty.CONTROL_TASK_ID else BlockSpace.TASK
     cx.code.at(node.span)
     if isinstance(operand, Value):
-        number = int(require_scalar(operand, "a task id", node.span))
+        number = require_int(operand, "a task id", node.span)
         cx.code.emit(Op.TASK_PRIORITY, type=int(space), imm=number, imm2=level, flags=int(CodeFlag.A_IMM))
     else:
         reg = convert.canonical(cx, operand, node.span)

@@ -11,7 +11,7 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import branches, convert, exprs, indexing, places
 from wafersim.csl.lower.context import Exit
 from wafersim.csl.lower.operands import LocalVar, Operand, Place, Scalar
-from wafersim.csl.values import RangeData, Value, is_column, require_scalar
+from wafersim.csl.values import RangeData, Value, is_column, require_int, require_scalar
 from wafersim.program.instr import Label, VReg
 from wafersim.program.schema import CodeFlag, Op
 from wafersim.program.schema import Type as MType
@@ -128,7 +128,7 @@ def _range_parts(cx: Context, node: ast.BuiltinCall) -> tuple[ty.Type, Operand, 
         raise CslError(node.args[0].span, "a range needs an integer type", found=str(type_))
     if len(node.args) == 2:
         return type_, Value(type_, 0), _settled(cx, node.args[1], type_), 1
-    step = int(cx.scalar(node.args[3], "the step of a range"))
+    step = cx.whole(node.args[3], "the step of a range")
     if step == 0:
         raise CslError(node.args[3].span, "the step of a range must not be 0")
     return type_, _settled(cx, node.args[1], type_), _settled(cx, node.args[2], type_), step
@@ -279,7 +279,7 @@ def _unrolled(cx: Context, node: ast.For, type_: ty.Type, start: Operand, stop: 
     for end in (start, stop):
         if not isinstance(end, Value):
             raise CslError(node.subject.span, "an inline for needs a range known at compile time")
-        ends.append(int(require_scalar(end, "an end of an inline range", node.span)))
+        ends.append(require_int(end, "an end of an inline range", node.span))
     low, high = ends
     numbers = range(low, high, step)
     if len(numbers) > MAX_UNROLLED:

@@ -12,7 +12,7 @@ from wafersim.csl.diagnostics import CslError, closest
 from wafersim.csl.lower import convert, exprs
 from wafersim.csl.lower.operands import Operand, Struct
 from wafersim.csl.lower.widths import add_behind
-from wafersim.csl.values import FALSE, FnRef, Value, require_scalar
+from wafersim.csl.values import FALSE, FnRef, Value, require_int, require_scalar
 from wafersim.program.instr import Body, DsrNumber, Instr, SettingsSpec
 from wafersim.program.queues import MAX_TASK_ID
 from wafersim.program.schema import DescSpace, DsrFile, SettingsCol
@@ -101,7 +101,7 @@ def translate(cx: Context, fields: dict[str, Operand], span: Span) -> SettingsSp
         elif name == "simd_mode":
             options["simd"] = _simd(cx, value, span)
         elif name == "ut_id":
-            options["ut"] = int(require_scalar(value, "a microthread", span))
+            options["ut"] = require_int(value, "a microthread", span)
         else:
             flag = require_scalar(value, f"the option .{name}", span)
             if not isinstance(flag, bool):

@@ -9,7 +9,7 @@ import numpy as np
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert
-from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Split, Value, require_scalar
+from wafersim.csl.values import Choice, DsdData, FifoData, Ptr, Split, Value, require_int, require_scalar
 from wafersim.program.descriptors import Dsd, Fifo
 from wafersim.program.queues import Queue
 from wafersim.program.schema import ENDLESS, DsdKind
@@ -278,23 +278,23 @@ def _option_key(value: Value) -> Any:
 
 
 def _plain(x: Any, span: Span) -> int:
-    return int(require_scalar(Value(ty.COMPTIME_INT, x), "the start of a descriptor", span))
+    return require_int(Value(ty.COMPTIME_INT, x), "the start of a descriptor", span)
 
 
 def _id(value: Value | None, span: Span) -> int:
     assert value is not None
-    return int(require_scalar(value, "a queue or color of a descriptor", span))
+    return require_int(value, "a queue or color of a descriptor", span)
 
 
 def _extent(x: Any, span: Span) -> int:
-    number = int(require_scalar(Value(ty.COMPTIME_INT, x), "the extent of a descriptor", span))
+    number = require_int(Value(ty.COMPTIME_INT, x), "the extent of a descriptor", span)
     if not 0 <= number <= 0xFFFF:
         raise CslError(span, f"an extent of {number}", allowed="0 .. 65535")
     return number
 
 
 def _stride(x: Any, span: Span) -> int:
-    number = int(require_scalar(Value(ty.COMPTIME_INT, x), "the stride of a descriptor", span))
+    number = require_int(Value(ty.COMPTIME_INT, x), "the stride of a descriptor", span)
     if not -(1 << 15) <= number < 1 << 15:
         raise CslError(span, f"a stride of {number}", allowed="-32768 .. 32767")
     return number

@@ -70,7 +70,7 @@ def _declare(cx: Context, node: ast.VarDecl) -> bool:
         cx.interp.exec(node, cx.scope)
         return True
     type_ = cx.type_of(node.type) if node.type is not None else None
-    align = int(cx.scalar(node.align, "an alignment")) if node.align is not None else 0
+    align = cx.whole(node.align, "an alignment") if node.align is not None else 0
     entity = _constant(cx, node, type_) if node.kind == "const" else _variable(cx, node, type_, align)
     if node.name in cx.scope.names:
         raise CslError(node.span, f"'{node.name}' is declared twice in this block")

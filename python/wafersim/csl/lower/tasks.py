@@ -11,7 +11,7 @@ from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.instance import QueueInit, TaskBinding
 from wafersim.csl.lower import convert, exprs, settings
 from wafersim.csl.lower.operands import Nothing, Operand, Scalar, is_scalar
-from wafersim.csl.values import FnRef, Value, require_scalar
+from wafersim.csl.values import FnRef, Value, require_int, require_scalar
 from wafersim.program.instr import Label, VReg
 from wafersim.program.queues import Queue, Task
 from wafersim.program.schema import (
@@ -315,7 +315,7 @@ def queue_of(cx: Context, node: ast.Node) -> tuple[int, int]:
         raise CslError(
             node.span, "a queue is needed", found=str(value.type), allowed="input_queue, output_queue"
         )
-    number = int(require_scalar(value, "a queue", node.span))
+    number = require_int(value, "a queue", node.span)
     return int(value.type == ty.OUTPUT_QUEUE), number
 
 

@@ -9,7 +9,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, places, settings
 from wafersim.csl.lower.operands import Address, DsdRef, Operand, Place, Scalar, is_scalar
-from wafersim.csl.values import TRUE, Value, is_column, require_scalar
+from wafersim.csl.values import TRUE, Value, is_column, require_int
 from wafersim.program.descriptors import Dsd, DsdChoice
 from wafersim.program.instr import DsrNumber, ScratchDsr, SettingsSpec, pin
 from wafersim.program.instr import Operand as Encoded
@@ -207,7 +207,7 @@ def dsr_key(cx: Context, value: Value, span: Span) -> tuple[DsrFile, int]:
     """File and number of a descriptor register; it is reserved in the tile."""
     assert isinstance(value.type, ty.Dsr)
     file = DsrFile[value.type.file.upper()]
-    index = int(require_scalar(value, "a descriptor register", span))
+    index = require_int(value, "a descriptor register", span)
     if (file, index) not in cx.tile.dsrs:
         cx.code.at(span)
         cx.tile.dsr(value.type.file, index)
