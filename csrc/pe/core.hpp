@@ -16,6 +16,7 @@
 #include "engine/wheel.hpp"
 #include "fabric/fabric.hpp"
 #include "pe/state.hpp"
+#include "pe/uses.hpp"
 #include "program/program.hpp"
 #include "record/timeline.hpp"
 
@@ -61,11 +62,8 @@ class Core {
     bool run_ahead = true;  // off only in tests: every instruction is then an event of its own
 
   private:
-    struct Decoded {
-        std::array<int32_t, 6> regs{};
-        std::array<int32_t, 4> dsrs{};
-        uint8_t num_regs = 0, num_dsrs = 0;
-        bool vector = false, local = false;
+    struct Decoded : Uses {
+        bool local = false;
     };
     struct MainStatus {
         bool ready = false;

@@ -21,77 +21,11 @@ Core::Core(const Program& program, const Arch& arch, Fabric& fabric, Wheel& rout
 
 Core::Decoded Core::decode(const Instr& in) const {
     Decoded d;
-    auto reg = [&](int32_t r) {
-        if (r >= 0) d.regs[d.num_regs++] = r;
-    };
-    auto dsr = [&](int32_t r) { d.dsrs[d.num_dsrs++] = r; };
+    static_cast<Uses&>(d) = uses_of(program_, in);
     const int op = static_cast<int>(in.op);
     d.local = op <= 46 || (op >= 50 && op <= 54) || in.op == Op::kActivate || in.op == Op::kBlock ||
               in.op == Op::kUnblock || in.op == Op::kTaskPriority || (op >= 90 && op <= 92) ||
               in.op == Op::kMainPriority;
-    if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
-    switch (in.op) {
-        case Op::kNop:
-        case Op::kLi:
-            break;
-        case Op::kSelect:
-            reg(in.a);
-            reg(in.b);
-            reg(in.c);
-            break;
-        case Op::kStore:
-            reg(in.a);
-            reg(in.b);
-            break;
-        case Op::kLoop:
-            if (!has(in, CodeFlag::kBImm)) reg(in.b);
-            break;
-        case Op::kEndloop:
-            reg(in.dst);
-            reg(in.c);
-            break;
-        case Op::kPrint:
-            reg(in.a);
-            reg(in.b);
-            reg(in.c);
-            break;
-        case Op::kDsdSet:
-            reg(in.a);
-            if (in.dst >> 16) dsr(((in.dst >> 16) - 1) * 32 + (in.dst & 0xffff));
-            break;
-        case Op::kDsdGet:
-            if (in.a >> 16) dsr(((in.a >> 16) - 1) * 32 + (in.a & 0xffff));
-            break;
-        case Op::kLoadDsr:
-            dsr(in.dst);
-            break;
-        case Op::kStoreDsr:
-            dsr(in.a);
-            break;
-        case Op::kFifoSet:
-            reg(in.b);
-            break;
-        case Op::kVop:
-        case Op::kMap: {
-            d.vector = true;
-            for (const int32_t operand : {in.dst, in.a, in.b, in.c}) {
-                if (operand < 0) continue;
-                const auto kind = static_cast<OperandKind>(operand >> 24);
-                if (kind == OperandKind::kDsr) dsr(operand & 0xffffff);
-                if (kind == OperandKind::kPtr || (kind == OperandKind::kReg && operand != in.dst))
-                    reg(operand & 0xffffff);
-            }
-            if (in.settings >= 0) reg(program_.settings[static_cast<size_t>(in.settings)].index_reg);
-            break;
-        }
-        default:
-            if (op <= 31 || in.op == Op::kBz || in.op == Op::kBnz || in.op == Op::kAssert || op >= 70) reg(in.a);
-            if (op >= 3 && op <= 27 && !has(in, CodeFlag::kBImm)) {
-                const bool two = (op >= 3 && op <= 14) || (op >= 18 && op <= 23);
-                if (two) reg(in.b);
-            }
-            break;
-    }
     return d;
 }
 
@@ -122,9 +56,9 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
     const uint64_t b = has(in, CodeFlag::kBImm) ? static_cast<uint64_t>(static_cast<int64_t>(in.imm))
                                                 : (in.op == Op::kLoad ? 0 : reg(in.b));
     uint64_t result = 0;
-    ArchInt cost = ArchInt::kCostAlu;
-    Cycle latency = arch_.value(ArchInt::kLatencyAlu);
-    bool slow = false;  // result ready `latency` after the unit is free again
+    const ScalarTiming timing = scalar_timing(in);  // unless another case says otherwise
+    ArchInt cost = timing.cost;
+    Cycle latency = arch_.value(timing.latency);
     switch (in.op) {
         case Op::kNop:
             break;
@@ -138,17 +72,11 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
         case Op::kSelect:
             result = a ? reg(in.b) : reg(in.c);
             break;
-        case Op::kCvt: {
-            const auto from = static_cast<Type>(in.imm);
-            result = scalar_convert(type, from, a);
-            if (is_float(type) || is_float(from)) cost = ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp);
+        case Op::kCvt:
+            result = scalar_convert(type, static_cast<Type>(in.imm), a);
             break;
-        }
         case Op::kMath:
             result = scalar_math(static_cast<MathFn>(in.imm), type, a);
-            cost = ArchInt::kCostMath;
-            latency = arch_.value(ArchInt::kLatencyFp);
-            slow = true;
             break;
         case Op::kLoad:
         case Op::kStore: {
@@ -211,21 +139,12 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
             break;
         default:
             result = scalar_op(in.op, type, a, b);
-            if (is_float(type)) {
-                const bool divides = in.op == Op::kDiv || in.op == Op::kRem;
-                cost = divides ? ArchInt::kCostFdiv : ArchInt::kCostFp;
-                latency = arch_.value(ArchInt::kLatencyFp);
-                slow = divides;
-            } else if (in.op == Op::kMul || in.op == Op::kDiv || in.op == Op::kRem) {
-                cost = in.op == Op::kMul ? ArchInt::kCostMul : ArchInt::kCostDiv;
-                slow = true;
-            }
             break;
     }
     const Cycle next = t + arch_.value(cost);
     if (in.dst >= 0 && in.op != Op::kStore && op != 0 && in.op != Op::kTscControl) {
         p.regs[static_cast<size_t>(in.dst)] = result;
-        p.reg_ready[static_cast<size_t>(in.dst)] = (slow ? next - 1 : t) + latency;
+        p.reg_ready[static_cast<size_t>(in.dst)] = (timing.slow ? next - 1 : t) + latency;
     }
     p.next_issue = p.next_vector = next;
     mark(next);

@@ -8,9 +8,6 @@
 namespace wafersim::stream {
 namespace {
 
-bool has(const Instr& in, CodeFlag flag) {
-    return in.flags & static_cast<int>(flag);
-}
 int kind_of(int32_t encoded) {
     return encoded < 0 ? 0 : encoded >> 24;
 }
@@ -90,65 +87,17 @@ std::vector<ControlBytes> find_control_bytes(const Program& program, int sram_by
 
 Local::Local(const Program& program, const Arch& arch, const std::vector<ControlBytes>& control)
     : program_(program), arch_(arch), control_(control) {
-    for (const Instr& in : program.code) uses_.push_back(uses(in));
+    for (const Instr& in : program.code) decoded_.push_back(decode(in));
 }
 
-Local::Uses Local::uses(const Instr& in) const {
-    Uses u;
-    auto reg = [&](int32_t r) {
-        if (r >= 0) u.regs[u.num_regs++] = r;
-    };
-    auto dsr = [&](int32_t r) { u.dsrs[u.num_dsrs++] = r; };
+Local::Decoded Local::decode(const Instr& in) const {
+    Decoded u;
+    static_cast<Uses&>(u) = uses_of(program_, in);
     const int op = static_cast<int>(in.op);
+    u.vector = in.op == Op::kVop;
     u.local = op <= 46 || (op >= 50 && op <= 54) || (op >= 70 && op <= 74) || in.op == Op::kMainPriority;
     if ((in.op == Op::kBlock || in.op == Op::kUnblock) && static_cast<BlockSpace>(in.type) == BlockSpace::kUt)
         u.local = false;
-    if (has(in, CodeFlag::kSlotReg)) reg(in.aux);
-    switch (in.op) {
-        case Op::kNop:
-        case Op::kLi:
-            break;
-        case Op::kSelect:
-            reg(in.a), reg(in.b), reg(in.c);
-            break;
-        case Op::kStore:
-            reg(in.a), reg(in.b);
-            break;
-        case Op::kLoop:
-            if (!has(in, CodeFlag::kBImm)) reg(in.b);
-            break;
-        case Op::kEndloop:
-            reg(in.dst), reg(in.c);
-            break;
-        case Op::kDsdSet:
-            reg(in.a);
-            if (in.dst >> 16) dsr(((in.dst >> 16) - 1) * 32 + (in.dst & 0xffff));
-            break;
-        case Op::kDsdGet:
-            if (in.a >> 16) dsr(((in.a >> 16) - 1) * 32 + (in.a & 0xffff));
-            break;
-        case Op::kLoadDsr:
-            dsr(in.dst);
-            break;
-        case Op::kStoreDsr:
-            dsr(in.a);
-            break;
-        case Op::kVop:
-            u.vector = true;
-            for (const int32_t operand : {in.dst, in.a, in.b, in.c}) {
-                if (operand < 0) continue;
-                const auto kind = static_cast<OperandKind>(operand >> 24);
-                if (kind == OperandKind::kDsr) dsr(operand & 0xffffff);
-                if (kind == OperandKind::kPtr || (kind == OperandKind::kReg && operand != in.dst))
-                    reg(operand & 0xffffff);
-            }
-            if (in.settings >= 0) reg(program_.settings[static_cast<size_t>(in.settings)].index_reg);
-            break;
-        default:
-            if (op <= 31 || in.op == Op::kBz || in.op == Op::kBnz || in.op == Op::kAssert || op >= 70) reg(in.a);
-            if (((op >= 3 && op <= 14) || (op >= 18 && op <= 23)) && !has(in, CodeFlag::kBImm)) reg(in.b);
-            break;
-    }
     return u;
 }
 
@@ -214,7 +163,7 @@ Settings Local::settings_of(const Main& m, const Instr& in) const {
 
 bool Local::is_local(const Main& m) const {
     const Instr& in = program_.code[static_cast<size_t>(m.pc)];
-    const Uses& u = uses_[static_cast<size_t>(m.pc)];
+    const Decoded& u = decoded_[static_cast<size_t>(m.pc)];
     if (u.local) return true;
     if (!u.vector) return false;
     for (const int32_t encoded : {in.dst, in.a, in.b, in.c})
@@ -225,11 +174,12 @@ bool Local::is_local(const Main& m) const {
 
 Cycle Local::ready_from(const Main& m, Cycle t) const {
     const Instr& in = program_.code[static_cast<size_t>(m.pc)];
-    const Uses& u = uses_[static_cast<size_t>(m.pc)];
+    const Decoded& u = decoded_[static_cast<size_t>(m.pc)];
     Cycle from = u.vector ? m.next_vector : m.next_issue;
-    for (int i = 0; i < u.num_regs; ++i) from = std::max(from, m.regs[static_cast<size_t>(u.regs[i])].ready);
+    for (int i = 0; i < u.num_regs; ++i)
+        from = std::max(from, m.regs[static_cast<size_t>(u.regs[static_cast<size_t>(i)])].ready);
     for (int i = 0; i < u.num_dsrs; ++i)
-        from = std::max(from, m.dsrs[static_cast<size_t>(dsr_index(m, u.dsrs[i]))].ready);
+        from = std::max(from, m.dsrs[static_cast<size_t>(dsr_index(m, u.dsrs[static_cast<size_t>(i)]))].ready);
     if (!u.vector) return from;
     const Cycle at = std::max(t, from);
     for (const Recent& r : m.recent) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arch/arch.hpp"
+#include "pe/uses.hpp"
 #include "pe/values.hpp"
 #include "stream/state.hpp"
 #include "stream/tape.hpp"
@@ -41,7 +42,7 @@ class Local {
     Cycle ready_from(const Main& m, Cycle t) const;  // cycle from which the instruction at pc can issue by the pipeline
     bool is_local(const Main& m) const;
     bool leaves_sram(Main& m);
-    bool is_vector(const Main& m) const { return uses_[static_cast<size_t>(m.pc)].vector; }
+    bool is_vector(const Main& m) const { return decoded_[static_cast<size_t>(m.pc)].vector; }
     void execute(Main& m, const Instr& in, Cycle t);  // one local instruction
 
     uint64_t tasks_named(int32_t tile, BlockSpace space, int id) const;
@@ -100,12 +101,10 @@ class Local {
 
   private:
     int least_ = 0;  // least cost of a beat of the op at hand
-    struct Uses {
-        int32_t regs[6] = {}, dsrs[4] = {};
-        int num_regs = 0, num_dsrs = 0;
-        bool vector = false, local = false;
+    struct Decoded : Uses {
+        bool local = false;
     };
-    Uses uses(const Instr& in) const;
+    Decoded decode(const Instr& in) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
     int turns(const Main& m, const Instr& in) const;
     Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
@@ -121,7 +120,7 @@ class Local {
     const Program& program_;
     const Arch& arch_;
     const std::vector<ControlBytes>& control_;
-    std::vector<Uses> uses_;
+    std::vector<Decoded> decoded_;
     std::vector<Dsd> pool_;
     std::unordered_map<std::string, int32_t> ids_;
     int32_t term_ = -1;

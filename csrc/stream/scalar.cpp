@@ -293,9 +293,7 @@ Cycle Local::compute(Main& m, const Instr& in, Cycle t) {
     const uint64_t a = read(m, in.a, known);
     term.operand[0] = term_, term.constant[0] = a;
     uint64_t result = 0;
-    ArchInt slot_cost = ArchInt::kCostAlu;
-    Cycle latency = arch_.value(ArchInt::kLatencyAlu);
-    bool slow = false;
+    const ScalarTiming timing = scalar_timing(in);
     if (in.op == Op::kLi) {
         result = static_cast<uint64_t>(static_cast<uint32_t>(in.imm)) |
                  static_cast<uint64_t>(static_cast<uint32_t>(in.imm2)) << 32;
@@ -309,32 +307,22 @@ Cycle Local::compute(Main& m, const Instr& in, Cycle t) {
         term.operand[2] = term_, term.constant[2] = c;
         result = a ? b : c;
     } else if (in.op == Op::kCvt) {
-        const auto from = static_cast<Type>(in.imm);
-        if (known) result = scalar_convert(type, from, a);
-        if (is_float(type) || is_float(from)) slot_cost = ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp);
+        if (known) result = scalar_convert(type, static_cast<Type>(in.imm), a);
     } else if (in.op == Op::kMath) {
         if (known) result = scalar_math(static_cast<MathFn>(in.imm), type, a);
-        slot_cost = ArchInt::kCostMath, latency = arch_.value(ArchInt::kLatencyFp), slow = true;
     } else {
         const bool immediate = has(in, CodeFlag::kBImm);
         const uint64_t b = immediate ? static_cast<uint64_t>(static_cast<int64_t>(in.imm)) : read(m, in.b, known);
         term.operand[1] = immediate ? -1 : term_, term.constant[1] = b;
         if (known) result = scalar_op(in.op, type, a, b);
-        const bool divides = in.op == Op::kDiv || in.op == Op::kRem;
-        if (is_float(type)) {
-            slot_cost = divides ? ArchInt::kCostFdiv : ArchInt::kCostFp, latency = arch_.value(ArchInt::kLatencyFp),
-            slow = divides;
-        } else if (in.op == Op::kMul || divides) {
-            slot_cost = in.op == Op::kMul ? ArchInt::kCostMul : ArchInt::kCostDiv, slow = true;
-        }
     }
-    const Cycle next = cost(t, slot_cost);
+    const Cycle next = cost(t, timing.cost);
     int32_t id = -1;
     if (known && in.op != Op::kLi && (term.operand[0] >= 0 || term.operand[1] >= 0 || term.operand[2] >= 0)) {
         term.op = in.op, term.type = type, term.imm = in.imm, term.value = result;
         id = recorder.add(term);
     }
-    write(m, in.dst, result, known, (slow ? next - 1 : t) + latency, id);
+    write(m, in.dst, result, known, (timing.slow ? next - 1 : t) + arch_.value(timing.latency), id);
     return next;
 }
 
