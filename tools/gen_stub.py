@@ -29,6 +29,7 @@ TYPES = (
     (r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.(\w+)\]", r"NDArray[np.\1]"),
     (r"numpy\.typing\.NDArray\[numpy\.(\w+)\]", r"NDArray[np.\1]"),
     (r"numpy\.ndarray\[numpy\.(\w+)\]", r"NDArray[np.\1]"),
+    (r"collections\.abc\.Buffer|typing_extensions\.Buffer", "Any"),
     (r"collections\.abc\.Sequence", "Sequence"),
     (r"\bdict\b(?!\[)", "dict[str, Any]"),
     (r"\blist\b(?!\[)", "list[Any]"),

@@ -332,12 +332,12 @@ void register_machine(py::module_& m) {
              })
         .def(
             "watch_timeline",
-            [](PyMachine& self, int x, int y, int w, int h, int64_t begin, int64_t end, size_t most) {
+            [](PyMachine& self, int x, int y, int w, int h, int64_t begin, int64_t end, size_t most, uint32_t kinds) {
                 const Busy busy(self);
-                self.machine->watch({x, y}, w, h, begin, end, most);
+                self.machine->watch({x, y}, w, h, begin, end, most, kinds);
             },
             py::arg("x"), py::arg("y"), py::arg("width"), py::arg("height"), py::arg("begin"), py::arg("end"),
-            py::arg("most"))
+            py::arg("most"), py::arg("kinds") = kAllHappenings)
         .def("timeline", [](PyMachine& self) { return timeline(self); })
         .def(
             "inspect",

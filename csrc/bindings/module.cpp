@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m) {
     wafersim::register_errors(m);
     wafersim::register_machine(m);
     wafersim::register_stream(m);
+    wafersim::register_trace(m);
 }

@@ -196,12 +196,15 @@ void Fabric::grant(uint32_t pe, const Candidate& c, Cycle t) {
                          arch_.iq_capacity(queue));
             iq.high_water = std::max<int16_t>(iq.high_water, static_cast<int16_t>(iq.ring.count()));
             ++q.wavelets_received;
-            if (q.traced) trace(Happening::kReceive, pe, cs.color, payload, t + arch_.ramp_in);
+            if (kTraceable && q.traced) [[unlikely]]
+                trace(Happening::kReceive, pe, cs.color, payload, t + arch_.ramp_in);
             ces_.wake(pe, t + arch_.ramp_in);
         } else {
             RouterFifo& into = fifos_[cs.next[static_cast<size_t>(d)]];
             into.push(forwarded, flags & kFlagControl, t, arch_.link_buffer);
             if (into.count() == 1) arrived(into);
+            if (kTraceable && link_timeline) [[unlikely]]
+                trace_link(pe, d, cs.color, payload, t);
             routers_.wake(static_cast<uint32_t>(static_cast<int>(pe) + kDy[d] * width_ + kDx[d]), t + arch_.hop);
         }
     }
@@ -218,6 +221,19 @@ void Fabric::trace(Happening kind, uint32_t pe, int color_number, uint32_t paylo
     entry.code = static_cast<int16_t>(color_number);
     entry.value = payload;
     timeline->add(entry);
+}
+
+void Fabric::trace_link(uint32_t pe, int port, int color_number, uint32_t payload, Cycle t) const {
+    if (!link_traced[pe]) return;
+    TimelineEntry entry;
+    entry.kind = Happening::kLink;
+    entry.begin = t;
+    entry.end = t + 1;
+    entry.pe = pe;
+    entry.code = static_cast<int16_t>(color_number);
+    entry.thread = static_cast<int8_t>(port);
+    entry.value = payload;
+    link_timeline->add(entry);
 }
 
 void Fabric::step(uint32_t pe, Cycle t) {
@@ -346,7 +362,8 @@ void Fabric::step_ramp(uint32_t pe, CeQueues& q, Cycle t) {
         Wavelet w = oq.ring.pop();
         oq.last_move = t;
         last_activity = std::max(last_activity, t);
-        if (q.traced) trace(Happening::kSend, pe, w.color, w.payload, t);
+        if (kTraceable && q.traced) [[unlikely]]
+            trace(Happening::kSend, pe, w.color, w.payload, t);
         w.ready = t + arch_.ramp_out;
         RouterFifo& into = ensure_fifo(*target, kPortRamp);
         into.push(w.payload, w.flags, t, arch_.ramp_buffer);

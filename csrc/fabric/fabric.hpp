@@ -162,6 +162,8 @@ class Fabric {
     }
     Cycle last_activity = -1;
     Timeline* timeline = nullptr;
+    Timeline* link_timeline = nullptr;  // nullptr: no link is watched
+    std::vector<bool> link_traced;      // by PE: whether what leaves its router is wanted
     std::optional<RunFault> fault;
     std::vector<std::pair<uint32_t, int>> teardowns;  // (pe, color) torn down this cycle; the CE's task 29 is due
     uint64_t events = 0;
@@ -213,7 +215,8 @@ class Fabric {
     void step_host(uint32_t pe, Cycle t);
     void collect(ColorState& cs, uint32_t ports, uint32_t payload, uint32_t forwarded, bool control, Cycle t);
     void enter(RouterFifo& into, const HostWavelet& word, Cycle t, int capacity);
-    void trace(Happening kind, uint32_t pe, int color, uint32_t payload, Cycle t) const;
+    [[gnu::cold, gnu::noinline]] void trace_link(uint32_t pe, int port, int color, uint32_t payload, Cycle t) const;
+    [[gnu::cold, gnu::noinline]] void trace(Happening kind, uint32_t pe, int color, uint32_t payload, Cycle t) const;
     void fail(uint32_t pe, int color, Cycle t, std::string message);
 
     const Arch& arch_;

@@ -85,7 +85,18 @@ class Core {
     void run_main_ahead(Pe& p, Cycle t);
     void plan(Pe& p, Cycle t);
     void plan_from(Pe& p, Cycle now, Counter before, Cycle until, Counter after) const;
-    void book(Pe& p, Counter kind, Cycle until) const;
+    // Only of cycles that a main thread runs ahead, which lie outside the window of a timeline (see step()).
+    static void book(Pe& p, Counter kind, Cycle until) {
+        p.counters[static_cast<size_t>(kind)] += until - p.accounted;
+        p.accounted = until;
+    }
+    template <bool Traced>
+    void account_as(Pe& p, Cycle until) const;
+    // Out of the way of what runs while nothing is traced.
+    [[gnu::cold, gnu::noinline]] void account_traced(Pe& p, Cycle until) const;
+    [[gnu::cold, gnu::noinline]] void trace_stretch(const Pe& p, Cycle from, Cycle until, Counter kind) const;
+    [[gnu::cold, gnu::noinline]] void trace_task(const Pe& p, Cycle until) const;
+    [[gnu::cold, gnu::noinline]] void trace_vector(const Pe& p, const LiveOp& op, Cycle until) const;
     MainStatus main_status(Pe& p, Cycle t, bool issuing = false);
     void activate(Pe& p, int id) const;
     uint64_t tasks_named(const Pe& p, BlockSpace space, int id) const;  // mask over tile->tasks

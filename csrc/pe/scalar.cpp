@@ -30,7 +30,8 @@ Core::Decoded Core::decode(const Instr& in) const {
 }
 
 void Core::end_task(Pe& p, Cycle t) {
-    if (p.traced) timeline->add(task_entry(p, t + 1));
+    if (kTraceable && p.traced) [[unlikely]]
+        trace_task(p, t + 1);
     p.in_task = false;
     p.free_at = t + arch_.task_end;
     mark(p.free_at);

@@ -16,19 +16,42 @@ void Core::fail(const Pe& p, Cycle t, std::string message, int color, int line) 
 
 // Books the cycles up to `until` as planned; before the first plan a PE is idle.
 void Core::account(Pe& p, Cycle until) const {
+    if (kTraceable && p.traced) [[unlikely]]
+        account_traced(p, until);
+    else
+        account_as<false>(p, until);
+}
+
+template <bool Traced>
+void Core::account_as(Pe& p, Cycle until) const {
+    auto put = [&](Counter what, Cycle limit) {
+        p.counters[static_cast<size_t>(what)] += limit - p.accounted;
+        if constexpr (Traced) trace_stretch(p, p.accounted, limit, what);
+        p.accounted = limit;
+    };
     Counter kind = Counter::kIdle;
     for (const Pe::Stretch& stretch : p.plan) {
         if (stretch.start >= until) break;
-        if (stretch.start > p.accounted) book(p, kind, stretch.start);
+        if (stretch.start > p.accounted) put(kind, stretch.start);
         kind = stretch.kind;
     }
-    if (until > p.accounted) book(p, kind, until);
+    if (until > p.accounted) put(kind, until);
 }
 
-void Core::book(Pe& p, Counter kind, Cycle until) const {
-    p.counters[static_cast<size_t>(kind)] += until - p.accounted;
-    if (p.traced) timeline->stretch(p.id, p.accounted, until, kind);
-    p.accounted = until;
+void Core::account_traced(Pe& p, Cycle until) const {
+    account_as<true>(p, until);
+}
+
+void Core::trace_stretch(const Pe& p, Cycle from, Cycle until, Counter kind) const {
+    timeline->stretch(p.id, from, until, kind);
+}
+
+void Core::trace_task(const Pe& p, Cycle until) const {
+    timeline->add(task_entry(p, until));
+}
+
+void Core::trace_vector(const Pe& p, const LiveOp& op, Cycle until) const {
+    timeline->add(vector_entry(p, op, until));
 }
 
 TimelineEntry Core::task_entry(const Pe& p, Cycle until) const {
@@ -370,7 +393,7 @@ void Core::run_main_ahead(Pe& p, Cycle t) {
         } else if ((in.op == Op::kLoad || in.op == Op::kStore) && touches_configuration(p, in)) {
             return;
         }
-        account(p, t);
+        if (p.accounted < t) account(p, t);
         book(p, Counter::kStallPipeline, at);
         if (d.vector) {
             if (whole_op(p, in, at, limit)) continue;
@@ -456,7 +479,8 @@ void Core::step(Pe& p, Cycle t) {
     if (p.dead) return;
     issue(p, t);
     if (p.dead) return;
-    const bool watched = p.traced && timeline->wants(t, t + ahead);  // cycle by cycle, for an exact timeline
+    const bool watched =
+        kTraceable && p.traced && timeline->wants(t, t + ahead);  // cycle by cycle, for an exact timeline
     if (run_ahead && !watched && !p.live_uts && p.completions.empty() && !p.queues->flush_watch) run_main_ahead(p, t);
     if (!p.dead) plan(p, t);
     if (p.queues->flush_watch) wake_for_flush(p, t);

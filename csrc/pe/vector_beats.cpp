@@ -316,7 +316,8 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
     if (conflict) {
         p.counters[static_cast<size_t>(Counter::kStallBank)] += conflict;
         ++p.count(Event::kBankConflicts);
-        if (p.traced) timeline->stretch(p.id, t + op.cost, t + op.cost + conflict, Counter::kStallBank);
+        if (kTraceable && p.traced) [[unlikely]]
+            trace_stretch(p, t + op.cost, t + op.cost + conflict, Counter::kStallBank);
     }
     const int cost = op.cost + conflict;
     const VopCost& rate = arch_.vop[static_cast<int>(op.vop)];
@@ -354,7 +355,8 @@ void Core::finish_op(Pe& p, LiveOp& op, Cycle t, int cost) {
         if ((op.set.save_address || o->save) && o->kind == Source::kMem && o->ndim == 1)
             p.dsrs[static_cast<size_t>(p.dsr_first[static_cast<size_t>(o->dsr / 32)] + o->dsr % 32)].base =
                 (o->base + static_cast<int32_t>(op.done) * o->step[0]) & 0xffff;
-    if (p.traced) timeline->add(vector_entry(p, op, t + cost));
+    if (kTraceable && p.traced) [[unlikely]]
+        trace_vector(p, op, t + cost);
     const bool synchronous = op.synchronous;
     op.finished = true;
     if (synchronous) {

@@ -5,7 +5,7 @@
 namespace wafersim {
 
 void Timeline::add(const TimelineEntry& entry) {
-    if (!wants(entry.begin, entry.end)) return;
+    if (!wants(entry.kind) || !wants(entry.begin, entry.end)) return;
     if (entries_.size() >= most_ && complete_until_ == kForever) complete_until_ = now_;
     if (entry.end <= complete_until_)
         entries_.push_back(entry);
@@ -14,6 +14,7 @@ void Timeline::add(const TimelineEntry& entry) {
 }
 
 void Timeline::stretch(uint32_t pe, Cycle begin, Cycle end, Counter kind) {
+    if (!wants(Happening::kStretch)) return;
     begin = std::max(begin, begin_);
     end = std::min(end, end_);
     if (begin >= end) return;

@@ -205,13 +205,19 @@ void Machine::take_back(Cycle end) {
     cycle_ = end;
 }
 
-void Machine::watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most) {
-    timeline_ = std::make_unique<Timeline>(pe_index_.size(), begin, end, most);
+void Machine::watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most, uint32_t kinds) {
+    timeline_ = std::make_unique<Timeline>(pe_index_.size(), begin, end, most, kinds);
     core_->timeline = fabric_->timeline = timeline_.get();
+    auto inside = [&](uint32_t id) {
+        const PeCoord at = coord(id);
+        return at.x >= corner.x && at.y >= corner.y && at.x < corner.x + width && at.y < corner.y + height;
+    };
+    const bool links = timeline_->wants(Happening::kLink);
+    fabric_->link_timeline = links ? timeline_.get() : nullptr;
+    fabric_->link_traced.assign(links ? pe_index_.size() : 0, false);
+    for (uint32_t id = 0; id < fabric_->link_traced.size(); ++id) fabric_->link_traced[id] = inside(id);
     for (Pe& p : pes_) {
-        const PeCoord at = coord(p.id);
-        p.traced = p.queues->traced =
-            at.x >= corner.x && at.y >= corner.y && at.x < corner.x + width && at.y < corner.y + height;
+        p.traced = p.queues->traced = inside(p.id);
     }
 }
 

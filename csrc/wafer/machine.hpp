@@ -92,8 +92,9 @@ class Machine {
     std::vector<Leftover> leftovers(size_t limit);
     void set_run_ahead(bool on) { core_->run_ahead = on; }
 
-    // From now on the PEs of a rectangle are recorded in cycles begin .. end - 1, with at most `most` entries.
-    void watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most);
+    // From now on the PEs of a rectangle are recorded in cycles begin .. end - 1, with at most `most` entries of the
+    // wanted kinds (a bit per Happening).
+    void watch(PeCoord corner, int width, int height, Cycle begin, Cycle end, size_t most, uint32_t kinds);
     const Timeline* timeline() const { return timeline_.get(); }
     std::vector<TimelineEntry> timeline_entries();  // those that are over, then the open ones as they stand
 

@@ -26,6 +26,6 @@ def test_the_stub_names_what_the_core_offers():
     from wafersim import _core
 
     stub = (resources.files("wafersim") / "_core.pyi").read_text()
-    for name in ("Machine", "StreamMachine"):
+    for name in ("Machine", "StreamMachine", "perfetto"):
         assert hasattr(_core, name)
         assert name in stub

@@ -54,6 +54,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("formula", f"{formula['cycles']:,.10g} cycles = {formula['name']} ({formula['source']})")
         )
+    if summary.get("timeline"):
+        rows.append(("trace", _trace(summary["timeline"])))
     nearest = ", ".join(map(str, summary["validity_rows"]))
     detail = (summary.get("validity_detail") or {}).get("text") or summary["validity"]
     if summary["validity"] == "approximate":
@@ -62,6 +64,13 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     speed = f"{summary['events']:,} events in {seconds_text(summary['wall_s'])}"
     rows.append(("host", f"{speed}, peak memory {bytes_text(summary['peak_rss_bytes'])}"))
     return rows
+
+
+def _trace(timeline: dict[str, Any]) -> str:
+    text = f"{timeline['entries']:,} entries"
+    if timeline["dropped"]:
+        text += f"; {timeline['dropped']:,} DROPPED, complete only up to cycle {timeline['complete_until']:,}"
+    return text
 
 
 def _values(summary: dict[str, Any]) -> str:

@@ -39,8 +39,9 @@ from wafersim.cli.common import json_option
     flag_value="",
     metavar="[FILTER]",
     help="With --out: save what each PE did when. FILTER: pe=X,Y or rect=X0,Y0,X1,Y1 (two corners, "
-    "both included); cycles=A:B (to B - 1); most=N entries; joined by ';'.  "
-    "[default: all PEs and cycles, 1000000 entries]",
+    "both included); cycles=A:B (to B - 1); most=N entries; kinds=K,K,... of task, vector, stretch, send, "
+    "receive, link; joined by ';'.  "
+    "[default: all PEs and cycles, all kinds but link, 1000000 entries]",
 )
 @click.option(
     "--frames",
@@ -136,10 +137,10 @@ def _check_place(out: Path) -> None:
 
 def _save(record: Any, out: Path) -> None:
     from wafersim.record.picture import heat_map_svg
+    from wafersim.record.trace_files import trace_files
 
     files = {"heatmap.svg": heat_map_svg(record).encode()} if record.counted else {}
     if record.timeline is not None:
-        files["timeline.json"] = record.timeline.to_chrome().encode()
-        files["timeline.csv"] = record.timeline.to_csv().encode()
-        record.info["timeline"]["files"] = ["timeline.json", "timeline.csv"]
+        files |= trace_files(record)
+        record.info["timeline"]["files"] = [name for name in files if name.startswith("timeline.")]
     record.save(out, files)

@@ -7,17 +7,20 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.program.schema import Counter, TaskCol, VOp
+from wafersim.program.schema import Counter, Port, TaskCol, VOp
+
+if TYPE_CHECKING:
+    from wafersim.record.frames import Frames
 
 Array = np.ndarray[Any, Any]
 
 #: kinds of entries, in the order of their numbers
-KINDS = ("task", "vector", "stretch", "send", "receive")
-TASK, VECTOR, STRETCH, SEND, RECEIVE = range(len(KINDS))
+KINDS = ("task", "vector", "stretch", "send", "receive", "link")
+TASK, VECTOR, STRETCH, SEND, RECEIVE, LINK = range(len(KINDS))
 
 #: number of the main thread; microthreads are 0 to 7
 MAIN_THREAD = 8
@@ -123,6 +126,9 @@ class Timeline:
     def words(self, row: Any) -> str:
         """One entry in words."""
         kind, name = int(row["kind"]), self.names[int(row["name"])] if row["name"] >= 0 else ""
+        if kind == LINK:
+            port = Port(int(row["thread"])).name
+            return f"link {port} carries color {row['color']}: 0x{int(row['value']):08x}"
         if kind in (SEND, RECEIVE):
             return f"{KINDS[kind]} on color {row['color']}: 0x{int(row['value']):08x}"
         if kind == VECTOR:
@@ -136,9 +142,38 @@ class Timeline:
         return not idle and (pes is None or (int(row["x"]), int(row["y"])) in pes)
 
     def _missing(self) -> list[str]:
+        return [self.missing()] if self.dropped else []
+
+    def missing(self) -> str:
+        """What the timeline does not hold, in words; empty if it holds everything that was asked for."""
         if not self.dropped:
-            return []
-        return [f"{self.dropped} entries dropped: complete only up to cycle {self.complete_until}"]
+            return ""
+        return f"{self.dropped} entries dropped: complete only up to cycle {self.complete_until}"
+
+    # -- other tools -------------------------------------------------------------------------------------
+
+    def to_perfetto(self, colors: Mapping[int, str] | None = None, frames: Frames | None = None) -> bytes:
+        """A trace that ui.perfetto.dev opens; a nanosecond there is a cycle here.
+
+        Parameters
+        ----------
+        colors : mapping of int to str, optional
+            Names of colors.
+        frames : Frames, optional
+            Samples of the run, for counters of link use; a timeline with kind ``link`` has its own.
+        """
+        from wafersim.record.trace_files import perfetto
+
+        return perfetto(self, colors or {}, frames)[0]
+
+    def to_arrow(self) -> Any:
+        """The entries as a nanoarrow stream, names and source lines as text (Arrow PyCapsule interface)."""
+        from wafersim.record.trace_files import to_arrow
+
+        return to_arrow(self)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema=requested_schema)
 
     # -- files ---------------------------------------------------------------------------------------------
 
@@ -179,9 +214,9 @@ class Timeline:
 
     def _event(self, row: Any, pid: int, lane: int) -> dict[str, Any]:
         kind = int(row["kind"])
-        name = f"color {row['color']}" if kind in (SEND, RECEIVE) else self.names[row["name"]]
+        name = f"color {row['color']}" if kind >= SEND else self.names[row["name"]]
         arguments: dict[str, Any] = {"open": True} if row["open"] else {}
-        if kind in (SEND, RECEIVE):
+        if kind >= SEND:
             arguments["payload"] = f"0x{int(row['value']):08x}"
         if kind == VECTOR:
             arguments["elements"] = int(row["value"])
@@ -207,6 +242,8 @@ class Timeline:
             return (1 if thread == MAIN_THREAD else 3 + thread), name
         if kind == STRETCH:
             return (-1, "") if self.names[row["name"]] == "idle" else (2, "stalls")
+        if kind == LINK:
+            return 22 + thread, f"link {Port(thread).name}"
         return {TASK: (0, "tasks"), SEND: (20, "sends"), RECEIVE: (21, "receives")}[kind]
 
 
@@ -231,10 +268,10 @@ def from_core(
     tasks = rows[:, _KIND] == TASK
     tile = tables["tile_map"][rows[:, _Y], rows[:, _X]] if len(rows) else np.zeros(0, np.int64)
     function = np.where(tasks, rows[:, _VALUE], -1)
-    keys = np.stack([rows[:, _KIND], np.where(tasks, tile, -1), rows[:, _CODE], function], axis=1)
-    keys[wavelets] = (SEND, -1, -1, -1)
-    unique, place = np.unique(keys, axis=0, return_inverse=True)
-    numbers = np.array([names.number(*map(int, key)) for key in unique], np.int32)
+    keys = _packed(rows[:, _KIND], np.where(tasks, tile, -1), rows[:, _CODE], function)
+    keys[wavelets] = _packed(SEND, -1, -1, -1)
+    unique, place = np.unique(keys, return_inverse=True)
+    numbers = np.array([names.number(*_unpacked(int(key))) for key in unique], np.int32)
     entries["name"] = numbers[place.reshape(-1)] if len(rows) else 0
     entries["value"][tasks] = 0
     order = np.lexsort(
@@ -244,6 +281,22 @@ def from_core(
     entries["line"][entries["line"] >= len(lines)] = -1
     until = complete_until if dropped else None
     return Timeline(entries[order], names.names, lines, rect, window, dropped, until)
+
+
+#: tiles, tasks, ops and functions have smaller numbers than this
+_RADIX = 1 << 18
+
+
+def _packed(kind: Any, tile: Any, code: Any, function: Any) -> Any:
+    """One number for what an entry's name depends on; numbers from -1 on."""
+    return ((kind * _RADIX + tile + 1) * _RADIX + code + 1) * _RADIX + function + 1
+
+
+def _unpacked(key: int) -> tuple[int, int, int, int]:
+    rest, function = divmod(key, _RADIX)
+    rest, code = divmod(rest, _RADIX)
+    kind, tile = divmod(rest, _RADIX)
+    return kind, tile - 1, code - 1, function - 1
 
 
 class _Names:

@@ -102,7 +102,7 @@ def execute_opened(
     else:
         sim = Simulator(program, loaded, seed)
         if watch is not None:
-            sim.timeline(watch.rect, watch.window, watch.most)
+            sim.timeline(watch.rect, watch.window, watch.most, watch.kinds)
     if chosen is not None:
         sim.launch(chosen, **parse_arguments(functions, chosen, arguments or {}))
     elif arguments:

@@ -157,7 +157,7 @@ class PreparedRun:
         """A simulator at fidelity wavelet, inputs written and functions launched; nothing has run."""
         sim = Simulator(self.built.program, self.arch, seed)
         if watch is not None:
-            sim.timeline(watch.rect, watch.window, watch.most)
+            sim.timeline(watch.rect, watch.window, watch.most, watch.kinds)
         self.built.setup(sim, np.random.default_rng(seed))
         self._launch(sim)
         return sim

@@ -43,23 +43,35 @@ def run_sampled(sim: Simulator, frames: int, cycles: int | None = None, **limits
     `FIRST_STEP` cycles; as soon as there are too many, every second one is forgotten and the step doubles.
     """
     frames = checked_int("frames", frames, 2, MOST_FRAMES)
-    budget = _Budget(sim.cycle, limits)
+    raises = limits.pop("raise_on_stuck", True)
+    with sim.no_timeline():
+        record, taken = _in_pieces(sim, frames, cycles, _Budget(sim.cycle, limits))
+    sim.add_timeline(record)
+    record.frames = _frames(record, taken)
+    if raises:
+        sim.raise_if_stuck(record)
+    return record
+
+
+def _in_pieces(
+    sim: Simulator, frames: int, cycles: int | None, budget: _Budget
+) -> tuple[Record, dict[int, tuple[Array, Array]]]:
+    """The record of the whole run, and samples by the cycle of the run at which they were taken."""
     step = FIRST_STEP if cycles is None else max(1, -(-cycles // frames))
     taken: dict[int, tuple[Array, Array]] = {}
     now = 0
     while True:
-        record = sim.run(**budget.left(sim.cycle, (now // step + 1) * step))
+        due = (now // step + 1) * step
+        record = sim.run(raise_on_stuck=False, **budget.left(sim.cycle, due))
         budget.events = int(record.info["events"])
         now = min(record.cycles, sim.cycle - budget.first)
         if now:
             taken[now] = sample(record, block_size(record.width, record.height))
         if record.status != "paused":
-            break
+            return record, taken
         while len(taken) > frames:
             step *= 2
             taken = {edge: sums for edge, sums in taken.items() if edge % step == 0}
-    record.frames = _frames(record, taken)
-    return record
 
 
 def _frames(record: Record, taken: dict[int, tuple[Array, Array]]) -> Frames:

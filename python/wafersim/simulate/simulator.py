@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from wafersim.program.hostmem import check_host_memory
 from wafersim.program.schema import ArrayCol, ArrayFlag
 from wafersim.record import Record
 from wafersim.record.source import Source
-from wafersim.record.timeline import from_core
+from wafersim.record.timeline import KINDS, from_core
 from wafersim.simulate import places, stuck
 from wafersim.simulate.baseline import Baseline
 from wafersim.simulate.footprint import check_memory
@@ -22,7 +23,12 @@ from wafersim.simulate.loaded import STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
 from wafersim.simulate.printing import Printed, printed
 from wafersim.simulate.streams import Arrival, HostPorts
-from wafersim.simulate.watching import MOST_TIMELINE_ENTRIES, checked_rect, checked_window
+from wafersim.simulate.watching import (
+    MOST_TIMELINE_ENTRIES,
+    checked_kinds,
+    checked_rect,
+    checked_window,
+)
 
 if TYPE_CHECKING:
     from wafersim import _core
@@ -62,6 +68,7 @@ class Simulator(LoadedProgram):
         self._ports = HostPorts(program, self._machine)
         self._start = Baseline()
         self._watched: tuple[Rect, tuple[int, int]] | None = None
+        self._without_timeline = False
 
     # -- host side -----------------------------------------------------------------------------------------
 
@@ -217,15 +224,30 @@ class Simulator(LoadedProgram):
             raise InternalError(f"the core returned status {code!r}")
         self._paused = status == "paused"
         record = self._record(status)
-        if raise_on_stuck and status in ("stuck", "fault"):
-            raise self._error(record)
+        if raise_on_stuck:
+            self.raise_if_stuck(record)
         return record
+
+    def raise_if_stuck(self, record: Record) -> None:
+        """Raise what `run` raises for a stuck or faulty record of this simulator."""
+        if record.status in ("stuck", "fault"):
+            raise self._error(record)
+
+    @contextmanager
+    def no_timeline(self) -> Iterator[None]:
+        """Records made meanwhile have no timeline: for many pauses, each of which would copy it."""
+        self._without_timeline = True
+        try:
+            yield
+        finally:
+            self._without_timeline = False
 
     def timeline(
         self,
         rect: Rect | None = None,
         window: tuple[int, int] | None = None,
         most: int = MOST_TIMELINE_ENTRIES,
+        kinds: Iterable[str] | None = None,
     ) -> None:
         """Record from now on what the PEs of a rectangle do; the next records have it as ``timeline``.
 
@@ -240,16 +262,20 @@ class Simulator(LoadedProgram):
             First cycle of the machine, and the first one behind; default all cycles.
         most : int
             Most entries, 1 .. 100,000,000 (about 130 bytes each); what does not fit is counted and said.
+        kinds : iterable of str, optional
+            Kinds of entries (``wafersim.record.timeline.KINDS``); default all but ``link``, the wavelets that
+            leave each router, hop by hop.
 
         Raises
         ------
         ConfigError
-            The rectangle is not on the grid, or the window is empty.
+            The rectangle is not on the grid, the window is empty, or a kind is unknown.
         """
         height, width = self._has_tile.shape
         corner, cycles = checked_rect(rect, width, height), checked_window(window)
         most = checked_int("most", most, 1, 100_000_000)
-        self._machine.watch_timeline(*corner, *cycles, most)
+        wanted = checked_kinds(None if kinds is None else list(kinds))
+        self._machine.watch_timeline(*corner, *cycles, most, sum(1 << KINDS.index(kind) for kind in wanted))
         self._watched = corner, cycles
 
     def inspect(self, x: int, y: int) -> dict[str, Any]:
@@ -284,11 +310,18 @@ class Simulator(LoadedProgram):
         record = Record(*self._start.since(machine), self._has_tile, color_entries(self.program), info)
         record.check_complete()
         record.source = Source.of(self.program, self.arch)
-        if self._watched is not None:
-            rows, dropped, until = machine.timeline()
-            record.timeline = from_core(rows, dropped, until, *self._watched, meta, self.program.tables)
-            info["timeline"] = record.timeline.summary()
+        if self._watched is not None and not self._without_timeline:
+            self.add_timeline(record)
         return record
+
+    def add_timeline(self, record: Record) -> None:
+        """Give a record of this run the timeline as it stands, if one was asked for."""
+        if self._watched is None:
+            return
+        rows, dropped, until = self._machine.timeline()
+        meta, tables = self.program.meta, self.program.tables
+        record.timeline = from_core(rows, dropped, until, *self._watched, meta, tables)
+        record.info["timeline"] = record.timeline.summary()
 
     def _warnings(self, status: str) -> list[str]:
         if status != "finished":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wafersim.errors import ConfigError
+from wafersim.record.timeline import KINDS
 from wafersim.simulate.memory import Rect
 
 #: most entries of a timeline unless something else is asked for
@@ -17,7 +18,13 @@ MOST_TIMELINE_ENTRIES = 1_000_000
 LAST_CYCLE = 1 << 61
 
 #: the grammar of a filter, for messages and help
-GRAMMAR = "pe=X,Y or rect=X0,Y0,X1,Y1 (corners, both included), cycles=A:B (A to B - 1), most=N; joined by ;"
+GRAMMAR = (
+    "pe=X,Y or rect=X0,Y0,X1,Y1 (corners, both included), cycles=A:B (A to B - 1), most=N, "
+    "kinds=K,K,... (task, vector, stretch, send, receive, link); joined by ;"
+)
+
+#: what is recorded unless kinds are named: links are many
+USUAL_KINDS = ("task", "vector", "stretch", "send", "receive")
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Watch:
     rect: Rect | None = None
     window: tuple[int, int] | None = None
     most: int = MOST_TIMELINE_ENTRIES
+    kinds: tuple[str, ...] = USUAL_KINDS
 
 
 def parse_filter(text: str) -> Watch:
@@ -38,6 +46,7 @@ def parse_filter(text: str) -> Watch:
         Not a filter.
     """
     rect, window, most = None, None, MOST_TIMELINE_ENTRIES
+    kinds: tuple[str, ...] = USUAL_KINDS
     seen: set[str] = set()
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, _, value = (word.strip() for word in part.partition("="))
@@ -58,9 +67,11 @@ def parse_filter(text: str) -> Watch:
             window = (begin, end)
         elif name == "most":
             (most,) = _numbers(part, value, ",", 1)
+        elif name == "kinds":
+            kinds = checked_kinds([word.strip() for word in value.split(",")])
         else:
             raise ConfigError(f"trace: {part[:80]!r} is no filter; wanted {GRAMMAR}")
-    return Watch(rect, None if window is None else checked_window(window), most)
+    return Watch(rect, None if window is None else checked_window(window), most, kinds)
 
 
 def _numbers(part: str, value: str, separator: str, count: int) -> list[int]:
@@ -84,6 +95,19 @@ def checked_rect(rect: Any, width: int, height: int) -> Rect:
             f"timeline: the rectangle of {w}x{h} PEs at ({x}, {y}) is not on the grid of {width}x{height} PEs"
         )
     return x, y, w, h
+
+
+def checked_kinds(kinds: Any) -> tuple[str, ...]:
+    """Kinds of entries in the order of their numbers; None stands for the usual ones."""
+    if kinds is None:
+        return USUAL_KINDS
+    named = list(kinds) if isinstance(kinds, list | tuple) else [kinds]
+    for kind in named:
+        if kind not in KINDS:
+            raise ConfigError(f"timeline: kind {str(kind)[:40]!r} is unknown; there are: {', '.join(KINDS)}")
+    if not named:
+        raise ConfigError(f"timeline: no kind is named; there are: {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in named)
 
 
 def checked_window(window: Any) -> tuple[int, int]:
