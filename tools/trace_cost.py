@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def count(core: Path, run: str, scratch: Path) -> int:
     shutil.copytree(
         ROOT / "python", package, ignore=shutil.ignore_patterns("_core*.so", "__pycache__"), symlinks=True
     )
-    shutil.copy(core, package / "wafersim" / core.name)
+    shutil.copy(core, package / "wafersim" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}")
     valgrind = ["valgrind", "--tool=callgrind", "--toggle-collect=wafersim::Machine::run*"]
     command = [sys.executable, "-m", "wafersim", "run", *run.split()]
     done = subprocess.run(
