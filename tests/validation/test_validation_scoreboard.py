@@ -14,7 +14,7 @@ from wafersim.errors import ConfigError, InternalError, ProgramError, Simulation
 from wafersim.validation import gate, store
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
 from wafersim.validation.reading import Published
-from wafersim.validation.results import signed_error, summarise
+from wafersim.validation.results import is_rate, signed_error, summarise
 from wafersim.validation.rows import COLUMNS, load_rows
 from wafersim.validation.scoreboard import replay, select
 
@@ -64,6 +64,18 @@ def test_results_and_summary():
     assert family.worst == SUMMA[0].id
     assert family.sign == "mixed (1 too slow, 2 too fast)"
     assert family.as_json()["generation"] == "WSE-2"
+
+
+def test_a_rate_that_is_too_low_is_too_slow():
+    rows = [replace(SUMMA[0], value="100"), replace(SUMMA[1], value="200")]
+    (times, rates) = (
+        summarise([replace(result, unit=unit) for result in replay(rows, fake(90))])[0]
+        for unit in ("cycles", "tok/s")
+    )
+    assert (times.sign, rates.sign) == ("too fast", "too slow")
+    assert [is_rate(unit) for unit in ("elem/cycle (+8 cycles)", "TFLOP/s", "cycles/elem", "us", "")] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
 
 
 def test_a_family_on_two_profiles_has_a_summary_each_and_one_of_all():

@@ -152,11 +152,17 @@ def _family(name: str, arch: str | None, group: Sequence[Result]) -> Family:
         median_unflagged=statistics.median(kept) if kept else None,
         max_unflagged=max(kept) if kept else None,
         worst=worst[1] if worst else None,
-        sign=_sign([error for error, _ in compared]),
+        sign=_sign([-r.error if is_rate(r.unit) else r.error for r in group if r.error is not None]),
     )
 
 
+def is_rate(unit: str) -> bool:
+    """Whether more of the unit is faster: something per second or per cycle."""
+    return unit.split(" ")[0].endswith(("/s", "/cycle"))
+
+
 def _sign(errors: Sequence[float]) -> str:
+    """In words; an error above 0 is a time that is too long."""
     if not errors:
         return "none"
     above = sum(error > 0 for error in errors)
