@@ -45,7 +45,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["'stream'", "without values", "--no-values"],
     ),
     "fidelity unknown": (["run", "reduce", "--fidelity", "exact"], ["'exact'", "wavelet"]),
-    "no values": (["run", "reduce", "--no-values"], ["values", "stream"]),
+    "no values": (["run", "reduce", "--fidelity", "wavelet", "--no-values"], ["values", "stream"]),
     "two threads": (["run", "reduce", "--threads", "2"], ["threads=2", "1 thread"]),
     "grain": (["run", "reduce", "--grain", "4"], ["grain", "stream"]),
     "trace at fidelity stream": (

@@ -30,7 +30,8 @@ COLUMNS = (
 )  # fmt: skip
 MAX_BYTES = 16 << 20
 MAX_ROWS = 100_000
-_WHOLE = r"(\d{1,3}(?:,\d{3})+|\d{1,9})"
+#: a whole number, with or without commas between thousands, as a group
+WHOLE = r"(\d{1,3}(?:,\d{3})+|\d{1,9})"
 _COUNT = rf"({NUMBER}(?:[KkMG]i?(?![A-Za-z]))?)"
 
 
@@ -103,15 +104,15 @@ class Row:
         single = re.match(r"^\s*(\d{1,7})\s*PEs?\b", self.pe_grid)
         if single is not None:
             return int(single[1]), 1
-        return self._pair(self.pe_grid, rf"^\D*?{_WHOLE}{TIMES}{_WHOLE}")
+        return self._pair(self.pe_grid, rf"^\D*?{WHOLE}{TIMES}{WHOLE}")
 
     def pair(self, word: str) -> tuple[int, int]:
         """``AxB`` that follows ``word`` in the problem text."""
-        return self._pair(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{_WHOLE}{TIMES}{_WHOLE}")
+        return self._pair(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{WHOLE}{TIMES}{WHOLE}")
 
     def triple(self, word: str) -> tuple[int, int, int]:
         """``AxBxC`` that follows ``word`` in the problem text."""
-        times = TIMES.join([_WHOLE] * 3)
+        times = TIMES.join([WHOLE] * 3)
         found = self._search(self.problem, rf"{re.escape(word)}\s*[=:]?\s*{times}")
         return parse_count(found[1]), parse_count(found[2]), parse_count(found[3])
 

@@ -35,12 +35,12 @@ Builtin = Callable[["Context", ast.BuiltinCall], Operand]
 def lower(cx: Context, node: ast.BuiltinCall, want: ty.Type | None, into: VReg | None) -> Operand:
     """A builtin call: run-time ones first, else its compile-time value, else those that can do both."""
     name = node.name
+    low, high = _COUNTS.get(name, (0, len(node.args)))
+    if not low <= len(node.args) <= high:
+        counts = f"{low}" if low == high else f"{low} to {high}"
+        raise CslError(node.span, f"@{name} takes {counts} arguments", found=str(len(node.args)))
     run_time = RUN_TIME.get(name)
     if run_time is not None:
-        low, high = _COUNTS.get(name, (0, len(node.args)))
-        if not low <= len(node.args) <= high:
-            counts = f"{low}" if low == high else f"{low} to {high}"
-            raise CslError(node.span, f"@{name} takes {counts} arguments", found=str(len(node.args)))
         return run_time(cx, node)
     if name in VOp.__members__:
         return vector.lower(cx, node, VOp[name])
@@ -211,6 +211,7 @@ _COUNTS: dict[str, tuple[int, int]] = {
     "set_fifo_read_length": (2, 2), "set_fifo_write_length": (2, 2), "assert": (1, 2), "random16": (0, 0),
     "get_config": (1, 2), "get_config_unchecked": (1, 1), "set_config": (2, 2),
     "set_config_unchecked": (2, 2),
+    **intrinsics.COUNTS,
 }  # fmt: skip
 
 RUN_TIME: dict[str, Builtin] = {

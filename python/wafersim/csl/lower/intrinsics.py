@@ -230,6 +230,17 @@ def _print(cx: Context, node: ast.BuiltinCall) -> Operand:
     return Nothing()
 
 
+#: least and most arguments
+COUNTS: dict[str, tuple[int, int]] = {
+    "__done": (0, 0), "__timestamp": (0, 0), "__tsc": (1, 1), "__tsc_control": (1, 1), "__perf": (1, 1),
+    "__perf_get": (1, 1), "__teardown_exit": (1, 1), "__teardown_get": (1, 1), "__teardown_pending": (0, 0),
+    "__switch_get": (1, 1), "__switch_set": (2, 2), "__queue_get": (2, 2), "__queue_bind": (2, 2),
+    "__queue_flush_exit": (1, 1), "__task_priority": (2, 2), "__filter_set": (3, 3),
+    "__main_priority": (1, 1),
+    "__print": (1, 4), "__math": (2, 2), "__min": (2, 2), "__max": (2, 2), "__abs": (1, 1), "__clz": (1, 1),
+    "__ctz": (1, 1), "__popcnt": (1, 1), "__id_of": (1, 1),
+}  # fmt: skip
+
 RUN_TIME: dict[str, Callable[[Any, ast.BuiltinCall], Operand]] = {
     "__done": _done,
     "__launch_done": _done,

@@ -14,7 +14,8 @@ from wafersim import kernels
 from wafersim.errors import ConfigError
 from wafersim.kernels.llm.prefill_sum import SMALL_SIDES, layer_cycles
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
-from wafersim.validation.rows import Row
+from wafersim.validation.reading import TIMES, parse_count
+from wafersim.validation.rows import WHOLE, Row
 
 #: what the source calls a model -> our name and its layers
 MODELS: tuple[tuple[str, str, int], ...] = (
@@ -134,16 +135,16 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
         return lacking
     model, layers = model_of(row)
     clock = _clock(row)
-    lengths = re.search(r"(\d{1,6})\s*/\s*(\d{1,6})", row.problem)
-    meshes = re.search(
-        r"(\d+)\s*[x\u00d7]\s*(\d+)\s*prefill\D+(\d+)\s*[x\u00d7]\s*(\d+)\s*decode", row.pe_grid
-    )
+    lengths = re.search(rf"{WHOLE}\s*/\s*{WHOLE}", row.problem)
+    mesh = f"{WHOLE}{TIMES}{WHOLE}"
+    meshes = re.search(rf"{mesh}\s*prefill\D+{mesh}\s*decode", row.pe_grid)
     if lengths is None or meshes is None:
         raise ConfigError(
             f"row {row.id}: no prompt/output in {row.problem!r} or no meshes in {row.pe_grid!r}"
         )
-    prompt, output = int(lengths[1]), int(lengths[2])
-    first, second = (int(meshes[1]), int(meshes[2])), (int(meshes[3]), int(meshes[4]))
+    prompt, output = parse_count(lengths[1]), parse_count(lengths[2])
+    width, height, *decoding = (parse_count(text) for text in meshes.groups())
+    first, second = (width, height), (decoding[0], decoding[1])
     specs = (
         *_prefill_layer(row, first, model, prompt),
         *_decode_layer(row, second, model, prompt),
