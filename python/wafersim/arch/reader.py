@@ -66,7 +66,7 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{label}:1: a number has too many digits to be read") from None
     doc = Document(label, path, data, key_lines(text))
     for key, value in data.items():
-        if _depth(value) > MAX_DEPTH:
+        if depth_of(value) > MAX_DEPTH:
             raise ConfigError(doc.fault((key,), _TOO_DEEP))
     return doc
 
@@ -78,7 +78,8 @@ def _too_deep(label: str, line: int) -> ConfigError:
     return ConfigError(f"{label}:{line}: {_TOO_DEEP}")
 
 
-def _depth(value: Any) -> int:
+def depth_of(value: Any) -> int:
+    """Levels of objects and lists within each other, without recursion: hostile input is deep."""
     depth, level = 0, [value]
     while level:
         depth += 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import IO, Any
 
+from wafersim.arch.reader import depth_of
 from wafersim.errors import ANSWER_SCHEMA, ConfigError
 
 #: longest request line accepted
@@ -50,20 +51,10 @@ def parse(line: bytes | None) -> dict[str, Any]:
         raise ConfigError(f"the line is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(fields, dict):
         raise ConfigError("the line is not a JSON object")
-    if _depth(fields) > MAX_DEPTH:
+    if depth_of(fields) > MAX_DEPTH:
         raise ConfigError(f"the line is nested too deeply, allowed at most {MAX_DEPTH} levels")
     return fields
 
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is not allowed")
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [
-            v for x in level if isinstance(x, dict | list) for v in (x.values() if isinstance(x, dict) else x)
-        ]
-    return depth

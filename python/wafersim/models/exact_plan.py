@@ -87,10 +87,8 @@ class ExactPlan:
         return self.batch * (self.paths * 2 * self.ffn + 2 * self.shared)
 
 
-def exact_plan(
-    model: ModelConfig, layer: Layer, width: int, height: int, batch: int, context: int
-) -> ExactPlan:
-    """The plan for a layer on at most ``width x height`` PEs.
+def rotated_attention(model: ModelConfig) -> Attention:
+    """The attention of a model whose layers have a machine program.
 
     Raises
     ------
@@ -104,6 +102,20 @@ def exact_plan(
         )
     if a.head_dim % 2:
         raise ConfigError(f"{model.name}: head_dim {a.head_dim} is odd; rotated pairs need an even one")
+    return a
+
+
+def exact_plan(
+    model: ModelConfig, layer: Layer, width: int, height: int, batch: int, context: int
+) -> ExactPlan:
+    """The plan for a layer on at most ``width x height`` PEs.
+
+    Raises
+    ------
+    ConfigError
+        Latent attention, or odd head widths.
+    """
+    a = rotated_attention(model)
     per_group = share(a.kv_heads, width)
     groups = share(a.kv_heads, per_group)
     span = width // groups

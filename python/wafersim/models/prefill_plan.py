@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wafersim.errors import ConfigError
-from wafersim.models.config import Attention, Layer, ModelConfig
+from wafersim.models.config import Layer, ModelConfig
+from wafersim.models.exact_plan import rotated_attention
 from wafersim.models.layout import share
 
 
@@ -85,13 +86,7 @@ def prefill_plan(model: ModelConfig, layer: Layer, width: int, height: int, toke
     ConfigError
         Latent attention, odd head widths, or a mesh below 2x2.
     """
-    a = model.attention
-    if not isinstance(a, Attention):
-        raise ConfigError(
-            f"{model.name}: latent attention has no machine program; its layers are estimated by their steps"
-        )
-    if a.head_dim % 2:
-        raise ConfigError(f"{model.name}: head_dim {a.head_dim} is odd; rotated pairs need an even one")
+    a = rotated_attention(model)
     side = min(width, height)
     while side > 1:
         per_group = share(a.kv_heads, side)
