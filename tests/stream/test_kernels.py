@@ -47,6 +47,13 @@ def test_cycles_and_stamps_are_equal(kernel, grid, params, clean, most_words):
         assert clean == (pressed == 0), pressed
 
 
+def assert_same_times(both):
+    """The cycles of the run, and every time stamp that stream knows."""
+    assert both.stream.cycles == both.wavelet.cycles
+    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
+        assert found is None or found == expected
+
+
 PACED = [
     ("gemm", "8x8", {"tile": 4}),
     ("allreduce", "6x6", {"words": 33, "algorithm": "star"}),
@@ -61,9 +68,7 @@ PACED = [
 @pytest.mark.parametrize(("kernel", "grid", "params"), PACED)
 def test_generation_3_with_the_pace_of_its_ramp(kernel, grid, params, arch):
     both = run_both(kernel, grid, params, arch)
-    assert both.stream.cycles == both.wavelet.cycles
-    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
-        assert found is None or found == expected
+    assert_same_times(both)
 
 
 def test_the_pace_counts_all_moves_of_a_ramp():
@@ -90,9 +95,7 @@ PACKED = [
 def test_two_elements_in_a_word(kernel, grid, params, arch):
     """Generation 3 takes two words in one beat where two have come."""
     both = run_both(kernel, grid, params, arch)
-    assert both.stream.cycles == both.wavelet.cycles
-    for found, expected in zip(both.stamps, both.wavelet_stamps, strict=True):
-        assert found is None or found == expected
+    assert_same_times(both)
 
 
 def test_stretches_of_code_are_run_once():

@@ -14,8 +14,30 @@ from wafersim.models.mesh import Mesh, Tree, divisor_tree
 SQUARINGS = 10
 
 
+class HeadShares:
+    """What a PE holds of the queries, keys and values of one token, from its share of the heads."""
+
+    __slots__ = ()
+    q_heads: int
+    kv_heads: int
+    part: int
+
+    @property
+    def q(self) -> int:
+        return self.q_heads * self.part
+
+    @property
+    def kv(self) -> int:
+        return self.kv_heads * self.part
+
+    @property
+    def fused(self) -> int:
+        """Queries, keys and values of one token on a PE."""
+        return self.q + 2 * self.kv
+
+
 @dataclass(frozen=True, slots=True)
-class ExactPlan:
+class ExactPlan(HeadShares):
     """A layer on a mesh; widths count fp16 elements on one PE.
 
     Attributes
@@ -51,19 +73,6 @@ class ExactPlan:
     experts: int = 0
     chosen: int = 0
     shared: int = 0
-
-    @property
-    def q(self) -> int:
-        return self.q_heads * self.part
-
-    @property
-    def kv(self) -> int:
-        return self.kv_heads * self.part
-
-    @property
-    def fused(self) -> int:
-        """Queries, keys and values of one token on a PE."""
-        return self.q + 2 * self.kv
 
     @property
     def rows(self) -> int:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from wafersim.errors import ConfigError
 from wafersim.models.config import Layer, ModelConfig
-from wafersim.models.exact_plan import rotated_attention
+from wafersim.models.exact_plan import HeadShares, rotated_attention
 from wafersim.models.layout import share
 
 
 @dataclass(frozen=True, slots=True)
-class PrefillPlan:
+class PrefillPlan(HeadShares):
     """A layer on ``side`` x ``side`` PEs; widths count elements on one PE.
 
     Attributes
@@ -48,19 +48,6 @@ class PrefillPlan:
     chosen: int = 0
     shared: int = 0
     window: int | None = None
-
-    @property
-    def q(self) -> int:
-        return self.q_heads * self.part
-
-    @property
-    def kv(self) -> int:
-        return self.kv_heads * self.part
-
-    @property
-    def fused(self) -> int:
-        """Columns of queries, keys and values on a PE."""
-        return self.q + 2 * self.kv
 
     @property
     def blocks(self) -> int:
