@@ -13,8 +13,8 @@ from wafersim.deploy.arrivals import generate
 from wafersim.deploy.plot import line_plot
 from wafersim.deploy.serving import Handover, percentiles, serve
 from wafersim.deploy.trace import read_trace
+from wafersim.models.accounting.cost import kv_bytes_per_token
 from wafersim.models.ask import service_model
-from wafersim.models.cost import kv_bytes_per_token
 
 made_up = generate(400, 8.0, input_tokens=1500, output_tokens=150, burstiness=3, length_spread=1, seed=7)
 with Path("trace.jsonl").open("w") as file:

@@ -96,7 +96,7 @@ def fit(paths: list[Path]) -> None:
 
 
 def _costs(rows, common):
-    from wafersim.models.surface import _least_squares
+    from wafersim.models.surface.surface import _least_squares
 
     names = sorted({name for _, amounts, _ in rows for name in amounts})
     scale = np.array([max(amounts.get(name, 0.0) for _, amounts, _ in rows) or 1.0 for name in names])

@@ -1,4 +1,4 @@
-"""Simulates products of prefill layers and writes them to ``python/wafersim/models/prefill_surface.json``.
+"""Simulates products of prefill layers and writes ``models/surface/prefill_surface.json``.
 
     python tools/make_prefill_surface.py [--arch wse2 ...]
 
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from wafersim.arch import Arch
-from wafersim.models import product_costs
-from wafersim.models.prefill_kernel import published_run
-from wafersim.models.published import Tile
+from wafersim.models.prefill.kernel import published_run
+from wafersim.models.surface import product_costs
+from wafersim.models.work.published import Tile
 from wafersim.simulate import Simulator
 
 OUT = Path(product_costs.__file__).with_name("prefill_surface.json")

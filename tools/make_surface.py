@@ -1,4 +1,4 @@
-"""Simulates the decode layers of the surface and writes them to ``python/wafersim/models/surface.json``.
+"""Simulates the decode layers of the surface and writes them to ``models/surface/surface.json``.
 
     python tools/make_surface.py [--arch wse2 ...] [--only N]
 
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from wafersim.arch import Arch
-from wafersim.models import ModelConfig, surface
-from wafersim.models.exact_run import exact_run
+from wafersim.models import ModelConfig
+from wafersim.models.decode.exact_run import exact_run
+from wafersim.models.surface import surface
 from wafersim.simulate import Simulator
 
 OUT = Path(surface.__file__).with_name("surface.json")

@@ -12,7 +12,7 @@ from wafersim.arch import Arch
 from wafersim.deploy.facts import TOPICS, WEAK, Facts, tables
 from wafersim.deploy.ranges import Range
 from wafersim.errors import ConfigError
-from wafersim.models.wafer import FILL, Wafer
+from wafersim.models.placement.wafer import FILL, Wafer
 
 #: weakly sourced, but a choice of the user or an announced figure and so without a range
 NO_RANGE = {

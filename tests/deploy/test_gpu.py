@@ -18,8 +18,8 @@ from wafersim.deploy.gpu import (
     weight_bytes,
 )  # fmt: skip
 from wafersim.errors import ConfigError
-from wafersim.models import cost
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting import cost
+from wafersim.models.accounting.config import ModelConfig
 
 FACTS = Facts.load()
 

@@ -24,8 +24,8 @@ from wafersim.deploy.training import (
     train_layers,
 )  # fmt: skip
 from wafersim.errors import ConfigError
-from wafersim.models import parameters
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting import parameters
+from wafersim.models.accounting.config import ModelConfig
 
 RUNS = {run["name"]: run for run in tables("training")["run"]}
 CEREBRAS_13B = {

@@ -98,3 +98,30 @@ def test_python_imports_point_down(path):
             assert other in below, f"{path.name} imports {other}, which is above {room}"
         else:
             assert other in below | LATE_IMPORTS_ALLOWED.get(room, set()), f"{path.name} imports {other} late"
+
+
+#: sub-rooms of `models`, each importing from those before it only; single modules of the room come last
+MODELS_ORDER = [
+    "accounting", "reading", "work", "pieces", "decode", "prefill", "surface", "placement", "answer",
+]  # fmt: skip
+
+
+def early_modules(path):
+    """Our modules that a file imports when it is loaded."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_rooms_of_models_import_earlier_rooms_only():
+    wrong = []
+    for path in (PACKAGE / "models").rglob("*/*.py"):
+        room = path.parent.name
+        assert room in MODELS_ORDER, f"{room} is no known room of models"
+        for module in early_modules(path):
+            words = module.split(".")
+            if words[:2] == ["wafersim", "models"]:
+                earlier = MODELS_ORDER[: MODELS_ORDER.index(room) + 1]
+                if words[2] not in earlier and words[2] != "service":
+                    wrong.append(f"{path.name} imports {module}")
+    assert not wrong

@@ -8,14 +8,16 @@ import pytest
 from wafersim.arch import Arch
 from wafersim.errors import ConfigError
 from wafersim.kernels import get
-from wafersim.models import ModelConfig, published, simulated
-from wafersim.models.decode_kernel import part_of, published_run
-from wafersim.models.decode_steps import placed_steps
-from wafersim.models.exact_plan import exact_plan
-from wafersim.models.exact_run import exact_run
-from wafersim.models.mesh import Mesh, Tree
-from wafersim.models.small_models import SMALL, published_sizes
-from wafersim.models.steps import work
+from wafersim.models import ModelConfig
+from wafersim.models.decode.exact_run import exact_run
+from wafersim.models.decode.kernel import part_of, published_run
+from wafersim.models.pieces.small_models import SMALL, published_sizes
+from wafersim.models.surface import simulated
+from wafersim.models.work import published
+from wafersim.models.work.decode_steps import placed_steps
+from wafersim.models.work.exact_plan import exact_plan
+from wafersim.models.work.mesh import Mesh, Tree
+from wafersim.models.work.steps import work
 from wafersim.program.schema import Event, Port
 from wafersim.simulate import Simulator, run
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wafersim.models import ModelConfig, cost, parameters, presets
+from wafersim.models import ModelConfig
+from wafersim.models.accounting import cost, parameters
+from wafersim.models.reading import presets
 
 FACTS = json.loads(Path(__file__).with_name("model_facts.json").read_text())
 MODELS = FACTS["models"]

@@ -8,15 +8,16 @@ import pytest
 
 from command_line import call
 from wafersim.errors import ConfigError
-from wafersim.models import ModelConfig, cost
-from wafersim.models.answer import Question, answer, service_times
+from wafersim.models import ModelConfig
+from wafersim.models.accounting import cost
+from wafersim.models.answer.answer import Question, answer, service_times
+from wafersim.models.answer.bottleneck import BOTTLENECKS
 from wafersim.models.ask import ask, planner_for, service_model
-from wafersim.models.bottleneck import BOTTLENECKS
-from wafersim.models.partition import capacity_bound
-from wafersim.models.planner import rhythm
-from wafersim.models.small_models import SMALL, left_out
-from wafersim.models.speculation import Speculation
-from wafersim.models.wafer import Wafer
+from wafersim.models.pieces.small_models import SMALL, left_out
+from wafersim.models.placement.partition import capacity_bound
+from wafersim.models.placement.planner import rhythm
+from wafersim.models.placement.speculation import Speculation
+from wafersim.models.placement.wafer import Wafer
 
 #: users x context -> wafers by bytes, and weights in GB: 44 GB x 0.85 a wafer
 BOUNDS = {

@@ -9,13 +9,14 @@ from wafersim.arch import Arch
 from wafersim.errors import ConfigError
 from wafersim.kernels import get
 from wafersim.kernels.llm import prefill_sum
-from wafersim.models import ModelConfig, published
-from wafersim.models.prefill_data import attends
-from wafersim.models.prefill_kernel import counts
-from wafersim.models.prefill_plan import prefill_plan
-from wafersim.models.prefill_run import prefill_run
-from wafersim.models.reference import prefill_data, prefill_output
-from wafersim.models.small_models import SMALL, SMALL_MODELS
+from wafersim.models import ModelConfig
+from wafersim.models.pieces.reference import prefill_data, prefill_output
+from wafersim.models.pieces.small_models import SMALL, SMALL_MODELS
+from wafersim.models.prefill.data import attends
+from wafersim.models.prefill.kernel import counts
+from wafersim.models.prefill.run import prefill_run
+from wafersim.models.work import published
+from wafersim.models.work.prefill_plan import prefill_plan
 from wafersim.simulate import Simulator, run
 
 WSE2 = Arch.load("wse2")

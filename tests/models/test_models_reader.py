@@ -8,8 +8,9 @@ from fractions import Fraction
 import pytest
 
 from wafersim.errors import ConfigError
-from wafersim.models import ModelConfig, cost, parameters
-from wafersim.models.families import UNLIKE
+from wafersim.models import ModelConfig
+from wafersim.models.accounting import cost, parameters
+from wafersim.models.reading.families import UNLIKE
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,

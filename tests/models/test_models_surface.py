@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from wafersim.arch import Arch
-from wafersim.models import product_costs, surface
-from wafersim.models.config import ModelConfig
-from wafersim.models.exact_run import exact_run
-from wafersim.models.mesh import Mesh
-from wafersim.models.prefill_run import prefill_run
-from wafersim.models.speed import Speed
+from wafersim.models.accounting.config import ModelConfig
+from wafersim.models.decode.exact_run import exact_run
+from wafersim.models.prefill.run import prefill_run
+from wafersim.models.surface import product_costs, surface
+from wafersim.models.surface.speed import Speed
+from wafersim.models.work.mesh import Mesh
 from wafersim.simulate import Simulator
 
 

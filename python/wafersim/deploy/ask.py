@@ -20,13 +20,13 @@ from wafersim.deploy.ranges import Range
 from wafersim.deploy.token_work import token_work
 from wafersim.deploy.verdict import cheapest, speed_range, verdict
 from wafersim.errors import ConfigError
-from wafersim.models.answer import Question, answer, choose
+from wafersim.models.accounting.config import ModelConfig
+from wafersim.models.answer.answer import Question, answer, choose
+from wafersim.models.answer.exact_speed import exact_planner
 from wafersim.models.ask import in_words, planner_for
-from wafersim.models.config import ModelConfig
-from wafersim.models.exact_speed import exact_planner
-from wafersim.models.placed import PlacedModel
-from wafersim.models.planner import Planner
-from wafersim.models.speculation import Speculation as ModelSpeculation
+from wafersim.models.placement.placed import PlacedModel
+from wafersim.models.placement.planner import Planner
+from wafersim.models.placement.speculation import Speculation as ModelSpeculation
 
 _METHODS = {"energy": "formula", "cost": "formula", "gpu": "formula"}
 

@@ -17,10 +17,10 @@ from wafersim.deploy.speculation import Speculation
 from wafersim.deploy.token_work import token_work
 from wafersim.deploy.trace import read_trace
 from wafersim.errors import ConfigError
-from wafersim.models import cost
-from wafersim.models.answer import Question
-from wafersim.models.placed import PlacedModel
-from wafersim.models.planner import Planner
+from wafersim.models.accounting import cost
+from wafersim.models.answer.answer import Question
+from wafersim.models.placement.placed import PlacedModel
+from wafersim.models.placement.planner import Planner
 from wafersim.models.service import ServiceModel
 
 if TYPE_CHECKING:

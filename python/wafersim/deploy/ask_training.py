@@ -15,8 +15,8 @@ from wafersim.deploy.products import Products, streamed_products
 from wafersim.deploy.ranges import Range
 from wafersim.deploy.training import train, train_layers
 from wafersim.errors import ConfigError
-from wafersim.models import parameters
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting import parameters
+from wafersim.models.accounting.config import ModelConfig
 
 #: Tokens per weight when none are asked for (arXiv 2203.15556, taken by Cerebras-GPT).
 TOKENS_PER_WEIGHT = 20

@@ -10,7 +10,7 @@ from wafersim.deploy.facts import Facts
 from wafersim.deploy.gpu import GpuGroup, gpus, serve_on
 from wafersim.deploy.verdict import speed_range
 from wafersim.errors import ConfigError
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting.config import ModelConfig
 
 #: Users for which a comparison answers.
 USERS = (1, 4, 16, 64, 256)

@@ -17,8 +17,8 @@ from wafersim.deploy.cost import usd_per_mtoken
 from wafersim.deploy.facts import Facts, tables
 from wafersim.deploy.ranges import Range
 from wafersim.errors import ConfigError
-from wafersim.models import cost, parameters
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting import cost, parameters
+from wafersim.models.accounting.config import ModelConfig
 
 #: Bytes per weight by precision; fp4 with its scales.
 WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.53125}

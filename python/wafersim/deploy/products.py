@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wafersim.arch import Arch
-from wafersim.models.config import Layer, ModelConfig
-from wafersim.models.layout import share
-from wafersim.models.prefill_steps import products as matrices
-from wafersim.models.speed import Speed
-from wafersim.models.wafer import Wafer
+from wafersim.models.accounting.config import Layer, ModelConfig
+from wafersim.models.placement.wafer import Wafer
+from wafersim.models.surface.speed import Speed
+from wafersim.models.work.layout import share
+from wafersim.models.work.prefill_steps import products as matrices
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from wafersim.deploy.energy import TokenWork
-from wafersim.models import cost
-from wafersim.models.bottleneck import touched_bytes
-from wafersim.models.decode_steps import decode_steps
-from wafersim.models.mesh import Mesh, wavelets
-from wafersim.models.placed import ACTIVATION_BYTES, PlacedModel
-from wafersim.models.steps import Step
+from wafersim.models.accounting import cost
+from wafersim.models.answer.bottleneck import touched_bytes
+from wafersim.models.placement.placed import ACTIVATION_BYTES, PlacedModel
+from wafersim.models.work.decode_steps import decode_steps
+from wafersim.models.work.mesh import Mesh, wavelets
+from wafersim.models.work.steps import Step
 
 
 def wavelet_hops(steps: list[Step], mesh: Mesh) -> int:

@@ -24,8 +24,8 @@ from typing import Any
 
 from wafersim.deploy.facts import Facts
 from wafersim.errors import ConfigError
-from wafersim.models import cost, parameters
-from wafersim.models.config import ModelConfig
+from wafersim.models.accounting import cost, parameters
+from wafersim.models.accounting.config import ModelConfig
 
 SECONDS_PER_DAY = 86400.0
 

@@ -187,12 +187,12 @@ def _solver(params: Params, grid: Grid, m: Machine) -> Work:
 
 def _decode(params: Params, grid: Grid, m: Machine) -> Work:
     """The sums over the layer's steps that its own time depends on (`models.steps`)."""
-    from wafersim.models import published
-    from wafersim.models.decode_kernel import part_of
-    from wafersim.models.decode_steps import placed_steps
-    from wafersim.models.mesh import Mesh
-    from wafersim.models.small_models import load_model, published_sizes
-    from wafersim.models.steps import work
+    from wafersim.models.decode.kernel import part_of
+    from wafersim.models.pieces.small_models import load_model, published_sizes
+    from wafersim.models.work import published
+    from wafersim.models.work.decode_steps import placed_steps
+    from wafersim.models.work.mesh import Mesh
+    from wafersim.models.work.steps import work
 
     name, batch, context = str(params["model"]), int(params["batch"]), int(params["context"])
     if params["variant"] == "published":

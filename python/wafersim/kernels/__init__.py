@@ -31,8 +31,8 @@ _KERNELS = {
     "bicgstab": ("solver.solver", "BiCgStab"),
     "power": ("solver.solver", "Power"),
     "kv_shift": ("llm.kv_shift", "KvShift"),
-    "llm_decode_layer": ("wafersim.models.decode_kernel", "DecodeLayer"),
-    "llm_prefill_layer": ("wafersim.models.prefill_kernel", "PrefillLayer"),
+    "llm_decode_layer": ("wafersim.models.decode.kernel", "DecodeLayer"),
+    "llm_prefill_layer": ("wafersim.models.prefill.kernel", "PrefillLayer"),
 }
 
 __all__ = ["Formula", "Kernel", "KernelRun", "Launch", "Parameter", "Validity", "get", "names"]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from wafersim.arch import Arch
-from wafersim.models.answer import Question, answer, choose
-from wafersim.models.config import ModelConfig
-from wafersim.models.exact_speed import exact_planner
-from wafersim.models.placed import PlacedModel
-from wafersim.models.planner import Planner
-from wafersim.models.quantization import for_dtype
-from wafersim.models.speculation import Speculation
-from wafersim.models.speed import Speed
-from wafersim.models.wafer import Wafer
+from wafersim.models.accounting.config import ModelConfig
+from wafersim.models.answer.answer import Question, answer, choose
+from wafersim.models.answer.exact_speed import exact_planner
+from wafersim.models.placement.placed import PlacedModel
+from wafersim.models.placement.planner import Planner
+from wafersim.models.placement.speculation import Speculation
+from wafersim.models.placement.wafer import Wafer
+from wafersim.models.reading.quantization import for_dtype
+from wafersim.models.surface.speed import Speed
 
 
 def planner_for(

@@ -119,7 +119,7 @@ class TargetReader:
         return fields | {"program": str(path.absolute())}
 
     def _model(self, key: tuple[str, ...], fields: dict[str, Any]) -> dict[str, Any] | None:
-        from wafersim.models.config import ModelConfig
+        from wafersim.models.accounting.config import ModelConfig
 
         for word, kind in MODEL_FIELDS.items():
             value = fields.get(word)

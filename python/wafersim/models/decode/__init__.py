@@ -1,0 +1,1 @@
+"""The decode layer as machine programs."""

@@ -1,0 +1,1 @@
+"""What programs of decode and prefill layers share."""

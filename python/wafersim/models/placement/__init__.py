@@ -1,0 +1,1 @@
+"""Layers over wafers and regions, and the pipeline they form."""

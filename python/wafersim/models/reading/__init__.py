@@ -1,0 +1,1 @@
+"""From a config.json to a model, with one clear error for what is missing."""

@@ -1,0 +1,1 @@
+"""A layer in numbers: widths per PE, steps, all-reduces."""
