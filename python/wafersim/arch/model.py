@@ -87,7 +87,7 @@ class Arch:
     confidence.  Make one with :meth:`load` or, from another one, with :meth:`replace`.
     """
 
-    __slots__ = ("_constants", "_fingerprint", "base", "name", "title")
+    __slots__ = ("_constants", "_fingerprint", "_made", "base", "name", "title")
 
     name: str
     title: str
@@ -95,11 +95,13 @@ class Arch:
     base: str
     _constants: dict[str, Constant]
     _fingerprint: str
+    _made: dict[str, npt.NDArray[Any]]
 
     def __init__(self, name: str, title: str, base: str, constants: Mapping[str, Constant]) -> None:
         for key, value in (("name", name), ("title", title), ("base", base), ("_constants", dict(constants))):
             object.__setattr__(self, key, value)
         object.__setattr__(self, "_fingerprint", "")
+        object.__setattr__(self, "_made", {})
 
     @staticmethod
     def load(name_or_path: str | Path | Arch) -> Arch:
@@ -190,6 +192,11 @@ class Arch:
 
     def ints(self) -> npt.NDArray[np.int64]:
         """The constants the engine reads, int64 ``[ARCH_INTS]``, laid out as ``ArchInt``; unused slots 0."""
+        if "ints" not in self._made:
+            self._made["ints"] = self._ints()
+        return self._made["ints"].copy()
+
+    def _ints(self) -> npt.NDArray[np.int64]:
         import numpy as np
 
         from wafersim.program.schema import ARCH_INTS, ArchInt
@@ -205,6 +212,11 @@ class Arch:
 
     def vop_costs(self) -> npt.NDArray[np.int32]:
         """Timing of the vector ops, int32 ``[len(VOp), 4]`` with the columns of ``VOpCost``."""
+        if "vop_costs" not in self._made:
+            self._made["vop_costs"] = self._vop_costs()
+        return self._made["vop_costs"].copy()
+
+    def _vop_costs(self) -> npt.NDArray[np.int32]:
         import numpy as np
 
         from wafersim.program.schema import VOp, VOpCost

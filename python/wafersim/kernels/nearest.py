@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -51,6 +51,26 @@ class PublishedRun:
     error: float | None
     fitted: bool
     assumed_share: float | None
+
+    @cached_property
+    def numbers(self) -> Mapping[str, tuple[float, ...]]:
+        """Grid and numeric parameters by name."""
+        return _numbers(self.grid, self.params)
+
+    @cached_property
+    def words(self) -> Mapping[str, Any]:
+        """The other parameters by name."""
+        return _words(self.params)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The run that is asked about."""
+
+    arch: str
+    numbers: Mapping[str, tuple[float, ...]]
+    words: Mapping[str, Any]
+    program: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -162,8 +182,9 @@ def support(
     known = _runs_of(kernel) if runs is None else [run for run in runs if run.kernel == kernel]
     if not known:
         return None
+    asked = _Asked(arch, _numbers(grid, params), _words(params), _program(params))
     compared = sorted(
-        ((_distance(run, arch, grid, params), number, run) for number, run in enumerate(known)),
+        ((_distance(run, asked), number, run) for number, run in enumerate(known)),
         key=lambda entry: entry[:2],
     )
     best: dict[str, tuple[float, int, PublishedRun]] = {}
@@ -175,7 +196,7 @@ def support(
             "id": run.row,
             "distance": round(distance, 3),
             "error": run.error,
-            "differs": ", ".join(_differences(run, arch, grid, params)),
+            "differs": ", ".join(_differences(run, asked)),
         }
         for distance, _, run in nearest
     ]
@@ -183,31 +204,32 @@ def support(
         (run for _, _, run in best.values() if run.arch == arch and run.assumed_share is not None), None
     )
     return Support(
-        _status([(d, run) for d, _, run in compared], arch, grid, params),
+        _status([(d, run) for d, _, run in compared], asked),
         rows,
         None if share is None else share.assumed_share,
         None if share is None else share.row,
     )
 
 
-def _status(
-    compared: list[tuple[float, PublishedRun]], arch: str, grid: tuple[int, int], params: Mapping[str, Any]
-) -> str:
+def _status(compared: list[tuple[float, PublishedRun]], asked: _Asked) -> str:
     exact = [run for distance, run in compared if distance == 0]
     if exact:
         return "fitted" if any(run.fitted for run in exact) else "validated"
-    like = [(d, run) for d, run in compared if run.arch == arch and _same_words(run, params)]
+    like = [(d, run) for d, run in compared if run.arch == asked.arch and _other_words(run, asked) == 0]
     if like:
-        around = _inside([run for _, run in like], grid, params)
+        around = _inside([run for _, run in like], asked)
         if like[0][0] <= (_NEAR_INSIDE if around else _NEAR_OUTSIDE):
             return "validated"
-    if any(_same_program(run, params) and _generation(run.arch) == _generation(arch) for _, run in compared):
+    generation = _generation(asked.arch)
+    if any(
+        _generation(run.arch) == generation and _program(run.params) == asked.program for _, run in compared
+    ):
         return "extrapolated"
     return "unvalidated"
 
 
-def _same_program(run: PublishedRun, params: Mapping[str, Any]) -> bool:
-    return all(run.params.get(name) == params.get(name) for name in _PROGRAM_WORDS)
+def _program(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(params.get(name) for name in _PROGRAM_WORDS)
 
 
 def _generation(arch: str) -> str:
@@ -228,27 +250,29 @@ def _words(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if isinstance(value, bool | str)}
 
 
-def _same_words(run: PublishedRun, params: Mapping[str, Any]) -> bool:
-    theirs = _words(run.params)
-    return all(theirs.get(name, value) == value for name, value in _words(params).items())
+def _other_words(run: PublishedRun, asked: _Asked) -> int:
+    """Words in which the row's run is another one."""
+    return sum(run.words.get(name, value) != value for name, value in asked.words.items())
 
 
-def _pairs(
-    run: PublishedRun, grid: tuple[int, int], params: Mapping[str, Any]
-) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+def _pairs(run: PublishedRun, asked: _Asked) -> Iterator[tuple[str, tuple[float, ...], tuple[float, ...]]]:
     """Numbers of the row's run and of ours, for the names that both have."""
-    theirs, ours = _numbers(run.grid, run.params), _numbers(grid, params)
-    return [(name, theirs[name], ours[name]) for name in ours if len(theirs.get(name, ())) == len(ours[name])]
+    for name, ours in asked.numbers.items():
+        theirs = run.numbers.get(name, ())
+        if len(theirs) == len(ours):
+            yield name, theirs, ours
 
 
-def _distance(run: PublishedRun, arch: str, grid: tuple[int, int], params: Mapping[str, Any]) -> float:
+def _distance(run: PublishedRun, asked: _Asked) -> float:
     total: float = 0.0
-    for _, theirs, ours in _pairs(run, grid, params):
-        total += sum(_doublings(a, b) for a, b in zip(theirs, ours, strict=True))
-    words = _words(run.params)
-    total += _OTHER_WORD * sum(words.get(name, value) != value for name, value in _words(params).items())
-    if run.arch != arch:
-        same = _generation(run.arch) == _generation(arch)
+    rows = run.numbers
+    for name, ours in asked.numbers.items():
+        theirs = rows.get(name)
+        if theirs is not None and theirs != ours and len(theirs) == len(ours):
+            total += sum(map(_doublings, theirs, ours))
+    total += _OTHER_WORD * _other_words(run, asked)
+    if run.arch != asked.arch:
+        same = _generation(run.arch) == _generation(asked.arch)
         total += _OTHER_PROFILE if same else _OTHER_GENERATION
     return total
 
@@ -259,26 +283,25 @@ def _doublings(one: float, other: float) -> float:
     return 0.0 if one == other else 1.0 + math.log2(1.0 + abs(one - other))
 
 
-def _differences(run: PublishedRun, arch: str, grid: tuple[int, int], params: Mapping[str, Any]) -> list[str]:
-    found = [f"arch {run.arch}"] if run.arch != arch else []
-    for name, theirs, ours in _pairs(run, grid, params):
+def _differences(run: PublishedRun, asked: _Asked) -> list[str]:
+    found = [f"arch {run.arch}"] if run.arch != asked.arch else []
+    for name, theirs, ours in _pairs(run, asked):
         if theirs != ours:
             found.append(f"{name} {'x'.join(f'{value:g}' for value in theirs)}")
-    words = _words(run.params)
-    return found + [f"{n} {words[n]}" for n, v in _words(params).items() if words.get(n, v) != v]
+    words = run.words
+    return found + [f"{n} {words[n]}" for n, v in asked.words.items() if words.get(n, v) != v]
 
 
-def _inside(runs: list[PublishedRun], grid: tuple[int, int], params: Mapping[str, Any]) -> bool:
+def _inside(runs: list[PublishedRun], asked: _Asked) -> bool:
     """Whether every number lies between the smallest and the largest of the rows."""
     columns: dict[str, list[tuple[float, ...]]] = {}
     for run in runs:
-        for name, theirs, _ in _pairs(run, grid, params):
+        for name, theirs, _ in _pairs(run, asked):
             columns.setdefault(name, []).append(theirs)
-    ours = _numbers(grid, params)
     return all(
         min(row[k] for row in rows) <= value <= max(row[k] for row in rows)
         for name, rows in columns.items()
-        for k, value in enumerate(ours[name])
+        for k, value in enumerate(asked.numbers[name])
     )
 
 
