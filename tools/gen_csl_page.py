@@ -43,7 +43,7 @@ NOTES = {
     "get_tensor_ptr": "a number without such a symbol is a fault",
     "get_config_unchecked": "as `@get_config`",
     "set_config_unchecked": "as `@set_config`",
-    "map": "the callback computes with scalars",
+    "map": "a callback with vector ops reads 1-D memory descriptors and is not asynchronous",
     "set_color_config": "the same configuration twice is allowed, two different ones are an error",
     "comptime_print": "printed by the compile command",
 }

@@ -1,4 +1,9 @@
-"""``@map`` of a callback that does vector ops: a counted loop with the callback in it."""
+"""``@map`` of a callback that does vector ops: a counted loop with the callback in it.
+
+Published are 11.0 cycles per call around a vector op of 4 (FABRICA, 256 calls in one map), 8.4 and 10.5
+around ops of 2 and 4 (rows MGEMM); a loop that goes round takes 9 alone.  So a short callback is written out
+`UNROLL` times per turn.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import TYPE_CHECKING
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, dsds, exprs, indexing, places
+from wafersim.csl.lower import convert, dsds, exprs, indexing, places, walk
 from wafersim.csl.lower.arguments import Argument
 from wafersim.csl.lower.operands import DsdRef, LocalVar, Operand, Place, Scalar, is_scalar
 from wafersim.csl.values import FnRef, Value
@@ -21,6 +26,11 @@ from wafersim.program.schema import Type as MType
 if TYPE_CHECKING:
     from wafersim.csl.ast import Span
     from wafersim.csl.lower.context import Context
+
+#: Calls of a short callback per turn of the loop.
+UNROLL = 8
+#: Statements of a callback that counts as short.
+_SHORT = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -129,4 +139,25 @@ def _loop(
         for walker in walkers:
             cx.code.binary(Op.ADD, MType.U16, walker.address, walker.step, into=walker.address)
 
-    loops.counted(cx, node.span, MType.U16, count, turn)
+    if not _is_short(fn):
+        loops.counted(cx, node.span, MType.U16, count, turn)
+        return
+
+    def turns(counter: VReg, out: Label) -> None:
+        for _ in range(UNROLL):
+            turn(counter, out)
+
+    shift = UNROLL.bit_length() - 1
+    rounds = cx.code.binary(Op.SHR, MType.U16, count, shift)
+    rest = cx.code.binary(Op.AND, MType.U16, count, UNROLL - 1)
+    loops.counted(cx, node.span, MType.U16, rounds, turns)
+    loops.counted(cx, node.span, MType.U16, rest, turn)
+
+
+def _is_short(fn: FnRef) -> bool:
+    """A few statements without a branch or a loop."""
+    body = fn.decl.body
+    assert isinstance(body, ast.Block)
+    if len(body.body) > _SHORT:
+        return False
+    return not any(isinstance(n, ast.While | ast.For | ast.If | ast.Switch) for n in walk.walk(body))
