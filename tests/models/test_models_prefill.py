@@ -156,16 +156,27 @@ def test_both_fidelities_agree_on_published_sections():
     assert exact == quick
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("side", [24, 96])
-def test_a_large_mesh_is_its_sections_on_small_ones(side):
-    """The whole layer against products on 8 x 8 and 12 x 12 PEs and a row of the whole; 96 takes an hour."""
-    small, large = (
-        published_run((n, n), "products", 2048, "wavelet").metrics for n in prefill_sum.SMALL_SIDES
+def test_a_layer_is_its_sections_and_their_places():
+    """On the small mesh itself nothing is extrapolated: what is left are the starts of 21 sections."""
+    products, row, starts, whole = (
+        published_run(grid, part, 2048).metrics
+        for grid, part in (((8, 8), "products"), ((8, 1), "local"), ((3, 1), "starts"), ((8, 8), "whole"))
     )
-    row = published_run((side, 1), "local", 2048, "wavelet").metrics
-    whole = published_run((side, side), "whole", 2048, "wavelet").metrics["window_cycles"]
-    assert prefill_sum.layer_cycles(side, small, large, row) == pytest.approx(whole, rel=0.02)
+    cycles = prefill_sum.layer_cycles(8, products, products, row, starts)
+    assert cycles == pytest.approx(whole["window_cycles"], abs=2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("side", "fidelity"), [(24, "wavelet"), (96, "stream")])
+def test_a_large_mesh_is_its_sections_on_small_ones(side, fidelity):
+    """The whole layer against products on 8 x 8 and 12 x 12 PEs, a row of the whole and the starts."""
+    small, large = (
+        published_run((n, n), "products", 2048, fidelity).metrics for n in prefill_sum.SMALL_SIDES
+    )
+    row = published_run((side, 1), "local", 2048, fidelity).metrics
+    starts = published_run(prefill_sum.STARTS_GRID, prefill_sum.STARTS, fidelity=fidelity).metrics
+    whole = published_run((side, side), "whole", 2048, fidelity).metrics["window_cycles"]
+    assert prefill_sum.layer_cycles(side, small, large, row, starts) == pytest.approx(whole, abs=2)
 
 
 #: published prefill layers (WLLM3): 4096 tokens, tokens per second of 32 and 40 layers
@@ -181,7 +192,12 @@ def test_published_prefill_speeds(model, side):
     params = {"variant": "published", "model": model, "prompt": 4096, "side": side}
     metrics = [
         run("llm_prefill_layer", WSE2, grid, params | {"part": part}).metrics
-        for grid, part in (((8, 8), "products"), ((12, 12), "products"), ((side, 1), "local"))
+        for grid, part in (
+            ((8, 8), "products"),
+            ((12, 12), "products"),
+            ((side, 1), "local"),
+            ((3, 1), "starts"),
+        )
     ]
     layers = 32 if model == "llama-3-8b" else 40
     speed = 4096 * 1.1e9 / (layers * prefill_sum.layer_cycles(side, *metrics))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, parameters
-from wafersim.kernels.llm.prefill_sum import PARTS
+from wafersim.kernels.llm.prefill_sum import PARTS, STARTS, STARTS_GRID
 from wafersim.models.pieces.small_models import layer_of, left_out, load_model, published_sizes
 from wafersim.models.prefill.published_code import PublishedPrefill, Wires
 from wafersim.models.prefill.run import prefill_run
 from wafersim.models.prefill.sections import section_cycles
+from wafersim.models.prefill.starts import starts_run
 from wafersim.models.work import published
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class PrefillLayer(Kernel):
         Parameter("variant", str, "exact", "exact widths and causal attention, or the published program",
                   allowed=("exact", "published")),
         Parameter("part", str, "whole", "variant published: the whole layer, each product and alignment of "
-                  "another shape once, or what is local or runs along a row", allowed=tuple(PARTS)),
+                  "another shape once, what is local or runs along a row, or the starts of sections alone",
+                  allowed=(*PARTS, STARTS)),
         Parameter("side", int, 0, "variant published: tiles as on a mesh of this side; 0: that of the grid",
                   maximum=4096),
     )  # fmt: skip
@@ -48,6 +50,10 @@ class PrefillLayer(Kernel):
         prompt, name = int(params["prompt"]), str(params["model"])
         if params["variant"] == "published":
             part = str(params["part"])
+            if part == STARTS:
+                if (width, height) != STARTS_GRID:
+                    raise self.refuse_grid(width, height, "{}x{} with part=starts".format(*STARTS_GRID))
+                return starts_run(arch)
             is_square = width == height and width >= 3
             if not (is_square or (part == "local" and width >= 3)):
                 raise self.refuse_grid(width, height, "square, 3x3 or larger; part=local: 3 or more columns")

@@ -46,10 +46,13 @@ class Sections:
         self.task = pe.local_task("next_section")
         self.number = pe.array("section_number", "i16", init=0, export=False)
 
-    def emit(self, sections: Sequence[Section]) -> None:
-        """Function ``main`` and the body of the task: a stamp before each section and one at the end."""
+    def emit(self, sections: Sequence[Section], room: int = 0) -> None:
+        """Function ``main`` and the body of the task: a stamp before each section and one at the end.
+
+        ``room``: sections that the array of stamps has room for, where tiles with fewer stand beside others.
+        """
         pe = self.pe
-        stamps = stamp_array(pe, len(sections) + 1)
+        stamps = stamp_array(pe, max(room, len(sections)) + 1)
         with self.task:
             number = pe.load(self.number, 0)
             pe.store(self.number, 0, number + 1)
@@ -72,7 +75,7 @@ def section_cycles(
     """Cycles of all sections together, and of each by name: from the latest stamp before it to the latest
     behind it, so that they add up to a little less than the whole (which begins with the earliest stamp).
     """
-    stamps = read_stamps(sim, rect)
+    stamps = read_stamps(sim, rect)[..., : len(names) + 1]
     latest = stamps.reshape(-1, stamps.shape[-1]).max(axis=0)
     steps = np.diff(latest)
     found: dict[str, int] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from wafersim import kernels
 from wafersim.errors import ConfigError
-from wafersim.kernels.llm.prefill_sum import SMALL_SIDES, layer_cycles
+from wafersim.kernels.llm.prefill_sum import SMALL_SIDES, STARTS, STARTS_GRID, layer_cycles
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
 from wafersim.validation.reading import TIMES, parse_count
 from wafersim.validation.rows import WHOLE, Row
@@ -69,10 +69,15 @@ def _decode_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _prefill_layer(row: Row, grid: tuple[int, int], model: str, prompt: int) -> tuple[RunSpec, ...]:
-    """Each distinct product on two small meshes, a row of PEs for the rest (`kernels.llm.prefill_sum`)."""
+    """Each distinct product on two small meshes, a row of PEs for the rest, and the starts of all
+    (`kernels.llm.prefill_sum`).
+    """
     if grid[0] != grid[1]:
         raise ConfigError(f"row {row.id}: the released program needs a square mesh, not {grid[0]}x{grid[1]}")
-    shapes = [("products", (side, side)) for side in SMALL_SIDES] + [("local", (grid[0], 1))]
+    shapes = [("products", (side, side)) for side in SMALL_SIDES] + [
+        ("local", (grid[0], 1)),
+        (STARTS, STARTS_GRID),
+    ]
     return tuple(
         RunSpec.of(
             PREFILL, row.arch, shape, variant="published", model=model, prompt=prompt, part=part, side=grid[0]
@@ -153,7 +158,7 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
 
     def speed(metrics: Sequence[Mapping[str, Any]]) -> float:
         """The context grows by one with each token, and a layer's time with it along a line."""
-        fill, rest, parts = _prefill_cycles(first[0], metrics[:3]), metrics[3:], len(PARTS)
+        fill, rest, parts = _prefill_cycles(first[0], metrics[:4]), metrics[4:], len(PARTS)
         begin, end = _decode_cycles(rest[:parts]), _decode_cycles(rest[parts:])
         return output * clock / (layers * (fill + output * (begin + end) / 2))
 
