@@ -9,7 +9,7 @@ import numpy as np
 
 from wafersim.program.schema import Counter, Event, TaskKind
 
-from . import ce, instructions, router
+from . import ce, instructions, operands, router
 from .operation import VecOp
 from .state import Arch, Fault, HostQueue, Pe, Route, Tile
 
@@ -24,7 +24,7 @@ class Machine:
         self.skip = skip
         self.width, self.height = (int(v) for v in tables["grid"])
         self.code = np.asarray(tables["code"]).tolist()
-        self.hazards = [instructions.hazards(ins) for ins in self.code]
+        self.hazards = [operands.hazards(ins) for ins in self.code]
         self.settings = np.asarray(tables["settings"]).tolist()
         self.route_rows = np.asarray(tables["routes"]).tolist()
         self.colors = [int(c) for c in tables["colors"]]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from .context import ProgramGen
 from .ends import Batch
 from .flow import Flow
-from .flows import _gate, _root, _wavelets, _width
 from .nets import RAMP, STEPS, control_payload, random_commands, set_colors, set_positions
+from .shapes import random_root, random_wavelets, random_width
+from .streams import close_one
 
 
 def fed(program: ProgramGen) -> None:
     """The host feeds a tree, by a port at the edge or a RAMP; some of its ends lead to the host again."""
     rng = program.rng
-    flow = Flow(program, _root(program), _width(program))
+    flow = Flow(program, random_root(program), random_width(program))
     root = flow.root
     outer = _outer(program, root.x, root.y)
     root.parent = rng.choice([*outer, RAMP])
@@ -34,7 +35,7 @@ def fed(program: ProgramGen) -> None:
                 ]
     task = rng.randint(40, 63)
     for _ in range(rng.choice((1, 2, 3))):
-        flow.batches.append(Batch(_wavelets(program)))
+        flow.batches.append(Batch(random_wavelets(program)))
         if rng.random() < 0.4:
             commands = random_commands(rng, False)
             flow.batches.append(Batch(0, [control_payload(rng, task, commands, 0.3)]))
@@ -44,7 +45,7 @@ def fed(program: ProgramGen) -> None:
     if any(n.to_host for n in root.walk()):
         program.features.add("sink")
     if not switched and rng.random() < 0.3:
-        _gate(flow)
+        close_one(flow)
     flow.run_trace()
     flow.attach(False)
     if root.parent == RAMP:

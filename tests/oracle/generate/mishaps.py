@@ -7,11 +7,11 @@ from collections.abc import Callable
 from wafersim.program.schema import CodeFlag, DsdKind, Op, Type, VOp
 
 from ..asm import IMM_OPERAND, Label
-from . import flows
 from .context import PeGen, ProgramGen
-from .ends import WORDS
+from .ends import WORDS, Batch
 from .flow import Flow
 from .nets import grow, set_colors, set_positions
+from .streams import stream
 from .vops import Source, emit_vop
 
 CHANCE = 0.14
@@ -41,7 +41,7 @@ def missing_sender(program: ProgramGen) -> None:
 
 def count_mismatch(program: ProgramGen) -> None:
     """A source that sends less or more than its sinks take."""
-    flow = flows.stream(program, late=program.rng.random() < 0.3)
+    flow = stream(program, late=program.rng.random() < 0.3)
     if not flow.batches:
         return
     flow.run_trace()
@@ -153,7 +153,7 @@ def meets_no_route(program: ProgramGen) -> None:
     set_colors(root, color, None)
     set_positions(root, rng, False)
     flow = Flow(program, root, WORDS)
-    flow.batches = [flows.Batch(3)]
+    flow.batches = [Batch(3)]
     flow.run_trace()
     if flow.attach():
         last = root.walk()[-1]
