@@ -1,4 +1,4 @@
-"""Stencils, sparse products, solvers and FFTs: simulator seconds against PEs, cycles and words."""
+"""Kernels at one size each (dense products: test_bench_matrix.py): seconds against PEs, cycles and words."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ RUNS = {
     "power": ("power", "24x24", {"depth": 16, "block": 8, "allreduce": "star"}),
     "fft": ("fft", "32x32", {"n": 32}),
     "fft_row": ("fft", "128x1", {"n": 128, "part": "rows"}),
+    "relay": ("relay", "64x1", {"words": 512}),
+    "message": ("relay", "256x1", {"words": 64, "hops": 255}),
+    "microbench": ("microbench", "1x1", {"case": "fma", "dtype": "f32", "length": 4096}),
+    "llm_decode_layer": ("llm_decode_layer", "8x8", {"context": 16}),
 }
 
 
