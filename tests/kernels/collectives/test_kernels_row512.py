@@ -39,6 +39,13 @@ def test_star_and_chain(algorithm, words):
     assert reduce_window(algorithm, words) == pytest.approx(expected, rel=0.005)
 
 
+@pytest.mark.parametrize("words", [1, 2, 64])
+def test_allreduce_by_star(words):
+    """Few words go into lanes of partial sums, which the root folds behind the last one: little next to the row."""
+    expected = formulas.allreduce_line("star", words, PES, RAMP)
+    assert allreduce_window("star", words) == pytest.approx(expected, rel=0.025)
+
+
 @pytest.mark.parametrize("words", [1, 64, 8192])
 def test_broadcast(words):
     assert window("broadcast", words) == formulas.broadcast_row(words, PES, RAMP) - 1

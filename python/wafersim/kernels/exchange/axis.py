@@ -236,7 +236,10 @@ class AxisCode(LineCode):
         words, pe, axis = self.axis.words, self.pe, self.axis
         own = self._memory(self.array, 1, words)
         lanes = [pe.mem_dsd(self.target, extent=words, offset=g * words) for g in range(self.groups)]
-        folds = [self._op(axis.op, own, own, lane) for lane in lanes]
+        folds = []
+        for lane in lanes:
+            operands = (("dest", own), ("src0", own), ("src1", lane))
+            folds.append(self._op(axis.op, *(self.registers.hold(*one, most=4) for one in operands)))
         if axis.rearm:
             clear = pe.mem_dsd(self.target, extent=self.groups * words)
             folds.append(self._op("mov", clear, self._identity()))
