@@ -205,8 +205,9 @@ def test_registrations_of_a_pe():
     assert plain(program.color_configs[0].config)["routes"]["rx"] == [3]
 
 
-def test_modules_are_shared_by_equal_parameters():
-    files = {"lib.csl": "param n: i16 = 1;\nvar state: i16 = n;\nfn double() i16 { return 2 * n; }"}
+@pytest.mark.parametrize(("state", "shared"), [("", True), ("var state: i16 = n;\n", False)])
+def test_modules_without_state_are_shared_by_equal_parameters(state, shared):
+    files = {"lib.csl": f"param n: i16 = 1;\n{state}fn double() i16 {{ return 2 * n; }}"}
     module, program = module_of(
         """
     const a = @import_module("lib.csl", .{ .n = 3 });
@@ -216,10 +217,10 @@ def test_modules_are_shared_by_equal_parameters():
     """,
         files=files,
     )
-    assert entity_value(module, "a").data is entity_value(module, "b").data
+    assert (entity_value(module, "a").data is entity_value(module, "b").data) is shared
     assert entity_value(module, "a").data is not entity_value(module, "c").data
     assert plain(entity_value(module, "x")) == 8
-    assert len(program.modules) == 3
+    assert len(program.modules) == (3 if shared else 4)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from wafersim.program.resources import clashes
 USES = {
     "get_ut_id": "const u = @get_ut_id(1);\ncomptime { @comptime_assert(@get_int(u) == 1); }",
     "queue_flush": "fn f() void { @queue_flush(@get_input_queue(2)); }\nconst unused = 1;",
+    "bind_rotating_tasks": "task t(x: u32) void { }\ntask other() void { }\n"
+    'const id = @get_data_task_id(if (@is_arch("wse3")) @get_input_queue(3) else @get_color(3));\n'
+    "comptime { @bind_rotating_tasks(t, other, id, .{ .limit = 3 }); }",
     "set_control_task_table": "comptime { @set_control_task_table(.{}); }",
     "set_empty_queue_handler": "fn f() void { }\ncomptime { @set_empty_queue_handler(f, @get_input_queue(2)); }",
 }

@@ -14,8 +14,8 @@ BYTES = [TYPE_BYTES[Type(i)] for i in range(len(Type))]
 BITS = [8 * b for b in BYTES]
 U64 = (1 << 64) - 1
 
-#: type -> (exponent bits, mantissa bits)
-LAYOUT = {F16: (5, 10), BF16: (8, 7), F32: (8, 23), CB16: (6, 9)}
+#: type -> (exponent bits, mantissa bits, bias)
+LAYOUT = {F16: (5, 10, 15), BF16: (8, 7, 127), F32: (8, 23, 127), CB16: (6, 9, 42)}
 CANONICAL_NAN = {F16: 0x7E00, BF16: 0x7FC0, F32: 0x7FC00000, CB16: 0x7F00}
 SIGN_BIT = {F16: 0x8000, BF16: 0x8000, F32: 0x80000000, CB16: 0x8000}
 
@@ -56,8 +56,7 @@ def decode(raw: int, type_: int) -> float:
     return _decode_small(raw & 0xFFFF, *LAYOUT[type_])
 
 
-def _decode_small(raw: int, ebits: int, mbits: int) -> float:
-    bias = (1 << (ebits - 1)) - 1
+def _decode_small(raw: int, ebits: int, mbits: int, bias: int) -> float:
     mantissa = raw & ((1 << mbits) - 1)
     exponent = (raw >> mbits) & ((1 << ebits) - 1)
     sign = -1.0 if raw >> (ebits + mbits) else 1.0
@@ -85,8 +84,7 @@ def encode(value: float, type_: int) -> int:
     return _encode_small(value, *LAYOUT[type_])
 
 
-def _encode_small(value: float, ebits: int, mbits: int) -> int:
-    bias = (1 << (ebits - 1)) - 1
+def _encode_small(value: float, ebits: int, mbits: int, bias: int) -> int:
     sign = 1 << (ebits + mbits) if math.copysign(1.0, value) < 0 else 0
     infinity = ((1 << ebits) - 1) << mbits
     size = abs(value)

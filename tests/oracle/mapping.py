@@ -21,7 +21,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int, Any]:
         if t < op.next_beat:
             return PACE, 0, op
         for source in op.sources:
-            if source.kind == DsdKind.FABIN and not vector.visible_data(pe, source.queue, t):
+            if source.kind == DsdKind.FABIN and not vector.visible_data(pe, op, source.queue, t):
                 return INPUT, 0, op
             if source.kind == DsdKind.FIFO and source.fifo.pushed == source.fifo.popped:
                 source.fifo.found_empty = True

@@ -11,6 +11,7 @@ from wafersim.program.schema import (
     Event,
     OnControl,
     SettingsCol,
+    TaskKind,
     VOp,
     VOpCost,
 )
@@ -117,11 +118,15 @@ def begin(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     op.next_beat = t + machine.arch.ut_start_cycles
 
 
-def visible_data(pe: Pe, queue: int, t: int) -> int:
-    """Data wavelets (at most two) visible at the head of an input queue."""
+def visible_data(pe: Pe, op: VecOp, queue: int, t: int) -> int:
+    """Wavelets (at most two) visible at the head of an input queue that the op takes as data: those, and
+    control wavelets that name no task if the op does nothing on them.
+    """
+    tasks = {task.id for task in pe.tasks if task.kind == TaskKind.CONTROL}
     count = 0
     for entry in pe.iq[queue].entries:
-        if entry[0] > t or entry[2] or count == 2:
+        stands = entry[2] and (op.on_control or entry[1] >> 16 & 63 in tasks)
+        if entry[0] > t or stands or count == 2:
             break
         count += 1
     return count
@@ -163,7 +168,7 @@ def probe(machine: Machine, pe: Pe, op: VecOp, t: int) -> tuple[int, int]:
     whole = min(2, remaining) if op.packed_fabric else 1  # a wavelet is never split
     enough = all(o.fifo.pushed - o.fifo.popped >= whole for o in op.fifos)
     for source in op.fabin:
-        have = visible_data(pe, source.queue, t)
+        have = visible_data(pe, op, source.queue, t)
         need, cap = 1, 2
         if source.bytes == 4 or op.simd == OFF or op.vop == DFILT:
             cap = 1
@@ -434,12 +439,11 @@ def do_control(machine: Machine, pe: Pe, op: VecOp, t: int) -> None:
     _advance_pace(machine, pe, op, t, 1)
     op.next_beat = t + 1  # it counts for the pace of later beats, but is followed at once
     task = op.settings[SettingsCol.ON_CONTROL_TASK]
-    if op.on_control == OnControl.TERMINATE:
-        finish(machine, pe, op, t, 1, False)
-    elif op.on_control == OnControl.ACTIVATE:
+    if op.on_control == OnControl.ACTIVATE:
         machine.activate(pe, task)
-    else:
+    elif op.on_control == OnControl.UNBLOCK:
         machine.unblock(pe, task)
+    finish(machine, pe, op, t, 1, False)
 
 
 def finish(machine: Machine, pe: Pe, op: VecOp, t: int, cost: int, whole: bool) -> None:

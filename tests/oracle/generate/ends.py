@@ -312,21 +312,19 @@ def small_opener(pe: PeGen, number: int) -> int | None:
     return opener
 
 
-def terminated_ops(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) -> list[Emitter]:
+def terminated_ops(
+    pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]], action: dict[str, int] | None = None
+) -> list[Emitter]:
     """One op per control wavelet that ends it, and one for the rest."""
     pe.program.features.add("terminate on control")
     counts, rest = segments(got)
-    ops = [
-        receive_op(
-            pe, queue, width, c, {"slack": pe.rng.choice((1, 3)), "on_control": int(OnControl.TERMINATE)}
-        )
-        for c in counts
-    ]
+    action = action or {"on_control": int(OnControl.TERMINATE)}
+    ops = [receive_op(pe, queue, width, c, {"slack": pe.rng.choice((1, 3)), **action}) for c in counts]
     return ops + ([receive_op(pe, queue, width, rest)] if rest else [])
 
 
 def acting_op(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) -> list[Emitter]:
-    """One op for all data; control wavelets activate or unblock a task on the way."""
+    """Ops that control wavelets end, activating or unblocking a task."""
     unblocks = pe.rng.random() < 0.5
     task = small_task(pe, active=unblocks, blocked=unblocks)
     data = sum(not control for _, control in got)
@@ -334,8 +332,7 @@ def acting_op(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) ->
         return terminated_ops(pe, queue, width, got)
     action = OnControl.UNBLOCK if unblocks else OnControl.ACTIVATE
     pe.program.features.add(f"{action.name.lower()} on control")
-    more = {"on_control": int(action), "on_control_task": task}
-    return [receive_op(pe, queue, width, data, more)]
+    return terminated_ops(pe, queue, width, got, {"on_control": int(action), "on_control_task": task})
 
 
 def filtering_ops(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]) -> list[Emitter]:
