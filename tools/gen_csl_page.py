@@ -46,6 +46,17 @@ NOTES = {
     "map": "a callback with vector ops reads 1-D memory descriptors and is not asynchronous",
     "set_color_config": "the same configuration twice is allowed, two different ones are an error",
     "comptime_print": "printed by the compile command",
+    "bind_rotating_tasks": "the wavelet of a turn goes to the other task (a warning says so); the count "
+    "costs the data task some instructions",
+    "import_comptime_value": "objects become a `comptime_struct`",
+    "set_active_prng": "checked only: one generator stands for all",
+    "import_module": "every import is a copy; libraries without a state of their own are shared",
+    "block": "microthreads at run time only",
+    "unblock": "microthreads at run time only",
+    "allocate_fifo": "`.empty_action`, `.full_action`: `test_or_suspend`; `terminate` of synchronous "
+    "operations",
+    "initialize_queue": "`.ctrl_table_id` 0 only",
+    "get_dsd": "without `.zero` and `.control_transform`",
 }
 
 GROUPS = [

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 
+#include "pe/control_words.hpp"
 #include "pe/core.hpp"
 #include "pe/values.hpp"
 
@@ -97,7 +98,7 @@ Core::Beat Core::check_beat(Pe& p, LiveOp& op, Cycle t, bool arm) {
                 continue;
             }
             if (dfilt) continue;
-            if (iq.ring.front().control()) {
+            if (!is_data(*p.tile, op.set.on_control, iq.ring.front())) {
                 if (op.set.on_control != OnControl::kNone) {
                     beat.elements = -1;
                     return beat;
@@ -106,7 +107,8 @@ Core::Beat Core::check_beat(Pe& p, LiveOp& op, Cycle t, bool arm) {
                 continue;
             }
             if (!op.packed) continue;
-            const bool second = iq.ring.count() > 1 && iq.ring.at(1).ready <= t && !iq.ring.at(1).control();
+            const bool second =
+                iq.ring.count() > 1 && iq.ring.at(1).ready <= t && is_data(*p.tile, op.set.on_control, iq.ring.at(1));
             const auto mode = static_cast<Simd>(op.simd);
             if (mode == Simd::kSimd64 && remaining > 2 && !second) beat.lacks_input = true;
             if (!second) n = std::min<int64_t>(n, per_wavelet);
@@ -236,12 +238,11 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             if (op.vop == VOp::kDfilt && op.op == Op::kVop) {
                 if (w.control()) ++op.done;
                 terminate = op.done >= op.length && !op.endless;
-            } else if (op.set.on_control == OnControl::kTerminate) {
-                terminate = true;
-            } else if (op.set.on_control == OnControl::kActivate) {
-                activate(p, op.set.on_control_task);
             } else {
-                set_blocked(p, BlockSpace::kTask, op.set.on_control_task, false);
+                terminate = true;
+                if (op.set.on_control == OnControl::kActivate) activate(p, op.set.on_control_task);
+                if (op.set.on_control == OnControl::kUnblock)
+                    set_blocked(p, BlockSpace::kTask, op.set.on_control_task, false);
             }
             break;
         }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <set>
 
+#include "pe/control_words.hpp"
 #include "wafer/machine.hpp"
 #include "wafer/report_words.hpp"
 
@@ -165,7 +166,8 @@ void Machine::judge_full_queue(uint32_t id, int queue, WaitReport& report) {
         const LiveOp* op = p.op(thread);
         if (!op || !reads_queue(*op, queue)) continue;
         add_once(report.blocked_on, coord(id));
-        const bool stands = q.ring.front().control() && op->set.on_control == OnControl::kNone;
+        const bool stands =
+            op->set.on_control == OnControl::kNone && !is_data(*p.tile, op->set.on_control, q.ring.front());
         if (stands)
             note(report, "control wavelet", id,
                  full + "; a control wavelet stands at its head, and " + thread_name(thread) + " does not take those");

@@ -2,6 +2,7 @@
 // All of it looks at a machine in which nothing can happen any more; nothing here changes it.
 #include <algorithm>
 
+#include "pe/control_words.hpp"
 #include "wafer/machine.hpp"
 #include "wafer/report_words.hpp"
 
@@ -93,14 +94,14 @@ WaitReport Machine::describe_op(Pe& p, int thread) {
             }
             if (o->kind != Source::kFabin) continue;
             const InputQueue& q = p.queues->iq[static_cast<size_t>(o->queue)];
-            const bool lacks =
-                q.ring.empty() || (q.ring.front().control() && op.set.on_control == OnControl::kNone) || r.queue < 0;
+            const bool stands = q.ring.count() && op.set.on_control == OnControl::kNone &&
+                                !is_data(*p.tile, op.set.on_control, q.ring.front());
+            const bool lacks = q.ring.empty() || stands || r.queue < 0;
             if (!lacks) continue;
             r.queue = o->queue;
             r.color = q.color;
             r.fill = q.ring.count();
-            if (q.ring.count() && q.ring.front().control() && op.vop != VOp::kDfilt &&
-                op.set.on_control == OnControl::kNone)
+            if (stands && op.vop != VOp::kDfilt)
                 note(r, "control wavelet", p.id,
                      "a control wavelet stands at the head of input queue " + std::to_string(o->queue) +
                          ", and this op takes data only");

@@ -210,6 +210,34 @@ def control_beat_starts_an_op() -> Generated:
     return _program(asm, [(0, 0, 1, Port.WEST, [(40 << 16, True)])], vector_raw_cycles=16)
 
 
+def control_wavelets_as_data() -> Generated:
+    """Ops that do nothing on control wavelets take those that name no task as data, also two halves of one."""
+    asm, (pe,) = _row(1)
+    asm.route_at[1, 0, 0] = asm.route_class([(WEST, RAMP)])
+    pe.queue(0, 2, 1)
+    y, z = pe.data(bytes(32), 16), pe.data(bytes(32), 16)
+    into = _dsr(pe, DEST, 0, DsdKind.MEM, base=y, ext0=3, elem_bytes=4)
+    words = _dsr(pe, SRC0, 0, DsdKind.FABIN, queue=2, ext0=3, elem_bytes=4)
+    halves = _dsr(pe, DEST, 1, DsdKind.MEM, base=z, ext0=6, elem_bytes=2)
+    packed = _dsr(pe, SRC0, 1, DsdKind.FABIN, queue=2, ext0=6, elem_bytes=2)
+    _main(pe)
+    pe.emit(Op.VOP, type=VOp.mov32, dst=into, a=words)
+    pe.emit(Op.VOP, type=VOp.mov16, dst=halves, a=packed)
+    _end(pe)
+    unused = pe.label()
+    pe.emit(Op.RET)
+    pe.task(TaskKind.CONTROL, 41, unused)
+    fed = [
+        (5, False),
+        (40 << 16 | 7, True),
+        (6, False),
+        (8 << 16 | 9, False),
+        (31 << 16 | 3, True),
+        (4, False),
+    ]
+    return _program(asm, [(0, 0, 1, Port.WEST, fed)])
+
+
 def map_is_waited_for() -> Generated:
     """A vector op that reads what a MAP wrote a few cycles ago waits like behind any other op."""
     asm, (pe,) = _row(1)
@@ -365,7 +393,8 @@ def queue_bound_in_mid_stream() -> Generated:
 
 _PROGRAMS: tuple[Callable[[], Generated], ...] = (
     host_waits_for_the_queue, ramp_rests_before_the_fault, wide_addresses, scalars_at_the_end_of_sram,
-    scalar_over_the_end_of_sram, late_map, late_receive, control_beat_starts_an_op, map_is_waited_for,
+    scalar_over_the_end_of_sram, late_map, late_receive, control_beat_starts_an_op,
+    control_wavelets_as_data, map_is_waited_for,
     third_source_from_the_fabric, nothing_for_a_microthread, map_is_synchronous, last_row_ends_early,
     indexed_destinations, index_below_sram, queue_bound_in_mid_stream,
 )  # fmt: skip

@@ -154,6 +154,8 @@ def _coerce_pointer(value: Value, target: ty.Pointer, span: Span | None, what: s
     if value.type == ty.NULL_TYPE:
         return Value(target, va.Ptr(None, 0))
     found = value.type
+    if isinstance(found, ty.Fn) and target.const and found == target.elem:
+        return Value(target, value.data)  # a function's name stands for its address
     if not isinstance(found, ty.Pointer):
         raise mismatch(value, target, span, what, _pointer_hint(found, target))
     if found.const and not target.const:
@@ -170,9 +172,15 @@ def _pointer_hint(found: Type, target: ty.Pointer) -> str:
 
 
 def pointer_fits(found: ty.Pointer, target: ty.Pointer) -> bool:
-    """Whether a pointer converts by itself, const aside: ``*T`` to ``*T`` and ``*[N]T`` to ``[*]T``."""
+    """Whether a pointer converts by itself, const aside: ``*T`` to ``*T`` and ``*[1]T``, ``*[N]T`` to
+    ``[*]T``, anything to ``*anyopaque``.
+    """
+    if target.elem == ty.ANYOPAQUE:
+        return not target.many
     if found.elem == target.elem:
         return found.many == target.many or found.many
+    if isinstance(target.elem, ty.Array) and not target.many and not found.many:
+        return target.elem.extents == (1,) and target.elem.elem == found.elem
     if isinstance(found.elem, ty.Array) and not found.many:
         return target.many and target.elem in (found.elem.elem, found.elem.scalar)
     return isinstance(found.elem, ty.Fn) and isinstance(target.elem, ty.Fn)

@@ -28,6 +28,16 @@ class TaskBinding:
     id: int
     fn: FnRef
     span: ast.Span
+    rotation: Rotation | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Rotation:
+    """``@bind_rotating_tasks``: ``other`` starts after ``limit`` starts; the count begins at ``first``."""
+
+    other: FnRef
+    limit: int
+    first: int
 
 
 @dataclass(slots=True, eq=False)

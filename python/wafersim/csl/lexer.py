@@ -27,6 +27,7 @@ _TOKEN = re.compile(
   | (?P<number>0x(?:\.(?=[0-9A-Fa-f])|[pP][-+](?=[0-9])|[A-Za-z_0-9])*
               |[0-9](?:[eE][-+](?=[0-9])|\.(?=[0-9])|[A-Za-z_0-9])*)
   | (?P<string>"(?:[^"\\\n]|\\[^\n])*")
+  | (?P<char>'(?:[^'\\\n]|\\(?:x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}|[^\n]))')
     """,
     re.VERBOSE,
 )
@@ -82,6 +83,9 @@ def tokenize(source: Source) -> Tokens:
             word = word[1:]
         elif group == "number":
             kinds.append(_number(source, start, word, out))
+        elif group == "char":
+            kinds.append("int")
+            out.values[len(kinds) - 1] = ord(_string(source, start, word, out)[:1])
         else:
             kinds.append("string")
             out.values[len(kinds) - 1] = _string(source, start, word, out)
@@ -108,8 +112,9 @@ def _bad_text(source: Source, at: int, out: Tokens) -> int:
     elif char == "'":
         end = text.find("'", at + 1, at + 5) + 1 or at + 1
         error = CslError(
-            Span(source.index, at, end), "CSL has no character literals", hint="write the number, as in 0x41"
-        )
+            Span(source.index, at, end), "a character literal holds one character",
+            allowed="'a', '\\n', '\\x41'", hint='a text is written "..."',
+        )  # fmt: skip
     else:
         end = at + 1
         while end < len(text) and ord(text[end]) > 126 and ord(char) > 126:

@@ -377,6 +377,7 @@ _PRIMARIES: dict[str, Callable[[Expressions, int, bool], Expr]] = {
     "fn": Types.fn_type,
     "task": Types.fn_type,
     "enum": Types.enum_type,
+    "extern": Types.extern_type,
 }
 
 

@@ -108,6 +108,15 @@ class Types(Cursor, ABC):
         self._members("enum", member)
         return ast.EnumType(self.span_from(first), tag, tuple(names), tuple(values))
 
+    def extern_type(self, first: int, braces: bool) -> Expr:
+        """``extern struct { ... }``: laid out as in C, which is how all structs are here."""
+        word = self.texts[first + 1] if first + 1 < len(self.texts) else ""
+        if word not in ("struct", "union"):
+            self.i = first + 1
+            self.fail("'struct' or 'union' after 'extern'")
+        self.i = first + 1
+        return self.struct_type(first, f"extern {word}")
+
     def struct_type(self, first: int, kind: str) -> Expr:
         self.i += 1
         names: list[str] = []

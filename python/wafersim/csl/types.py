@@ -134,6 +134,7 @@ LOCAL_TASK_ID = Simple("local_task_id", 2)
 DATA_TASK_ID = Simple("data_task_id", 2)
 CONTROL_TASK_ID = Simple("control_task_id", 2)
 UT_ID = Simple("ut_id", 2)
+ANYOPAQUE = Simple("anyopaque")  # only behind a pointer: an address of anything
 XDSR = Simple("xdsr", 2)
 SR = Simple("sr", 2)
 CB_DSD_TYPE = Simple("circular_buffer_dsd", 2)
@@ -343,8 +344,9 @@ NAMED: dict[str, Type] = {
     t.name: t
     for t in (
         *(F16, BF16, CB16, F32, BOOL, VOID, COMPTIME_INT, COMPTIME_FLOAT, COMPTIME_STRING, COMPTIME_STRUCT),
-        *(TYPE, ANYTYPE, IMPORTED_MODULE, COLOR, DIRECTION, INPUT_QUEUE, OUTPUT_QUEUE, LOCAL_TASK_ID),
+        *(TYPE, ANYTYPE, ANYOPAQUE, IMPORTED_MODULE, COLOR, DIRECTION, INPUT_QUEUE, OUTPUT_QUEUE),
         *(
+            LOCAL_TASK_ID,
             DATA_TASK_ID,
             CONTROL_TASK_ID,
             UT_ID,

@@ -93,9 +93,12 @@ def _saturate(value: float, dtype: Any) -> Any:
 
 
 def round_small_float(value: float, exponent_bits: int) -> int:
-    """Bits of a 16-bit float with IEEE rules and the given exponent width, rounded to nearest even."""
+    """Bits of a 16-bit float with IEEE rules and the given exponent width, rounded to nearest even.
+
+    The bias of cb16 (6 bits) is 42: the vendor's documentation gives 6.0 as 0b0101100100000000.
+    """
     mantissa_bits = 15 - exponent_bits
-    bias = (1 << (exponent_bits - 1)) - 1
+    bias = 42 if exponent_bits == 6 else (1 << (exponent_bits - 1)) - 1
     sign = 0x8000 if math.copysign(1.0, value) < 0 else 0
     top = ((1 << exponent_bits) - 1) << mantissa_bits
     if math.isnan(value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from wafersim.arch import Arch
 from wafersim.errors import DeadlockError, FaultError
 from wafersim.record import Record
 from wafersim.sdk import settings
+from wafersim.sdk.borders import Borders
 from wafersim.sdk.folder import Folder
 from wafersim.sdk.link import Link
 from wafersim.sdk.log import SimLog
@@ -31,7 +33,8 @@ class Device:
         chosen = settings.current()
         self.folder = folder
         self.arch = Arch.load(chosen.profiles[folder.arch])
-        self.sim = Simulator(folder.program, self.arch, chosen.seed)
+        self._borders = Borders(folder.program)
+        self.sim = Simulator(self._borders.program, self.arch, chosen.seed)
         self.link = Link.of(self.arch, int(folder.csl.get("channels", 1)))
         self.log = SimLog(log_path)
         self.commands: list[dict[str, Any]] = []
@@ -103,6 +106,9 @@ class Device:
 
     def close(self) -> None:
         """End of the session: the table of commands is written, the log closed."""
+        for line in self._borders.lost(self.sim):
+            self.log.note(f"warning: {line}")
+            print(f"warning: {line}", file=sys.stderr)
         link = sum(entry["link_s"] for entry in self.commands)
         self.log.note(
             f"stop at cycle {self.sim.cycle}; host link {link:.6f} s (modelled, not part of the cycles)"

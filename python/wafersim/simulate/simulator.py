@@ -160,6 +160,10 @@ class Simulator(LoadedProgram):
         """
         return self._ports.collect(count, with_control, place)
 
+    def arrived(self, **place: Any) -> Array:
+        """How many wavelets wait to be collected: int64 ``[H, W]`` of a place (see `collect`)."""
+        return self._ports.arrived(place)
+
     def arrival(self, count: int, **place: Any) -> Arrival:
         """What `run` can stop for: ``count`` uncollected wavelets from each PE of a place (see `collect`)."""
         return self._ports.arrival(count, place)

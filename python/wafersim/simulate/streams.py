@@ -78,6 +78,11 @@ class HostPorts:
         out = (words, cycles, control.astype(bool)) if with_control else (words, cycles)
         return tuple(a[0, 0] for a in out) if single else out
 
+    def arrived(self, place: Mapping[str, Any]) -> Array:
+        """See `Simulator.arrived`."""
+        color, port, rect, _ = self._place("arrived", "to_host", **place)
+        return np.asarray(self._machine.arrived(*rect, color, int(port)))
+
     def arrival(self, count: int, place: Mapping[str, Any]) -> Arrival:
         """See `Simulator.arrival`."""
         color, port, rect, _ = self._place("arrival", "to_host", **place)

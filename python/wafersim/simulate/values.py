@@ -19,8 +19,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     }.items()
 }  # fmt: skip
 
-#: 16-bit float types without a NumPy dtype: (exponent bits, mantissa bits)
-_SHORT_FLOATS = {"bf16": (8, 7), "cb16": (6, 9)}
+#: 16-bit float types without a NumPy dtype: (exponent bits, mantissa bits, bias)
+_SHORT_FLOATS = {"bf16": (8, 7, 127), "cb16": (6, 9, 42)}
 
 
 def type_bytes(type_name: str) -> int:
@@ -97,9 +97,8 @@ def sram_dtype(type_name: str) -> np.dtype[Any]:
     return np.dtype("<u2") if type_name in _SHORT_FLOATS else DTYPES[_known(type_name)]
 
 
-def _to_short(array: Array, exponent_bits: int, mantissa_bits: int) -> Array:
+def _to_short(array: Array, exponent_bits: int, mantissa_bits: int, bias: int) -> Array:
     value = np.abs(array.astype(np.float64))
-    bias = (1 << (exponent_bits - 1)) - 1
     finite = np.where(np.isfinite(value), value, 0.0)
     _, exponent = np.frexp(finite)
     exponent = np.where(finite == 0, 1 - bias, np.maximum(exponent.astype(np.int64) - 1, 1 - bias))
@@ -114,9 +113,8 @@ def _to_short(array: Array, exponent_bits: int, mantissa_bits: int) -> Array:
     return np.asarray(bits | sign).astype("<u2")
 
 
-def _from_short(words: Array, exponent_bits: int, mantissa_bits: int) -> Array:
+def _from_short(words: Array, exponent_bits: int, mantissa_bits: int, bias: int) -> Array:
     bits = words.astype(np.int64)
-    bias = (1 << (exponent_bits - 1)) - 1
     exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1)
     fraction = bits & ((1 << mantissa_bits) - 1)
     hidden = np.where(exponent > 0, 1 << mantissa_bits, 0)

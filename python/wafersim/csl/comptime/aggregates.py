@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,10 @@ class Aggregates:
                     node.span, f"no member '{name}' in '{data}'", hint=closest(name, data.members, ".")
                 )
             return Value(data, data.members[name])
+        if isinstance(data, va.ClosureData):
+            from wafersim.csl.comptime.accesses import access_field
+
+            return access_field(self, data, name, node.span)  # type: ignore[arg-type]
         if base.type == ty.UNDEFINED_TYPE:
             raise CslError(node.span, f"field '{name}' of an undefined value")
         raise CslError(node.span, f"field '{name}' of something that has no fields", found=describe(base))
@@ -257,19 +262,19 @@ class Aggregates:
         tag = self.type_expr(node.tag, scope) if node.tag is not None else ty.U16
         if not isinstance(tag, ty.Int):
             raise CslError(node.span, "the tag of an enum is an integer type", found=f"'{tag}'")
-        members: dict[str, int] = {}
-        following = 0
+        given: dict[str, int] = {}
         for name, item in zip(node.names, node.values, strict=True):
-            if name in members:
-                raise CslError(node.span, f"member '{name}' is given twice")
             if item is not None:
-                following = self.integer(item, scope, f"the value of '{name}'")
-            coerce(Value(ty.COMPTIME_INT, following), tag, node.span, f"the value of '{name}'")
-            if following in members.values():
-                raise CslError(node.span, f"two members have the value {following}")
-            members[name] = following
-            following += 1
-        return va.of_type(ty.Enum(tag, members))
+                number = self.integer(item, scope, f"the value of '{name}'")
+                if number in given.values():
+                    raise CslError(item.span, f"two members have the value {number}")
+                given[name] = number
+        free = (n for n in itertools.count() if n not in given.values())  # the others count up from zero
+        members = {name: given[name] if name in given else next(free) for name in node.names}
+        for name, number in members.items():
+            coerce(Value(ty.COMPTIME_INT, number), tag, node.span, f"the value of '{name}'")
+        key = (node.span, tag, tuple(members.items()))
+        return va.of_type(self.declared.setdefault(key, ty.Enum(tag, members)))
 
     def eval_struct_type(self: Parts, node: ast.StructType, scope: Scope) -> Value:
         fields: dict[str, Type] = {}
@@ -281,7 +286,8 @@ class Aggregates:
             if default is not None:
                 value = self.eval_comptime(default, scope, "the default of a field")
                 defaults[name] = coerce(value, fields[name], default.span, f"field '{name}'")
-        return va.of_type(ty.Struct(fields, defaults, node.kind))
+        key = (node.span, node.kind, tuple(fields.items()))
+        return va.of_type(self.declared.setdefault(key, ty.Struct(fields, defaults, node.kind)))
 
     def zeros(self: Parts, kind: Type, span: ast.Span) -> Value:
         """A value of the type with all bits zero."""

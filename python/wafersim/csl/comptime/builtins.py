@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from wafersim.csl.comptime import (
     builtins_dsd,
+    builtins_fifo,
     builtins_ids,
+    builtins_json,
     builtins_layout,
     builtins_library,
     builtins_program,
+    builtins_rotation,
     builtins_types,
     builtins_values,
 )
@@ -15,10 +18,13 @@ from wafersim.csl.comptime.registry import BUILTINS, RUN_TIME
 
 GROUPS = (
     builtins_dsd,
+    builtins_fifo,
     builtins_ids,
+    builtins_json,
     builtins_layout,
     builtins_library,
     builtins_program,
+    builtins_rotation,
     builtins_types,
     builtins_values,
 )

@@ -1,10 +1,9 @@
-"""Descriptors that are known at compile time: ``@get_dsd`` and what changes one, FIFOs."""
+"""Descriptors that are known at compile time: ``@get_dsd`` and what changes one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,19 +11,18 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl import values as va
-from wafersim.csl.coerce import bounds, coerce, describe
+from wafersim.csl.coerce import coerce, describe
+from wafersim.csl.comptime.accesses import access_map, strides_of_steps
 from wafersim.csl.comptime.errors import RunTime
 from wafersim.csl.comptime.registry import builtin
 from wafersim.csl.diagnostics import CslError, closest
-from wafersim.csl.scope import ComptimeVar, Scope
+from wafersim.csl.scope import Scope
 from wafersim.csl.types import Type
-from wafersim.csl.values import ClosureData, DsdData, FifoData, Value
+from wafersim.csl.values import ClosureData, DsdData, Value
 
 if TYPE_CHECKING:
     from wafersim.csl.comptime.interp import Interp
 
-#: Elements that an address can be away from another.
-_REACH = 1 << 15
 _OPTIONS = (
     "wavelet_index_offset",
     "control",
@@ -33,82 +31,13 @@ _OPTIONS = (
     "priority",
     "on_control",
     "ut_id",
+    "zero",
+    "control_transform",
 )
+_NOT_MODELLED = {"zero", "control_transform"}
 _MEMORY = ("tensor_access", "base_address", "extent", "stride", "offset", *_OPTIONS)
 _CIRCULAR = ("base_address", "extent", "wraparound", *_OPTIONS)
 _FABRIC = ("extent", "fabric_color", "input_queue", "output_queue", *_OPTIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class AccessMap:
-    """A tensor access: the array expression, and extents, strides and first element in elements of type
-    ``elem``.
-    """
-
-    base: ast.Expr
-    elem: Type
-    extents: tuple[int, ...]
-    strides: tuple[Any, ...]
-    offset: Any
-
-
-def access_map(interp: Interp, closure: ClosureData) -> AccessMap:
-    """The affine map of ``|i, j|{N, M} -> A[...]``; the array may be known only at run time."""
-    from wafersim.csl.comptime.builtins_types import static_type
-
-    node = closure.node
-    if len(node.names) != len(node.extents) or not 1 <= len(node.names) <= 4:
-        raise CslError(node.span, "a tensor access has 1 to 4 variables and as many extents")
-    extents = tuple(
-        interp.integer(item, closure.scope, "the extent of a tensor access") for item in node.extents
-    )
-    if any(extent < 0 for extent in extents):
-        raise CslError(
-            node.span, "the extent of a tensor access", found=str(min(extents)), allowed="0 or more"
-        )
-    access = node.access
-    if not isinstance(access, ast.Index):
-        raise CslError(access.span, "a tensor access reads an element of an array", allowed="A[i]")
-    kind = static_type(interp, access.base, closure.scope)
-    if isinstance(kind, ty.Pointer):
-        kind = kind.elem if isinstance(kind.elem, ty.Array) else ty.Array((1 << 16,), kind.elem)
-    if not isinstance(kind, ty.Array):
-        raise CslError(access.base.span, "an array is expected", found=f"'{kind}'")
-
-    def flat(point: tuple[int, ...]) -> Any:
-        inner = closure.scope.child()
-        for name, x in zip(node.names, point, strict=True):
-            inner.define(name, ComptimeVar(name, ty.COMPTIME_INT, Value(ty.COMPTIME_INT, x), False))
-        interp.running += 1
-        interp.probing += 1
-        try:
-            return interp.flat_index(access, inner, kind, checked=False)
-        except RunTime as need:
-            raise CslError(
-                need.node.span, "the index of a tensor access must be known at compile time", found=need.why
-            ) from None
-        finally:
-            interp.running -= 1
-            interp.probing -= 1
-
-    rank = len(extents)
-    origin = flat((0,) * rank)
-    strides = tuple(flat(tuple(int(k == axis) for k in range(rank))) - origin for axis in range(rank))
-    for point in {tuple(2 for _ in extents), tuple(3 + k for k in range(rank))}:
-        try:
-            expected = origin + sum(x * stride for x, stride in zip(point, strides, strict=True))
-            if not np.all(flat(point) == expected):
-                raise CslError(access.span, "the index of a tensor access is not affine", allowed="a * i + b")
-        except CslError as error:
-            if "affine" in error.text:
-                raise
-    for number, what in ((origin, "first element"), *((stride, "stride") for stride in strides)):
-        low, high = bounds(number)
-        if low < -_REACH or high > _REACH:
-            raise CslError(
-                access.span, f"the {what} of a tensor access lies outside every memory", found=str(number)
-            )
-    return AccessMap(access.base, kind.elem, extents, strides, origin)
 
 
 @builtin("get_dsd", 2)
@@ -140,6 +69,10 @@ def make_dsd(interp: Interp, kind: ty.Dsd, properties: Value, node: ast.BuiltinC
                 node.args[1].span, f"'{kind}' has no property '{name}'", hint=closest(name, known, ".")
             )
     options = {name: item for name, item in fields.items() if name in _OPTIONS}
+    for name in _NOT_MODELLED & options.keys():
+        given = options.pop(name)
+        if given.data is not False and given.data != {}:
+            raise CslError(node.args[1].span, f"the property .{name} of a descriptor is not modelled")
     if kind == ty.CIRCBUF:
         return Value(kind, _circular(interp, fields, options, node))
     if memory:
@@ -156,8 +89,17 @@ def _memory(
 ) -> DsdData:
     access = fields.get("tensor_access")
     if access is not None:
+        twice = [name for name in ("base_address", "extent", "stride", "offset") if name in fields]
+        if twice:
+            raise CslError(node.args[1].span, f"tensor_access and {twice[0]} say the same thing twice")
+        if isinstance(access.data, dict):
+            rest = {name: item for name, item in fields.items() if name != "tensor_access"}
+            return _memory(interp, kind, {**access.data, **rest}, options, node)
         if not isinstance(access.data, ClosureData):
-            raise CslError(node.span, "tensor_access: expected |i|{N} -> A[i]", found=describe(access))
+            raise CslError(
+                node.span, "tensor_access: a tensor access is expected", found=describe(access),
+                hint="as in |i|{N} -> A[i]",
+            )  # fmt: skip
         made = access_map(interp, access.data)
         if kind == ty.MEM1D and len(made.extents) != 1:
             raise CslError(access.data.node.span, "mem1d_dsd takes one variable", hint="use mem4d_dsd")
@@ -209,21 +151,6 @@ def _circular(
     if extent <= turn:
         return DsdData("mem1d_dsd", base, elem, 0, (extent,), (1,), options=options)
     return DsdData("mem4d_dsd", base, elem, 0, (extent // turn, turn), (0, 1), options=options)
-
-
-def strides_of_steps(extents: Sequence[Any], steps: Sequence[Any]) -> tuple[Any, ...]:
-    """Strides of the dimensions, outermost first, from what ``.stride`` of ``mem4d_dsd`` holds.
-
-    ``extents`` begin with the outermost dimension. ``steps`` begin with the innermost, and each counts from
-    the last element of the dimensions within it to the next one, as the machine's address unit adds them:
-    rows of N elements that lie P apart have the steps ``.{1, P - N + 1}``.
-    """
-    strides: list[Any] = []
-    last: Any = 0  # last element of the dimensions so far
-    for extent, step in zip(reversed(extents), steps, strict=True):
-        strides.append(step + last)
-        last = last + (extent - 1) * strides[-1]
-    return tuple(reversed(strides))
 
 
 def _list(value: Value, target: Type, what: str, node: ast.Node) -> tuple[Any, ...]:
@@ -325,23 +252,3 @@ def _increment(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
             raise RunTime(node, "an offset that is no whole number of elements")
         step = size // data.elem.size_bytes
     return Value(kind, replace(data, offset=data.offset + step))
-
-
-@builtin("allocate_fifo", 1, 2, effect=True)
-def _allocate_fifo(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
-    buffer = interp.array_address(node.args[0], scope)
-    options = interp.eval(node.args[1], scope) if len(node.args) > 1 else va.of_struct({})
-    if not isinstance(options.data, dict):
-        raise CslError(
-            node.args[1].span, "@allocate_fifo: a struct of options is expected", found=describe(options)
-        )
-    if not isinstance(buffer.type, ty.Pointer) or not isinstance(buffer.type.elem, ty.Array):
-        found = describe(buffer)
-        raise CslError(node.args[0].span, "@allocate_fifo: the buffer is an array variable", found=found)
-    program = interp.program
-    if program is None:
-        raise CslError(node.span, "@allocate_fifo belongs into the code of a PE")
-    interp.require_all_lanes("@allocate_fifo", node.span)
-    data = FifoData(buffer, options.data)
-    program.fifos.append(data)
-    return Value(ty.FIFO, data)

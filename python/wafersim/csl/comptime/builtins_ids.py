@@ -78,6 +78,14 @@ def _get_dsr(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
         raise CslError(
             node.args[0].span, "@get_dsr", found=f"'{kind}'", allowed="dsr_dest, dsr_src0, dsr_src1"
         )
+    given = interp.eval(node.args[1], scope)
+    if isinstance(given.type, ty.Dsr):  # a register known to hold a FIFO
+        if not kind.fifo or given.type != ty.Dsr(kind.file):
+            raise CslError(
+                node.args[1].span, f"@get_dsr: a register for '{kind}'", found=describe(given),
+                allowed=f"a number, or a 'dsr_{kind.file}'" if kind.fifo else "a number",
+            )  # fmt: skip
+        return Value(kind, given.data)
     number = Value(ty.COMPTIME_INT, _number(interp, node, 1, scope, 15))
     return Value(kind, va.require_scalar(number, "the number of a descriptor register", node.span))
 
@@ -110,7 +118,7 @@ def _int_of(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     value = interp.eval(node.args[0], scope)
     if isinstance(value.type, ty.Enum):
         return Value(value.type.tag, value.data)
-    if value.type in (*ty.IDS, ty.DIRECTION) or isinstance(value.type, ty.Dsr):
+    if value.type in (*ty.IDS, ty.DIRECTION, ty.XDSR, ty.SR) or isinstance(value.type, ty.Dsr):
         return Value(ty.U16, value.data)
     if ty.is_integer(value.type):
         return value

@@ -162,7 +162,13 @@ def _get_rectangle(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     size = interp.rectangle()
     if size is None:
         raise CslError(node.span, "@get_rectangle: no rectangle is set yet", hint="call @set_rectangle first")
-    return va.of_struct({"width": Value(ty.U16, size[0]), "height": Value(ty.U16, size[1])})
+    options = interp.options
+
+    def pair(numbers: tuple[int, int]) -> dict[str, Value]:
+        return {"width": Value(ty.U16, numbers[0]), "height": Value(ty.U16, numbers[1])}
+
+    inner = {"fabric": options.fabric_dims or size, "offsets": options.fabric_offsets}
+    return va.of_struct(pair(size) | {name: va.of_struct(pair(n)) for name, n in inner.items()})
 
 
 @builtin("import_module", 1, 2)

@@ -35,7 +35,7 @@ EFFECT_STEPS = 500
 Action = Callable[["Interp", ProgramInstance, ast.BuiltinCall, Scope], None]
 
 
-def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Action]:
+def acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Action]:
     """Register a builtin that records something about the whole class of PEs."""
 
     def register(function: Action) -> Action:
@@ -53,7 +53,7 @@ def _acts(name: str, low: int, high: int | None = None) -> Callable[[Action], Ac
     return register
 
 
-def _id(
+def id_of(
     interp: Interp, node: ast.Expr, scope: Scope, kinds: tuple[ty.Type, ...], what: str
 ) -> tuple[str, int]:
     """An id of one of the types: its kind (``local``, ``data``, ``input`` ...) and number."""
@@ -65,7 +65,7 @@ def _id(
     return value.type.name.split("_")[0], int(number)
 
 
-def _fn(interp: Interp, node: ast.Expr, scope: Scope, what: str, task: bool | None) -> FnRef:
+def bound_task(interp: Interp, node: ast.Expr, scope: Scope, what: str, task: bool | None) -> FnRef:
     value = interp.eval(node, scope)
     fn = va.require_scalar(value, f"{what}: the function", node.span)
     if isinstance(fn, va.Ptr):
@@ -83,10 +83,10 @@ def _fn(interp: Interp, node: ast.Expr, scope: Scope, what: str, task: bool | No
 
 
 def _bind(name: str, kind: ty.Type) -> None:
-    @_acts(name, 2)
+    @acts(name, 2)
     def bind(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-        fn = _fn(interp, node.args[0], scope, f"@{name}", True)
-        word, number = _id(interp, node.args[1], scope, (kind,), f"@{name}")
+        fn = bound_task(interp, node.args[0], scope, f"@{name}", True)
+        word, number = id_of(interp, node.args[1], scope, (kind,), f"@{name}")
         for other in program.tasks:
             if other.kind == word and other.id == number and other.fn.decl is not fn.decl:
                 raise CslError(
@@ -102,7 +102,7 @@ _bind("bind_data_task", ty.DATA_TASK_ID)
 _bind("bind_control_task", ty.CONTROL_TASK_ID)
 
 
-@_acts("bind_task", 2)
+@acts("bind_task", 2)
 def _bind_task(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     """Releases before 1.0: a task that takes a wavelet is the color's data task, another one is local."""
     if not interp.options.legacy:
@@ -111,9 +111,9 @@ def _bind_task(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, 
             "@bind_task belongs to releases before 1.0",
             hint="compile with --sdk=0.x, or use @bind_local_task, @bind_data_task or @bind_control_task",
         )
-    fn = _fn(interp, node.args[0], scope, "@bind_task", True)
+    fn = bound_task(interp, node.args[0], scope, "@bind_task", True)
     kinds = (ty.COLOR, *ty.TASK_IDS)
-    word, number = _id(interp, node.args[1], scope, kinds, "@bind_task")
+    word, number = id_of(interp, node.args[1], scope, kinds, "@bind_task")
     if word == "color":
         # ids from 32 on are those of control wavelets; no task of that id can be activated
         word = "data" if fn.decl.params else "control" if bounds(number)[0] > 31 else "local"
@@ -125,9 +125,14 @@ def _state(name: str) -> None:
     if name == "activate":
         kinds = (ty.LOCAL_TASK_ID, ty.COLOR)  # a color: releases before 1.0, deprecated in 1.x
 
-    @_acts(name, 1)
+    @acts(name, 1)
     def act(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-        word, number = _id(interp, node.args[0], scope, kinds, f"@{name}")
+        if interp.eval(node.args[0], scope).type == ty.UT_ID:
+            raise CslError(
+                node.span, f"@{name} of a microthread acts at run time here",
+                hint="call it in a task or function that runs first",
+            )  # fmt: skip
+        word, number = id_of(interp, node.args[0], scope, kinds, f"@{name}")
         program.initial.append(InitialState(name, word, number, node.span))
 
 
@@ -143,7 +148,7 @@ def check_loaded(node: ast.BuiltinCall, type_: ty.Type, span: ast.Span) -> None:
         raise CslError(span, "@load_to_dsr_xdsr loads a circbuf_dsd or a FIFO", found=f"'{type_}'")
 
 
-@_acts("load_to_dsr", 2, 3)
+@acts("load_to_dsr", 2, 3)
 def _load_to_dsr(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     dsr, dsd = (interp.eval(arg, scope) for arg in node.args[:2])
     if not isinstance(dsr.type, ty.Dsr):
@@ -156,7 +161,7 @@ def _load_to_dsr(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall
 def _to_extended(name: str, extra: int) -> None:
     """Loads into extended registers: what the registers beside the DSR hold is part of the DSR here."""
 
-    @_acts(name, 2 + extra, 3 + extra)
+    @acts(name, 2 + extra, 3 + extra)
     def load(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
         plain = extended_load(interp, node, scope)
         _load_to_dsr(interp, program, plain, scope)
@@ -171,9 +176,9 @@ def extended_load(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> ast.Bu
     if extra == 2:
         given = interp.eval_comptime(node.args[2], scope)
         items = list(given.data.values()) if isinstance(given.data, dict) else [given]
-        if not 1 <= len(items) <= 3 or any(item.type != ty.SR for item in items):
+        if len(items) > 3 or any(item.type != ty.SR for item in items):
             raise CslError(
-                node.args[2].span, f"@{node.name}: one to three stride registers in a tuple are expected",
+                node.args[2].span, f"@{node.name}: up to three stride registers in a tuple are expected",
                 found=describe(given), hint=".{ @get_sr(0), @get_sr(1) }",
             )  # fmt: skip
     return ast.BuiltinCall(node.span, node.name, (node.args[0], *node.args[1 + extra :]))
@@ -190,10 +195,10 @@ for _name in ("activate", "block", "unblock"):
 QUEUE_OPTIONS = ("color", "priority", "ctrl_table_id", "filter")
 
 
-@_acts("initialize_queue", 1, 2)
+@acts("initialize_queue", 1, 2)
 def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     what = "@initialize_queue"
-    word, number = _id(interp, node.args[0], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)
+    word, number = id_of(interp, node.args[0], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)
     fields: dict[str, Value] = {}
     if len(node.args) > 1:
         given = interp.eval(node.args[1], scope)
@@ -205,6 +210,12 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
             allowed = ", ".join(f".{option}" for option in QUEUE_OPTIONS)
             hint = closest(name, QUEUE_OPTIONS, ".")
             raise CslError(node.args[1].span, f"{what}: unknown option '.{name}'", allowed=allowed, hint=hint)
+    table = fields.pop("ctrl_table_id", None)
+    if table is not None and va.require_int(table, f"{what}: .ctrl_table_id", node.span):
+        raise CslError(
+            node.args[1].span, f"{what}: one table of control tasks serves all queues here",
+            found=f".ctrl_table_id = {table.data}", allowed="0",
+        )  # fmt: skip
     color = None
     if "color" in fields:
         value = coerce(fields.pop("color"), ty.COLOR, node.args[1].span, f"{what}: color")
@@ -220,7 +231,7 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
     program.queues.append(QueueInit(word, number, color, fields, node.span))
 
 
-@_acts("set_local_color_config", 2)
+@acts("set_local_color_config", 2)
 def _local_color(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     color = coerce(interp.eval(node.args[0], scope), ty.COLOR, node.args[0].span, "@set_local_color_config")
     config = interp.eval(node.args[1], scope)
@@ -231,7 +242,7 @@ def _local_color(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall
     program.color_configs.append(LocalColorConfig(color, config, node.span))
 
 
-@_acts("export_symbol", 1, 2)
+@acts("export_symbol", 1, 2)
 def _export_symbol(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     from wafersim.csl.comptime.builtins_values import text_of
 
@@ -292,27 +303,27 @@ def _has_tensors(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
     return va.of_bool(any(isinstance(getattr(e, "type", None), ty.Pointer) for e in entities))
 
 
-@_acts("set_teardown_handler", 1, 2)
+@acts("set_teardown_handler", 1, 2)
 def _teardown(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-    fn = _fn(interp, node.args[0], scope, "@set_teardown_handler", None)
+    fn = bound_task(interp, node.args[0], scope, "@set_teardown_handler", None)
     if len(node.args) == 1:
         program.teardown_task = fn
         return
-    _, number = _id(interp, node.args[1], scope, (ty.COLOR,), "@set_teardown_handler")
+    _, number = id_of(interp, node.args[1], scope, (ty.COLOR,), "@set_teardown_handler")
     if number in program.teardown and program.teardown[number].decl is not fn.decl:
         raise CslError(node.span, f"color {number} has two teardown handlers")
     program.teardown[number] = fn
 
 
-@_acts("set_empty_queue_handler", 2)
+@acts("set_empty_queue_handler", 2)
 def _empty_queue(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     what = "@set_empty_queue_handler"
     require_wse3(interp, node)
-    fn = _fn(interp, node.args[0], scope, what, None)
-    program.empty_queue[_id(interp, node.args[1], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)] = fn
+    fn = bound_task(interp, node.args[0], scope, what, None)
+    program.empty_queue[id_of(interp, node.args[1], scope, (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE), what)] = fn
 
 
-@_acts("set_control_task_table", 0, 1)
+@acts("set_control_task_table", 0, 1)
 def _control_table(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
     require_wse3(interp, node)
     if program.control_table is not None:
@@ -328,9 +339,9 @@ def _rpc(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value:
 
 
 def _stream(direction: str) -> None:
-    @_acts(f"__stream_{direction}", 1)
+    @acts(f"__stream_{direction}", 1)
     def stream(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-        _, number = _id(interp, node.args[0], scope, (ty.COLOR,), "a host stream")
+        _, number = id_of(interp, node.args[0], scope, (ty.COLOR,), "a host stream")
         program.streams.setdefault(direction, []).append(number)
 
 
@@ -338,7 +349,7 @@ for _name in ("h2d", "d2h"):
     _stream(_name)
 
 
-@_acts("__task_priority", 2)
+@acts("__task_priority", 2)
 def _task_priority(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-    word, number = _id(interp, node.args[0], scope, (*ty.TASK_IDS, ty.COLOR), "the priority of a task")
+    word, number = id_of(interp, node.args[0], scope, (*ty.TASK_IDS, ty.COLOR), "the priority of a task")
     program.priorities[(word, number)] = interp.integer(node.args[1], scope, "the priority of a task")

@@ -111,6 +111,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         self.useful_steps = 0
         self.instances: dict[Any, Any] = {}
         self.kept: list[Any] = []
+        self.declared: dict[Any, Any] = {}  # types by the place that declares them and what they hold
         self.memo: dict[Any, Value] = {}
         self.all_modules: list[Any] = []
         #: The layout's file holds the code of PEs too (before 1.0); its comptime blocks are theirs.

@@ -51,7 +51,11 @@ class Modules:
     def import_module(
         self: Parts, path: str, params: dict[str, Value], importer: Module | None, span: Span
     ) -> Module:
-        """The instance of a file for these parameters; equal parameters give the same instance."""
+        """The instance of a file for these parameters.
+
+        Every import is a copy of its own. Files without variables, comptime blocks and imports of others
+        cannot tell, nor can most libraries, whose state is the machine's: those are shared.
+        """
         found = self.loader.find(path, importer.path if importer is not None else "", span)
         if (
             self.layout is not None
@@ -61,7 +65,8 @@ class Modules:
             raise NoVector
         if self.program is not None:
             self.require_all_lanes("@import_module", span)
-        key = (found, tuple(sorted((name, self.key_of(value)) for name, value in params.items())))
+        site = () if _is_shared(self.loader.load(found, span), found) else (id(importer), span)
+        key = (found, tuple(sorted((name, self.key_of(value)) for name, value in params.items())), site)
         module = self.instances.get(key)
         if module is _PENDING:
             raise CslError(span, f"'{path}' imports itself")
@@ -198,6 +203,9 @@ class Modules:
             raise CslError(decl.span, f"'{decl.name}' points to something without a run-time type")
         if decl.kind == "const" and not decl.storage and ty.is_comptime_only(kind):
             return value
+        if decl.kind == "var" and kind == ty.COMPTIME_STRUCT and isinstance(value.data, dict):
+            value = self.stored_struct(value)
+            kind = value.type
         if decl.kind == "var" and kind in (ty.COMPTIME_INT, ty.COMPTIME_FLOAT):
             raise CslError(
                 decl.span, f"variable '{decl.name}' needs a type", found=f"'{kind}'", hint="var x: i16 = ..."
@@ -219,6 +227,14 @@ class Modules:
                 var.section = str(text)
         module.variables.append(var)
         return var
+
+    def stored_struct(self: Parts, value: Value) -> Value:
+        """An anonymous struct as a variable: of a type of its own if all its fields can be stored."""
+        kinds = {name: item.type for name, item in value.data.items()}
+        if not kinds or any(ty.is_comptime_only(kind) for kind in kinds.values()):
+            return value
+        key = ("anonymous", tuple(kinds.items()))
+        return Value(self.declared.setdefault(key, ty.Struct(kinds, label="anonymous struct")), value.data)
 
     def initial_value(self: Parts, decl: ast.VarDecl, kind: Type | None, scope: Scope) -> Value:
         """The value a ``const`` or ``var`` starts with."""
@@ -276,6 +292,26 @@ class Modules:
     def is_command_line(self: Parts, value: Value) -> bool:
         """Whether a value was given as a bare number on the command line."""
         return any(value is known for known in self.command_line)
+
+
+#: Libraries with a state in memory: each import has its own.
+_OWN_STATE = ("<malloc>", "<timer>")
+
+
+def _is_shared(tree: ast.File, path: str) -> bool:
+    """Whether imports of a file with the same parameters may be one instance."""
+    if path.startswith("<"):
+        return path not in _OWN_STATE
+    for decl in tree.decls:
+        if isinstance(decl, ast.ComptimeBlock) or (isinstance(decl, ast.VarDecl) and decl.kind == "var"):
+            return False
+        init = decl.init if isinstance(decl, ast.VarDecl) else None
+        if isinstance(init, ast.BuiltinCall) and init.name in ("import_module", "allocate_fifo"):
+            path_node = init.args[0] if init.args else None
+            library = isinstance(path_node, ast.StringLit) and path_node.value.startswith("<")
+            if init.name == "allocate_fifo" or not library:
+                return False
+    return True
 
 
 def _ids(value: Value) -> list[int]:

@@ -43,10 +43,15 @@ class Parts(Protocol):
     probing: int
     instances: dict[Any, Any]
     kept: list[Any]
+    declared: dict[Any, Any]
+
     all_modules: list[Module]
     command_line: list[Value]
     assigned: set[int]
     _evaluators: dict[type, Evaluator]
+
+    # modules.py
+    def stored_struct(self, value: Value) -> Value: ...
 
     # interp.py
     def eval(self, node: ast.Node, scope: Scope) -> Value: ...
@@ -175,7 +180,6 @@ class Parts(Protocol):
         self, node: ast.For, scope: Scope, lanes: Lanes, entry: Lanes, item: Value, i: int
     ) -> Lanes | None: ...
 
-    # modules.py
     def lanes_of(self, module: Module | None) -> Lanes: ...
     def key_of(self, value: Value) -> Any: ...
     def instantiate(

@@ -59,6 +59,7 @@ RUN_TIME = frozenset(name.rstrip("?") for name in _VECTOR.split()) | {
     "set_dsr_base_addr",
     "queue_flush",
     "random16",
+    "set_active_prng",
     "get_config",
     "set_config",
     "get_config_unchecked",
@@ -71,4 +72,12 @@ RUN_TIME = frozenset(name.rstrip("?") for name in _VECTOR.split()) | {
 }
 
 #: Builtins that the older generation does not have.
-WSE3_ONLY = frozenset(("get_ut_id", "queue_flush", "set_control_task_table", "set_empty_queue_handler"))
+WSE3_ONLY = frozenset(
+    (
+        "bind_rotating_tasks",
+        "get_ut_id",
+        "queue_flush",
+        "set_control_task_table",
+        "set_empty_queue_handler",
+    )
+)

@@ -356,6 +356,9 @@ def block_value(cx: Context, node: ast.BlockExpr, want: ty.Type | None) -> Opera
     from wafersim.csl.lower import stmts
 
     assert cx.frame is not None
+    last = node.body.body[-1] if node.body.body else None
+    if isinstance(last, ast.Break) and last.value is not None and _breaks(node) == [last]:
+        return _last_value(cx, node, last.value, want)  # which may be known at compile time
     code, mark = cx.tile.body.code, len(cx.tile.body.code)
     exit_ = Exit(node.label, Label(), want=want)
     cx.frame.exits.append(exit_)
@@ -366,3 +369,21 @@ def block_value(cx: Context, node: ast.BlockExpr, want: ty.Type | None) -> Opera
         return block_value(cx, node, exit_.want)
     cx.code.bind(exit_.out)
     return steady(exit_.store) if exit_.store is not None else Nothing()
+
+
+def _breaks(node: ast.BlockExpr) -> list[ast.Node]:
+    """The statements that leave the block by its label, or may."""
+    from wafersim.csl.lower import walk
+
+    return [n for n in walk.walk(node.body) if isinstance(n, ast.Break) and n.label == node.label]
+
+
+def _last_value(cx: Context, node: ast.BlockExpr, value: ast.Node, want: ty.Type | None) -> Operand:
+    """A block whose last statement gives its value."""
+    from wafersim.csl.lower import stmts
+
+    with cx.block():
+        for item in node.body.body[:-1]:
+            if not stmts.statement(cx, item):
+                return Nothing()
+        return exprs.settle(cx, exprs.rvalue(cx, value, want), value.span)

@@ -156,6 +156,15 @@ def _text(cx: Context, node: ast.BuiltinCall) -> str:
     return f"assertion failed: {where(node.span).text}"
 
 
+def _set_active_prng(cx: Context, node: ast.BuiltinCall) -> Operand:
+    """``@set_active_prng(id)``: all generators are one here, whose numbers do not repeat."""
+    operand = exprs.rvalue(cx, node.args[0], ty.U16, what="@set_active_prng")
+    cx.code.at(node.span)
+    if not isinstance(operand, Value):
+        convert.register(cx, operand, node.span)
+    return Nothing()
+
+
 def _random(cx: Context, node: ast.BuiltinCall) -> Operand:
     out = cx.code.temp(MType.U16)
     cx.code.at(node.span)
@@ -209,7 +218,7 @@ _COUNTS: dict[str, tuple[int, int]] = {
     "queue_flush": (1, 1),
     "set_dsr_base_addr": (2, 2),
     "set_fifo_read_length": (2, 2), "set_fifo_write_length": (2, 2), "assert": (1, 2), "random16": (0, 0),
-    "get_config": (1, 2), "get_config_unchecked": (1, 1), "set_config": (2, 2),
+    "get_config": (1, 2), "get_config_unchecked": (1, 1), "set_config": (2, 3), "set_active_prng": (1, 1),
     "set_config_unchecked": (2, 2),
     **intrinsics.COUNTS,
 }  # fmt: skip
@@ -230,6 +239,7 @@ RUN_TIME: dict[str, Builtin] = {
     "queue_flush": tasks.queue_flush,
     "assert": _assert,
     "random16": _random,
+    "set_active_prng": _set_active_prng,
     "get_config": _get_config,
     "get_config_unchecked": _get_config,
     "set_config": _set_config,

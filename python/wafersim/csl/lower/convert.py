@@ -143,6 +143,13 @@ def mismatch(found: ty.Type, want: ty.Type, span: Span, what: str = "") -> CslEr
 
 
 def _struct_to(cx: Context, operand: Struct, want: ty.Type, span: Span, what: str) -> Operand:
+    if isinstance(want, ty.Struct) and want.union:
+        if len(operand.fields) != 1 or next(iter(operand.fields)) not in want.fields:
+            raise CslError(
+                span, f"{what + ': ' if what else ''}a union takes one of its fields",
+                found=", ".join(operand.fields) or "none", allowed=", ".join(want.fields),
+            )  # fmt: skip
+        return Struct(want, {n: to_type(cx, f, want.fields[n], span, n) for n, f in operand.fields.items()})
     if isinstance(want, ty.Struct):
         missing = [n for n in want.fields if n not in operand.fields and n not in want.defaults]
         extra = [n for n in operand.fields if n not in want.fields]
@@ -172,8 +179,10 @@ def pointers_agree(source: ty.Pointer, target: ty.Pointer) -> bool:
     if source.const and not target.const:
         return False
     have, need = source.elem, target.elem
-    if have == need:
+    if have == need or (need == ty.ANYOPAQUE and not target.many):
         return True
+    if not (source.many or target.many) and isinstance(need, ty.Array) and need.extents == (1,):
+        return need.elem == have
     if isinstance(have, ty.Array):
         if have.elem == need or (have.scalar == need):
             return target.many or have.count == 1
@@ -268,6 +277,9 @@ def bitcast(cx: Context, operand: Operand, want: ty.Type, span: Span, into: VReg
     if isinstance(source, ty.Pointer) != isinstance(want, ty.Pointer):
         return pointer_cast(cx, operand, want, span, into)
     have, need = _bits(source), _bits(want)
+    packed = isinstance(source, ty.Struct) and source.packed
+    if packed and isinstance(operand, Place) and have == need and is_scalar(want) and have in (16, 32):
+        return scalar(cx, Place(want, operand.base, operand.array, operand.offset, operand.const), span, into)
     if have != need or not is_scalar(source) or not is_scalar(want):
         raise CslError(
             span, f"@bitcast to {want} needs a value of the same size", found=f"{source} ({have} bits)",

@@ -9,7 +9,7 @@ import numpy as np
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.comptime import builtins_program
-from wafersim.csl.comptime.builtins_dsd import strides_of_steps
+from wafersim.csl.comptime.accesses import strides_of_steps
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import convert, dsds, exprs, indexing, places, settings, vector
 from wafersim.csl.lower.operands import Address, DsdRef, Nothing, Operand, Place, Scalar

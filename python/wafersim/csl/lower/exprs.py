@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.arith import binary as fold
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import arith, branches, convert, places
+from wafersim.csl.lower import arith, bitfields, branches, convert, places
 from wafersim.csl.lower.operands import (
     Address,
+    Bits,
     DsdArray,
     DsdRef,
     LocalVar,
@@ -65,7 +68,7 @@ def loaded(cx: Context, operand: Operand, span: ast.Span, into: VReg | None = No
     if isinstance(operand, Place) and is_scalar(operand.type):
         cx.code.at(span)
         return convert.scalar(cx, operand, span, into)
-    return operand
+    return bitfields.read(cx, operand, span) if isinstance(operand, Bits) else operand
 
 
 def register(
@@ -120,6 +123,9 @@ def _binary(cx: Context, node: ast.Binary, want: ty.Type | None, into: VReg | No
     left = rvalue(cx, node.left)
     right = rvalue(cx, node.right)
     cx.code.at(node.span)
+    if isinstance(left, Value) and isinstance(right, Value):  # of blocks and calls with effects
+        compute = partial(fold, node.op, span=node.span)
+        return cx.interp.on_choices([left, right], compute)
     return arith.binary(cx, node.op, left, right, node.span, into)
 
 

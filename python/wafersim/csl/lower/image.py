@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.csl import types as ty
+from wafersim.csl.comptime.bits import to_bits
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower.operands import machine_type
 from wafersim.csl.values import Choice, FnRef, Ptr, Split, Value
@@ -80,7 +81,12 @@ def _put_array(image: Image, at: int, data: Any, type_: ty.Array, span: Span) ->
 
 def _put_struct(image: Image, at: int, value: Value, type_: ty.Struct, span: Span) -> None:
     if type_.packed:
-        raise CslError(span, f"a {type_.kind} cannot be initialized in memory yet", found=type_.name)
+        bits = to_bits(value, span)
+        bits = bits.tolist() if isinstance(bits, np.ndarray) else bits
+        rows = [n.to_bytes(type_.size_bytes, "little") for n in (bits if isinstance(bits, list) else [bits])]
+        raw = np.array([list(row) for row in rows], np.uint8)
+        _write(image, at, raw if isinstance(bits, list) else raw[0])
+        return
     for name, item in value.data.items():
         _put(image, at + type_.offset_of(name), item, type_.fields[name], span)
 

@@ -46,6 +46,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Bits:
+    """A field of a packed struct or union: ``offset`` bits behind the start of ``place``."""
+
+    type: ty.Type
+    place: Place
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Address:
     """The address of a place, not yet in a register."""
 
@@ -85,7 +94,7 @@ class Nothing:
     type: ty.Type = field(default=ty.VOID)
 
 
-Operand: TypeAlias = Value | Scalar | Place | Address | DsdRef | DsdArray | Struct | Nothing
+Operand: TypeAlias = Value | Scalar | Place | Bits | Address | DsdRef | DsdArray | Struct | Nothing
 
 
 @dataclass(slots=True, eq=False)

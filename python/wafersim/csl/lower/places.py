@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError, closest
-from wafersim.csl.lower import convert, indexing
+from wafersim.csl.lower import bitfields, convert, indexing
 from wafersim.csl.lower.operands import (
     Address,
+    Bits,
     DsdArray,
     DsdRef,
     LocalVar,
@@ -94,6 +95,11 @@ def index(cx: Context, node: ast.Index) -> Operand:
         return _choose(cx, base, node)
     if isinstance(base, Struct) or (isinstance(base, Value) and isinstance(base.data, dict)):
         return _tuple_item(cx, base, node)
+    if isinstance(base, Place) and isinstance(base.type, ty.Struct) and "0" in base.type.fields:
+        key = str(cx.scalar(node.indices[0], "the index of a tuple"))
+        if len(node.indices) != 1 or key not in base.type.fields:
+            raise CslError(node.span, f"no item {key} in a tuple of {len(base.type.fields)}")
+        return base.at(base.type.offset_of(key), base.type.fields[key])
     if not isinstance(base.type, ty.Array):
         raise CslError(node.span, f"a value of type {base.type} cannot be indexed", allowed="arrays and [*]T")
     if isinstance(base, Value):
@@ -136,12 +142,12 @@ def field(cx: Context, node: ast.Field) -> Operand:
         return _member(base.fields, node)
     if isinstance(base, Value) and isinstance(base.data, dict):
         return _member(base.data, node)
-    if isinstance(base, Place) and isinstance(base.type, ty.Struct):
+    if isinstance(base, Place | Bits) and isinstance(base.type, ty.Struct):
         type_ = base.type
         if node.name not in type_.fields:
             raise _no_field(node, type_.fields)
-        if type_.packed:
-            raise CslError(node.span, f"fields of a {type_.kind} at run time")
+        if isinstance(base, Bits) or type_.packed:
+            return bitfields.part(base, node.name)
         return base.at(type_.offset_of(node.name), type_.fields[node.name])
     if isinstance(base.type, ty.Array) and node.name == "len":
         return Value(ty.COMPTIME_INT, base.type.count)
@@ -172,6 +178,10 @@ def address_of(cx: Context, node: ast.Unary) -> Operand:
             target = cx.storage.constant(target, node.span)
         else:
             target = constant_scalar(cx, target, node.span)
+    if isinstance(target, Bits):
+        raise CslError(
+            node.span, "the address of a field of a packed struct", hint="copy the field to a variable"
+        )
     if not isinstance(target, Place):
         raise CslError(node.span, f"the address of a value of type {target.type} cannot be taken")
     return Address(ty.Pointer(target.type, False, target.const), target)
@@ -206,6 +216,9 @@ def store(cx: Context, place: Place, value: Operand, span: ast.Span) -> None:
         reg = convert.register(cx, value, span)
         cx.code.at(span)
         cx.code.store(machine, place, reg)
+    elif isinstance(value, Struct) and isinstance(place.type, ty.Struct) and place.type.packed:
+        for name, item in value.fields.items():
+            bitfields.write(cx, bitfields.part(place, name), item, span)
     elif isinstance(value, Struct) and isinstance(place.type, ty.Struct):
         for name, item in value.fields.items():
             store(cx, place.at(place.type.offset_of(name), place.type.fields[name]), item, span)
@@ -240,6 +253,10 @@ def assign(cx: Context, target: Operand, value: Operand, span: ast.Span) -> None
         if target.const:
             raise CslError(span, "a constant cannot be assigned")
         store(cx, target, value, span)
+    elif isinstance(target, Bits):
+        if target.place.const:
+            raise CslError(span, "a constant cannot be assigned")
+        bitfields.write(cx, target, value, span)
     elif isinstance(target, Scalar):
         value = convert.to_type(cx, value, target.type, span)
         if isinstance(value, Value) and value.data is None:

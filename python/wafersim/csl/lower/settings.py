@@ -28,6 +28,7 @@ _NAMES = (
     "advance_switch",
 )  # fmt: skip
 _SIMD = ("simd_32", "simd_64", "simd_32_or_64")
+_SIMD_NAMES = {"simd_off": "off", "simd_max": "max"}  # as release 2.10 writes them
 #: Options that an op takes from its descriptor registers if it has others of its own, with their columns.
 _INHERITED = {"simd_mode": SettingsCol.SIMD, "ut_id": SettingsCol.UT, "priority": SettingsCol.PRIORITY}
 
@@ -167,14 +168,19 @@ def _simd_name(cx: Context, value: Value, span: Span) -> str:
     if isinstance(value.data, bool):
         return ("max" if cx.generation == 3 else "simd_32_or_64") if value.data else "off"
     if isinstance(value.data, dict):
-        given = {n for n, v in value.data.items() if require_scalar(v, "the option .simd_mode", span)}
+        given = {
+            _SIMD_NAMES.get(n, n)
+            for n, v in value.data.items()
+            if require_scalar(v, "the option .simd_mode", span)
+        }
         if not given or given == {"off"}:
             return "off"
         if given == {"simd_32", "simd_64"}:
             return "simd_32_or_64"
         if len(given) == 1 and next(iter(given)) in (*_SIMD, "max"):
             return str(next(iter(given)))
-    return _choice(value, ("off", *_SIMD, "max"), "simd_mode", span)
+    name = _choice(value, ("off", *_SIMD, "max", *_SIMD_NAMES), "simd_mode", span)
+    return _SIMD_NAMES.get(name, name)
 
 
 def _on_control(cx: Context, options: dict[str, Any], value: Value, span: Span) -> None:

@@ -42,6 +42,7 @@ class Slots:
         self._fifos: dict[int, Fifo] = {}
         self._keep: list[object] = []  # what the keys above name by id
         self.options: dict[int, dict[str, Value]] = {}
+        self.terminates: dict[int, set[str]] = {}  # FIFOs that end an operation when empty or full
         self._queues: dict[tuple[int, int], Queue] = {}
         self._defaults: dict[tuple[int, int | None], int] = {}  # (direction, color) -> queue
 
@@ -247,6 +248,10 @@ class Slots:
         )  # fmt: skip
         cx.tile.fifos.append(fifo)
         fifo.dsd = cx.tile.fifo_dsd(fifo)
+        for when in ("empty", "full"):
+            action = data.options.get(f"{when}_action")
+            if action is not None and "terminate" in action.data:
+                self.terminates.setdefault(fifo.dsd.slot, set()).add(when)
         return fifo
 
     def fresh(self, dsd: Dsd) -> Dsd:

@@ -129,6 +129,8 @@ def _variable(cx: Context, node: ast.VarDecl, type_: ty.Type | None, align: int)
     if node.init is None:
         return places.variable(cx, node.name, type_, node.span)  # type: ignore[arg-type]
     operand = exprs.rvalue(cx, node.init, type_, what=f"var {node.name!r}")
+    if isinstance(operand, Value) and operand.type == ty.COMPTIME_STRUCT and isinstance(operand.data, dict):
+        operand = cx.interp.stored_struct(operand)
     if operand.type in (ty.COMPTIME_INT, ty.COMPTIME_FLOAT):
         raise CslError(
             node.span, f"var {node.name!r} has no size at run time", found=str(operand.type),

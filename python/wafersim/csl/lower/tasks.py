@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wafersim.csl import ast
@@ -9,7 +10,7 @@ from wafersim.csl import types as ty
 from wafersim.csl.comptime.builtins_ids import require_wse3
 from wafersim.csl.diagnostics import CslError, compose
 from wafersim.csl.instance import QueueInit, TaskBinding
-from wafersim.csl.lower import convert, exprs, settings
+from wafersim.csl.lower import convert, exprs, rotation, settings
 from wafersim.csl.lower.operands import Nothing, Operand, Scalar, is_scalar
 from wafersim.csl.values import FnRef, Value, require_int, require_scalar
 from wafersim.program.instr import Label, VReg
@@ -153,6 +154,8 @@ class Tasks:
                 regs = task.body.args
                 args = [(n, t, r) for (n, t), r in zip(params, regs, strict=True)]
                 extra = self._dispatch if task.id == TEARDOWN_TASK and task.kind is TaskKind.LOCAL else None
+                if binding.rotation is not None:
+                    extra = partial(rotation.turn, cx, binding, regs)
                 cx.functions.task_body(binding.fn, args, extra)
         if self._teardown is not None:
             handlers = [*cx.instance.teardown.values(), *cx.instance.empty_queue.values()]

@@ -36,6 +36,7 @@ class Operands:
         self.immediate = 0
         self.immediates = 0
         self.fifo = False
+        self.terminates = False  # a FIFO whose end ends the operation, which then counts as complete
         self.waits = False  # an operand that may have to wait for data or room
         self.halves = False  # a fabric operand of 16-bit elements
         self.index: Operand | None = None  # the option .index
@@ -90,6 +91,8 @@ class Operands:
             if dsd.kind is wrong:
                 raise CslError(self.span, f"@{self.name}: a {ref.type} cannot be the {what}")
             self.fifo = self.fifo or dsd.kind is DsdKind.FIFO
+            when = "full" if what == "destination" else "empty"
+            self.terminates = self.terminates or when in self.cx.slots.terminates.get(dsd.slot, ())
             self.waits = self.waits or dsd.kind is not DsdKind.MEM
             self.halves = self.halves or (width == 2 and dsd.kind in (DsdKind.FABIN, DsdKind.FABOUT))
             self.options = {**self.cx.slots.options.get(dsd.slot, {}), **self.options}
@@ -312,7 +315,13 @@ def emit(
         )  # fmt: skip
     if asynchronous or encoder.dsrs:
         pin((dst, *encoded))
-    ok = cx.code.temp(MType.U16) if encoder.fifo and not asynchronous else None
+    if encoder.terminates and asynchronous:
+        raise CslError(
+            span,
+            f"@{op.name}: an asynchronous operation on a FIFO with the action 'terminate' is not modelled",
+            hint="leave out .async or the action",
+        )  # fmt: skip
+    ok = cx.code.temp(MType.U16) if encoder.fifo and not asynchronous and not encoder.terminates else None
     a, b, c = (*encoded, NONE, NONE, NONE)[:3]
     instr = cx.code.emit(
         Op.VOP, type=int(op), dst=dst, a=a, b=b, c=c, imm2=encoder.immediate, settings=spec,
