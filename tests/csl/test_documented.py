@@ -199,7 +199,7 @@ var out = @zeros([16]u16);
 var n: u16 = 0;
 var data = [9]u16{ 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 const mem = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{9} -> data[i] });
-const to = @get_dsd(fabout_dsd, .{ .extent = 9, .output_queue = oq, .simd_mode = .{ .off = true } });
+const to = @get_dsd(fabout_dsd, .{ .extent = 9, .output_queue = oq, .simd_mode = .{ .simd_off = true } });
 task main_task(x: u16) void { out[n] = x; n += 1; finish(x); }
 task other(x: u16) void { out[n] = 100 + x; n += 1; finish(x); }
 fn finish(x: u16) void { if (x == 9) { @__launch_done(); } }

@@ -36,6 +36,11 @@ _INT = re.compile(r"0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9_]*")
 _FLOAT = re.compile(r"[0-9][0-9_]*(?:\.[0-9_]+)?(?:[eE][-+]?[0-9_]+)?")
 _HEX_FLOAT = re.compile(r"0x[0-9a-fA-F_]+(?:\.[0-9a-fA-F_]+)?(?:[pP][-+]?[0-9_]+)?")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u\{[0-9a-fA-F]{1,6}\}|.)", re.DOTALL)
+_HINTS = {
+    "@": "a builtin is written @name",
+    "#": 'a comment begins with //, and other files are imported with @import_module("file.csl")',
+    "?": "a choice is written if (condition) a else b",
+}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -110,7 +115,8 @@ def _bad_text(source: Source, at: int, out: Tokens) -> int:
             Span(source.index, at, end), "a string without its end", allowed='a closing " on the same line'
         )
     elif char == "'":
-        end = text.find("'", at + 1, at + 5) + 1 or at + 1
+        line_end = text.find("\n", at) if "\n" in text[at:] else len(text)
+        end = text.find("'", at + 1, line_end) + 1 or at + 1
         error = CslError(
             Span(source.index, at, end), "a character literal holds one character",
             allowed="'a', '\\n', '\\x41'", hint='a text is written "..."',
@@ -120,7 +126,7 @@ def _bad_text(source: Source, at: int, out: Tokens) -> int:
         while end < len(text) and ord(text[end]) > 126 and ord(char) > 126:
             end += 1
         name = repr(char) if char.isprintable() else f"U+{ord(char):04X}"
-        hint = "a builtin is written @name" if char == "@" else ""
+        hint = _HINTS.get(char, "")
         error = CslError(Span(source.index, at, end), f"character {name} does not belong here", hint=hint)
     out.errors.append(error)
     return end

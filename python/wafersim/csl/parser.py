@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from wafersim.csl import ast
 from wafersim.csl.diagnostics import SOURCES, CslError, Source
+from wafersim.csl.habits import top_hint
 from wafersim.csl.parser_base import MAX_ERRORS, Abandoned
 from wafersim.csl.parser_stmt import ATTRIBUTES, Statements
 
@@ -119,6 +120,8 @@ class _Parser(Statements):
             hint = "this brace closes nothing"
         elif kind in ("builtin", "if", "for", "while", "switch", "return"):
             hint = "statements belong into a function, a task, a comptime block or the layout block"
+        else:
+            hint = top_hint(self.texts[first])
         self.fail("a declaration (const, var, param, fn, task, export, extern, comptime, layout)", hint)
 
     def _stored(self, first: int, storage: str) -> ast.Decl:

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from wafersim.csl.ast import Span
 from wafersim.csl.diagnostics import CslError, Source
+from wafersim.csl.habits import token_hint
 from wafersim.csl.lexer import Tokens, tokenize
 
 #: Brackets, blocks, operators and types within each other; deeper programs would overrun the tree's readers.
@@ -59,6 +60,7 @@ class Cursor:
     def fail(self, allowed: str, hint: str = "") -> NoReturn:
         """The next token cannot stand here."""
         what = f"{allowed} expected"
+        hint = hint or token_hint(self.kinds, self.texts, self.i)
         raise CslError(self.span_at(self.i), what, found=self.found(), hint=hint)
 
     def expect(self, kind: str, after: str = "", hint: str = "") -> int:
@@ -75,7 +77,10 @@ class Cursor:
             self.i += 1
             return
         end = self.ends[self.i - 1] if self.i else 0
-        raise CslError(Span(self.file_index, end, end), f"';' expected after {after}", found=self.found())
+        hint = token_hint(self.kinds, self.texts, self.i)
+        raise CslError(
+            Span(self.file_index, end, end), f"';' expected after {after}", found=self.found(), hint=hint
+        )
 
     def take(self, kind: str) -> bool:
         """Take the next token if it is of this kind."""
@@ -112,6 +117,7 @@ class Cursor:
             self.span_at(self.i),
             f"{allowed} expected",
             found=self.found(),
+            hint=token_hint(self.kinds, self.texts, self.i),
             notes=[(self.span_at(opened), f"the '{opening}' to close is here")],
         )
 

@@ -75,6 +75,10 @@ class Statements(Expressions):
     def _expression_or_assignment(self, first: int) -> Stmt:
         target = self.expr()
         op = self.kinds[self.i]
+        if op in _ASSIGNMENTS and isinstance(target, ast.PointerType):
+            raise CslError(
+                target.span, "a type is assigned to", hint="what a pointer p points to is written p.*"
+            )
         if op in _ASSIGNMENTS:
             self.i += 1
             value = self.expr()

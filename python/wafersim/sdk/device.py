@@ -108,7 +108,7 @@ class Device:
         """End of the session: the table of commands is written, the log closed."""
         for line in self._borders.lost(self.sim):
             self.log.note(f"warning: {line}")
-            print(f"warning: {line}", file=sys.stderr)
+            sys.stderr.write(f"warning: {line}\n")
         link = sum(entry["link_s"] for entry in self.commands)
         self.log.note(
             f"stop at cycle {self.sim.cycle}; host link {link:.6f} s (modelled, not part of the cycles)"

@@ -66,7 +66,10 @@ def make_dsd(interp: Interp, kind: ty.Dsd, properties: Value, node: ast.BuiltinC
     for name in fields:
         if name not in known:
             raise CslError(
-                node.args[1].span, f"'{kind}' has no property '{name}'", hint=closest(name, known, ".")
+                node.args[1].span,
+                f"'{kind}' has no property '{name}'",
+                allowed=", ".join(f".{other}" for other in sorted(known)),
+                hint=closest(name, known, "."),
             )
     options = {name: item for name, item in fields.items() if name in _OPTIONS}
     for name in _NOT_MODELLED & options.keys():

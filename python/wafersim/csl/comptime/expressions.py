@@ -14,7 +14,9 @@ from wafersim.csl.comptime import arith
 from wafersim.csl.comptime import lanes as ln
 from wafersim.csl.comptime.errors import RunTime
 from wafersim.csl.comptime.parts import Evaluator, Parts
-from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.comptime.registry import BUILTINS, RUN_TIME
+from wafersim.csl.diagnostics import CslError
+from wafersim.csl.habits import name_hint
 from wafersim.csl.scope import ComptimeVar, GlobalVar, Module, Scope
 from wafersim.csl.values import ClosureData, FnRef, Value
 from wafersim.program.schema import Port
@@ -91,7 +93,8 @@ class Expressions:
             inner = inner.parent
         if scope.module is not None:
             near |= set(scope.module.decls)
-        return CslError(node.span, f"unknown name '{node.name}'", hint=closest(node.name, near, ""))
+        hint = name_hint(node.name, near, (*BUILTINS, *RUN_TIME))
+        return CslError(node.span, f"unknown name '{node.name}'", hint=hint)
 
     def read_entity(self: Parts, found: Any, node: ast.Node, module: Module | None) -> Value:
         """The value a name stands for, in the lanes in force."""
@@ -145,7 +148,8 @@ class Expressions:
             args = [self.eval(arg, scope) for arg in node.args]
             return self.on_choices([callee, *args], lambda f, *rest: self.call_value(f, list(rest), node))
         if not isinstance(callee.data, FnRef):
-            raise CslError(node.callee.span, "a function is expected", found=describe(callee))
+            hint = f"convert with @as({callee.data}, value)" if callee.type == ty.TYPE else ""
+            raise CslError(node.callee.span, "a function is expected", found=describe(callee), hint=hint)
         if not self.running and not self.is_comptime_fn(callee.data):
             raise RunTime(node, f"the call of '{callee.data.name}' happens at run time")
         args = [self.eval(arg, scope) for arg in node.args]

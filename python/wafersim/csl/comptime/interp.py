@@ -25,6 +25,7 @@ from wafersim.csl.comptime.modules import Modules
 from wafersim.csl.comptime.pointers import Pointers
 from wafersim.csl.comptime.statements import Statements
 from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.habits import math_hint
 from wafersim.csl.instance import LayoutResult, ProgramInstance
 from wafersim.csl.scope import Scope
 from wafersim.csl.types import Type
@@ -349,7 +350,7 @@ class Interp(Expressions, Aggregates, Pointers, Statements, Loops, Modules):
         if node.name in RUN_TIME or node.name.startswith("__"):
             raise RunTime(node, f"@{node.name} acts at run time")
         hint = closest(node.name, [n for n in {*BUILTINS, *RUN_TIME} if not n.startswith("_")], "@")
-        raise CslError(node.span, f"unknown builtin @{node.name}", hint=hint)
+        raise CslError(node.span, f"unknown builtin @{node.name}", hint=math_hint(node.name) or hint)
 
     def builtin(self, node: ast.BuiltinCall, scope: Scope) -> Value:
         """Evaluate ``@name(...)``."""

@@ -58,7 +58,9 @@ class Loader:
             span,
             f"file '{path}' not found",
             found="no such file in " + ", ".join(str(t.parent) for t in tried),
-            hint=closest(path, near) or "folders to search are given with --import-path",
+            hint=_library_hint(path)
+            or closest(path, near)
+            or "folders to search are given with --import-path",
         )
 
     def _library(self, path: str, span: Span | None) -> str:
@@ -98,6 +100,12 @@ class Loader:
             hint = closest(name, known)
             raise CslError(span, f"no library '<{name}>'", hint=hint or "libraries: " + ", ".join(known))
         return parse_file(str(place), path)
+
+
+def _library_hint(path: str) -> str:
+    """A library of that name is written in angle brackets."""
+    name = path.removesuffix(".csl").strip("/")
+    return f'a library is written "<{name}>"' if name and (LIBRARY / f"{name}.csl").is_file() else ""
 
 
 def _name_traces(tree: ast.File) -> None:

@@ -44,7 +44,8 @@ def binary(
     """A two-operand operator other than a comparison, ``and`` and ``or``."""
     number = OPERATORS.get(op)
     if number is None:
-        raise CslError(span, f"operator {op!r} cannot be applied at run time")
+        hint = "** and ++ join arrays at compile time; powers are math.pow" if op in ("**", "++") else ""
+        raise CslError(span, f"operator {op!r} cannot be applied at run time", hint=hint)
     if number in (Op.SHL, Op.SHR):
         return _shift(cx, number, left, right, span, into)
     type_ = convert.peer(cx, left, right, span, f"operator {op!r}")
@@ -56,7 +57,12 @@ def binary(
             hint="index a [*]T pointer, or move a descriptor with @increment_dsd_offset",
         )  # fmt: skip
     if not isinstance(type_, ty.Int | ty.Float):
-        raise CslError(span, f"operator {op!r} on values of type {type_}", allowed="numbers")
+        hint = (
+            "arrays are computed with descriptors (@get_dsd) or in loops"
+            if isinstance(type_, ty.Array)
+            else ""
+        )
+        raise CslError(span, f"operator {op!r} on values of type {type_}", allowed="numbers", hint=hint)
     if isinstance(type_, ty.Float) and number in _INTEGER_ONLY:
         raise CslError(span, f"operator {op!r} on values of type {type_}", allowed="integers")
     return _emit(

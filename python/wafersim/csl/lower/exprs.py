@@ -95,7 +95,7 @@ def _name(cx: Context, node: ast.Name | ast.Field, want: ty.Type | None, into: V
         return entity
     if isinstance(node, ast.Field):
         return places.field(cx, node)
-    raise CslError(node.span, f"unknown name {node.name!r}")
+    raise cx.interp.unknown_name(node, cx.scope)
 
 
 # --- operators ------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def flat_index(
 ) -> tuple[int, VReg | None]:
     """Row-major element number: a known part and a register."""
     total, moving = 0, None
+    if len(extents) != len(node.indices):
+        raise CslError(node.span, f"{len(extents)} indices are needed here", found=str(len(node.indices)))
     for extent, part in zip(extents, node.indices, strict=True):
         fixed, reg = index_part(cx, part)
         if counted and reg is None and not 0 <= fixed < extent:

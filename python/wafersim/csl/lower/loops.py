@@ -245,7 +245,10 @@ def _for_array(cx: Context, node: ast.For, operand: Operand) -> bool:
         operand = places.pointee(cx, operand, node.subject.span)
     if not isinstance(operand.type, ty.Array):
         raise CslError(
-            node.subject.span, f"a for loop over a value of type {operand.type}", allowed="ranges and arrays"
+            node.subject.span,
+            f"a for loop over a value of type {operand.type}",
+            allowed="ranges and arrays",
+            hint="write for (@range(i16, n)) |i| { ... }",
         )
     type_ = operand.type
     if node.inline:

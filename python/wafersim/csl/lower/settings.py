@@ -77,9 +77,11 @@ def task_of(cx: Context, value: Operand, span: Span) -> int:
             span, f"{data.name!r} is bound to no task id", hint="bind it with @bind_local_task",
             notes=[(data.decl.span, "declared here")],
         )  # fmt: skip
-    if not isinstance(data, int):
-        raise CslError(span, "a task or a task id is needed", found=str(value.type))
-    if isinstance(data, bool) or not 0 <= data <= MAX_TASK_ID:
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise CslError(
+            span, "a task or a task id is needed", found=str(value.type), hint="write @get_local_task_id(id)"
+        )
+    if not 0 <= data <= MAX_TASK_ID:
         raise CslError(span, "no such task id", found=str(data), allowed=f"0..{MAX_TASK_ID}")
     return data
 

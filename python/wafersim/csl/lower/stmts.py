@@ -162,7 +162,7 @@ def _assign(cx: Context, node: ast.Assign) -> bool:
     _check_mutable(node, entity)
     target = places.place_of(cx, node.target)
     if isinstance(target, Value):
-        raise CslError(node.target.span, "a constant cannot be assigned")
+        raise CslError(node.target.span, "a constant cannot be assigned", hint="declare it with var")
     into = target.reg if isinstance(target, Scalar) else None
     if node.op:
         value = _updated(cx, node, target, into)
@@ -181,7 +181,8 @@ def _check_mutable(node: ast.Assign, entity: Any) -> None:
     if isinstance(entity, LocalVar | GlobalVar) and not entity.mutable:
         raise CslError(node.target.span, f"{entity.name!r} is a constant and cannot be assigned")
     if isinstance(entity, Value):
-        raise CslError(node.target.span, "a constant cannot be assigned")
+        name = node.target.name if isinstance(node.target, ast.Name | ast.Field) else "this"
+        raise CslError(node.target.span, f"{name!r} is a constant and cannot be assigned")
 
 
 def _updated(cx: Context, node: ast.Assign, target: Operand, into: Any) -> Operand:
