@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wafersim.program import Layout, schema
+from wafersim.program import Layout, schema, schema_arch, schema_code, schema_tables
 from wafersim.program.model_tables import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,3 +124,15 @@ def test_the_example_runs():
     )
     assert done.returncode == 0, done.stderr
     assert "7 PEs scaled 16 numbers in" in done.stdout
+
+
+def test_every_enumeration_is_in_the_header():
+    parts = (schema_arch, schema_code, schema_tables)
+    named = {
+        enum
+        for part in parts
+        for enum in vars(part).values()
+        if getattr(enum, "__module__", "") == part.__name__
+    }
+    assert set(schema.ENUMS) == named
+    assert {enum.__name__ for enum in schema.ENUMS} < set(schema.__all__)

@@ -239,7 +239,8 @@ class AxisCode(LineCode):
         folds = []
         for lane in lanes:
             operands = (("dest", own), ("src0", own), ("src1", lane))
-            folds.append(self._op(axis.op, *(self.registers.hold(*one, most=4) for one in operands)))
+            held = [self.registers.hold(file, dsd, most=4) for file, dsd in operands]
+            folds.append(self._op(axis.op, *held))
         if axis.rearm:
             clear = pe.mem_dsd(self.target, extent=self.groups * words)
             folds.append(self._op("mov", clear, self._identity()))
