@@ -71,7 +71,10 @@ void Router::forget(const Target& t, Color* c) {
     ch.target = t, ch.color = c;
     into->forget_before(now_ - keep_);
     into->truncate(now_, &ch.before);
-    if (!t.specials().empty()) std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end(); });
+    if (!t.specials().empty()) {  // an input queue keeps them until a task takes them
+        const int64_t known = t.link ? into->count_before(now_) : 0;
+        std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end() || s.k < known; });
+    }
 }
 
 // Outputs that any FIFO of the color may have predicted under an earlier route.
