@@ -24,6 +24,10 @@ class Arena {
     }
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
+    void rewind() {  // all objects are gone; the first piece is used again
+        while (pieces_.size() > 1) munmap(pieces_.back(), kPiece), pieces_.pop_back();
+        used_ = 0;
+    }
     size_t bytes() const { return pieces_.empty() ? 0 : (pieces_.size() - 1) * kPiece + used_; }
 
   private:

@@ -117,8 +117,8 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     return 0;
 }
 
-// A LOAD or STORE above SRAM; what it loads.
-uint64_t Element::configuration(Node& n, const Instr& in, Cycle T) {
+// A LOAD or STORE above SRAM; what it loads. `clock`: the part of the counter that it is, if it is one.
+uint64_t Element::configuration(Node& n, const Instr& in, Cycle T, int& clock) {
     const auto address = static_cast<int32_t>(config_address(n, in)), color_base = base_of(ArchInt::kColorConfigBase),
                switch_base = base_of(ArchInt::kSwitchConfigBase), counter_base = base_of(ArchInt::kCounterConfigBase);
     auto word_of = [&](int32_t base, int words) {
@@ -126,8 +126,10 @@ uint64_t Element::configuration(Node& n, const Instr& in, Cycle T) {
                                                                                               : -1;
     };
     const bool loads = in.op == Op::kLoad;
-    if (const int word = word_of(counter_base, 4); loads && word >= 0)
-        return word == 0 ? 1 : static_cast<uint64_t>(T) >> 16 * (word - 1) & 0xffff;
+    if (const int word = word_of(counter_base, 4); loads && word >= 0) {
+        clock = word;
+        return word == 0 ? 1 : clock_value(T, word);
+    }
     const int at = word_of(color_base, kMaxColors), number = at >= 0 ? at : word_of(switch_base, kMaxColors);
     if (number < 0) refuse(in, "a configuration word of another kind than those of colors");
     Color* c = n.color(number);
@@ -149,10 +151,18 @@ uint64_t Element::configuration(Node& n, const Instr& in, Cycle T) {
 
 // The address of a LOAD or STORE, -1 if it lies in SRAM or is array data.
 int32_t Element::config_address(const Node& n, const Instr& in) const {
-    bool known = true;
-    const uint64_t base = in.a < 0 ? 0 : reg(n, in.a, known);
+    uint64_t base = 0;
+    if (in.a >= 0) {
+        if (!main(n).regs[static_cast<size_t>(in.a)].known) return -1;
+        std::memcpy(&base, cells_ + 8 * in.a, 8);
+    }
     const auto address = static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm)));
-    return known && address >= arch_.sram_bytes ? address : -1;
+    const bool inside = address < arch_.sram_bytes;
+    if (in.a >= 0 && inside)
+        script.add({Step::Kind::kInside, 0, in.a, nullptr, static_cast<uint64_t>(static_cast<int64_t>(in.imm))});
+    else if (in.a >= 0)
+        script.add({Step::Kind::kRegister, 8, in.a, nullptr, base});
+    return inside ? -1 : address;
 }
 
 // The start of an asynchronous receive by a main thread that is alone and ahead of the cycle: nothing can come between.
@@ -192,8 +202,10 @@ bool Element::plan(Node& n, Cycle at) {
     return true;
 }
 
-void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency) {
+// `clock`: the part of the cycle (`clock_value`) that the value is, 0: none.
+void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock) {
     set_reg(result, value);
+    if (clock && result >= 0 && script.on) script.steps.back() = {Step::Kind::kClock, static_cast<int8_t>(clock), result};
     if (result >= 0)
         mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
                       [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });
@@ -205,12 +217,14 @@ void Element::execute(Node& n, Cycle T) {
     ArchInt cost = ArchInt::kCostConfig;
     uint64_t value = 0;
     int32_t result = -1;
+    int clock = 0;
     switch (in.op) {
         case Op::kVop:
             return start(n, in, T);
         case Op::kTimestamp:
             cost = ArchInt::kCostTimestamp;
-            value = static_cast<uint64_t>(T) & ((UINT64_C(1) << 48) - 1);
+            clock = -1;
+            value = clock_value(T, clock);
             result = in.dst;
             break;
         case Op::kRouteSet:
@@ -229,7 +243,7 @@ void Element::execute(Node& n, Cycle T) {
             break;
         case Op::kLoad:
         case Op::kStore:
-            value = configuration(n, in, T);
+            value = configuration(n, in, T, clock);
             result = in.op == Op::kLoad ? in.dst : -1;
             break;
         case Op::kBlock:
@@ -256,7 +270,7 @@ void Element::execute(Node& n, Cycle T) {
             refuse(in, std::string("fidelity stream does not execute ") + name_of(in.op));
     }
     const Cycle next = arch_.value(cost);
-    read_result(n, T, result, value, next);
+    read_result(n, T, result, value, next, clock);
     pass(n, T, next);
 }
 

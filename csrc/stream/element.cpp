@@ -19,20 +19,25 @@ Cycle keep_of(const Arch& arch) {
     return keep;
 }
 
-// Brings the threads to the start of cycle T: facts only.
+int64_t settle_thread(Node& n, Thread& th, Cycle T) {
+    const Seq& beats = n.beats(th);
+    const int64_t done = beats.count_before(T) - th.base;
+    if (done <= 0) return done;
+    if (const Seq::Value v = beats.at(th.base + done - 1); v.known && v.t > kMinus) {
+        th.last_issue = v.t;
+        n.slot_free = std::max(n.slot_free, th.last_issue + th.cost_of(done - 1));
+    }
+    if (th.start <= kMinus) th.start = beats.at(th.base).t;
+    return done;
+}
+
 void Element::sync(Node& n, Cycle T) {
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const int t = std::countr_zero(rest);
         Thread& th = *n.thread[static_cast<size_t>(t)];
         if (th.finished) continue;
-        const Seq& beats = n.beats(th);
-        const int64_t done = beats.count_before(T) - th.base;
+        const int64_t done = settle_thread(n, th, T);
         if (done <= 0) continue;
-        if (const Seq::Value v = beats.at(th.base + done - 1); v.known && v.t > kMinus) {
-            th.last_issue = v.t;
-            n.slot_free = std::max(n.slot_free, th.last_issue + th.cost_of(done - 1));
-        }
-        if (th.start <= kMinus) th.start = beats.at(th.base).t;
         if (!th.payloads.empty()) check_payloads(n, th, std::min(done, th.words));
         if (done >= th.words) finish(n, t, th.last_issue);
     }
@@ -77,16 +82,25 @@ void Element::finish(Node& n, int t, Cycle last) {
         n.completions.push_back({last + cost - 1 + arch_.completion, th.synchronous ? -1 : t, th.activate, th.unblock});
 }
 
+const Stretch& Element::find(const Node& n, Cycle floor, Cycle limit, bool scalar_only) {
+    const Stretch& s = mains_.find(n, floor, limit, scalar_only, cells_);
+    if (script.on && mains_.guarded(s))
+        script.add({Step::Kind::kChoose, 0, 0, mains_.chosen_at(), static_cast<uint64_t>(mains_.number(s))});
+    return s;
+}
+
 // A stretch of local code happens.
 void Element::enter(Node& n, const Stretch& s, Cycle floor) {
+    if (script.on && s.count && s.tape >= 0)
+        script.add({Step::Kind::kEnter, 0, 0, nullptr, static_cast<uint64_t>(mains_.number(s))});
     mains_.enter(n, s, floor, cells_);
     done_ += s.done;
 }
 
 // The other threads got in between a stretch of local code: it is run up to now only.
 void Element::drop_pending(Node& n, Cycle T) {
-    const Stretch* s = &mains_.find(n, n.pending_start, kForever, n.live != 0, cells_);
-    if (n.pending_start + s->last_issue >= T) s = &mains_.find(n, n.pending_start, T, n.live != 0, cells_);
+    const Stretch* s = &find(n, n.pending_start, kForever, n.live != 0);
+    if (n.pending_start + s->last_issue >= T) s = &find(n, n.pending_start, T, n.live != 0);
     if (s->count) enter(n, *s, n.pending_start);
     n.slot_free = std::max(n.slot_free, n.last_issue + 1);
     n.pending = false;
@@ -192,7 +206,7 @@ Element::Next Element::advance(Node& n, Cycle T) {
     }
     if (issue(n, T, from) > T) return Next::kStop;
     if (local) {
-        enter(n, mains_.find(n, T, T + 1, false, cells_), T);
+        enter(n, find(n, T, T + 1, false), T);
         n.slot_free = T + 1;
     } else {
         dirty_ = dirty_ || n.live || in.op == Op::kVop;
@@ -207,7 +221,7 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
     const Cycle at = std::max(from, n.slot_free);
     if (alone) {  // nobody can interfere: the code runs ahead
         const Cycle floor = std::max(T, n.slot_free);
-        const Stretch& s = mains_.find(n, floor, kForever, false, cells_);
+        const Stretch& s = find(n, floor, kForever, false);
         enter(n, s, floor);
         n.ahead = floor + s.stop;
         n.slot_free = floor + s.slot_free;
@@ -217,7 +231,7 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
     }
     // How far does it get before a thread's next beat, as predicted now?
     const Cycle limit = first_beat(n, T);
-    const Stretch& s = mains_.find(n, at, kForever, n.live != 0, cells_);
+    const Stretch& s = find(n, at, kForever, n.live != 0);
     if (s.count > 2 && at + 2 < limit) {
         n.pending = true;
         n.pending_start = at;

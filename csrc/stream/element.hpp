@@ -5,6 +5,7 @@
 
 #include "stream/mains.hpp"
 #include "stream/router.hpp"
+#include "stream/script.hpp"
 
 namespace wafersim::stream {
 
@@ -16,6 +17,8 @@ struct Launch {
 
 // Cycles for which a time that has passed can still hold somebody up.
 Cycle keep_of(const Arch& arch);
+// Brings a thread to the start of cycle T: facts only. How many beats it has done.
+int64_t settle_thread(Node& n, Thread& th, Cycle T);
 
 class Element {
   public:
@@ -25,6 +28,7 @@ class Element {
     // `cells`: the PE's values. Returns how many launches ended.
     int step(Node& n, Cycle T, uint8_t* cells);
     std::vector<Launch> launches;
+    mutable Script script;  // of the values that a visit reads and writes, while it is on
 
   private:
     enum class Next { kAgain, kStop };
@@ -42,6 +46,7 @@ class Element {
     int best_task(const Node& n, Cycle T, int& queue) const;
     Next advance(Node& n, Cycle T);
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
+    const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only);
     void enter(Node& n, const Stretch& s, Cycle floor);
     void wake_ahead(Node& n);
     bool plan(Node& n, Cycle at);
@@ -61,7 +66,7 @@ class Element {
     // start.cpp
     void execute(Node& n, Cycle T);
     uint64_t control_color(Node& n, const Instr& in, Cycle T);
-    uint64_t configuration(Node& n, const Instr& in, Cycle T);
+    uint64_t configuration(Node& n, const Instr& in, Cycle T, int& clock);
     int32_t config_address(const Node& n, const Instr& in) const;
     int32_t base_of(ArchInt slot) const { return static_cast<int32_t>(arch_.value(slot)); }
     // Whether the next instruction touches nothing but the PE's own state and memory.
@@ -70,7 +75,7 @@ class Element {
         return mains_.is_local(n) && ((in.op != Op::kLoad && in.op != Op::kStore) || config_address(n, in) < 0);
     }
     void start(Node& n, const Instr& in, Cycle T);
-    void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency);
+    void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock = 0);
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);
@@ -86,7 +91,9 @@ class Element {
     int microthread(const Node& n, const Instr& in, const Settings& set);
     uint64_t reg(const Node& n, int32_t r, bool& known) const;
     void set_reg(int32_t r, uint64_t value) {
-        if (r >= 0) std::memcpy(cells_ + 8 * r, &value, 8);
+        if (r < 0) return;
+        std::memcpy(cells_ + 8 * r, &value, 8);
+        script.add({Step::Kind::kSet, 8, r, nullptr, value});
     }
     const Main& main(const Node& n) const { return mains_.main(n.control); }
     const Tile& tile(const Node& n) const { return program_.tiles[static_cast<size_t>(n.tile)]; }

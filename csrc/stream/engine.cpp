@@ -70,44 +70,16 @@ Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<co
       mains_(program_, arch_, local_, control_),
       router_(program_, arch_, loop_, arena_),
       element_(program_, arch_, local_, mains_, router_, loop_, arena_),
+      snapshots_(program_, arch_, mains_),
       neighbor_{-program_.width, 1, program_.width, -1} {
     check_supported();
-    const size_t num_pes = program_.tile_map.size();
-    nodes_.resize(num_pes);
-    std::vector<int64_t> rank(program_.tiles.size(), 0);
-    size_t bytes = 0;
-    for (size_t pe = 0; pe < num_pes; ++pe)
-        if (const int32_t t = program_.tile_map[pe]; t >= 0)
-            nodes_[pe].cells = static_cast<uint32_t>(bytes / 8), bytes += mains_.cell_bytes(t);
-    cells_.resize(bytes);
-    std::vector<uint32_t> initial;
-    for (size_t t = 0; t < program_.tiles.size(); ++t) initial.push_back(mains_.initial(static_cast<int32_t>(t)));
-    for (uint32_t pe = 0; pe < num_pes; ++pe) {
-        place(pe);
-        Node& n = nodes_[pe];
-        if (n.tile < 0) continue;
-        n.control = initial[static_cast<size_t>(n.tile)];
-        mains_.initial_cells(n.tile, rank[static_cast<size_t>(n.tile)]++, cells(n));
-        wake(pe, n);
-    }
+    for (size_t t = 0; t < program_.tiles.size(); ++t) cell_bytes_.push_back(mains_.cell_bytes(static_cast<int>(t)));
+    start_looking_up();
 }
 
 Engine::~Engine() {
-    for (Node& n : nodes_) {
-        for (int i = 0; i < n.num_colors; ++i) {
-            for (LinkFifo* f : n.colors[i].fifo)
-                if (f) f->~LinkFifo();
-            for (OutLink* o : n.colors[i].out)
-                if (o) o->~OutLink();
-            if (n.colors[i].filter) n.colors[i].filter->~Filter();
-        }
-        for (InQueue* q : n.iq)
-            if (q) q->~InQueue();
-        for (OutQueue* q : n.oq)
-            if (q) q->~OutQueue();
-        for (Thread* t : n.thread)
-            if (t) t->~Thread();
-    }
+    for (Node& n : nodes_) end_of_life(n);
+    end_of_life(open_node_);
 }
 
 void Engine::check_supported() const {
@@ -121,8 +93,7 @@ void Engine::check_supported() const {
 }
 
 // A PE before anything happened.
-void Engine::place(uint32_t pe) {
-    Node& n = nodes_[pe];
+void Engine::place(uint32_t pe, Node& n) {
     const auto width = static_cast<uint32_t>(program_.width);
     const size_t num_pes = program_.tile_map.size();
     const uint32_t x = pe % width, y = pe / width;
@@ -184,14 +155,24 @@ int Engine::launch(int function, std::span<const uint64_t> args) {
     if (at == launches.end()) at = launches.insert(launches.end(), launch);
     const auto number = static_cast<int32_t>(at - launches.begin());
     int count = 0;
-    for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
-        Node& n = nodes_[pe];
-        if (n.tile < 0) continue;
-        for (const Function& f : program_.tiles[static_cast<size_t>(n.tile)].functions) {
+    auto tell = [&](Node& n) {
+        n.launches.push_back(number);
+        n.wake_element(now_);
+    };
+    for (uint32_t pe = 0; pe < num_pes(); ++pe) {
+        const int32_t tile = program_.tile_map[pe];
+        if (tile < 0) continue;
+        for (const Function& f : program_.tiles[static_cast<size_t>(tile)].functions) {
             if (f.number != function) continue;
-            n.launches.push_back(number);
-            n.wake_element(now_);
-            wake(pe, n);
+            if (memo_) {
+                open(pes_[pe], pes_[pe].base);
+                tell(open_node_);
+                settle_in(pes_[pe], now_);
+                wake_known(pe, pes_[pe]);
+            } else {
+                tell(nodes_[pe]);
+                wake(pe, nodes_[pe]);
+            }
             ++open_;
             ++count;
         }
@@ -292,12 +273,18 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
-            if (far) look_ahead(bucket, i);
-            visit(bucket[i], t);
+            if (memo_) {
+                if (far) look_ahead_known(bucket, i);
+                visit_known(bucket[i], t);
+            } else {
+                if (far) look_ahead(bucket, i);
+                visit(bucket[i], t);
+            }
         }
         queue_.clear(t);
         if (this->events() < look) continue;
         look = this->events() + 20000;
+        if (memo_) judge_memo();
         if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events)
             return now_ = t + 1, Status::kLimit;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -305,6 +292,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         if (interrupted && interrupted()) return now_ = t + 1, Status::kInterrupted;
     }
     bool rest = open_ == 0;
+    if (memo_) rest = rest_of_known() && rest;
     for (const Node& n : nodes_) {
         rest = rest && at_rest(n);
         end_ = std::max(end_, last_fact(n));
@@ -314,12 +302,12 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
 }
 
 bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
-    const Node& n = nodes_[pe];
-    if (n.tile < 0) return false;
-    const Main& m = mains_.main(n.control);
-    const uint8_t* memory = cells(n) + 8 * m.regs.size();
+    const int32_t tile = program_.tile_map[pe];
+    if (tile < 0) return false;
+    const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
+    const uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
     for (int i = 0; i < bytes; ++i) {
-        const int at = control_[static_cast<size_t>(n.tile)].find(address + i, address + i + 1);
+        const int at = control_[static_cast<size_t>(tile)].find(address + i, address + i + 1);
         if (at < 0 || m.unknown[static_cast<size_t>(at)]) return false;
         out[i] = memory[at];
     }
@@ -327,13 +315,13 @@ bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
 }
 
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
-    Node& n = nodes_[pe];
-    if (n.tile < 0) return 0;
-    const Main& m = mains_.main(n.control);
-    uint8_t* memory = cells(n) + 8 * m.regs.size();
+    const int32_t tile = program_.tile_map[pe];
+    if (tile < 0) return 0;
+    const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
+    uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
     written_.clear();
     bool changed = false;
-    const ControlBytes& control = control_[static_cast<size_t>(n.tile)];
+    const ControlBytes& control = control_[static_cast<size_t>(tile)];
     const int32_t end = address + static_cast<int32_t>(values.size());
     for (size_t k = 0; k < control.ranges.size(); ++k) {
         const auto [low, high] = control.ranges[k];
@@ -344,10 +332,12 @@ int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values,
             changed = changed || m.unknown[static_cast<size_t>(at)] == known;
         }
     }
-    if (changed)
-        mains_.change_once(n, n.base, [&](Main& main, Cycle) {
-            for (const int i : written_) main.unknown[static_cast<size_t>(i)] = !known;
-        });
+    if (!changed) return static_cast<int>(written_.size());
+    Node& n = memo_ ? open(pes_[pe], pes_[pe].base) : nodes_[pe];
+    mains_.change_once(n, n.base, [&](Main& main, Cycle) {
+        for (const int i : written_) main.unknown[static_cast<size_t>(i)] = !known;
+    });
+    if (memo_) settle_in(pes_[pe], pes_[pe].base);
     return static_cast<int>(written_.size());
 }
 

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "stream/element.hpp"
+#include "stream/memo.hpp"
 #include "stream/queue.hpp"
+#include "stream/snapshot.hpp"
 #include "wafer/machine.hpp"
 
 namespace wafersim::stream {
@@ -36,7 +38,11 @@ class Engine {
     // The host writes bytes, with or without saying their values. How many are held; the others are array data.
     int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
     size_t table_bytes() const { return mains_.bytes(); }
-    size_t pe_bytes() const { return nodes_.size() * sizeof(Node) + cells_.size() + arena_.bytes(); }
+    size_t pe_bytes() const {
+        return nodes_.size() * sizeof(Node) + pes_.size() * sizeof(Pe) + cells_.size() + arena_.bytes();
+    }
+    const Memo* memo() const { return memo_.get(); }  // null when visits are not looked up (any more)
+    void forget_situations();                         // from now on every visit is made
     Figures figures;
 
     ~Engine();
@@ -45,8 +51,28 @@ class Engine {
 
   private:
     void check_supported() const;
-    void place(uint32_t pe);
+    // A PE while visits are looked up: its situation, since `base`.
+    struct Pe {
+        uint32_t at = 0;
+        uint32_t cells = 0;  // in units of 8 bytes
+        Cycle base = 0, queued = kForever;
+    };
+    void place(uint32_t pe, Node& n);
     void wake(uint32_t pe, Node& n);
+    // lookup.cpp
+    void start_looking_up();
+    void wake_known(uint32_t pe, Pe& p);
+    void visit_known(uint32_t pe, Cycle T);
+    const Memo::Visit& visit_unknown(Pe& p, Cycle T, uint8_t* cells);
+    void hear_known(uint32_t pe, uint32_t message, Cycle T);
+    void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) const;
+    Node& open(const Pe& p, Cycle base);
+    uint32_t close(Cycle T, Cycle& fact);
+    void settle_in(Pe& p, Cycle T);  // the PE that is open becomes this one
+    bool rest_of_known();
+    void judge_memo();
+    void renew_memo();
+    size_t num_pes() const { return program_.tile_map.size(); }
     void visit(uint32_t pe, Cycle T);
     void look_ahead(const std::vector<uint32_t>& bucket, size_t i);
     bool at_rest(const Node& n) const;
@@ -55,6 +81,7 @@ class Engine {
         return static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[port]);
     }
     uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
+    uint8_t* cells(const Pe& p) { return cells_.data() + 8 * static_cast<size_t>(p.cells); }
     [[noreturn]] void refuse(uint32_t pe, const Refused& r) const;
 
     Arch arch_;
@@ -67,7 +94,16 @@ class Engine {
     Router router_;
     Element element_;
     Queue queue_;
-    std::vector<Node, LargePages<Node>> nodes_;
+    std::vector<Node, LargePages<Node>> nodes_;  // empty while visits are looked up
+    std::unique_ptr<Memo> memo_;
+    std::vector<Pe, LargePages<Pe>> pes_;
+    std::vector<size_t> cell_bytes_;  // of each tile
+    Snapshots snapshots_;
+    Node open_node_;
+    std::string key_;
+    std::vector<Memo::Said> said_;
+    uint64_t judged_lookups_ = 0, judged_misses_ = 0;
+    int poor_ = 0;  // stretches of the run, up to now, in which most visits were new
     std::vector<Told> says_;
     std::vector<uint8_t, LargePages<uint8_t>> cells_;
     std::vector<int> written_;

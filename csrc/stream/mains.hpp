@@ -45,6 +45,17 @@ class Mains {
     // would issue at `limit` or later. `enter`, called next, makes it happen.
     const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only, const uint8_t* cells);
     void enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const;
+    // The same again, as a script: where the stretch that `find` gave last was chosen; who is chosen there now, -1 if
+    // nobody is; the values behind it.
+    const int32_t* chosen_at() const { return chosen_at_; }
+    int32_t number(const Stretch& s) const { return static_cast<int32_t>(&s - stretches_.data()); }
+    bool guarded(const Stretch& s) const { return s.tape >= 0 && tapes_[static_cast<size_t>(s.tape)].guarded(); }
+    int32_t choose(int32_t first, const uint8_t* cells) {
+        const Stretch* s = match(first, cells);
+        return s ? number(*s) : -1;
+    }
+    void set_values(int32_t stretch, uint8_t* cells);
+    int32_t sram_bytes() const { return arch_.sram_bytes; }
     // Another change of the situation, in cycle `now`: `key` names it, `change` makes it (times count from n.base).
     template <typename Change>
     void change(Node& n, Cycle now, uint64_t key, Change&& change) {
@@ -135,6 +146,7 @@ class Mains {
     std::vector<Stretch> stretches_;
     std::vector<Tape> tapes_;
     std::vector<uint64_t> values_;
+    const int32_t* chosen_at_ = nullptr;
     size_t bytes_ = 0;
 };
 

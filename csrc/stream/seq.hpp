@@ -129,6 +129,24 @@ class Seq {
         if (gone) drop_front(gone);
         return last;
     }
+    // The same, and the words before T of the first segment that is left.
+    Cycle trim_before(Cycle T) {
+        const Cycle last = forget_before(T);
+        if (size_ && data()[0].t > kMinus && data()[0].t < T) {
+            Seg& s = data()[0];
+            const Cycle words = (T - s.t + s.gap - 1) / s.gap;
+            s.t += words * s.gap;
+            s.n -= static_cast<int32_t>(words);
+        }
+        return last;
+    }
+    void assign(int64_t end, std::span<const Seg> segments) {
+        size_ = 0;
+        if (segments.size() > capacity_) grow(static_cast<uint32_t>(segments.size()));
+        std::copy(segments.begin(), segments.end(), data());
+        size_ = static_cast<uint32_t>(segments.size());
+        end_ = end;
+    }
     Cycle last_before(Cycle T) const {  // time of the last word before T
         const Seg* d = data();
         for (uint32_t i = size_; i-- > 0;) {

@@ -107,8 +107,11 @@ bool Element::payload(const Node& n, const Thread& th, int64_t word, uint32_t& v
     const Main& m = main(n);
     const int64_t address = th.payload_address + word * th.payload_step;
     const int at = local_.known_at(m, address, address + 4);
-    if (at >= 0) std::memcpy(&value, cells_ + 8 * m.regs.size() + static_cast<size_t>(at), 4);
-    return at >= 0;
+    if (at < 0) return false;
+    const auto byte = static_cast<int32_t>(8 * m.regs.size()) + at;
+    std::memcpy(&value, cells_ + byte, 4);
+    script.add({Step::Kind::kBytes, 4, byte, nullptr, value});
+    return true;
 }
 
 // Payloads are taken at the start, because routers ahead want to know them, and looked at again at each beat.
@@ -164,6 +167,7 @@ uint64_t Element::reg(const Node& n, int32_t r, bool& known) const {
     uint64_t value = 0;
     known = known && main(n).regs[static_cast<size_t>(r)].known;
     std::memcpy(&value, cells_ + 8 * r, 8);
+    if (known) script.add({Step::Kind::kRegister, 8, r, nullptr, value});
     return value;
 }
 

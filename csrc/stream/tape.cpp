@@ -24,7 +24,10 @@ uint64_t evaluate(const Term& t, const uint64_t* values) {
     }
 }
 
-bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
+namespace {
+
+template <bool guards>
+bool run(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
     if (values.size() < tape.terms.size()) values.resize(tape.terms.size());
     uint64_t* out = values.data();
     for (const Term& t : tape.terms) {
@@ -39,10 +42,20 @@ bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<ui
             v = (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1);
         else
             v = evaluate(t, values.data());
-        if (t.guard && v != t.value) return false;
+        if (guards && t.guard && v != t.value) return false;
         *out++ = v;
     }
     return true;
+}
+
+}  // namespace
+
+bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
+    return run<true>(tape, cells, now, values);
+}
+
+void compute(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
+    run<false>(tape, cells, now, values);
 }
 
 void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells) {

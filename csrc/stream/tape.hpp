@@ -1,6 +1,7 @@
 // What a transition computes on the values of one PE: recorded once as terms over the values before it, guarded where a
 // value decides what happens, and evaluated again for every PE that makes the same transition.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -32,9 +33,14 @@ struct Tape {
     std::vector<Term> terms;
     std::vector<CellWrite> writes;
     bool empty() const { return terms.empty() && writes.empty(); }
+    bool guarded() const {
+        return std::any_of(terms.begin(), terms.end(), [](const Term& t) { return t.guard; });
+    }
 };
 
 uint64_t evaluate(const Term& t, const uint64_t* values);
+// The terms for the cells of a PE.
+void compute(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values);
 // Whether the guards hold for the cells of a PE; `values` gets the terms. Then `commit` writes.
 bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values);
 void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells);

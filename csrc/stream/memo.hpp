@@ -1,0 +1,97 @@
+// What happened to PEs in situations that have occurred: a visit, or a message heard, from one snapshot to the next.
+// PEs in the same situation share it, so that most of a run is looked up.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "stream/mains.hpp"
+#include "stream/script.hpp"
+#include "stream/state.hpp"
+
+namespace wafersim::stream {
+
+class Memo {
+  public:
+    // A situation of a PE; cycles count from the one it was taken in.
+    struct Situation {
+        Cycle wake = kForever;     // next event
+        Cycle horizon = kForever;  // from then on it stays the same if nothing happens
+        uint32_t control = 0;
+        int32_t tile = -1;
+        int32_t visits = 0;  // the first of the visits that begin here, 0: none
+        uint32_t length = 0;
+        const char* bytes = nullptr;
+        uint64_t hash = 0;
+    };
+    // What a visit does, under the values that its script reads.
+    struct Visit {
+        uint32_t to = 0;
+        int32_t next = 0;  // another visit from the same situation, 0: none
+        int32_t first_step = 0, num_steps = 0, first_said = 0, num_said = 0, done = 0;
+        bool copies = false;      // its script reads after it has written
+        Cycle end = kMinus;       // behind the last thing that ended
+        uint64_t words = 0, leaps = 0, beyond = 0;
+        int64_t most = 0;
+    };
+    struct Said {
+        int32_t port = 0;
+        uint32_t message = 0;
+    };
+
+    Memo();
+    uint32_t find(std::string_view bytes, const Situation& like);
+    const Situation& operator[](uint32_t i) const { return situations_[i]; }
+    std::string_view bytes_of(uint32_t i) const { return {situations_[i].bytes, situations_[i].length}; }
+
+    // The visit that these values choose, played on them; null if there is none yet.
+    const Visit* play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells);
+    const Visit& add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said);
+    const Said* said(const Visit& v) const { return said_.data() + v.first_said; }
+
+    uint32_t message(const Message& m);
+    const Message& message(uint32_t i) const { return messages_[i]; }
+    // Where a message leads, `dt` cycles after the situation was taken; a new entry holds kNowhere.
+    static constexpr uint32_t kNowhere = UINT32_MAX;
+    struct Heard {
+        uint64_t key = UINT64_MAX;
+        Cycle dt = 0;
+        uint32_t to = kNowhere;
+        int32_t fact = 0;  // cycles from the message on until behind the last thing that happened for sure
+    };
+    Heard& heard(uint32_t from, uint32_t message, Cycle dt);
+
+    size_t bytes() const;
+    size_t size() const { return situations_.size(); }
+    uint64_t lookups = 0, misses = 0;
+
+  private:
+    bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) const;
+    const char* keep(std::string_view bytes);
+    static uint64_t mix(uint64_t h) {
+        h ^= h >> 32;
+        h *= UINT64_C(0xd6e8feb86659fd93);
+        return h ^ h >> 32;
+    }
+    void grow_situations();
+    void grow_heard();
+
+    std::vector<Situation> situations_;
+    std::vector<uint32_t> slots_;  // open addressing: number of a situation + 1
+    std::vector<Visit> visits_;
+    std::vector<Step> steps_;
+    std::vector<Said> said_;
+    std::vector<Heard> heard_;
+    size_t num_heard_ = 0;
+    std::deque<Message> messages_;
+    std::unordered_map<std::string, uint32_t> message_ids_;
+    std::vector<std::unique_ptr<char[]>> pieces_;
+    size_t piece_used_ = 0, kept_ = 0;
+    std::vector<uint8_t> saved_;
+};
+
+}  // namespace wafersim::stream

@@ -1,0 +1,411 @@
+#include "stream/snapshot.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "stream/element.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+constexpr int64_t kFar = INT64_C(1) << 32;  // where indices count from: none of a word is below 0
+constexpr int64_t kSlack = 300;             // cycles between the last beat of an op, at most 255 long, and its end
+
+// One description of a PE for both directions: `Io` writes what it is shown, or fills it.
+template <typename Io>
+class Exchange {
+  public:
+    Exchange(Io& io, const Arch& arch) : io_(io) {
+        if (arch.ramp_pace_num > arch.ramp_pace_den) den_ = arch.ramp_pace_den;
+        far_ = (kFar + den_ - 1) / den_ * den_;
+    }
+
+    void all(Node& n) {
+        head(n);
+        io_.values(n.num_colors);
+        if (Io::kReads) n.colors = io_.template make<Color>(n.num_colors);
+        for (int i = 0; i < n.num_colors; ++i) color(n.colors[i]);
+        for (InQueue*& q : n.iq)
+            if (io_.object(q)) in_queue(*q);
+        for (OutQueue*& q : n.oq)
+            if (io_.object(q)) out_queue(n, *q);
+        for (size_t t = 0; t < n.thread.size(); ++t)
+            if (io_.object(n.thread[t])) thread(n, *n.thread[t], n.live >> t & 1);
+        list(n.completions, [&](Completion& c) {
+            io_.time(c.when);
+            io_.values(c.thread, c.activate, c.unblock);
+        });
+        list(n.launches, [&](int32_t& l) { io_.values(l); });
+    }
+
+  private:
+    template <typename T, typename Each>
+    void list(std::vector<T>& v, Each&& each) {
+        auto size = static_cast<uint32_t>(v.size());
+        io_.values(size);
+        if (Io::kReads) v.resize(size);
+        for (T& x : v) each(x);
+    }
+    // The end of a sequence, in the space of indices that it begins; the others of that space count from it.
+    int64_t space(int64_t end) {
+        if (Io::kReads) return 0;
+        return end - far_ - end % den_;
+    }
+    void index(int64_t& k, int64_t from) {
+        int64_t count = k;
+        if (!Io::kReads && k != kNever) count -= from + far_;
+        io_.index(count);
+        if (Io::kReads) k = count == kNever ? kNever : count + far_;
+    }
+    void head(Node& n) {
+        io_.time(n.router_wake), io_.time(n.element_wake);
+        io_.values(n.tile, n.edges, n.control);
+        io_.time(n.base);
+        io_.ranked(n.last_issue);
+        io_.values(n.active, n.blocked, n.high, n.live, n.blocked_uts, n.oqs, n.dirty, n.beside, n.pending);
+        io_.time(n.slot_free), io_.time(n.ahead);
+        if (n.pending) io_.time(n.pending_start), io_.time(n.pending_stop);
+        picks(n);
+    }
+    // Only their order counts.
+    void picks(Node& n) {
+        uint8_t count = 0;
+        if (!Io::kReads && n.tile >= 0 && n.last_pick) count = io_.num_tasks(n.tile);
+        io_.values(count);
+        if (!count) return;
+        if (Io::kReads) n.last_pick = io_.template make<Cycle>(count);
+        for (int i = 0; i < count; ++i) {
+            uint8_t rank = 0;  // 0: never
+            if (!Io::kReads && n.last_pick[i] > kMinus) {
+                rank = 1;
+                for (int j = 0; j < count; ++j) rank += n.last_pick[j] > kMinus && n.last_pick[j] < n.last_pick[i];
+            }
+            io_.values(rank);
+            if (Io::kReads) n.last_pick[i] = rank ? io_.now() - count - 1 + rank : kMinus;
+        }
+    }
+    void color(Color& c) {
+        io_.values(c.color, c.route, c.position, c.iq, c.teardown, c.torn, c.pending);
+        io_.time(c.changed), io_.time(c.planned);
+        if (c.planned < kForever) io_.values(c.planned_route, c.planned_teardown);
+        for (LinkFifo*& f : c.fifo)
+            if (io_.object(f)) fifo(*f);
+        for (OutLink*& o : c.out)
+            if (io_.object(o)) link(*o);
+        if (io_.object(c.filter)) filter(c);
+    }
+    void fifo(LinkFifo& f) {
+        const int64_t from = space(f.d.end());
+        sequence(f.d, from), sequence(f.a, from);
+        index(f.blocked, from);
+        io_.ranked(f.granted), io_.ranked(f.entered);
+        specials(f.specials, from);
+    }
+    void link(OutLink& o) {
+        const int64_t from = space(o.sent.end());
+        sequence(o.sent, from);
+        index(o.blocked, from);
+        bool credit = !o.credit.empty();  // if all are long past, how many there were does not matter
+        io_.values(credit);
+        if (credit)
+            sequence(o.credit, from);
+        else if (Io::kReads)
+            o.credit.start_at(std::min(o.sent.end(), o.blocked));
+        specials(o.specials, from);
+    }
+    void filter(Color& c) {
+        Filter& f = *c.filter;
+        io_.values(f.kind, f.limit1, f.limit2, f.min, f.count_data, f.count_control);
+        for (Filter::State* s : {&f.is, &f.ahead}) io_.values(s->on, s->counter, s->max);
+        list(f.log, [&](Filter::Part& p) {
+            uint8_t port = 0;
+            if (!Io::kReads) port = static_cast<uint8_t>(std::find(c.fifo.begin(), c.fifo.end(), p.fifo) - c.fifo.begin());
+            io_.values(port);
+            if (Io::kReads) p.fifo = c.fifo[port];
+            index(p.from, space(p.fifo->d.end())), index(p.to, space(p.fifo->d.end()));
+        });
+    }
+    void in_queue(InQueue& q) {
+        const int64_t from = space(q.b.end());
+        io_.values(q.color, q.priority, q.feeds_task);
+        sequence(q.b, from), sequence(q.a, from);
+        index(q.cover, from), index(q.blocked, from);
+        specials(q.specials, from);
+    }
+    void out_queue(Node& n, OutQueue& q) {
+        io_.values(q.initialised, q.color, q.priority, q.ramp_color);
+        if (q.ramp_color < 0) return;
+        if (Io::kReads) q.ramp = n.color(q.ramp_color)->fifo[kPortRamp];
+        const int64_t from = space(q.ramp->d.end());
+        sequence(q.b, from);
+        index(q.pushed, from);
+    }
+    void thread(Node& n, Thread& th, bool live) {
+        io_.ranked(th.last_issue);
+        th.live = live;
+        if (!live) return;
+        io_.values(th.finished, th.in[0], th.in[1], th.out);
+        if (th.finished) return;
+        io_.values(th.synchronous, th.fabric, th.memory_dst, th.cost, th.pace_num, th.pace_den, th.priority, th.activate,
+                   th.unblock, th.ok_reg, th.words, th.low, th.high, th.needs, th.takes, th.reaches);
+        for (size_t i = 0; i < 2; ++i)
+            if (th.in[i] >= 0) index(th.in_base[i], space(n.iq[static_cast<size_t>(th.in[i])]->b.end()));
+        if (th.out >= 0)
+            index(th.base, space(n.oq[static_cast<size_t>(th.out)]->ramp->d.end()));
+        else if (th.in[0] >= 0)
+            index(th.base, space(n.iq[static_cast<size_t>(th.in[0])]->b.end()));
+        else
+            io_.values(th.base);
+        io_.time(th.next_beat), io_.time(th.start), io_.time(th.due);
+        if (!th.fabric) {
+            int64_t end = th.own.end();
+            io_.values(end);
+            io_.segments(th.own, end);
+        }
+        list(th.costs, [&](uint8_t& c) { io_.values(c); });
+        list(th.payloads, [&](uint32_t& p) { io_.values(p); });
+        if (!th.payloads.empty())
+            io_.values(th.payload_reg, th.payload_address, th.payload_step, th.checked);
+        list(th.saved, [&](std::pair<int32_t, int32_t>& s) { io_.values(s.first, s.second); });
+    }
+    void specials(std::vector<Special>& v, int64_t from) {
+        list(v, [&](Special& s) {
+            index(s.k, from);
+            io_.values(s.payload, s.advance);
+        });
+    }
+    void sequence(Seq& s, int64_t from) {
+        int64_t end = s.end();
+        index(end, from);
+        io_.segments(s, end);
+    }
+
+    Io& io_;
+    int64_t den_ = 1, far_ = kFar;
+};
+
+class Writer {
+  public:
+    static constexpr bool kReads = false;
+    Writer(std::string& bytes, Cycle T, Cycle keep, const std::vector<Cycle>& rest, const Program& program)
+        : bytes_(bytes), now_(T), past_(T - keep), rest_(rest), program_(program) {}
+    template <typename... V>
+    void values(const V&... v) {
+        (put(static_cast<int64_t>(v)), ...);
+    }
+    void index(int64_t k) { put(k == kNever ? INT64_MIN / 4 : k); }
+    void time(Cycle t) {
+        if (t <= kMinus || t >= kForever) return put_raw(t >= kForever);
+        latest = std::max(latest, t);
+        put_raw(2 + zigzag(t - now_));
+    }
+    void ranked(Cycle t) {  // long past: only the order counts
+        if (t > kMinus && t < past_) {
+            const auto back = rest_.end() - std::lower_bound(rest_.begin(), rest_.end(), t);
+            return put_raw(3 + 2 * static_cast<uint64_t>(back));
+        }
+        if (t <= kMinus) return put_raw(1);
+        latest = std::max(latest, t);
+        put_raw(2 * zigzag(t - now_));
+    }
+    template <typename T>
+    bool object(T* p) {
+        put_raw(p != nullptr);
+        return p;
+    }
+    void segments(const Seq& s, int64_t) {
+        put_raw(s.size());
+        for (const Seg& g : s.segments()) {
+            time(g.t);
+            put_raw(2 * static_cast<uint64_t>(g.n) + g.restricted);
+            if (g.n > 1) put_raw(static_cast<uint64_t>(g.gap)), latest = std::max(latest, g.last());
+        }
+    }
+    uint8_t num_tasks(int32_t tile) const {
+        return static_cast<uint8_t>(program_.tiles[static_cast<size_t>(tile)].tasks.size());
+    }
+    template <typename T>
+    T* make(size_t) {
+        return nullptr;
+    }
+    Cycle now() const { return now_; }
+    Cycle latest = kMinus;
+
+  private:
+    static uint64_t zigzag(int64_t v) { return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63); }
+    void put(int64_t v) { put_raw(zigzag(v)); }
+    void put_raw(uint64_t v) {
+        for (; v >= 128; v >>= 7) bytes_.push_back(static_cast<char>(v | 128));
+        bytes_.push_back(static_cast<char>(v));
+    }
+    std::string& bytes_;
+    Cycle now_, past_;
+    const std::vector<Cycle>& rest_;
+    const Program& program_;
+};
+
+class Reader {
+  public:
+    static constexpr bool kReads = true;
+    Reader(std::string_view bytes, Cycle T, Cycle keep, Arena& arena)
+        : at_(bytes.data()), now_(T), past_(T - keep), arena_(arena) {}
+    template <typename... V>
+    void values(V&... v) {
+        ((v = static_cast<V>(get())), ...);
+    }
+    void index(int64_t& k) {
+        k = get();
+        if (k == INT64_MIN / 4) k = kNever;
+    }
+    void time(Cycle& t) {
+        const uint64_t v = get_raw();
+        t = v == 0 ? kMinus : v == 1 ? kForever : now_ + unzigzag(v - 2);
+    }
+    void ranked(Cycle& t) {
+        const uint64_t v = get_raw();
+        t = v % 2 == 0 ? now_ + unzigzag(v / 2) : v == 1 ? kMinus : past_ - static_cast<Cycle>(v / 2 - 1);
+    }
+    template <typename T>
+    bool object(T*& p) {
+        p = get_raw() ? arena_.make<T>() : nullptr;
+        return p;
+    }
+    void segments(Seq& s, int64_t end) {
+        const auto size = get_raw();
+        segs_.clear();
+        for (uint64_t i = 0; i < size; ++i) {
+            Seg g{};
+            time(g.t);
+            const uint64_t n = get_raw();
+            g.n = static_cast<int32_t>(n / 2), g.restricted = n & 1, g.gap = 1;
+            if (g.n > 1) g.gap = static_cast<int32_t>(get_raw());
+            segs_.push_back(g);
+        }
+        s.assign(end, segs_);
+    }
+    uint8_t num_tasks(int32_t) const { return 0; }
+    template <typename T>
+    T* make(size_t n) {
+        return n ? arena_.make<T>(n) : nullptr;
+    }
+    Cycle now() const { return now_; }
+
+  private:
+    static int64_t unzigzag(uint64_t v) { return static_cast<int64_t>(v >> 1) ^ -static_cast<int64_t>(v & 1); }
+    int64_t get() { return unzigzag(get_raw()); }
+    uint64_t get_raw() {
+        uint64_t v = 0;
+        for (int shift = 0;; shift += 7) {
+            const auto byte = static_cast<unsigned char>(*at_++);
+            v |= static_cast<uint64_t>(byte & 127) << shift;
+            if (byte < 128) return v;
+        }
+    }
+    const char* at_;
+    Cycle now_, past_;
+    Arena& arena_;
+    std::vector<Seg> segs_;
+};
+
+}  // namespace
+
+Snapshots::Snapshots(const Program& program, const Arch& arch, const Mains& mains)
+    : program_(program), arch_(arch), mains_(mains), keep_(keep_of(arch)),
+      span_(keep_ + arch.vector_raw + arch.completion + kSlack) {}
+
+// The one form of the PE: facts are counted, and what is long past is forgotten. Returns the cycle behind the last fact.
+Cycle Snapshots::settle(Node& n, Cycle T) {
+    const Cycle past = T - keep_;
+    Cycle fact = kMinus;
+    auto trim = [&](Seq& s) {
+        if (const Cycle last = s.last_before(T); last > kMinus) fact = std::max(fact, last + 1);
+        return s.trim_before(past);
+    };
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        if (th.finished) continue;
+        const int64_t done = settle_thread(n, th, T);
+        if (done > 0 && th.last_issue > kMinus) fact = std::max(fact, th.last_issue + th.cost_of(done - 1));
+        if (th.next_beat < past) th.next_beat = kMinus;
+        if (th.start > kMinus && th.pace_num <= th.pace_den) th.start = std::max(th.start, T - span_);
+        if (!th.fabric) th.own.trim_before(past);
+    }
+    for (int i = 0; i < n.num_colors; ++i) {
+        Color& c = n.colors[i];
+        if (c.changed < past && c.pending == SwitchCommand::kNop) c.changed = kMinus;
+        for (LinkFifo* f : c.fifo)
+            if (f) {
+                f->entered = std::max(f->entered, trim(f->a));
+                f->granted = std::max(f->granted, trim(f->d));
+            }
+        for (OutLink* o : c.out)
+            if (o) {
+                o->sent.trim_before(past), o->credit.trim_before(past);
+                const int64_t known = o->sent.count_before(T);
+                std::erase_if(o->specials, [&](const Special& s) { return s.k < known; });
+            }
+    }
+    for (InQueue* q : n.iq)
+        if (q) q->a.trim_before(past), trim(q->b);
+    for (OutQueue* q : n.oq)
+        if (q) trim(q->b);
+    if (n.slot_free < past) n.slot_free = kMinus;
+    if (n.ahead < past) n.ahead = kMinus;
+    if (n.tile < 0) return fact;
+    const Cycle oldest = T - mains_.place(n.control).horizon - span_;
+    if (n.base >= oldest) return fact;
+    if (const Cycle t = mains_.main(n.control).next_issue; mains_.in_task(n) && t > kMinus)
+        fact = std::max(fact, n.base + t);  // it waits there, behind what it did last
+    n.base = oldest;
+    return fact;
+}
+
+void Snapshots::rank_rest(const Node& n, Cycle T) {
+    rest_.clear();
+    auto look = [&](Cycle t) {
+        if (t > kMinus && t < T - keep_) rest_.push_back(t);
+    };
+    look(n.last_issue);
+    for (const Thread* th : n.thread)
+        if (th) look(th->last_issue);
+    for (int i = 0; i < n.num_colors; ++i)
+        for (const LinkFifo* f : n.colors[i].fifo)
+            if (f) look(f->granted), look(f->entered);
+    std::sort(rest_.begin(), rest_.end());
+    rest_.erase(std::unique(rest_.begin(), rest_.end()), rest_.end());
+}
+
+Snapshots::Taken Snapshots::take(Node& n, Cycle T, std::string& bytes) {
+    Taken taken;
+    if (const Cycle fact = settle(n, T); fact > kMinus) taken.fact = fact - T;
+    rank_rest(n, T);
+    bytes.clear();
+    Writer io(bytes, T, keep_, rest_, program_);
+    Exchange<Writer>(io, arch_).all(n);
+    if (n.next() == kForever)
+        taken.horizon = std::max<Cycle>(io.latest - T, 0) + span_ + (n.tile >= 0 ? mains_.place(n.control).horizon : 0);
+    return taken;
+}
+
+void Snapshots::restore(std::string_view bytes, Cycle T, Node& n, Arena& arena) const {
+    Reader io(bytes, T, keep_, arena);
+    Exchange<Reader>(io, arch_).all(n);
+}
+
+void end_of_life(Node& n) {
+    for (int i = 0; i < n.num_colors; ++i) {
+        for (LinkFifo* f : n.colors[i].fifo)
+            if (f) f->~LinkFifo();
+        for (OutLink* o : n.colors[i].out)
+            if (o) o->~OutLink();
+        if (n.colors[i].filter) n.colors[i].filter->~Filter();
+    }
+    for (InQueue* q : n.iq)
+        if (q) q->~InQueue();
+    for (OutQueue* q : n.oq)
+        if (q) q->~OutQueue();
+    for (Thread* t : n.thread)
+        if (t) t->~Thread();
+}
+
+}  // namespace wafersim::stream
