@@ -159,9 +159,9 @@ int32_t Element::config_address(const Node& n, const Instr& in) const {
     const auto address = static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm)));
     const bool inside = address < arch_.sram_bytes;
     if (in.a >= 0 && inside)
-        script.add({Step::Kind::kInside, 0, in.a, nullptr, static_cast<uint64_t>(static_cast<int64_t>(in.imm))});
+        script.add({Step::Kind::kInside, 0, in.a, static_cast<uint64_t>(static_cast<int64_t>(in.imm))});
     else if (in.a >= 0)
-        script.add({Step::Kind::kRegister, 8, in.a, nullptr, base});
+        script.add({Step::Kind::kRegister, 8, in.a, base});
     return inside ? -1 : address;
 }
 
@@ -205,7 +205,7 @@ bool Element::plan(Node& n, Cycle at) {
 // `clock`: the part of the cycle (`clock_value`) that the value is, 0: none.
 void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock) {
     set_reg(result, value);
-    if (clock && result >= 0 && script.on) script.steps.back() = {Step::Kind::kClock, static_cast<int8_t>(clock), result};
+    if (clock && result >= 0 && script.on) script.steps.back() = {Step::Kind::kClock, static_cast<int8_t>(clock), result, 0};
     if (result >= 0)
         mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
                       [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });

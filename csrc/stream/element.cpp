@@ -85,14 +85,13 @@ void Element::finish(Node& n, int t, Cycle last) {
 const Stretch& Element::find(const Node& n, Cycle floor, Cycle limit, bool scalar_only) {
     const Stretch& s = mains_.find(n, floor, limit, scalar_only, cells_);
     if (script.on && mains_.guarded(s))
-        script.add({Step::Kind::kChoose, 0, 0, mains_.chosen_at(), static_cast<uint64_t>(mains_.number(s))});
+        script.add({Step::Kind::kChoose, 0, 0, static_cast<uint64_t>(mains_.number(s))});
     return s;
 }
 
 // A stretch of local code happens.
 void Element::enter(Node& n, const Stretch& s, Cycle floor) {
-    if (script.on && s.count && s.tape >= 0)
-        script.add({Step::Kind::kEnter, 0, 0, nullptr, static_cast<uint64_t>(mains_.number(s))});
+    if (script.on && s.count && s.tape >= 0) script.enter(static_cast<uint64_t>(mains_.number(s)));
     mains_.enter(n, s, floor, cells_);
     done_ += s.done;
 }

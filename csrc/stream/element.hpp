@@ -93,7 +93,7 @@ class Element {
     void set_reg(int32_t r, uint64_t value) {
         if (r < 0) return;
         std::memcpy(cells_ + 8 * r, &value, 8);
-        script.add({Step::Kind::kSet, 8, r, nullptr, value});
+        script.add({Step::Kind::kSet, 8, r, value});
     }
     const Main& main(const Node& n) const { return mains_.main(n.control); }
     const Tile& tile(const Node& n) const { return program_.tiles[static_cast<size_t>(n.tile)]; }

@@ -129,7 +129,6 @@ const Stretch& Mains::find(const Node& n, Cycle floor, Cycle limit, bool scalar_
     int32_t* first = !often ? &runs_[RunKey{n.control, dt, limit >= kForever ? kForever : limit - floor, scalar_only}]
                      : scalar_only ? &p.beside
                                    : &p.alone;
-    chosen_at_ = first;
     if (const Stretch* s = match(*first, cells)) return *s;
     const int32_t made = record(n, dt, limit >= kForever ? kForever : dt + limit - floor, scalar_only, cells);
     stretches_[static_cast<size_t>(made)].variant = *first;
@@ -172,12 +171,6 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
     bytes_ += sizeof s;
     stretches_.push_back(s);
     return static_cast<int32_t>(stretches_.size()) - 1;
-}
-
-void Mains::set_values(int32_t stretch, uint8_t* cells) {
-    const Tape& tape = tapes_[static_cast<size_t>(stretches_[static_cast<size_t>(stretch)].tape)];
-    compute(tape, cells, 0, values_);
-    commit(tape, values_, cells);
 }
 
 void Mains::enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const {

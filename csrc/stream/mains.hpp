@@ -45,16 +45,19 @@ class Mains {
     // would issue at `limit` or later. `enter`, called next, makes it happen.
     const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only, const uint8_t* cells);
     void enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const;
-    // The same again, as a script: where the stretch that `find` gave last was chosen; who is chosen there now, -1 if
-    // nobody is; the values behind it.
-    const int32_t* chosen_at() const { return chosen_at_; }
+    // The same again, in a script: whether the values still choose a stretch; those behind it.
     int32_t number(const Stretch& s) const { return static_cast<int32_t>(&s - stretches_.data()); }
     bool guarded(const Stretch& s) const { return s.tape >= 0 && tapes_[static_cast<size_t>(s.tape)].guarded(); }
-    int32_t choose(int32_t first, const uint8_t* cells) {
-        const Stretch* s = match(first, cells);
-        return s ? number(*s) : -1;
+    bool chosen(uint64_t stretch, const uint8_t* cells) { return matches(tape_of(stretch), cells, 0, values_); }
+    void set_values(uint64_t stretch, uint8_t* cells) {
+        compute(tape_of(stretch), cells, 0, values_);
+        commit(tape_of(stretch), values_, cells);
     }
-    void set_values(int32_t stretch, uint8_t* cells);
+    bool run(uint64_t stretch, uint8_t* cells) {
+        if (!chosen(stretch, cells)) return false;
+        commit(tape_of(stretch), values_, cells);
+        return true;
+    }
     int32_t sram_bytes() const { return arch_.sram_bytes; }
     // Another change of the situation, in cycle `now`: `key` names it, `change` makes it (times count from n.base).
     template <typename Change>
@@ -132,6 +135,9 @@ class Mains {
                        static_cast<uint64_t>(2 * k.limit + k.scalar_only));
         }
     };
+    const Tape& tape_of(uint64_t stretch) const {
+        return tapes_[static_cast<size_t>(stretches_[stretch].tape)];
+    }
     const Stretch* match(int32_t first, const uint8_t* cells);
     int32_t record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, const uint8_t* cells);
 
@@ -146,7 +152,6 @@ class Mains {
     std::vector<Stretch> stretches_;
     std::vector<Tape> tapes_;
     std::vector<uint64_t> values_;
-    const int32_t* chosen_at_ = nullptr;
     size_t bytes_ = 0;
 };
 

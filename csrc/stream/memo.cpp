@@ -63,10 +63,13 @@ bool Memo::play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) const {
         uint64_t value = 0;
         switch (s->kind) {
             case Step::Kind::kChoose:
-                if (mains.choose(*s->first, cells) != static_cast<int32_t>(s->value)) return false;
+                if (!mains.chosen(s->value, cells)) return false;
                 break;
             case Step::Kind::kEnter:
-                mains.set_values(static_cast<int32_t>(s->value), cells);
+                mains.set_values(s->value, cells);
+                break;
+            case Step::Kind::kRun:
+                if (!mains.run(s->value, cells)) return false;
                 break;
             case Step::Kind::kRegister:
                 std::memcpy(&value, cells + 8 * s->at, 8);
@@ -112,7 +115,7 @@ const Memo::Visit& Memo::add(uint32_t from, Visit v, const std::vector<Step>& st
     bool written = false;
     v.copies = false;
     for (const Step& s : steps) {
-        v.copies = v.copies || (written && !s.writes());
+        v.copies = v.copies || (written && s.reads());
         written = written || s.writes();
     }
     situations_[from].visits = static_cast<int32_t>(visits_.size());

@@ -10,8 +10,9 @@ namespace wafersim::stream {
 
 struct Step {
     enum class Kind : uint8_t {
-        kChoose,    // of the stretches that begin at `first`, the values choose number `value`
-        kEnter,     // the values behind stretch number `value`, chosen by no value or by the step before
+        kChoose,    // the values choose stretch number `value`
+        kEnter,     // the values behind stretch number `value`
+        kRun,       // both
         kRegister,  // register `at` holds `value`
         kInside,    // register `at` plus `value` is an address in SRAM
         kBytes,     // `bytes` bytes from `at` hold `value`
@@ -21,9 +22,9 @@ struct Step {
     Kind kind = Kind::kSet;
     int8_t bytes = 8;
     int32_t at = 0;
-    const int32_t* first = nullptr;
     uint64_t value = 0;
-    bool writes() const { return kind == Kind::kEnter || kind == Kind::kSet || kind == Kind::kClock; }
+    bool reads() const { return kind != Kind::kEnter && kind != Kind::kSet && kind != Kind::kClock; }
+    bool writes() const { return kind == Kind::kEnter || kind == Kind::kRun || kind == Kind::kSet || kind == Kind::kClock; }
 };
 
 struct Script {
@@ -32,6 +33,12 @@ struct Script {
     void begin() { on = true, steps.clear(); }
     void add(const Step& s) {
         if (on) steps.push_back(s);
+    }
+    void enter(uint64_t stretch) {
+        if (!steps.empty() && steps.back().kind == Step::Kind::kChoose && steps.back().value == stretch)
+            steps.back().kind = Step::Kind::kRun;
+        else
+            steps.push_back({Step::Kind::kEnter, 0, 0, stretch});
     }
 };
 

@@ -110,7 +110,7 @@ bool Element::payload(const Node& n, const Thread& th, int64_t word, uint32_t& v
     if (at < 0) return false;
     const auto byte = static_cast<int32_t>(8 * m.regs.size()) + at;
     std::memcpy(&value, cells_ + byte, 4);
-    script.add({Step::Kind::kBytes, 4, byte, nullptr, value});
+    script.add({Step::Kind::kBytes, 4, byte, value});
     return true;
 }
 
@@ -167,7 +167,7 @@ uint64_t Element::reg(const Node& n, int32_t r, bool& known) const {
     uint64_t value = 0;
     known = known && main(n).regs[static_cast<size_t>(r)].known;
     std::memcpy(&value, cells_ + 8 * r, 8);
-    if (known) script.add({Step::Kind::kRegister, 8, r, nullptr, value});
+    if (known) script.add({Step::Kind::kRegister, 8, r, value});
     return value;
 }
 

@@ -29,8 +29,21 @@ struct CellWrite {
     uint64_t constant = 0;
 };
 
+// The same in a few bytes, as far as it is common: loads and integer arithmetic with at most one constant.
+struct Quick {
+    enum class Kind : uint8_t {
+        kTerm, kLoad, kExtend, kMov, kSelect, kAdd, kSub, kMul, kAnd, kOr, kXor, kEq, kNe, kLt, kLe, kGt, kGe
+    };
+    Kind kind = Kind::kTerm;
+    uint8_t shift = 0;  // 64 less the bits of the type
+    bool is_signed = false, guard = false;
+    int32_t operand[3] = {-1, -1, -1};  // -1: the constant; of a load the first byte and how many
+    uint64_t constant = 0, value = 0;
+};
+
 struct Tape {
     std::vector<Term> terms;
+    std::vector<Quick> quick;  // of each term
     std::vector<CellWrite> writes;
     bool empty() const { return terms.empty() && writes.empty(); }
     bool guarded() const {
