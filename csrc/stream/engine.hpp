@@ -100,7 +100,6 @@ class Engine {
     std::vector<size_t> cell_bytes_;  // of each tile
     Snapshots snapshots_;
     Node open_node_;
-    std::string key_;
     std::vector<Memo::Said> said_;
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;
     int poor_ = 0;  // stretches of the run, up to now, in which most visits were new

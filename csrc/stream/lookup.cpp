@@ -54,14 +54,14 @@ Node& Engine::open(const Pe& p, Cycle base) {
 
 uint32_t Engine::close(Cycle T, Cycle& fact) {
     Node& n = open_node_;
-    const Snapshots::Taken taken = snapshots_.take(n, T, key_);
+    const Snapshots::Taken taken = snapshots_.take(n, T);
     fact = taken.fact;
     Memo::Situation s;
     if (n.next() < kForever) s.wake = n.next() - T;
     s.horizon = taken.horizon;
     s.control = n.control;
     s.tile = n.tile;
-    return memo_->find(key_, s);
+    return memo_->find(taken.bytes, s);
 }
 
 void Engine::settle_in(Pe& p, Cycle T) {
@@ -184,11 +184,12 @@ bool Engine::rest_of_known() {
 // Now and then: is it worth it, and does it still fit?
 void Engine::judge_memo() {
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
-    if (lookups < kJudged) return;
+    if (memo_->bytes() > kMostBytes) return renew_memo();
+    if (lookups < std::max<uint64_t>(kJudged, 8 * num_pes())) return;
     judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
     poor_ = 5 * misses > 2 * lookups ? poor_ + 1 : 0;
     if (poor_ >= kPoor) return forget_situations();
-    if (memo_->bytes() > kMostBytes) renew_memo();
+
 }
 
 // Keeps the situations that PEs are in.

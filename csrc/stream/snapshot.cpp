@@ -188,7 +188,14 @@ class Writer {
   public:
     static constexpr bool kReads = false;
     Writer(std::string& bytes, Cycle T, Cycle keep, const std::vector<Cycle>& rest, const Program& program)
-        : bytes_(bytes), now_(T), past_(T - keep), rest_(rest), program_(program) {}
+        : bytes_(bytes),
+          at_(bytes.data()),
+          room_(bytes.data() + bytes.size()),
+          now_(T),
+          past_(T - keep),
+          rest_(rest),
+          program_(program) {}
+    size_t size() const { return static_cast<size_t>(at_ - bytes_.data()); }
     template <typename... V>
     void values(const V&... v) {
         (put(static_cast<int64_t>(v)), ...);
@@ -235,10 +242,17 @@ class Writer {
     static uint64_t zigzag(int64_t v) { return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63); }
     void put(int64_t v) { put_raw(zigzag(v)); }
     void put_raw(uint64_t v) {
-        for (; v >= 128; v >>= 7) bytes_.push_back(static_cast<char>(v | 128));
-        bytes_.push_back(static_cast<char>(v));
+        if (room_ - at_ < 10) grow();
+        for (; v >= 128; v >>= 7) *at_++ = static_cast<char>(v | 128);
+        *at_++ = static_cast<char>(v);
     }
-    std::string& bytes_;
+    void grow() {
+        const auto used = at_ - bytes_.data();
+        bytes_.resize(std::max<size_t>(1024, 2 * bytes_.size()));
+        at_ = bytes_.data() + used, room_ = bytes_.data() + bytes_.size();
+    }
+    std::string& bytes_;  // larger than what is written
+    char *at_, *room_;
     Cycle now_, past_;
     const std::vector<Cycle>& rest_;
     const Program& program_;
@@ -375,13 +389,13 @@ void Snapshots::rank_rest(const Node& n, Cycle T) {
     rest_.erase(std::unique(rest_.begin(), rest_.end()), rest_.end());
 }
 
-Snapshots::Taken Snapshots::take(Node& n, Cycle T, std::string& bytes) {
+Snapshots::Taken Snapshots::take(Node& n, Cycle T) {
     Taken taken;
     if (const Cycle fact = settle(n, T); fact > kMinus) taken.fact = fact - T;
     rank_rest(n, T);
-    bytes.clear();
-    Writer io(bytes, T, keep_, rest_, program_);
+    Writer io(bytes_, T, keep_, rest_, program_);
     Exchange<Writer>(io, arch_).all(n);
+    taken.bytes = {bytes_.data(), io.size()};
     if (n.next() == kForever)
         taken.horizon = std::max<Cycle>(io.latest - T, 0) + span_ + (n.tile >= 0 ? mains_.place(n.control).horizon : 0);
     return taken;

@@ -16,11 +16,12 @@ class Snapshots {
   public:
     Snapshots(const Program& program, const Arch& arch, const Mains& mains);
     struct Taken {
+        std::string_view bytes;    // until the next one is taken
         Cycle horizon = kForever;  // from so many cycles later on the bytes stay the same; kForever: something will happen
         Cycle fact = kMinus;       // behind the last thing that is known to have happened, counted from T
     };
-    // Bytes of a PE at cycle T, which is brought to its one form.
-    Taken take(Node& n, Cycle T, std::string& bytes);
+    // A PE at cycle T; brings it to its one form.
+    Taken take(Node& n, Cycle T);
     // The PE at cycle T; its stages come from `arena`.
     void restore(std::string_view bytes, Cycle T, Node& n, Arena& arena) const;
 
@@ -33,6 +34,7 @@ class Snapshots {
     const Mains& mains_;
     Cycle keep_;  // cycles for which a time that has passed counts
     Cycle span_;  // the same for the start of an op and for the main thread
+    std::string bytes_;
     std::vector<Cycle> rest_;  // of what is at rest: when it last did something, which decides who is served first
 };
 
