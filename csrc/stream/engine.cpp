@@ -202,20 +202,25 @@ void Engine::look_ahead(const std::vector<uint32_t>& bucket, size_t i) {
         if (n.edges >> port & 1) __builtin_prefetch(&nodes_[heard_by(bucket[i + 2], port)].colors);
 }
 
+// What the PE's router and element have to do in cycle T; what they say is in `says_`. Returns how many launches ended.
+int Engine::make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells) {
+    says_.clear();
+    const bool routes = n.router_wake <= T;
+    if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
+    if (!memo_)
+        for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));
+    if (n.element_wake > T + (routes && n.dirty ? 3 : 0)) return 0;
+    n.element_wake = kForever;
+    return element_.step(n, T, cells);
+}
+
 void Engine::visit(uint32_t pe, Cycle T) {
     Node& n = nodes_[pe];
     if (n.queued == T) n.queued = kForever;
     if (n.next() > T) return wake(pe, n);
     ++figures.steps;
-    says_.clear();
     try {
-        const bool routes = n.router_wake <= T;
-        if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
-        for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));
-        if (n.element_wake <= T + (routes && n.dirty ? 3 : 0)) {
-            n.element_wake = kForever;
-            open_ -= element_.step(n, T, cells(n));
-        }
+        open_ -= make_visit(pe, n, T, cells(n));
         wake(pe, n);
         for (const Told& t : says_) {
             ++figures.hears;

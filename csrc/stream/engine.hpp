@@ -63,7 +63,7 @@ class Engine {
     void start_looking_up();
     void wake_known(uint32_t pe, Pe& p);
     void visit_known(uint32_t pe, Cycle T);
-    const Memo::Visit& visit_unknown(Pe& p, Cycle T, uint8_t* cells);
+    const Memo::Visit& visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     void hear_known(uint32_t pe, uint32_t message, Cycle T);
     void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) const;
     Node& open(const Pe& p, Cycle base);
@@ -74,6 +74,7 @@ class Engine {
     void renew_memo();
     size_t num_pes() const { return program_.tile_map.size(); }
     void visit(uint32_t pe, Cycle T);
+    int make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells);
     void look_ahead(const std::vector<uint32_t>& bucket, size_t i);
     bool at_rest(const Node& n) const;
     Cycle last_fact(const Node& n) const;

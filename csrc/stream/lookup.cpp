@@ -10,8 +10,10 @@ namespace wafersim::stream {
 namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 30;  // of the memo; then what is not in use is forgotten
-constexpr uint64_t kJudged = 100000;            // lookups after which it is asked whether they are worth it
-constexpr int kPoor = 3;                        // so often in a row they were not
+// A visit that is made and kept costs four times one that is only made, one looked up a tenth: so many lookups are
+// judged together, more on a large wafer, whose start is new everywhere; one in four new is too many, three times running.
+constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
+constexpr int kPoor = 3;
 
 }  // namespace
 
@@ -91,8 +93,10 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
     if (found) {
         loop_.words += found->words, loop_.leaps += found->leaps;
         loop_.coarse.beyond += found->beyond, loop_.coarse.most = std::max(loop_.coarse.most, found->most);
+    } else {
+        found = &visit_unknown(pe, T, cells);
     }
-    const Memo::Visit v = found ? *found : visit_unknown(p, T, cells);
+    const Memo::Visit v = *found;
     p.at = v.to;
     p.base = T;
     open_ -= v.done;
@@ -105,19 +109,18 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
 }
 
 // What has not occurred before: made on the PE itself, and kept.
-const Memo::Visit& Engine::visit_unknown(Pe& p, Cycle T, uint8_t* cells) {
+const Memo::Visit& Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     ++memo_->misses;
+    Pe& p = pes_[pe];
     Node& n = open(p, p.base);
     Memo::Visit v;
     const uint64_t words = loop_.words, leaps = loop_.leaps, beyond = loop_.coarse.beyond;
     const int64_t most = std::exchange(loop_.coarse.most, 0);
-    says_.clear();
     element_.script.begin();
-    const bool routes = n.router_wake <= T;
-    if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
-    if (n.element_wake <= T + (routes && n.dirty ? 3 : 0)) {
-        n.element_wake = kForever;
-        v.done = element_.step(n, T, cells);
+    try {
+        v.done = make_visit(pe, n, T, cells);
+    } catch (const Refused& r) {
+        refuse(pe, r);
     }
     element_.script.on = false;
     v.words = loop_.words - words, v.leaps = loop_.leaps - leaps, v.beyond = loop_.coarse.beyond - beyond;
@@ -141,7 +144,11 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     if (h.to == Memo::kNowhere) {
         ++memo_->misses;
         Node& n = open(p, T - dt);
-        router_.hear(n, memo_->message(message), T);
+        try {
+            router_.hear(n, memo_->message(message), T);
+        } catch (const Refused& r) {
+            refuse(pe, r);
+        }
         Cycle fact = kMinus;
         h.to = close(T, fact);
         h.fact = static_cast<int32_t>(std::max<Cycle>(fact, INT32_MIN));
@@ -181,15 +188,14 @@ bool Engine::rest_of_known() {
     return rest;
 }
 
-// Now and then: is it worth it, and does it still fit?
+// Now and then: does it still fit, and is it worth it?
 void Engine::judge_memo() {
+    if (memo_->bytes() > kMostBytes) renew_memo();
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
-    if (memo_->bytes() > kMostBytes) return renew_memo();
-    if (lookups < std::max<uint64_t>(kJudged, 8 * num_pes())) return;
+    if (lookups < std::max(kJudged, kJudgedPerPe * num_pes())) return;
     judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
-    poor_ = 5 * misses > 2 * lookups ? poor_ + 1 : 0;
-    if (poor_ >= kPoor) return forget_situations();
-
+    poor_ = 4 * misses > lookups ? poor_ + 1 : 0;
+    if (poor_ >= kPoor) forget_situations();
 }
 
 // Keeps the situations that PEs are in.

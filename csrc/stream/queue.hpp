@@ -17,11 +17,11 @@ class Queue {
     void push(Cycle t, uint32_t pe) {
         if (t < near_end_) {
             const auto slot = static_cast<size_t>(t) & (kSlots - 1);
-            near_[slot].push_back(pe);
+            add(near_[slot], spare_near_, pe);
             busy_[slot / 64] |= UINT64_C(1) << slot % 64;
         } else if (t < middle_end_) {
             const auto slot = static_cast<size_t>(t >> kBits) & (kSlots - 1);
-            middle_[slot].push_back({t, pe});
+            add(middle_[slot], spare_middle_, {t, pe});
             middle_busy_[slot / 64] |= UINT64_C(1) << slot % 64;
         } else {
             far_.emplace(t, pe);
@@ -47,13 +47,27 @@ class Queue {
     std::vector<uint32_t>& bucket(Cycle t) { return near_[static_cast<size_t>(t) & (kSlots - 1)]; }
     void clear(Cycle t) {
         const auto slot = static_cast<size_t>(t) & (kSlots - 1);
-        near_[slot].clear();
+        empty(near_[slot], spare_near_);
         busy_[slot / 64] &= ~(UINT64_C(1) << slot % 64);
     }
 
   private:
     static constexpr int kBits = 12;
     static constexpr size_t kSlots = 1 << kBits;
+
+    // Slots take their memory from those that have become empty: else each would keep that of its busiest cycle.
+    template <typename T>
+    static void add(std::vector<T>& slot, std::vector<std::vector<T>>& spare, const T& entry) {
+        if (slot.capacity() == 0 && !spare.empty()) slot.swap(spare.back()), spare.pop_back();
+        slot.push_back(entry);
+    }
+    template <typename T>
+    static void empty(std::vector<T>& slot, std::vector<std::vector<T>>& spare) {
+        if (slot.capacity() == 0) return;
+        slot.clear();
+        spare.emplace_back();
+        spare.back().swap(slot);
+    }
 
     // The near wheel is empty: fills it with the next span that has events.
     Cycle turn() {
@@ -66,7 +80,7 @@ class Queue {
             if (middle_[slot].empty()) continue;
             near_end_ = (span + 1) << kBits;
             for (const auto& [t, pe] : middle_[slot]) push(t, pe);
-            middle_[slot].clear();
+            empty(middle_[slot], spare_middle_);
             middle_busy_[slot / 64] &= ~(UINT64_C(1) << slot % 64);
             return span << kBits;
         }
@@ -83,8 +97,9 @@ class Queue {
     }
 
     Cycle near_end_ = kSlots, middle_end_ = static_cast<Cycle>(kSlots) << kBits;
-    std::vector<std::vector<uint32_t>> near_;
-    std::vector<std::vector<std::pair<Cycle, uint32_t>>> middle_;
+    using Later = std::pair<Cycle, uint32_t>;
+    std::vector<std::vector<uint32_t>> near_, spare_near_;
+    std::vector<std::vector<Later>> middle_, spare_middle_;
     std::vector<uint64_t> busy_, middle_busy_;
     std::priority_queue<std::pair<Cycle, uint32_t>, std::vector<std::pair<Cycle, uint32_t>>,
                         std::greater<std::pair<Cycle, uint32_t>>>
