@@ -125,7 +125,8 @@ py::dict figures(const PyStream& self) {
 void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
-                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words, bool look_up) {
+                         const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words,
+                         bool look_up) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));

@@ -205,7 +205,8 @@ bool Element::plan(Node& n, Cycle at) {
 // `clock`: the part of the cycle (`clock_value`) that the value is, 0: none.
 void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock) {
     set_reg(result, value);
-    if (clock && result >= 0 && script.on) script.steps.back() = {Step::Kind::kClock, static_cast<int8_t>(clock), result, 0};
+    if (clock && result >= 0 && script.on)
+        script.steps.back() = {Step::Kind::kClock, static_cast<int8_t>(clock), result, 0};
     if (result >= 0)
         mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
                       [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });

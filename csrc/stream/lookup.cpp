@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 30;  // of the memo; then what is not in use is forgotten
 // A visit that is made and kept costs four times one that is only made, one looked up a tenth: so many lookups are
-// judged together, more on a large wafer, whose start is new everywhere; one in four new is too many, three times running.
+// judged together, more on a large wafer, whose start is new everywhere; three in ten new are too many, three times
+// running.
 constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 
@@ -168,7 +169,8 @@ void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) con
     __builtin_prefetch(cells), __builtin_prefetch(cells + 64);
     for (int port = 0; port < 4; ++port) {  // to whom it may speak
         const auto other = static_cast<int64_t>(bucket[i + 4]) + neighbor_[port];
-        if (other >= 0 && other < static_cast<int64_t>(pes_.size())) __builtin_prefetch(&pes_[static_cast<size_t>(other)]);
+        if (other >= 0 && other < static_cast<int64_t>(pes_.size()))
+            __builtin_prefetch(&pes_[static_cast<size_t>(other)]);
     }
 }
 
@@ -194,7 +196,7 @@ void Engine::judge_memo() {
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
     if (lookups < std::max(kJudged, kJudgedPerPe * num_pes())) return;
     judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
-    poor_ = 4 * misses > lookups ? poor_ + 1 : 0;
+    poor_ = 10 * misses > 3 * lookups ? poor_ + 1 : 0;
     if (poor_ >= kPoor) forget_situations();
 }
 

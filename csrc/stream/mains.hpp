@@ -135,9 +135,7 @@ class Mains {
                        static_cast<uint64_t>(2 * k.limit + k.scalar_only));
         }
     };
-    const Tape& tape_of(uint64_t stretch) const {
-        return tapes_[static_cast<size_t>(stretches_[stretch].tape)];
-    }
+    const Tape& tape_of(uint64_t stretch) const { return tapes_[static_cast<size_t>(stretches_[stretch].tape)]; }
     const Stretch* match(int32_t first, const uint8_t* cells);
     int32_t record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, const uint8_t* cells);
 

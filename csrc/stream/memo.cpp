@@ -128,7 +128,8 @@ uint32_t Memo::message(const Message& m) {
     put(key, m.credit), put(key, m.color), put(key, m.port), put(key, m.wake);
     put(key, m.from), put(key, m.first_change), put(key, m.blocked), put(key, m.words.size());
     auto segment = [&](const Seg& g) {
-        put(key, g.t), put(key, g.n), put(key, g.n > 1 ? int32_t{g.gap} : 0), put(key, static_cast<uint32_t>(g.restricted));
+        put(key, g.t), put(key, g.n), put(key, g.n > 1 ? int32_t{g.gap} : 0),
+            put(key, static_cast<uint32_t>(g.restricted));
     };
     for (const Seg& g : m.words.segments()) segment(g);
     for (const Special& s : m.specials) put(key, s.k), put(key, s.payload), put(key, s.advance);

@@ -33,8 +33,8 @@ class Memo {
         uint32_t to = 0;
         int32_t next = 0;  // another visit from the same situation, 0: none
         int32_t first_step = 0, num_steps = 0, first_said = 0, num_said = 0, done = 0;
-        bool copies = false;      // its script reads after it has written
-        Cycle end = kMinus;       // behind the last thing that ended
+        bool copies = false;  // its script reads after it has written
+        Cycle end = kMinus;   // behind the last thing that ended
         uint64_t words = 0, leaps = 0, beyond = 0;
         int64_t most = 0;
     };

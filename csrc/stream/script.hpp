@@ -24,7 +24,9 @@ struct Step {
     int32_t at = 0;
     uint64_t value = 0;
     bool reads() const { return kind != Kind::kEnter && kind != Kind::kSet && kind != Kind::kClock; }
-    bool writes() const { return kind == Kind::kEnter || kind == Kind::kRun || kind == Kind::kSet || kind == Kind::kClock; }
+    bool writes() const {
+        return kind == Kind::kEnter || kind == Kind::kRun || kind == Kind::kSet || kind == Kind::kClock;
+    }
 };
 
 struct Script {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "stream/element.hpp"
+#include "stream/snapshot_bytes.hpp"
 
 namespace wafersim::stream {
 namespace {
@@ -119,7 +120,8 @@ class Exchange {
         for (Filter::State* s : {&f.is, &f.ahead}) io_.values(s->on, s->counter, s->max);
         list(f.log, [&](Filter::Part& p) {
             uint8_t port = 0;
-            if (!Io::kReads) port = static_cast<uint8_t>(std::find(c.fifo.begin(), c.fifo.end(), p.fifo) - c.fifo.begin());
+            if (!Io::kReads)
+                port = static_cast<uint8_t>(std::find(c.fifo.begin(), c.fifo.end(), p.fifo) - c.fifo.begin());
             io_.values(port);
             if (Io::kReads) p.fifo = c.fifo[port];
             index(p.from, space(p.fifo->d.end())), index(p.to, space(p.fifo->d.end()));
@@ -146,8 +148,8 @@ class Exchange {
         if (!live) return;
         io_.values(th.finished, th.in[0], th.in[1], th.out);
         if (th.finished) return;
-        io_.values(th.synchronous, th.fabric, th.memory_dst, th.cost, th.pace_num, th.pace_den, th.priority, th.activate,
-                   th.unblock, th.ok_reg, th.words, th.low, th.high, th.needs, th.takes, th.reaches);
+        io_.values(th.synchronous, th.fabric, th.memory_dst, th.cost, th.pace_num, th.pace_den, th.priority,
+                   th.activate, th.unblock, th.ok_reg, th.words, th.low, th.high, th.needs, th.takes, th.reaches);
         for (size_t i = 0; i < 2; ++i)
             if (th.in[i] >= 0) index(th.in_base[i], space(n.iq[static_cast<size_t>(th.in[i])]->b.end()));
         if (th.out >= 0)
@@ -164,8 +166,7 @@ class Exchange {
         }
         list(th.costs, [&](uint8_t& c) { io_.values(c); });
         list(th.payloads, [&](uint32_t& p) { io_.values(p); });
-        if (!th.payloads.empty())
-            io_.values(th.payload_reg, th.payload_address, th.payload_step, th.checked);
+        if (!th.payloads.empty()) io_.values(th.payload_reg, th.payload_address, th.payload_step, th.checked);
         list(th.saved, [&](std::pair<int32_t, int32_t>& s) { io_.values(s.first, s.second); });
     }
     void specials(std::vector<Special>& v, int64_t from) {
@@ -184,150 +185,17 @@ class Exchange {
     int64_t den_ = 1, far_ = kFar;
 };
 
-class Writer {
-  public:
-    static constexpr bool kReads = false;
-    Writer(std::string& bytes, Cycle T, Cycle keep, const std::vector<Cycle>& rest, const Program& program)
-        : bytes_(bytes),
-          at_(bytes.data()),
-          room_(bytes.data() + bytes.size()),
-          now_(T),
-          past_(T - keep),
-          rest_(rest),
-          program_(program) {}
-    size_t size() const { return static_cast<size_t>(at_ - bytes_.data()); }
-    template <typename... V>
-    void values(const V&... v) {
-        (put(static_cast<int64_t>(v)), ...);
-    }
-    void index(int64_t k) { put(k == kNever ? INT64_MIN / 4 : k); }
-    void time(Cycle t) {
-        if (t <= kMinus || t >= kForever) return put_raw(t >= kForever);
-        latest = std::max(latest, t);
-        put_raw(2 + zigzag(t - now_));
-    }
-    void ranked(Cycle t) {  // long past: only the order counts
-        if (t > kMinus && t < past_) {
-            const auto back = rest_.end() - std::lower_bound(rest_.begin(), rest_.end(), t);
-            return put_raw(3 + 2 * static_cast<uint64_t>(back));
-        }
-        if (t <= kMinus) return put_raw(1);
-        latest = std::max(latest, t);
-        put_raw(2 * zigzag(t - now_));
-    }
-    template <typename T>
-    bool object(T* p) {
-        put_raw(p != nullptr);
-        return p;
-    }
-    void segments(const Seq& s, int64_t) {
-        put_raw(s.size());
-        for (const Seg& g : s.segments()) {
-            time(g.t);
-            put_raw(2 * static_cast<uint64_t>(g.n) + g.restricted);
-            if (g.n > 1) put_raw(static_cast<uint64_t>(g.gap)), latest = std::max(latest, g.last());
-        }
-    }
-    uint8_t num_tasks(int32_t tile) const {
-        return static_cast<uint8_t>(program_.tiles[static_cast<size_t>(tile)].tasks.size());
-    }
-    template <typename T>
-    T* make(size_t) {
-        return nullptr;
-    }
-    Cycle now() const { return now_; }
-    Cycle latest = kMinus;
-
-  private:
-    static uint64_t zigzag(int64_t v) { return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63); }
-    void put(int64_t v) { put_raw(zigzag(v)); }
-    void put_raw(uint64_t v) {
-        if (room_ - at_ < 10) grow();
-        for (; v >= 128; v >>= 7) *at_++ = static_cast<char>(v | 128);
-        *at_++ = static_cast<char>(v);
-    }
-    void grow() {
-        const auto used = at_ - bytes_.data();
-        bytes_.resize(std::max<size_t>(1024, 2 * bytes_.size()));
-        at_ = bytes_.data() + used, room_ = bytes_.data() + bytes_.size();
-    }
-    std::string& bytes_;  // larger than what is written
-    char *at_, *room_;
-    Cycle now_, past_;
-    const std::vector<Cycle>& rest_;
-    const Program& program_;
-};
-
-class Reader {
-  public:
-    static constexpr bool kReads = true;
-    Reader(std::string_view bytes, Cycle T, Cycle keep, Arena& arena)
-        : at_(bytes.data()), now_(T), past_(T - keep), arena_(arena) {}
-    template <typename... V>
-    void values(V&... v) {
-        ((v = static_cast<V>(get())), ...);
-    }
-    void index(int64_t& k) {
-        k = get();
-        if (k == INT64_MIN / 4) k = kNever;
-    }
-    void time(Cycle& t) {
-        const uint64_t v = get_raw();
-        t = v == 0 ? kMinus : v == 1 ? kForever : now_ + unzigzag(v - 2);
-    }
-    void ranked(Cycle& t) {
-        const uint64_t v = get_raw();
-        t = v % 2 == 0 ? now_ + unzigzag(v / 2) : v == 1 ? kMinus : past_ - static_cast<Cycle>(v / 2 - 1);
-    }
-    template <typename T>
-    bool object(T*& p) {
-        p = get_raw() ? arena_.make<T>() : nullptr;
-        return p;
-    }
-    void segments(Seq& s, int64_t end) {
-        const auto size = get_raw();
-        segs_.clear();
-        for (uint64_t i = 0; i < size; ++i) {
-            Seg g{};
-            time(g.t);
-            const uint64_t n = get_raw();
-            g.n = static_cast<int32_t>(n / 2), g.restricted = n & 1, g.gap = 1;
-            if (g.n > 1) g.gap = static_cast<int32_t>(get_raw());
-            segs_.push_back(g);
-        }
-        s.assign(end, segs_);
-    }
-    uint8_t num_tasks(int32_t) const { return 0; }
-    template <typename T>
-    T* make(size_t n) {
-        return n ? arena_.make<T>(n) : nullptr;
-    }
-    Cycle now() const { return now_; }
-
-  private:
-    static int64_t unzigzag(uint64_t v) { return static_cast<int64_t>(v >> 1) ^ -static_cast<int64_t>(v & 1); }
-    int64_t get() { return unzigzag(get_raw()); }
-    uint64_t get_raw() {
-        uint64_t v = 0;
-        for (int shift = 0;; shift += 7) {
-            const auto byte = static_cast<unsigned char>(*at_++);
-            v |= static_cast<uint64_t>(byte & 127) << shift;
-            if (byte < 128) return v;
-        }
-    }
-    const char* at_;
-    Cycle now_, past_;
-    Arena& arena_;
-    std::vector<Seg> segs_;
-};
-
 }  // namespace
 
 Snapshots::Snapshots(const Program& program, const Arch& arch, const Mains& mains)
-    : program_(program), arch_(arch), mains_(mains), keep_(keep_of(arch)),
+    : program_(program),
+      arch_(arch),
+      mains_(mains),
+      keep_(keep_of(arch)),
       span_(keep_ + arch.vector_raw + arch.completion + kSlack) {}
 
-// The one form of the PE: facts are counted, and what is long past is forgotten. Returns the cycle behind the last fact.
+// The one form of the PE: facts are counted, and what is long past is forgotten. Returns the cycle behind the last
+// fact.
 Cycle Snapshots::settle(Node& n, Cycle T) {
     const Cycle past = T - keep_;
     Cycle fact = kMinus;

@@ -16,9 +16,10 @@ class Snapshots {
   public:
     Snapshots(const Program& program, const Arch& arch, const Mains& mains);
     struct Taken {
-        std::string_view bytes;    // until the next one is taken
-        Cycle horizon = kForever;  // from so many cycles later on the bytes stay the same; kForever: something will happen
-        Cycle fact = kMinus;       // behind the last thing that is known to have happened, counted from T
+        std::string_view bytes;  // until the next one is taken
+        Cycle horizon =
+            kForever;         // from so many cycles later on the bytes stay the same; kForever: something will happen
+        Cycle fact = kMinus;  // behind the last thing that is known to have happened, counted from T
     };
     // A PE at cycle T; brings it to its one form.
     Taken take(Node& n, Cycle T);

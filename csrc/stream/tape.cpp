@@ -122,11 +122,14 @@ Quick quick_of(const Term& t) {
     else if (t.op == Op::kSelect)
         kind = Quick::Kind::kSelect, operands = 3;
     else if (t.op >= Op::kAdd && t.op <= Op::kMul)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAdd) + static_cast<int>(t.op) - static_cast<int>(Op::kAdd));
+        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAdd) + static_cast<int>(t.op) -
+                                        static_cast<int>(Op::kAdd));
     else if (t.op >= Op::kAnd && t.op <= Op::kXor)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAnd) + static_cast<int>(t.op) - static_cast<int>(Op::kAnd));
+        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAnd) + static_cast<int>(t.op) -
+                                        static_cast<int>(Op::kAnd));
     else if (t.op >= Op::kEq && t.op <= Op::kGe)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kEq) + static_cast<int>(t.op) - static_cast<int>(Op::kEq));
+        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kEq) + static_cast<int>(t.op) -
+                                        static_cast<int>(Op::kEq));
     int constants = 0;
     for (size_t i = 0; i < operands; ++i) {
         q.operand[i] = t.operand[i];

@@ -32,7 +32,23 @@ struct CellWrite {
 // The same in a few bytes, as far as it is common: loads and integer arithmetic with at most one constant.
 struct Quick {
     enum class Kind : uint8_t {
-        kTerm, kLoad, kExtend, kMov, kSelect, kAdd, kSub, kMul, kAnd, kOr, kXor, kEq, kNe, kLt, kLe, kGt, kGe
+        kTerm,
+        kLoad,
+        kExtend,
+        kMov,
+        kSelect,
+        kAdd,
+        kSub,
+        kMul,
+        kAnd,
+        kOr,
+        kXor,
+        kEq,
+        kNe,
+        kLt,
+        kLe,
+        kGt,
+        kGe
     };
     Kind kind = Kind::kTerm;
     uint8_t shift = 0;  // 64 less the bits of the type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from tests.oracle.generate import Generated, generate
 from wafersim import _core
 from wafersim.errors import UnsupportedError
+from wafersim.program.schema import ParamCol
 from wafersim.simulate import Simulator
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
@@ -74,6 +75,26 @@ def kept_parts(seed: int) -> Iterator[Callable[[str, int], bool]]:
         )
 
 
+def repeated(generated: Generated, across: int, down: int) -> Generated:
+    """The same program side by side: many PEs are in the same situation, but not those at the edges of the copies."""
+    tables = dict(generated.tables)
+    tile_map = generated.tables["tile_map"]
+    tables["grid"] = (generated.tables["grid"] * (across, down)).astype(np.int32)
+    tables["tile_map"] = np.ascontiguousarray(np.tile(tile_map, (down, across)))
+    tables["route_map"] = np.ascontiguousarray(np.tile(generated.tables["route_map"], (1, down, across)))
+    tables["params"], tables["param_values"] = generated.tables["params"].copy(), []
+    for row in tables["params"]:
+        tile, size = row[ParamCol.TILE], row[ParamCol.BYTES]
+        ranks = np.zeros(tile_map.shape, int)
+        ranks[tile_map == tile] = np.arange(np.count_nonzero(tile_map == tile))
+        order = np.tile(ranks, (down, across))[tables["tile_map"] == tile]
+        values = generated.tables["param_values"][row[ParamCol.OFFSET] :][: size * (order.max() + 1)]
+        row[ParamCol.OFFSET] = sum(len(part) for part in tables["param_values"])
+        tables["param_values"].append(values.reshape(-1, size)[order].ravel())
+    tables["param_values"] = np.concatenate([*tables["param_values"], np.zeros(0, np.uint8)])
+    return replace(generated, tables=tables)
+
+
 def random_programs(seed: int) -> Iterator[Generated]:
     """Distinct programs made of parts of one seed."""
     seen = set()
@@ -110,13 +131,18 @@ def coarse_error(generated: Generated, grain: int) -> float | None:
     return cycles[1] / cycles[0] - 1
 
 
-def difference(generated: Generated, most_words: int) -> str | None:
-    """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports."""
+def difference(generated: Generated, most_words: int, look_up: bool = True) -> str | None:
+    """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports.
+
+    `look_up`: whether situations of PEs that occurred before are looked up.
+    """
     if generated.feeds:
         return None
     try:
         stream = generated.make(
-            lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, 1, most_words)
+            lambda tables, ints, costs, _seed: _core.StreamMachine(
+                tables, ints, costs, 1, most_words, look_up=look_up
+            )
         )
         status = stream.run(MAX_CYCLES)
     except UnsupportedError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stream.compare import run_both
+from wafersim.simulate import stream
 
 CASES = [
     ("gemm", "8x8", {"tile": 2}, True),
@@ -98,11 +99,21 @@ def test_two_elements_in_a_word(kernel, grid, params, arch):
     assert_same_times(both)
 
 
-def test_stretches_of_code_are_run_once():
+def test_what_recurs_is_looked_up(monkeypatch):
     both = run_both("broadcast", "40x30", {"words": 256})
     figures = both.stream.info["stream"]
-    assert figures["stretches_recorded"] < figures["stretches"] / 20
+    assert figures["made"] < figures["looked_up"] / 10
     assert both.stream.cycles == both.wavelet.cycles
+    monkeypatch.setattr(stream, "LOOK_UP", False)  # then stretches of local code are
+    made = run_both("broadcast", "40x30", {"words": 256}).stream
+    assert made.info["stream"]["stretches_recorded"] < made.info["stream"]["stretches"] / 20
+    assert (made.cycles, made.events) == (both.stream.cycles, both.stream.events)
+
+
+def test_a_memo_that_is_not_worth_it_is_left():
+    both = run_both("gemm", "24x24", {"tile": 4})
+    assert "made" not in both.stream.info["stream"]  # most situations were new
+    assert_same_times(both)
 
 
 def test_cost_is_flat_in_words():

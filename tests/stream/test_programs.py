@@ -1,10 +1,13 @@
-"""Random programs: equal to the wavelet engine where accepted, word by word and without a limit."""
+"""Random programs: equal to the wavelet engine where accepted, word by word and without a limit.
+
+Where visits are looked up the program is repeated side by side, so that there is something to look up.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.stream.compare import difference, random_programs
+from tests.stream.compare import difference, random_programs, repeated
 
 CHUNK = 25
 DEFAULT, LONG = 500, 5_000  # seeds; about 15 programs each, of which nearly half are accepted
@@ -14,9 +17,13 @@ def _check(first: int) -> int:
     failed, accepted = [], 0
     for seed in range(first, first + CHUNK):
         for number, generated in enumerate(random_programs(seed)):
-            what = difference(generated, most_words=(seed + number) % 2)
-            if what:
-                failed.append(f"seed {seed}, program {number}: {what}")
+            most_words = (seed + number) % 2
+            for name, what in (
+                ("looked up", difference(repeated(generated, 3, 2), most_words)),
+                ("made", difference(generated, most_words, look_up=False)),
+            ):
+                if what:
+                    failed.append(f"seed {seed}, program {number}, {name}: {what}")
             accepted += what is not None
     assert not failed, "\n".join(failed)
     return accepted

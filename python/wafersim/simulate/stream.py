@@ -32,6 +32,9 @@ STREAM_LEAVES_OUT = (
     "fidelity stream: values of arrays; cycles per class, events and link counts of each PE",
 )
 
+#: whether situations of PEs that occurred before are looked up; results do not depend on it
+LOOK_UP = True
+
 
 class StreamSimulator(LoadedProgram):
     """One program on one fabric at fidelity ``stream``, with the face of `Simulator`.
@@ -241,4 +244,6 @@ def _zeros(*shape: int) -> Array:
 def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int) -> Any:
     from wafersim import _core as core
 
-    return core.StreamMachine(program.tables, arch.ints(), arch.vop_costs(), grain, most_words)
+    return core.StreamMachine(
+        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, look_up=LOOK_UP
+    )
