@@ -133,7 +133,7 @@ const Memo::Visit& Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     Cycle fact = kMinus;
     v.to = close(T, fact);
     v.end = std::max(v.end, fact);
-    return memo_->add(p.at, v, element_.script.steps, said_);
+    return memo_->add(p.at, v, element_.script.steps, said_, mains_);
 }
 
 void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {

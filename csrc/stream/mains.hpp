@@ -58,6 +58,7 @@ class Mains {
         commit(tape_of(stretch), values_, cells);
         return true;
     }
+    const Tape& tape_of(uint64_t stretch) const { return tapes_[static_cast<size_t>(stretches_[stretch].tape)]; }
     int32_t sram_bytes() const { return arch_.sram_bytes; }
     // Another change of the situation, in cycle `now`: `key` names it, `change` makes it (times count from n.base).
     template <typename Change>
@@ -135,7 +136,6 @@ class Mains {
                        static_cast<uint64_t>(2 * k.limit + k.scalar_only));
         }
     };
-    const Tape& tape_of(uint64_t stretch) const { return tapes_[static_cast<size_t>(stretches_[stretch].tape)]; }
     const Stretch* match(int32_t first, const uint8_t* cells);
     int32_t record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, const uint8_t* cells);
 

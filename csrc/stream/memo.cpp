@@ -57,7 +57,13 @@ uint32_t Memo::find(std::string_view bytes, const Situation& like) {
     return static_cast<uint32_t>(situations_.size()) - 1;
 }
 
-bool Memo::play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) const {
+bool Memo::play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) {
+    if (v.tape >= 0) {
+        const Tape& tape = tapes_[static_cast<size_t>(v.tape)];
+        if (!matches(tape, cells, T, values_)) return false;
+        commit(tape, values_, cells);
+        return true;
+    }
     const Step* s = steps_.data() + v.first_step;
     for (const Step* end = s + v.num_steps; s != end; ++s) {
         uint64_t value = 0;
@@ -106,15 +112,48 @@ const Memo::Visit* Memo::play(uint32_t from, Cycle T, Mains& mains, uint8_t* cel
     return nullptr;
 }
 
-const Memo::Visit& Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said) {
+// The same tape stands behind many visits.
+int32_t Memo::keep_tape(Tape tape) {
+    std::string key;
+    for (const Quick& q : tape.quick) {
+        put(key, q.kind), put(key, q.shift), put(key, q.is_signed), put(key, q.guard), put(key, q.constant);
+        put(key, q.guard ? q.value : 0), put(key, q.operand[0]), put(key, q.operand[1]), put(key, q.operand[2]);
+    }
+    bool general = false;
+    for (size_t i = 0; i < tape.terms.size(); ++i) {
+        if (tape.quick[i].kind != Quick::Kind::kTerm) continue;
+        const Term& t = tape.terms[i];
+        general = true;
+        put(key, t.kind), put(key, t.op), put(key, t.type), put(key, t.imm);
+        for (size_t o = 0; o < 3; ++o) put(key, t.operand[o]), put(key, t.constant[o]);
+    }
+    put(key, tape.quick.size());
+    for (const CellWrite& w : tape.writes) put(key, w.at), put(key, w.bytes), put(key, w.term), put(key, w.constant);
+    const auto [it, fresh] = tape_ids_.try_emplace(std::move(key), static_cast<int32_t>(tapes_.size()));
+    if (!fresh) return it->second;
+    if (!general) tape.terms.clear(), tape.terms.shrink_to_fit();
+    tape_bytes_ += sizeof(Tape) + 2 * it->first.size() + tape.terms.size() * sizeof(Term);
+    tapes_.push_back(std::move(tape));
+    return it->second;
+}
+
+const Memo::Visit& Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
+                              const Mains& mains) {
     v.next = situations_[from].visits;
     v.first_step = static_cast<int32_t>(steps_.size()), v.num_steps = static_cast<int32_t>(steps.size());
     v.first_said = static_cast<int32_t>(said_.size()), v.num_said = static_cast<int32_t>(said.size());
-    steps_.insert(steps_.end(), steps.begin(), steps.end());
+    Tape tape;
+    if (!steps.empty() && compose(steps, mains, tape)) {
+        v.num_steps = 0;
+        v.tape = keep_tape(std::move(tape));
+    } else {
+        steps_.insert(steps_.end(), steps.begin(), steps.end());
+    }
     said_.insert(said_.end(), said.begin(), said.end());
     bool written = false;
     v.copies = false;
     for (const Step& s : steps) {
+        if (v.tape >= 0) break;
         v.copies = v.copies || (written && s.reads());
         written = written || s.writes();
     }
@@ -166,7 +205,7 @@ Memo::Heard& Memo::heard(uint32_t from, uint32_t message, Cycle dt) {
 
 size_t Memo::bytes() const {
     return situations_.capacity() * sizeof(Situation) + slots_.size() * sizeof(uint32_t) +
-           visits_.capacity() * sizeof(Visit) + steps_.capacity() * sizeof(Step) + said_.capacity() * sizeof(Said) +
+           visits_.capacity() * sizeof(Visit) + steps_.capacity() * sizeof(Step) + tape_bytes_ + said_.capacity() * sizeof(Said) +
            heard_.size() * sizeof(Heard) + messages_.size() * 2 * sizeof(Message) + pieces_.size() * kPiece;
 }
 

@@ -33,6 +33,7 @@ class Memo {
         uint32_t to = 0;
         int32_t next = 0;  // another visit from the same situation, 0: none
         int32_t first_step = 0, num_steps = 0, first_said = 0, num_said = 0, done = 0;
+        int32_t tape = -1;    // the whole script, -1: its steps
         bool copies = false;  // its script reads after it has written
         Cycle end = kMinus;   // behind the last thing that ended
         uint64_t words = 0, leaps = 0, beyond = 0;
@@ -50,7 +51,8 @@ class Memo {
 
     // The visit that these values choose, played on them; null if there is none yet.
     const Visit* play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells);
-    const Visit& add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said);
+    const Visit& add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
+                     const Mains& mains);
     const Said* said(const Visit& v) const { return said_.data() + v.first_said; }
 
     uint32_t message(const Message& m);
@@ -70,7 +72,8 @@ class Memo {
     uint64_t lookups = 0, misses = 0;
 
   private:
-    bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) const;
+    bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);
+    int32_t keep_tape(Tape tape);
     const char* keep(std::string_view bytes);
     static uint64_t mix(uint64_t h) {
         h ^= h >> 32;
@@ -84,6 +87,10 @@ class Memo {
     std::vector<uint32_t> slots_;  // open addressing: number of a situation + 1
     std::vector<Visit> visits_;
     std::vector<Step> steps_;
+    std::vector<Tape> tapes_;
+    std::unordered_map<std::string, int32_t> tape_ids_;
+    size_t tape_bytes_ = 0;
+    std::vector<uint64_t> values_;
     std::vector<Said> said_;
     std::vector<Heard> heard_;
     size_t num_heard_ = 0;
@@ -93,5 +100,8 @@ class Memo {
     size_t piece_used_ = 0, kept_ = 0;
     std::vector<uint8_t> saved_;
 };
+
+// The steps as one tape; false if they need more.
+bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape);
 
 }  // namespace wafersim::stream

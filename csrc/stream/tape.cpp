@@ -82,7 +82,7 @@ uint64_t quickly(const Quick& q, const uint64_t* values) {
 
 template <bool guards>
 bool run(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
-    if (values.size() < tape.terms.size()) values.resize(tape.terms.size());
+    if (values.size() < tape.quick.size()) values.resize(tape.quick.size());
     uint64_t* out = values.data();
     for (const Quick& q : tape.quick) {
         uint64_t v = 0;
@@ -140,6 +140,11 @@ Quick quick_of(const Term& t) {
 }
 
 }  // namespace
+
+void Tape::make_quick() {
+    quick.clear();
+    for (const Term& t : terms) quick.push_back(quick_of(t));
+}
 
 bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
     return run<true>(tape, cells, now, values);
@@ -279,7 +284,7 @@ Tape Recorder::finish() {
     }
     for (CellWrite& w : tape.writes)
         if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
-    for (const Term& t : tape.terms) tape.quick.push_back(quick_of(t));
+    tape.make_quick();
     return tape;
 }
 

@@ -61,6 +61,7 @@ struct Tape {
     std::vector<Term> terms;
     std::vector<Quick> quick;  // of each term
     std::vector<CellWrite> writes;
+    void make_quick();
     bool empty() const { return terms.empty() && writes.empty(); }
     bool guarded() const {
         return std::any_of(terms.begin(), terms.end(), [](const Term& t) { return t.guard; });

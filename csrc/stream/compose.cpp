@@ -1,0 +1,176 @@
+// A script as one tape over the values before it: what one step writes and a later one reads stays between them, what is
+// written twice or not changed is left out, and all guards come before all writes.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include "stream/mains.hpp"
+#include "stream/memo.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+class Composer {
+  public:
+    explicit Composer(const Mains& mains) : mains_(mains) {}
+    // False if the script needs more than a tape.
+    bool add(const Step& s) {
+        switch (s.kind) {
+            case Step::Kind::kChoose:
+                return add_tape(mains_.tape_of(s.value), true, false);
+            case Step::Kind::kEnter:
+                return add_tape(mains_.tape_of(s.value), false, true);
+            case Step::Kind::kRun:
+                return add_tape(mains_.tape_of(s.value), true, true);
+            case Step::Kind::kRegister:
+                return expect(8 * s.at, 8, s.value);
+            case Step::Kind::kBytes:
+                return expect(s.at, s.bytes, s.value);
+            case Step::Kind::kSet:
+                return write(8 * s.at, 8, {-1, s.value});
+            default:
+                return false;
+        }
+    }
+    Tape finish() {
+        Tape all;
+        all.terms = std::move(terms_);
+        for (const auto& [at, w] : written_) {
+            const Term* t = w.value.term >= 0 ? &all.terms[static_cast<size_t>(w.value.term)] : nullptr;
+            if (t && t->kind == Term::Kind::kLoad && t->imm == at && t->bytes == w.bytes) continue;  // unchanged
+            all.writes.push_back({at, w.bytes, w.value.term, w.value.constant});
+        }
+        return needed(std::move(all));
+    }
+
+  private:
+    struct Value {
+        int32_t term = -1;  // -1: the constant
+        uint64_t constant = 0;
+    };
+    struct Written {
+        int32_t bytes = 0;
+        Value value;
+    };
+    using Key = std::tuple<int, int, int, int32_t, int32_t, int32_t, int32_t, int32_t, uint64_t, uint64_t, uint64_t>;
+
+    int32_t term(const Term& t) {
+        const Key key{static_cast<int>(t.kind), static_cast<int>(t.op), static_cast<int>(t.type), t.imm, t.bytes,
+                      t.operand[0], t.operand[1], t.operand[2], t.constant[0], t.constant[1], t.constant[2]};
+        const auto [it, fresh] = known_.try_emplace(key, static_cast<int32_t>(terms_.size()));
+        if (fresh) terms_.push_back(t);
+        return it->second;
+    }
+    // Nothing if other bytes than these were written that overlap them.
+    std::optional<Value> load(int32_t at, int32_t bytes) {
+        if (const auto same = written_.find(at); same != written_.end() && same->second.bytes == bytes)
+            return same->second.value;
+        if (overlaps(at, bytes)) return std::nullopt;
+        Term t;
+        t.kind = Term::Kind::kLoad, t.imm = at, t.bytes = bytes;
+        return Value{term(t), 0};
+    }
+    bool overlaps(int32_t at, int32_t bytes) const {
+        for (auto it = written_.lower_bound(at - 8); it != written_.end() && it->first < at + bytes; ++it)
+            if (at < it->first + it->second.bytes) return true;
+        return false;
+    }
+    bool write(int32_t at, int32_t bytes, const Value& value) {
+        const auto same = written_.find(at);
+        if (same == written_.end() && overlaps(at, bytes)) return false;
+        if (same != written_.end() && same->second.bytes != bytes) return false;
+        written_[at] = {bytes, value};
+        return true;
+    }
+    void guard(const Value& v, uint64_t value) {
+        if (v.term < 0) return;  // decided by what the script itself has written
+        terms_[static_cast<size_t>(v.term)].guard = true;
+        terms_[static_cast<size_t>(v.term)].value = value;
+    }
+    bool expect(int32_t at, int32_t bytes, uint64_t value) {
+        const std::optional<Value> v = load(at, bytes);
+        if (!v) return false;
+        guard(*v, value);
+        return true;
+    }
+    bool add_tape(const Tape& tape, bool guards, bool writes) {
+        std::vector<Value> values;
+        for (const Term& t : tape.terms) {
+            Value v;
+            if (t.kind == Term::Kind::kTime) return false;
+            if (t.kind == Term::Kind::kLoad) {
+                const std::optional<Value> loaded = load(t.imm, t.bytes);
+                if (!loaded) return false;
+                v = *loaded;
+            } else {
+                v = computed(t, values);
+            }
+            if (guards && t.guard) guard(v, t.value);
+            values.push_back(v);
+        }
+        if (!writes) return true;
+        for (const CellWrite& w : tape.writes) {
+            const Value v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : Value{-1, w.constant};
+            if (!write(w.at, w.bytes, v)) return false;
+        }
+        return true;
+    }
+    Value computed(const Term& t, const std::vector<Value>& values) {
+        Term made = t;
+        made.guard = made.fixed = false;
+        made.value = 0;
+        bool constant = true;
+        for (size_t i = 0; i < 3; ++i) {
+            if (t.operand[i] < 0) continue;
+            const Value& v = values[static_cast<size_t>(t.operand[i])];
+            made.operand[i] = v.term;
+            made.constant[i] = v.term < 0 ? v.constant : 0;
+            constant = constant && v.term < 0;
+        }
+        if (constant) return {-1, evaluate(made, nullptr)};
+        return {term(made), 0};
+    }
+    static Tape needed(Tape all) {
+        std::vector<char> wanted(all.terms.size());
+        for (const CellWrite& w : all.writes)
+            if (w.term >= 0) wanted[static_cast<size_t>(w.term)] = 1;
+        for (size_t i = all.terms.size(); i-- > 0;) {
+            if (!wanted[i] && !all.terms[i].guard) continue;
+            wanted[i] = 1;
+            for (const int32_t o : all.terms[i].operand)
+                if (o >= 0) wanted[static_cast<size_t>(o)] = 1;
+        }
+        std::vector<int32_t> place(all.terms.size(), -1);
+        Tape tape;
+        for (size_t i = 0; i < all.terms.size(); ++i) {
+            if (!wanted[i]) continue;
+            place[i] = static_cast<int32_t>(tape.terms.size());
+            tape.terms.push_back(all.terms[i]);
+            for (int32_t& o : tape.terms.back().operand)
+                if (o >= 0) o = place[static_cast<size_t>(o)];
+        }
+        tape.writes = std::move(all.writes);
+        for (CellWrite& w : tape.writes)
+            if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
+        tape.make_quick();
+        return tape;
+    }
+
+    const Mains& mains_;
+    std::vector<Term> terms_;
+    std::map<Key, int32_t> known_;
+    std::map<int32_t, Written> written_;
+};
+
+}  // namespace
+
+bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape) {
+    Composer composer(mains);
+    for (const Step& s : steps)
+        if (!composer.add(s)) return false;
+    tape = composer.finish();
+    return true;
+}
+
+}  // namespace wafersim::stream
