@@ -1,5 +1,5 @@
-// A script as one tape over the values before it: what one step writes and a later one reads stays between them, what is
-// written twice or not changed is left out, and all guards come before all writes.
+// A script as one tape over the values before it: what one step writes and a later one reads stays between them, what
+// is written twice or not changed is left out, and all guards come before all writes.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -56,8 +56,17 @@ class Composer {
     using Key = std::tuple<int, int, int, int32_t, int32_t, int32_t, int32_t, int32_t, uint64_t, uint64_t, uint64_t>;
 
     int32_t term(const Term& t) {
-        const Key key{static_cast<int>(t.kind), static_cast<int>(t.op), static_cast<int>(t.type), t.imm, t.bytes,
-                      t.operand[0], t.operand[1], t.operand[2], t.constant[0], t.constant[1], t.constant[2]};
+        const Key key{static_cast<int>(t.kind),
+                      static_cast<int>(t.op),
+                      static_cast<int>(t.type),
+                      t.imm,
+                      t.bytes,
+                      t.operand[0],
+                      t.operand[1],
+                      t.operand[2],
+                      t.constant[0],
+                      t.constant[1],
+                      t.constant[2]};
         const auto [it, fresh] = known_.try_emplace(key, static_cast<int32_t>(terms_.size()));
         if (fresh) terms_.push_back(t);
         return it->second;

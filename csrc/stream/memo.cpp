@@ -138,7 +138,7 @@ int32_t Memo::keep_tape(Tape tape) {
 }
 
 const Memo::Visit& Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
-                              const Mains& mains) {
+                             const Mains& mains) {
     v.next = situations_[from].visits;
     v.first_step = static_cast<int32_t>(steps_.size()), v.num_steps = static_cast<int32_t>(steps.size());
     v.first_said = static_cast<int32_t>(said_.size()), v.num_said = static_cast<int32_t>(said.size());
@@ -205,8 +205,9 @@ Memo::Heard& Memo::heard(uint32_t from, uint32_t message, Cycle dt) {
 
 size_t Memo::bytes() const {
     return situations_.capacity() * sizeof(Situation) + slots_.size() * sizeof(uint32_t) +
-           visits_.capacity() * sizeof(Visit) + steps_.capacity() * sizeof(Step) + tape_bytes_ + said_.capacity() * sizeof(Said) +
-           heard_.size() * sizeof(Heard) + messages_.size() * 2 * sizeof(Message) + pieces_.size() * kPiece;
+           visits_.capacity() * sizeof(Visit) + steps_.capacity() * sizeof(Step) + tape_bytes_ +
+           said_.capacity() * sizeof(Said) + heard_.size() * sizeof(Heard) + messages_.size() * 2 * sizeof(Message) +
+           pieces_.size() * kPiece;
 }
 
 }  // namespace wafersim::stream

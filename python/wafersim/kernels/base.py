@@ -214,3 +214,8 @@ class Kernel(ABC):
 def parameters(*items: Parameter) -> dict[str, Parameter]:
     """Parameters by name, in the order given."""
     return {item.name: item for item in items}
+
+
+def is_placeholder(values: Any) -> bool:
+    """An array whose elements all lie in one place: what a run without values gets for random numbers."""
+    return values.size > 1 and not any(values.strides)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wafersim.kernels.base import is_placeholder
 from wafersim.kernels.matrix.product import ELEMENT_BYTES
 
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ def random_values(rng: Any, size: tuple[int, ...], dtype: str) -> Any:
         if is_placeholder(values)
         else values.astype(kind, copy=False)
     )
-
-
-def is_placeholder(values: Any) -> bool:
-    """An array whose elements all lie in one place: what a run without values gets for random numbers."""
-    return values.size > 1 and not any(values.strides)
 
 
 def given_matrices(rng: np.random.Generator, size: int, shape: Shape, dtype: str) -> tuple[Any, Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wafersim.errors import ConfigError
-from wafersim.kernels.base import KernelRun, Launch
+from wafersim.kernels.base import KernelRun, Launch, is_placeholder
 from wafersim.kernels.matrix import interleave
-from wafersim.kernels.matrix.gemm_matrices import given_matrices, is_placeholder, rounding, tiles_of
+from wafersim.kernels.matrix.gemm_matrices import given_matrices, rounding, tiles_of
 from wafersim.kernels.matrix.mesh import Mesh, MeshCode
 from wafersim.kernels.matrix.product import ELEMENT_BYTES, Shape
 from wafersim.kernels.timing import read_stamps, stamp_array

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, parameters
+from wafersim.kernels.base import Kernel, KernelRun, Launch, Parameter, is_placeholder, parameters
 from wafersim.kernels.stencil.column_code import ColumnCode, expected
 from wafersim.kernels.stencil.column_halo import HaloColors
 from wafersim.kernels.timing import read_stamps, stamp_array
@@ -101,7 +101,8 @@ def _run(layout: Layout, radius: int, depth: int, block: int, iterations: int) -
     given: dict[str, Any] = {}
 
     def setup(sim: Any, rng: np.random.Generator) -> None:
-        given["x"] = rng.uniform(-1, 1, (height, width, depth)).astype(np.float32)
+        numbers = rng.uniform(-1, 1, (height, width, depth))
+        given["x"] = numbers if is_placeholder(numbers) else numbers.astype(np.float32)
         sim.write("x", given["x"], rect=whole)
         sim.write("coefficients", np.broadcast_to(factors, (height, width, factors.size)).copy(), rect=whole)
 

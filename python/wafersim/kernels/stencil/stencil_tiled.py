@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wafersim.kernels.base import KernelRun, Launch
+from wafersim.kernels.base import KernelRun, Launch, is_placeholder
 from wafersim.kernels.stencil.stencil_code import TileCode
 from wafersim.kernels.timing import read_stamps
 
@@ -176,7 +176,11 @@ def _run(width: int, height: int, shape: Shape, layout: Layout) -> KernelRun:
     given: dict[str, Any] = {}
 
     def setup(sim: Any, rng: np.random.Generator) -> None:
-        cells = rng.uniform(0, 10, (height * th, width * tw)).astype(np.float32)
+        numbers = rng.uniform(0, 10, (height * th, width * tw))
+        if is_placeholder(numbers):
+            sim.write("buffer", numbers, rect=whole)
+            return
+        cells = numbers.astype(np.float32)
         buffers = np.zeros((height, width, shape.rows, shape.pitch), np.float32)
         buffers[:, :, r : r + th, r : r + tw] = cells.reshape(height, th, width, tw).swapaxes(1, 2)
         sim.write("buffer", buffers, rect=whole)
