@@ -20,6 +20,9 @@ PROBE_PES, PROBE_SECONDS = 300, 8.0
 #: events grow with the side of the grid to a power between these: a line's PEs; PEs x steps x changes of rate
 LEAST_POWER, MOST_POWER = 1.0, 3.5
 
+#: host seconds of an event that is looked up: the first wavefronts of a `gemm` on 750 x 750 PEs took 75 ns each
+LOOKED_UP_SECONDS = 80e-9
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -27,6 +30,7 @@ class Probe:
 
     grid: Grid
     events: int
+    made: int  # events that were not looked up
     seconds: float
 
 
@@ -47,43 +51,60 @@ def _side(side: int, divisor: int) -> int:
     return 1 if side == 1 else max(2, round(side / divisor))
 
 
-def probe(kernel: str, arch: Arch, grid: Grid, params: dict[str, Any]) -> Probe | None:
+def probe(
+    kernel: str, arch: Arch, grid: Grid, params: dict[str, Any], grain: int | None = None
+) -> Probe | None:
     """One run on a small grid; None if the kernel does not take it, or if it takes too long."""
     try:
         prepared = prepare(kernel, arch, grid, params)
-        record = prepared.execute(fidelity="stream", max_seconds=PROBE_SECONDS, raise_on_stuck=False)
+        record = prepared.execute(
+            fidelity="stream", max_seconds=PROBE_SECONDS, raise_on_stuck=False, grain=grain
+        )
     except WafersimError:
         return None
     if record.status != "finished":
         return None
-    return Probe(grid, int(record.events), float(record.info["wall_s"]))
+    made = int(record.info["stream"].get("made", record.events))
+    return Probe(grid, int(record.events), made, float(record.info["wall_s"]))
 
 
-def estimate_events(kernel: str, arch: Arch, grid: Grid, params: dict[str, Any]) -> dict[str, Any] | None:
+def estimate_events(
+    kernel: str, arch: Arch, grid: Grid, params: dict[str, Any], grain: int | None = None
+) -> dict[str, Any] | None:
     """Events and seconds of a run, and the runs that they were made of; None if no small grid is taken.
 
     Notes
     -----
-    Events grow as a power of the side of the grid, taken from two runs (one run: with the PEs); a second of
-    host time moves as many events as in the larger one. Within a factor of three for the library's kernels.
+    Events grow as a power of the side of the grid, taken from two runs (one run: with the PEs). So do those
+    that are made because nothing like them has occurred: they take what they took in the larger run, the
+    others `LOOKED_UP_SECONDS`. Within a factor of three in events for the library's kernels; where situations
+    begin to recur only on a larger grid, seconds are too many.
     """
-    found = [p for p in (probe(kernel, arch, small, params) for small in small_grids(*grid)) if p is not None]
+    small = (probe(kernel, arch, at, params, grain) for at in small_grids(*grid))
+    found = [p for p in small if p is not None]
     if not found:
         return None
-    first, side = found[0], math.sqrt(grid[0] * grid[1])
-    ratio, power = side / _side_of(first), 2.0
-    if len(found) > 1:
-        grown = math.log(first.events / max(found[1].events, 1))
-        power = min(max(grown / math.log(_side_of(first) / _side_of(found[1])), LEAST_POWER), MOST_POWER)
-    events = first.events * ratio**power
+    side = math.sqrt(grid[0] * grid[1])
+    events = _grown(found, side, [p.events for p in found], LEAST_POWER)
+    made = min(_grown(found, side, [p.made for p in found], 0.0), events)
+    seconds = made * found[0].seconds / max(found[0].made, 1) + (events - made) * LOOKED_UP_SECONDS
     return {
         "events": round(events),
-        "host_seconds": _short(events * first.seconds / max(first.events, 1)),
+        "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}
             for p in found
         ],
     }
+
+
+def _grown(found: list[Probe], side: float, counts: list[int], least: float) -> float:
+    """A count of the small runs, larger one first, at another side of the grid."""
+    power = 2.0
+    if len(found) > 1:
+        grown = math.log(max(counts[0], 1) / max(counts[1], 1))
+        power = min(max(grown / math.log(_side_of(found[0]) / _side_of(found[1])), least), MOST_POWER)
+    return float(counts[0] * (side / _side_of(found[0])) ** power)
 
 
 def _short(value: float) -> float:
