@@ -114,7 +114,7 @@ py::dict figures(const PyStream& self) {
     if (m.loop().coarse.on()) d["beyond_buffers"] = m.loop().coarse.beyond, d["most_waiting"] = m.loop().coarse.most;
     if (const stream::Memo* memo = m.memo()) {
         d["looked_up"] = memo->lookups - memo->misses, d["made"] = memo->misses;
-        d["situations"] = memo->size(), d["memo_bytes"] = memo->bytes();
+        d["situations"] = memo->size(), d["memo_bytes"] = memo->bytes(), d["memo_renewals"] = m.figures.renewals;
     }
     d["table_bytes"] = m.table_bytes(), d["pe_bytes"] = m.pe_bytes();
     return d;
@@ -126,7 +126,7 @@ void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words,
-                         bool look_up) {
+                         bool look_up, size_t memo_bytes) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
@@ -135,11 +135,12 @@ void register_stream(py::module_& m) {
                  out->engine = std::make_unique<stream::Engine>(t, ints, costs);
                  if (grain > 1) out->engine->set_grain(grain);
                  out->engine->set_most_words(most_words);
+                 out->engine->set_most_memo_bytes(memo_bytes);
                  if (!look_up) out->engine->forget_situations();
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 1,
-             py::arg("most_words") = 0, py::arg("look_up") = true)
+             py::arg("most_words") = 0, py::arg("look_up") = true, py::arg("memo_bytes") = size_t{1} << 30)
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {

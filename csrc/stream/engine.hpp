@@ -15,6 +15,7 @@ namespace wafersim::stream {
 
 struct Figures {
     uint64_t steps = 0, hears = 0;
+    uint64_t renewals = 0;  // of the memo
 };
 
 class Engine {
@@ -41,6 +42,7 @@ class Engine {
     size_t pe_bytes() const {
         return nodes_.size() * sizeof(Node) + pes_.size() * sizeof(Pe) + cells_.size() + arena_.bytes();
     }
+    void set_most_memo_bytes(size_t bytes) { most_memo_bytes_ = bytes; }
     const Memo* memo() const { return memo_.get(); }  // null when visits are not looked up (any more)
     void forget_situations();                         // from now on every visit is made
     Figures figures;
@@ -102,6 +104,7 @@ class Engine {
     Snapshots snapshots_;
     Node open_node_;
     std::vector<Memo::Said> said_;
+    size_t most_memo_bytes_ = size_t{1} << 30;  // then situations that no PE is in are forgotten
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;
     int poor_ = 0;  // stretches of the run, up to now, in which most visits were new
     std::vector<Told> says_;

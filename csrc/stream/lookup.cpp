@@ -9,7 +9,6 @@
 namespace wafersim::stream {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 30;  // of the memo; then what is not in use is forgotten
 // A visit that is made and kept costs four times one that is only made, one looked up a tenth: so many lookups are
 // judged together, more on a large wafer, whose start is new everywhere; three in ten new are too many, three times
 // running.
@@ -192,7 +191,7 @@ bool Engine::rest_of_known() {
 
 // Now and then: does it still fit, and is it worth it?
 void Engine::judge_memo() {
-    if (memo_->bytes() > kMostBytes) renew_memo();
+    if (memo_->bytes() > most_memo_bytes_) renew_memo();
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
     if (lookups < std::max(kJudged, kJudgedPerPe * num_pes())) return;
     judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
@@ -202,6 +201,7 @@ void Engine::judge_memo() {
 
 // Keeps the situations that PEs are in.
 void Engine::renew_memo() {
+    ++figures.renewals;
     auto fresh = std::make_unique<Memo>();
     fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;

@@ -17,7 +17,7 @@ from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
 
 MAX_CYCLES = 20_000
-STUCK, LIMIT, FAULT = 1, 2, 5
+STUCK, LIMIT, PAUSED, FAULT = 1, 2, 4, 5
 
 
 @dataclass
@@ -154,3 +154,25 @@ def difference(generated: Generated, most_words: int, look_up: bool = True) -> s
     if expected != LIMIT and stream.cycle != wavelet.cycle:
         return f"cycles {stream.cycle}, wavelet {wavelet.cycle}"
     return f"{stream.figures()['late']} late words" if stream.figures()["late"] else ""
+
+
+def paused_and_whole(generated: Generated) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Status and cycles of a run, and of one that pauses again and again; None if it is refused or has no end."""
+    if generated.feeds:
+        return None
+
+    def made() -> Any:
+        return generated.make(lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs))
+
+    try:
+        whole, paused = made(), made()
+        status = whole.run(MAX_CYCLES)
+        if status == LIMIT:
+            return None
+        again = PAUSED
+        for cycle in range(13, MAX_CYCLES, 37):
+            if again == PAUSED:
+                again = paused.run(pause_at=cycle)
+    except UnsupportedError:
+        return None
+    return (status, int(whole.cycle)), (again, int(paused.cycle))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stream.compare import run_both
+from wafersim import run
 from wafersim.simulate import stream
 
 CASES = [
@@ -108,6 +109,14 @@ def test_what_recurs_is_looked_up(monkeypatch):
     made = run_both("broadcast", "40x30", {"words": 256}).stream
     assert made.info["stream"]["stretches_recorded"] < made.info["stream"]["stretches"] / 20
     assert (made.cycles, made.events) == (both.stream.cycles, both.stream.events)
+
+
+def test_a_full_memo_forgets_what_is_not_in_use(monkeypatch):
+    whole = run("gemm", grid="32x32", params={"tile": 8}, fidelity="stream", values=False, grain=4096)
+    monkeypatch.setattr(stream, "MEMO_BYTES", 12 << 20)
+    often = run("gemm", grid="32x32", params={"tile": 8}, fidelity="stream", values=False, grain=4096)
+    assert whole.info["stream"]["memo_renewals"] == 0 < often.info["stream"]["memo_renewals"]
+    assert (often.cycles, often.events, often.metrics) == (whole.cycles, whole.events, whole.metrics)
 
 
 def test_a_memo_that_is_not_worth_it_is_left():

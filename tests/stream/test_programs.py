@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stream.compare import difference, random_programs, repeated
+from tests.stream.compare import difference, paused_and_whole, random_programs, repeated
 
 CHUNK = 25
 DEFAULT, LONG = 500, 5_000  # seeds; about 15 programs each, of which nearly half are accepted
@@ -32,6 +32,16 @@ def _check(first: int) -> int:
 @pytest.mark.parametrize("first", [pytest.param(0, marks=pytest.mark.smoke), *range(CHUNK, DEFAULT, CHUNK)])
 def test_programs(first):
     assert _check(first) >= CHUNK  # else the generator and this fidelity have drifted apart
+
+
+def test_pauses_change_nothing():
+    compared = 0
+    for seed in range(8):
+        for generated in random_programs(seed):
+            whole, paused = paused_and_whole(repeated(generated, 3, 2)) or (None, None)
+            assert whole == paused, f"seed {seed}"
+            compared += whole is not None
+    assert compared >= 8
 
 
 @pytest.mark.long

@@ -70,7 +70,9 @@ def _at_stream(
     check_stream_memory(program)
     found = parts(program)
     grid = (program.width, program.height)
-    moved = None if request.kernel is None else estimate_events(request.kernel, arch, grid, params, request.grain)
+    moved = (
+        None if request.kernel is None else estimate_events(request.kernel, arch, grid, params, request.grain)
+    )
     return {
         "fidelity": "stream",
         "estimate_host_bytes": sum(part.num_bytes for part in found),

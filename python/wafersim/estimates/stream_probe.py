@@ -20,7 +20,7 @@ PROBE_PES, PROBE_SECONDS = 300, 8.0
 #: events grow with the side of the grid to a power between these: a line's PEs; PEs x steps x changes of rate
 LEAST_POWER, MOST_POWER = 1.0, 3.5
 
-#: host seconds of an event that is looked up: the first wavefronts of a `gemm` on 750 x 750 PEs took 75 ns each
+#: host seconds of an event that is looked up: in the first steps of a `gemm` on 750 x 750 PEs 75 ns
 LOOKED_UP_SECONDS = 80e-9
 
 

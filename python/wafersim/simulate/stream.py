@@ -35,6 +35,9 @@ STREAM_LEAVES_OUT = (
 #: whether situations of PEs that occurred before are looked up; results do not depend on it
 LOOK_UP = True
 
+#: host memory for them; when it is full those that no PE is in are forgotten
+MEMO_BYTES = 1 << 30
+
 
 class StreamSimulator(LoadedProgram):
     """One program on one fabric at fidelity ``stream``, with the face of `Simulator`.
@@ -245,5 +248,5 @@ def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: in
     from wafersim import _core as core
 
     return core.StreamMachine(
-        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, look_up=LOOK_UP
+        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, MEMO_BYTES
     )
