@@ -271,6 +271,12 @@ def test_a_control_wavelet_ends_an_operation(action, arch):
     np.testing.assert_array_equal(built.read("got"), [7, 7, 0, 0, 0, 0, 0, 0])
 
 
+def test_loops_over_tuples():
+    body = "for (.{ 1, 2, n }) |v, i| { out[i] = v; } inline for (.{ 4, 5 }) |v| { out[3] += v; }"
+    built = run(PROGRAM.format(decls="var n: i32 = 7;", body=body))
+    np.testing.assert_array_equal(built.read("out")[:4], [1, 2, 7, 9])
+
+
 WRONG = {
     "rotation without a limit": (
         "task a(x: u16) void { } task b() void { } comptime { @bind_rotating_tasks(a, b,"
@@ -292,6 +298,10 @@ WRONG = {
     "tables of control tasks": (
         "comptime { @initialize_queue(@get_input_queue(2), .{ .color = @get_color(1), .ctrl_table_id = 1 }); }",
         r"one table of control tasks.*found \.ctrl_table_id = 1; allowed: 0",
+    ),
+    "dense queues": (
+        "comptime { @initialize_queue(@get_input_queue(2), .{ .color = @get_color(1), .dense = true }); }",
+        r"dense queues are not modelled; found \.dense = true",
     ),
     "an access said twice": (
         "var A = @zeros([4]i16);"

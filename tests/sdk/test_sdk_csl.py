@@ -213,12 +213,19 @@ def test_layout_made_in_python_runs(target, tmp_path, monkeypatch):
     runtime = SdkRuntime(artifacts, platform, memcpy_required=False)
     runtime.load()
     runtime.run()
-    found = np.zeros(4, np.uint32)
-    task = runtime.receive(leave, found, 4, nonblock=True)
+    found = np.zeros(2, np.uint32)
+    task = runtime.receive(leave, found, 2, nonblock=True)
+    filed = runtime.receive_tofile(leave, "third.bin", 1, nonblock=True)
     runtime.send(entry, np.array([1000, 2000, 3000, 4000], np.uint32), nonblock=True)
     runtime.task_wait(task)
+    runtime.task_wait(filed)
+    runtime.receive_tofile(leave, "rest.bin")
+    runtime.receive_tofile(leave, "empty.bin")
     runtime.stop()
-    assert found.tolist() == [1211, 2212, 3213, 4214]
+    assert found.tolist() == [1211, 2212]
+    assert np.fromfile("third.bin", "<u4").tolist() == [3213]
+    assert np.fromfile("rest.bin", "<u4").tolist() == [4214]
+    assert not np.fromfile("empty.bin", "<u4").size
     assert runtime.read_symbol(4, 2, "addend", "uint32").tolist() == [1, 2, 3, 4]
     assert runtime.get_port_id(leave) == 1 and runtime.get_port_id("none") is None
     assert Color("x").get_value() is None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -291,29 +291,28 @@ class SdkRuntime:
 
     def receive(self, port: int | str, dest: Array, n_wavelets: int, nonblock: bool = False) -> Task:
         """Take words from an output stream into ``dest``."""
-        name, entry = self._port(port, to_host=True)
-        self._expect_state("receive", "running")
         count = int(n_wavelets)
-        target = copies.host_words(dest.reshape(-1)[:count], count, f"receive from {name}")
-
-        def deliver(words: Array) -> None:
-            target[:] = words.reshape(-1)
-
-        rect = (int(entry["x"]), int(entry["y"]), 1, 1)
-        begin = self._device.sim.cycle
-        pending = Pending(int(entry["color"]), rect, count, f"receive from {name}", deliver)
-        task = self._receive(pending, nonblock)
-        seconds = self._device.link.copy_seconds(count, not nonblock)
-        self._device.note_command("receive", name, begin, seconds, count)
-        return task
+        target = copies.host_words(dest.reshape(-1)[:count], count, f"receive from {port}")
+        return self._take(port, count, lambda words: np.copyto(target, words.reshape(-1)), nonblock)
 
     def receive_tofile(
-        self, port: int | str, outfile: PathLike, n_wavelets: int, nonblock: bool = False
+        self, port: int | str, outfile: PathLike, n_wavelets: int | None = None, nonblock: bool = False
     ) -> Task:
-        """As `receive`, into a file of little-endian 32-bit words."""
-        words = np.empty(int(n_wavelets), np.uint32)
-        task = self.receive(port, words, n_wavelets)
-        words.astype("<u4").tofile(outfile)
+        """As `receive`, into a file of little-endian 32-bit words; without a number, all that come."""
+        return self._take(port, n_wavelets, lambda words: words.astype("<u4").tofile(outfile), nonblock)
+
+    def _take(
+        self, port: int | str, count: int | None, deliver: Callable[[Array], None], later: bool
+    ) -> Task:
+        name, entry = self._port(port, to_host=True)
+        self._expect_state("receive", "running")
+        begin = self._device.sim.cycle
+        rect = (int(entry["x"]), int(entry["y"]), 1, 1)
+        pending = Pending(int(entry["color"]), rect, 0, f"receive from {name}", deliver)
+        pending.count = self._moving.arrived(pending) if count is None else int(count)
+        task = self._receive(pending, later)
+        seconds = self._device.link.copy_seconds(pending.count, not later)
+        self._device.note_command("receive", name, begin, seconds, pending.count)
         return task
 
     def _port(self, port: int | str, to_host: bool) -> tuple[str, dict[str, Any]]:

@@ -67,6 +67,12 @@ class Streams:
         self._device.run(label)
         self._serve()
 
+    def arrived(self, pending: Pending) -> int:
+        """How many words have come for a command from one PE when the device is quiet."""
+        self.advance("receive")
+        counts = self._device.sim.arrived(color=pending.color, port=self._port(pending), rect=pending.rect)
+        return int(counts.min())
+
     def require(self, pending: Pending) -> None:
         """Raise if the command is not complete.
 

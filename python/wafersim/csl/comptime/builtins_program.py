@@ -206,10 +206,13 @@ def _initialize_queue(interp: Interp, program: ProgramInstance, node: ast.Builti
             raise CslError(node.args[1].span, f"{what}: a struct is expected", found=describe(given))
         fields = dict(given.data)
     for name in fields:
-        if name not in QUEUE_OPTIONS:
+        if name not in QUEUE_OPTIONS and name != "dense":
             allowed = ", ".join(f".{option}" for option in QUEUE_OPTIONS)
             hint = closest(name, QUEUE_OPTIONS, ".")
             raise CslError(node.args[1].span, f"{what}: unknown option '.{name}'", allowed=allowed, hint=hint)
+    dense = fields.pop("dense", None)
+    if dense is not None and va.require_scalar(dense, f"{what}: .dense", node.span):
+        raise CslError(node.args[1].span, f"{what}: dense queues are not modelled", found=".dense = true")
     table = fields.pop("ctrl_table_id", None)
     if table is not None and va.require_int(table, f"{what}: .ctrl_table_id", node.span):
         raise CslError(

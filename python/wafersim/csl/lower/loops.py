@@ -11,7 +11,7 @@ from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower import branches, convert, exprs, indexing, places
 from wafersim.csl.lower.context import Exit
 from wafersim.csl.lower.operands import LocalVar, Operand, Place, Scalar
-from wafersim.csl.values import RangeData, Value, is_column, require_int, require_scalar
+from wafersim.csl.values import RangeData, Value, is_column, is_tuple, require_int, require_scalar
 from wafersim.program.instr import Label, VReg
 from wafersim.program.schema import CodeFlag, Op
 from wafersim.program.schema import Type as MType
@@ -104,10 +104,15 @@ def for_(cx: Context, node: ast.For) -> bool:
     if isinstance(subject, ast.BuiltinCall) and subject.name == "range":
         parts = _range_parts(cx, subject)
         return _unrolled(cx, node, *parts) if node.inline else _for_range(cx, node, *parts)
+    if isinstance(subject, ast.TupleLit):
+        items = [exprs.rvalue(cx, item) for item in subject.values]
+        return _turns(cx, node, [(item, Value(ty.U16, i)) for i, item in enumerate(items)])
     operand = exprs.lower(cx, subject)
     if isinstance(operand, Value) and isinstance(operand.data, RangeData):
         parts = _known_range(operand, subject.span)
         return _unrolled(cx, node, *parts) if node.inline else _for_range(cx, node, *parts)
+    if isinstance(operand, Value) and isinstance(operand.data, dict) and is_tuple(operand):
+        return _turns(cx, node, [(item, Value(ty.U16, i)) for i, item in enumerate(operand.data.values())])
     return _for_array(cx, node, operand)
 
 
@@ -247,7 +252,7 @@ def _for_array(cx: Context, node: ast.For, operand: Operand) -> bool:
         raise CslError(
             node.subject.span,
             f"a for loop over a value of type {operand.type}",
-            allowed="ranges and arrays",
+            allowed="ranges, arrays and tuples",
             hint="write for (@range(i16, n)) |i| { ... }",
         )
     type_ = operand.type
