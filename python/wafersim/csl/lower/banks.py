@@ -5,7 +5,8 @@ class (docs/semantics.md, 4.3).  Arrays start at multiples of 16 bytes or 8 byte
 sources of the same ops take different sides.  The published timings of the public matrix multiplication are
 met only without conflicts for tiles of a multiple of 16 bytes, whichever of its buffers is in use: the
 vendor's placement has this property there, its rule is not public, and this one is ours.  Arrays with an
-``align`` of their own stay where it says.
+``align`` of their own stay where it says, and arrays without a value (``var x: [n]f32;``) lie as they are
+declared: the published tiled stencils pay for the conflicts of two such arrays one behind the other.
 """
 
 from __future__ import annotations

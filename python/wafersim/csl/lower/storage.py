@@ -75,7 +75,7 @@ class Storage:
         array = self.array(name, type_, initial, var.span, var.align)
         self.arrays[var] = array
         self._order[id(array)] = (0, var.module.number, var.span.start)
-        if not var.align:
+        if not var.align and initial.data is not None:
             self.movable.add(id(array))
         return Place(type_, None, array, 0, not var.mutable)
 
