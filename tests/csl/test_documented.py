@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lowering import build, run
 
+from wafersim.csl.compile import compile_csl
 from wafersim.csl.diagnostics import CslError
 
 PROGRAM = """
@@ -269,6 +270,23 @@ def test_a_control_wavelet_ends_an_operation(action, arch):
     built = run(text, arch=arch)
     np.testing.assert_array_equal(built.read("out")[:2], [1, 1])
     np.testing.assert_array_equal(built.read("got"), [7, 7, 0, 0, 0, 0, 0, 0])
+
+
+def test_libraries_of_the_import_path(tmp_path):
+    """`<name>` may be a file of a folder given with --import-path; our own libraries come first."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/settings.csl").write_text("const size: u16 = 5;\n")
+    (tmp_path / "more/math.csl").write_text("this is no CSL\n")
+    (tmp_path / "pe.csl").write_text(
+        'const settings = @import_module("<settings>"); const math = @import_module("<math>");'
+        "var a = [settings.size]u16{ 1, 2, 3, 4, 5 };"
+        "comptime { @comptime_assert(settings.size == 5 and math.max(@as(i16, 2), 3) == 3); }"
+    )
+    layout = tmp_path / "layout.csl"
+    layout.write_text('layout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl", .{}); }')
+    compile_csl(layout, arch="wse2", import_paths=[tmp_path / "more"])
+    with pytest.raises(CslError, match="no library '<settings>'"):
+        compile_csl(layout, arch="wse2")
 
 
 def test_loops_over_tuples():

@@ -41,7 +41,7 @@ class Loader:
     def find(self, path: str, importer: str, span: Span | None) -> str:
         """The file that ``path`` means in a file; ``<...>`` names stay as they are."""
         if path.startswith("<") and path.endswith(">"):
-            return self._library(path, span)
+            return self._given_library(path) or self._library(path, span)
         if path in self.texts:
             return path
         folder = Path(importer).parent if not importer.startswith("<") else self._library_folder(importer)
@@ -62,6 +62,13 @@ class Loader:
             or closest(path, near)
             or "folders to search are given with --import-path",
         )
+
+    def _given_library(self, path: str) -> str:
+        """The file of a library that is none of ours and lies in a folder of --import-path."""
+        name = f"{path.strip('<>')}.csl"
+        if (LIBRARY / name).is_file():
+            return ""
+        return next((os.path.normpath(p / name) for p in self.import_paths if (p / name).is_file()), "")
 
     def _library(self, path: str, span: Span | None) -> str:
         """A library's name; those of releases before 1.0 stand for today's."""
