@@ -126,13 +126,13 @@ void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words,
-                         bool look_up, size_t memo_bytes) {
+                         bool look_up, size_t memo_bytes, bool values) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
                  const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
                  py::gil_scoped_release release;
-                 out->engine = std::make_unique<stream::Engine>(t, ints, costs);
+                 out->engine = std::make_unique<stream::Engine>(t, ints, costs, values);
                  if (grain > 1) out->engine->set_grain(grain);
                  out->engine->set_most_words(most_words);
                  out->engine->set_most_memo_bytes(memo_bytes);
@@ -140,7 +140,8 @@ void register_stream(py::module_& m) {
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 1,
-             py::arg("most_words") = 0, py::arg("look_up") = true, py::arg("memo_bytes") = size_t{1} << 30)
+             py::arg("most_words") = 0, py::arg("look_up") = true, py::arg("memo_bytes") = size_t{1} << 30,
+             py::arg("values") = false)
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {

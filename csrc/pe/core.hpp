@@ -145,7 +145,6 @@ class Core {
     void finish_op(Pe& p, LiveOp& op, Cycle t, int cost);
     uint32_t fetch(Pe& p, Operand& o, uint32_t fabric_value);
     void store(Pe& p, Operand& o, uint32_t value, Cycle t);
-    void advance(Operand& o) const;
     void map_read(Pe& p, LiveOp& op, Cycle t);
     void map_write(Pe& p, LiveOp& op, Cycle t);
     void push_fifo(Pe& p, int fifo, uint32_t value);

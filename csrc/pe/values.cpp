@@ -190,7 +190,7 @@ float fused(float a, float b, float c) {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define WAFERSIM_FMA_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define WAFERSIM_FMA_CLONES __attribute__((target_clones("fma", "default")))
 #else
 #define WAFERSIM_FMA_CLONES
 #endif

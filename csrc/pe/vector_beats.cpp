@@ -26,20 +26,6 @@ void Core::write_sram(Pe& p, int32_t address, int bytes, uint32_t value) const {
     std::memcpy(p.sram + address, &value, static_cast<size_t>(bytes));
 }
 
-void Core::advance(Operand& o) const {
-    if (++o.index[0] < o.ext[0] || o.ndim == 1) {
-        o.addr += o.step[0];
-        return;
-    }
-    o.index[0] = 0;
-    for (size_t i = 1; i < o.ndim; ++i) {
-        if (++o.index[i] < o.ext[i] || i + 1 == o.ndim) break;
-        o.index[i] = 0;
-    }
-    o.addr = o.base;
-    for (size_t i = 0; i < o.ndim; ++i) o.addr += o.index[i] * o.step[i];
-}
-
 void Core::push_fifo(Pe& p, int fifo, uint32_t value) {
     const Fifo& f = p.tile->fifos[static_cast<size_t>(fifo)];
     FifoState& s = p.fifos[static_cast<size_t>(fifo)];
@@ -150,7 +136,7 @@ uint32_t Core::fetch(Pe& p, Operand& o, uint32_t fabric_value) {
         case Source::kMem: {
             const uint32_t v = read_sram(p, o.addr, o.elem_bytes);
             p.count(Event::kSramReadBytes) += o.elem_bytes;
-            advance(o);
+            o.advance();
             return v;
         }
         case Source::kFabin:
@@ -174,7 +160,7 @@ void Core::store(Pe& p, Operand& o, uint32_t value, Cycle t) {
         case Source::kMem:
             write_sram(p, o.addr, o.elem_bytes, value);
             p.count(Event::kSramWriteBytes) += o.elem_bytes;
-            advance(o);
+            o.advance();
             break;
         case Source::kFifo:
             p.count(Event::kSramWriteBytes) += o.elem_bytes;
@@ -294,7 +280,7 @@ int Core::issue_beat(Pe& p, LiveOp& op, const Beat& beat, Cycle t) {
             }
             write_sram(p, static_cast<int32_t>(address), op.dst.elem_bytes, value);
             p.count(Event::kSramWriteBytes) += op.dst.elem_bytes;
-            advance(op.dst);
+            op.dst.advance();
         } else {
             store(p, op.dst, value, t);
         }

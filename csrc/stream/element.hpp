@@ -6,6 +6,7 @@
 #include "stream/mains.hpp"
 #include "stream/router.hpp"
 #include "stream/script.hpp"
+#include "stream/values.hpp"
 
 namespace wafersim::stream {
 
@@ -29,6 +30,7 @@ class Element {
     int step(Node& n, Cycle T, uint8_t* cells);
     std::vector<Launch> launches;
     mutable Script script;  // of the values that a visit reads and writes, while it is on
+    Values* values = nullptr;  // of array data, if they are on
 
   private:
     enum class Next { kAgain, kStop };
@@ -79,6 +81,7 @@ class Element {
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);
+    void start_values(Node& n, int t, const Main& m, const Instr& in, int64_t length);
     void start_empty(Node& n, const Instr& in, const Settings& set, Cycle T);
     void set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources);
     void mark_destination(Node& n, const Thread& th, const Instr& in, Cycle T);
@@ -118,6 +121,7 @@ class Element {
     int server_of_[9] = {};
     Cycle keep_ = keep_of(arch_);
     uint8_t* cells_ = nullptr;
+    uint32_t word_ = 0;  // that a data task took, with values
     int done_ = 0;
     bool dirty_ = false, defer_ = true;
 };

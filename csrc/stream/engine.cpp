@@ -61,7 +61,7 @@ std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
 
 }  // namespace
 
-Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops)
+Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, bool values)
     : arch_(arch, vops),
       program_(tables, arch_.sram_bytes),
       control_(find_control_bytes(program_, arch_.sram_bytes, owners(tables, program_.code.size()),
@@ -75,6 +75,13 @@ Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<co
     check_supported();
     for (size_t t = 0; t < program_.tiles.size(); ++t) cell_bytes_.push_back(mains_.cell_bytes(static_cast<int>(t)));
     start_looking_up();
+    if (values) {
+        forget_situations();
+        values_ = std::make_unique<Values>(program_, arch_, nodes_, cells_.data());
+        element_.values = values_.get();
+        router_.values = true;
+        local_.data = &values_->tapes;
+    }
 }
 
 Engine::~Engine() {
@@ -265,6 +272,7 @@ Cycle Engine::last_fact(const Node& n) const {
 Status Engine::run(const Limits& limits, const std::function<bool()>& interrupted) {
     const auto began = std::chrono::steady_clock::now();
     const Cycle start = now_;
+    settled_ = false;
     const uint64_t events = this->events();
     uint64_t look = events + 20000;
     const bool far = pe_bytes() > kCacheBytes;
@@ -303,12 +311,16 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         end_ = std::max(end_, last_fact(n));
     }
     now_ = end_ = std::max(end_, start);
+    settled_ = true;
+    for (Node& n : nodes_)
+        if (values_) values_->advance(n, kForever);
     return rest ? Status::kFinished : Status::kStuck;
 }
 
 bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
     const int32_t tile = program_.tile_map[pe];
-    if (tile < 0) return false;
+    if (tile < 0) return values_ && (std::fill_n(out, bytes, uint8_t{0}), true);
+    if (values_ && settled_) return values_->read(nodes_[pe], address, {out, static_cast<size_t>(bytes)}), true;
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     const uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
     for (int i = 0; i < bytes; ++i) {
@@ -322,6 +334,7 @@ bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return 0;
+    if (values_ && known) values_->write(nodes_[pe], address, values);
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
     written_.clear();

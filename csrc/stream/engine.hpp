@@ -20,7 +20,8 @@ struct Figures {
 
 class Engine {
   public:
-    Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops);
+    // `values`: of array data too; else only the state of scalar code has values.
+    Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, bool values);
 
     int launch(int function, std::span<const uint64_t> args);  // on how many PEs
     Status run(const Limits& limits, const std::function<bool()>& interrupted);
@@ -34,7 +35,8 @@ class Engine {
     void set_most_words(int64_t words) { loop_.most_words = words; }      // placed in one step, 0: no limit
     void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
     int64_t open_launches() const { return open_; }
-    // Scalar state of a PE: `bytes` bytes from `address`. False if they are not known without values.
+    // Scalar state of a PE: `bytes` bytes from `address`; with values all of its memory. False if they are not known:
+    // without values, or while a run is not at its end.
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
     // The host writes bytes, with or without saying their values. How many are held; the others are array data.
     int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
@@ -107,6 +109,8 @@ class Engine {
     size_t most_memo_bytes_ = size_t{1} << 30;  // then situations that no PE is in are forgotten
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;
     int poor_ = 0;  // stretches of the run, up to now, in which most visits were new
+    std::unique_ptr<Values> values_;
+    bool settled_ = true;  // no op is under way
     std::vector<Told> says_;
     std::vector<uint8_t, LargePages<uint8_t>> cells_;
     std::vector<int> written_;

@@ -145,7 +145,10 @@ uint64_t Local::read(Main& m, int32_t r, bool& known) {
 void Local::write(Main& m, int32_t r, uint64_t value, bool known, Cycle ready, int32_t term) {
     if (r < 0) return;
     m.regs[static_cast<size_t>(r)] = {known ? value : 0, ready, known};
-    recorder.store_register(r, known ? value : 0, known ? term : -1);
+    if (known)
+        recorder.store_register(r, value, term);
+    else
+        recorder.forget_register(r);
 }
 
 const Dsd* Local::dsr(const Main& m, int32_t encoded) const {

@@ -8,6 +8,7 @@
 #include "arch/arch.hpp"
 #include "pe/uses.hpp"
 #include "pe/values.hpp"
+#include "stream/data_tape.hpp"
 #include "stream/state.hpp"
 #include "stream/tape.hpp"
 
@@ -97,6 +98,7 @@ class Local {
     int32_t term() const { return term_; }
 
     Recorder recorder;
+    DataTapes* data = nullptr;  // with values of array data
     uint64_t instructions = 0;
 
   private:

@@ -144,6 +144,7 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
     for (size_t i = 0; i < m.memory.size(); ++i)
         if (!m.unknown[i]) m.memory[i] = cells[8 * m.regs.size() + i];
     local_.recorder.begin(m.regs.size(), 0);
+    if (local_.data) local_.data->begin();
     local_.done = 0;
     Stretch s;
     s.count = local_.run(m, dt, limit, dt, scalar_only);
@@ -164,6 +165,7 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
             bytes_ += sizeof tape + tape.terms.size() * sizeof(Term) + tape.writes.size() * sizeof(CellWrite);
             tapes_.push_back(std::move(tape));
         }
+        if (local_.data) s.data = local_.data->finish(m);
         s.to = intern(m, base);
     } else {
         s.to = n.control;

@@ -15,6 +15,7 @@ namespace wafersim::stream {
 struct Stretch {
     uint32_t to = 0;
     int32_t tape = -1;    // -1: no values involved
+    int32_t data = -1;    // likewise of array data (`DataTapes`)
     int32_t variant = 0;  // next stretch of the same begin under other guards, 0: none
     int32_t done = 0;
     int64_t count = 0;                        // instructions

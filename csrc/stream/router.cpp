@@ -75,6 +75,10 @@ void Router::forget(const Target& t, Color* c) {
         const int64_t known = t.link ? into->count_before(now_) : 0;
         std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end() || s.k < known; });
     }
+    if (values) {
+        ch.words_before = {};
+        if (t.words()) t.words()->cut(into->end(), &ch.words_before);
+    }
 }
 
 // Outputs that any FIFO of the color may have predicted under an earlier route.
@@ -181,6 +185,10 @@ void Router::deliver(Service& v, int64_t to) {
         Seq* into = v.to[i].into();
         if (v.control && to > v.from)
             v.to[i].specials().push_back({into->end(), v.to[i].link ? v.payload : v.own_payload, false});
+        if (values) {
+            if (!v.to[i].words()) v.to[i].words() = std::make_unique<Words>();
+            v.to[i].words()->append_range(into->end(), *v.fifo->words, v.from, to);
+        }
         into->append_range(v.fifo->d, v.from, to);
     }
 }
@@ -203,6 +211,7 @@ void Router::collect(Node& n) {
             f.entered = std::max(f.entered, f.a.forget_before(past));
             if (f.d.size() > 1) f.granted = std::max(f.granted, f.d.forget_before(past));
             f.d.truncate(now_, &v.before);
+            if (f.words) f.words->forget(f.d.end());
             s.reset();
             s.id = num_++;
             s.k = s.k_end = f.d.end();
@@ -330,7 +339,12 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
 void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     const Seq& into = *ch.target.into();
     const int64_t facts = into.count_before(now_);
-    const Difference diff = difference(ch.before, into, facts, false);
+    Difference diff = difference(ch.before, into, facts, false);
+    if (values && ch.target.words()) {  // other words at the same times
+        const int64_t k = first_other_word(ch.words_before, *ch.target.words(), facts);
+        if (k >= 0 && (diff.k < 0 || k < diff.k)) diff = {k, into.at(k).t};
+        if (ch.target.link) ch.target.words()->forget(facts);
+    }
     if (diff.k < 0) return;
     const Cycle t = std::max(diff.t, now_);
     if (ch.target.iq) {
@@ -345,6 +359,7 @@ void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     m.wake = t + arch_.hop - now_;
     m.words.append_range(into, facts, into.end());
     m.words.move(-now_);
+    if (values && ch.target.words()) m.carried.append_range(0, *ch.target.words(), facts, into.end());
     for (const Special& s : ch.target.link->specials)
         if (s.k >= facts) m.specials.push_back({s.k - facts, s.payload, false});
     told.push_back({ch.target.port, std::move(m)});
@@ -360,6 +375,11 @@ void Router::hear(Node& n, const Message& m, Cycle T) {
         if (!f.specials.empty()) std::erase_if(f.specials, [&](const Special& s) { return s.k >= base; });
         for (const Seg& s : m.words.segments()) f.a.append_run(s.t + T, s.gap, s.n, false);
         for (const Special& s : m.specials) f.specials.push_back({base + s.k, s.payload, s.advance});
+        if (values) {
+            if (!f.words) f.words = std::make_unique<Words>();
+            f.words->cut(base, nullptr);
+            f.words->append_range(base, m.carried, 0, m.words.end());
+        }
         n.wake_router(T + m.wake);
         return;
     }

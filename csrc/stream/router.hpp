@@ -28,6 +28,7 @@ class Router {
     static void settle_filter(Color& c, Cycle now);  // counts the words granted before
     LinkFifo& ramp_of(Node& n, int color);
     Routes routes;
+    bool values = false;  // words have values
 
   private:
     static constexpr int kMostTargets = 5 * kMaxColors;
@@ -37,6 +38,7 @@ class Router {
         InQueue* iq = nullptr;
         Seq* into() const { return link ? &link->sent : &iq->a; }
         std::vector<Special>& specials() const { return link ? link->specials : iq->specials; }
+        WordsOf& words() const { return link ? link->words : iq->words; }
     };
     LinkFifo& fifo(Color& c, int port) {
         LinkFifo*& f = c.fifo[static_cast<size_t>(port)];
@@ -65,6 +67,7 @@ class Router {
         Target target;
         Color* color;
         Seq before;
+        Words words_before;  // what the times before stood for
     };
     void forget(const Target& t, Color* c);
     void forget_outputs(Node& n);

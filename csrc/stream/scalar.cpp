@@ -31,6 +31,7 @@ int32_t* Local::descriptor_place(Main& m, const Instr& in, int32_t operand) {
 }
 
 void Local::execute(Main& m, const Instr& in, Cycle t) {
+    if (data) data->note(*this, m, in);
     if (in.op == Op::kVop) return local_vector(m, in, t);
     m.last_issue = t;
     int32_t target = m.pc + 1;
@@ -68,8 +69,7 @@ Cycle Local::branch(Main& m, const Instr& in, Cycle t, int32_t& target) {
         case Op::kBz:
         case Op::kBnz: {
             const uint64_t value = read(m, in.a, known);
-            if (!known)
-                refuse(in, "a branch that depends on array data; values cannot be switched off for this program");
+            if (!known) refuse(in, "a branch that depends on array data");
             if (term_ >= 0) {  // the outcome decides, not the value
                 Term test;
                 test.op = Op::kNe, test.type = Type::kU64, test.operand[0] = term_, test.value = value != 0;
@@ -173,6 +173,7 @@ Cycle Local::descriptor(Main& m, const Instr& in, Cycle t) {
                     v = d.color;
                     break;
             }
+            if (data) data->set(in.dst, static_cast<uint64_t>(static_cast<int64_t>(v)));
             write(m, in.dst, static_cast<uint64_t>(static_cast<int64_t>(v)), true,
                   t + arch_.value(ArchInt::kLatencyAlu));
             return cost(t, ArchInt::kCostDsdSet);
@@ -250,7 +251,8 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
     const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
     if (base_term >= 0) recorder.fix(base_term);
-    if (known && address + bytes > arch_.sram_bytes) refuse(in, "a load or store that leaves SRAM");
+    if (known && (address + bytes > arch_.sram_bytes || (bytes > 1 && address % 2)))
+        refuse(in, "a load or store at an odd address or outside SRAM");
     const int at = known ? control.find(address, address + bytes) : -1;
     if (in.op == Op::kLoad) {
         uint64_t value = 0;

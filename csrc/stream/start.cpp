@@ -261,6 +261,17 @@ void Element::claim(const Main& m, const Instr& in, Thread& th) const {
         }
 }
 
+// Its words stand in the ramp's buffer as soon as they are announced.
+void Element::start_values(Node& n, int t, const Main& m, const Instr& in, int64_t length) {
+    Thread& th = *n.thread[static_cast<size_t>(t)];
+    values->start(n, th, local_, m, in, length);
+    if (th.out < 0) return;
+    th.values->run = values->send(n, t, th.words);
+    WordsOf& words = n.oq[static_cast<size_t>(th.out)]->ramp->words;
+    if (!words) words = std::make_unique<Words>();
+    words->append(th.base, th.words, th.values->run, 0);
+}
+
 // A vector op that is not local: with fabric operands, asynchronous, with a completion, or beside live threads.
 void Element::start(Node& n, const Instr& in, Cycle T) {
     const Main& m = main(n);
@@ -297,6 +308,7 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     if (th.synchronous) th.priority = m.priority;
     n.live = static_cast<uint16_t>(n.live | 1u << t);
     th.next_beat = set.async ? T + arch_.ut_start : T;
+    if (values) start_values(n, t, m, in, length);
     mark_destination(n, th, in, T);
     if (set.async) return pass(n, T, 1);
     mains_.change(n, T, kBegun, [](Main& now, Cycle) { ++now.pc; });

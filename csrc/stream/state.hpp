@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "program/program.hpp"
 #include "stream/filter.hpp"
 #include "stream/seq.hpp"
+#include "stream/words.hpp"
 
 namespace wafersim::stream {
 
@@ -30,12 +32,15 @@ struct Special {  // a control word, or a word behind which the local switch adv
     bool advance = false;
 };
 
+using WordsOf = std::unique_ptr<Words>;  // what stands in a stage, with values only
+
 struct LinkFifo {
     Seq a, d;                  // departures upstream (arrival is one latency later), and its own departures
     int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
     Cycle granted = kMinus;    // last departure that `d` has forgotten, for the order of grants
     Cycle entered = kMinus;    // last arrival that `a` has forgotten, for the order of queues at the ramp
     std::vector<Special> specials;
+    WordsOf words;  // of `a`
 };
 
 // This router's knowledge of a neighbor's FIFO: what was sent, and which departures there hold it up.
@@ -43,6 +48,7 @@ struct OutLink {
     Seq sent, credit;
     int64_t blocked = kNever;
     std::vector<Special> specials;
+    WordsOf words;  // of `sent`
 };
 
 struct Color {
@@ -65,6 +71,7 @@ struct InQueue {
     bool feeds_task = false;        // its words start a data task
     std::vector<Special> specials;  // control wavelets in it
     int64_t cover = 0, blocked = kNever;
+    WordsOf words;  // of `a`
 };
 
 struct OutQueue {
@@ -74,6 +81,11 @@ struct OutQueue {
     int32_t ramp_color = -1;  // color of all its words
     int64_t pushed = 0;       // words of all ops so far, announced or not
     LinkFifo* ramp = nullptr;
+};
+
+struct OpValues;
+struct DropValues {
+    void operator()(OpValues* op) const;
 };
 
 struct Thread {
@@ -91,6 +103,7 @@ struct Thread {
     std::vector<uint32_t> payloads;  // of control wavelets
     int32_t payload_reg = -1, payload_address = -1, payload_step = 0, checked = 0;  // where they come from
     std::vector<std::pair<int32_t, int32_t>> saved;  // descriptor registers and their bases behind the op
+    std::unique_ptr<OpValues, DropValues> values;    // with values only
     int32_t cost_of(int64_t beat) const {
         return costs.empty() ? cost : costs[static_cast<size_t>(std::clamp<int64_t>(beat, 0, words - 1))];
     }
@@ -187,6 +200,7 @@ struct Message {
     Cycle wake = 0;                 // when it can have an effect there
     Seq words;                      // words: departures from now on
     std::vector<Special> specials;  // k counts from the first of these words
+    Words carried;                  // likewise, with values only
     // credit: departures that held words up; indices count from the words sent before now
     int64_t from = 0, first_change = 0, blocked = kNever;
     struct Held {

@@ -193,6 +193,10 @@ void Recorder::store_register(int32_t r, uint64_t value, int32_t term) {
     regs_[static_cast<size_t>(r)] = {term, true, value};
 }
 
+void Recorder::forget_register(int32_t r) {
+    regs_[static_cast<size_t>(r)] = {-1, false, 0};
+}
+
 int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
     const auto same = bytes_.find(at);
     if (same != bytes_.end() && same->second.bytes == bytes) {

@@ -83,6 +83,7 @@ class Recorder {
 
     int32_t load_register(int32_t r, uint64_t value);  // term of its value, -1: a constant
     void store_register(int32_t r, uint64_t value, int32_t term);
+    void forget_register(int32_t r);  // its value is array data
     // Term of `bytes` bytes of memory; `memory` holds their values now.
     int32_t load_bytes(int32_t at, int32_t bytes, const uint8_t* memory);
     void store_bytes(int32_t at, int32_t bytes, uint64_t value, int32_t term);

@@ -94,6 +94,7 @@ uint32_t Element::take_head(Node& n, int number, Cycle T) {
     q.b.forget_before(T - keep_);
     q.b.append(T, v.t > kMinus && T > v.t + arch_.ramp_in);
     ++q.cover;
+    if (values) word_ = values->take(n, q, k, T);
     uint32_t payload = 0;
     for (const Special& s : q.specials)
         if (s.k == k) payload = s.payload;
@@ -111,9 +112,11 @@ bool Element::pick(Node& n, Cycle T) {
     if (queue < 0) {
         n.active &= ~(UINT64_C(1) << best);
     } else {
-        const uint32_t payload = take_head(n, queue, T);
-        if (task.nargs > 0) set_reg(task.arg0, task.kind == TaskKind::kData ? 0 : payload & 0xffff);
-        if (task.nargs > 1) set_reg(task.arg1, task.kind == TaskKind::kData ? 0 : payload >> 16);
+        uint32_t payload = take_head(n, queue, T);
+        if (task.kind == TaskKind::kData) payload = values ? word_ : 0;
+        const bool whole = task.nargs == 1 && task.kind == TaskKind::kData;
+        if (task.nargs > 0) set_reg(task.arg0, whole ? payload : payload & 0xffff);
+        if (task.nargs > 1) set_reg(task.arg1, payload >> 16);
     }
     n.last_pick[static_cast<size_t>(best)] = T;
     begin(n, T, task.entry, queue < 0 ? nullptr : &task, task.kind != TaskKind::kData);

@@ -40,16 +40,12 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "grid in three dimensions": (["run", "reduce", "--grid", "2x2x2"], ["'2x2x2'"]),
     "grid beyond the wafer": (["run", "reduce", "--grid", "2000x2"], ["2000x2", "wse2", "at most"]),
     "grid huge": (["run", "reduce", "--grid", "9" * 30 + "x2"], ["WIDTHxHEIGHT"]),
-    "fidelity stream with values": (
-        ["run", "reduce", "--fidelity", "stream"],
-        ["'stream'", "without values", "--no-values"],
-    ),
     "fidelity unknown": (["run", "reduce", "--fidelity", "exact"], ["'exact'", "wavelet"]),
     "no values": (["run", "reduce", "--fidelity", "wavelet", "--no-values"], ["values", "stream"]),
     "two threads": (["run", "reduce", "--threads", "2"], ["threads=2", "1 thread"]),
     "grain": (["run", "reduce", "--grain", "4"], ["grain", "stream"]),
     "trace at fidelity stream": (
-        ["run", "reduce", "--fidelity", "stream", "--no-values", "--out", "o", "--trace"],
+        ["run", "reduce", "--fidelity", "stream", "--out", "o", "--trace"],
         ["--trace", "stream", "wavelet"],
     ),
     "trace without a place": (["run", "reduce", "--trace"], ["--trace", "--out DIR"]),

@@ -11,7 +11,7 @@ import numpy as np
 from tests.oracle.generate import Generated, generate
 from wafersim import _core
 from wafersim.errors import UnsupportedError
-from wafersim.program.schema import ParamCol
+from wafersim.program.schema import ParamCol, TileCol
 from wafersim.simulate import Simulator
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
@@ -131,17 +131,19 @@ def coarse_error(generated: Generated, grain: int) -> float | None:
     return cycles[1] / cycles[0] - 1
 
 
-def difference(generated: Generated, most_words: int, look_up: bool = True) -> str | None:
+def difference(
+    generated: Generated, most_words: int, look_up: bool = True, values: bool = False
+) -> str | None:
     """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports.
 
-    `look_up`: whether situations of PEs that occurred before are looked up.
+    `look_up`: whether situations of PEs that occurred before are looked up. `values`: with values, whose memory is compared too.
     """
     if generated.feeds:
         return None
     try:
         stream = generated.make(
             lambda tables, ints, costs, _seed: _core.StreamMachine(
-                tables, ints, costs, 1, most_words, look_up=look_up
+                tables, ints, costs, 1, most_words, look_up=look_up, values=values
             )
         )
         status = stream.run(MAX_CYCLES)
@@ -153,6 +155,8 @@ def difference(generated: Generated, most_words: int, look_up: bool = True) -> s
         return f"status {status}, wavelet {expected}"
     if expected != LIMIT and stream.cycle != wavelet.cycle:
         return f"cycles {stream.cycle}, wavelet {wavelet.cycle}"
+    if values and expected != LIMIT and (what := _other_memory(generated, stream, wavelet)):
+        return what
     return f"{stream.figures()['late']} late words" if stream.figures()["late"] else ""
 
 
@@ -176,3 +180,15 @@ def paused_and_whole(generated: Generated) -> tuple[tuple[int, int], tuple[int, 
     except UnsupportedError:
         return None
     return (status, int(whole.cycle)), (again, int(paused.cycle))
+
+
+def _other_memory(generated: Generated, stream: Any, wavelet: Any) -> str:
+    """The first byte of SRAM that differs, "" if none does."""
+    height, width = generated.tables["tile_map"].shape
+    num_bytes = int(generated.tables["tiles"][:, TileCol.DATA_BYTES].max())
+    found, right = (np.asarray(m.read(0, 0, width, height, 0, num_bytes)) for m in (stream, wavelet))
+    wrong = np.argwhere(found != right)
+    if not len(wrong):
+        return ""
+    y, x, byte = wrong[0]
+    return f"{len(wrong)} bytes, the first is {byte} of PE ({x}, {y})"

@@ -44,7 +44,7 @@ def facts_of(fields: Mapping[str, Any]) -> dict[str, Any]:
             "arch": None if arch is None else _arch_facts(arch), "params": plain(request.params),
         }  # fmt: skip
     return facts | {
-        "fidelity": request.fidelity, "grain": request.grain, "seed": request.seed,
+        "fidelity": request.fidelity, "values": request.values, "grain": request.grain, "seed": request.seed,
         "max_cycles": request.max_cycles, "max_events": request.max_events,
         "wafersim": __version__, "code": code_digest(), "schema": ANSWER_SCHEMA,
     }  # fmt: skip

@@ -22,7 +22,7 @@ from wafersim.cli.common import json_option
     "--fidelity",
     help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet; with --no-values by size]",
 )
-@click.option("--no-values", is_flag=True, help="Array data has no values; fidelity stream needs it.")
+@click.option("--no-values", is_flag=True, help="Array data has no values: faster at fidelity stream.")
 @click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
 @click.option("--seed", type=int, default=0, help="Seed of inputs and random numbers.  [default: 0]")
 @click.option("--max-cycles", type=int, metavar="N", help="Stop after so many cycles.")

@@ -25,11 +25,9 @@ def check_fidelity(fidelity: str | None, values: bool, grain: int | None) -> str
     """The fidelity to run at, `AUTO` to choose by size, or `ConfigError` for what does not exist."""
     if fidelity not in (None, *FIDELITIES):
         raise ConfigError(f"fidelity {fidelity!r} is unknown; {did_you_mean(str(fidelity), FIDELITIES)}")
-    if fidelity == "stream" and values:
-        raise ConfigError("fidelity 'stream' runs without values so far: add --no-values (values=False)")
     if fidelity == "wavelet" and not values:
         raise ConfigError("fidelity 'wavelet' always computes values; without them: fidelity 'stream'")
-    if grain is not None and (values or fidelity == "wavelet"):
+    if grain is not None and fidelity != "stream" and (values or fidelity == "wavelet"):
         raise ConfigError("grain belongs to fidelity 'stream'")
     if fidelity is None and not values:
         return AUTO if grain is None else "stream"

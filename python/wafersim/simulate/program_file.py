@@ -74,6 +74,7 @@ def execute_opened(
     arguments: Mapping[str, Any] | None = None,
     seed: int = 0,
     fidelity: str = "wavelet",
+    values: bool = False,
     grain: int | None = None,
     progress: Any = None,
     watch: Watch | None = None,
@@ -87,8 +88,8 @@ def execute_opened(
             program,
             watch is not None or frames is not None,
             lambda chosen: execute_opened(
-                path, opened, function=function, arguments=arguments, seed=seed, fidelity=chosen, grain=grain,
-                progress=progress, watch=watch, frames=frames, **limits,
+                path, opened, function=function, arguments=arguments, seed=seed, fidelity=chosen,
+                values=values, grain=grain, progress=progress, watch=watch, frames=frames, **limits,
             ),
         )  # fmt: skip
     functions = FunctionTable(program.meta.get("functions", {}))
@@ -98,7 +99,7 @@ def execute_opened(
         from wafersim.simulate.stream import StreamSimulator, refuse_watch
 
         refuse_watch(watch, frames)
-        sim = StreamSimulator(program, loaded, seed, grain)
+        sim = StreamSimulator(program, loaded, seed, grain, values=values)
     else:
         sim = Simulator(program, loaded, seed)
         if watch is not None:

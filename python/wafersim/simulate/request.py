@@ -63,6 +63,7 @@ class Request:
     dry_run: bool = False
     fidelity: str = "wavelet"
     grain: int | None = None
+    values: bool = True
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
         dry_run=_typed(fields, "dry_run", bool) or False,
         fidelity=fidelity,
         grain=grain,
+        values=values is not False,
     )
 
 
@@ -190,6 +192,7 @@ def run_built(
         record: Record = built.execute(
             seed=request.seed,
             fidelity=request.fidelity,
+            values=request.values,
             grain=request.grain,
             raise_on_stuck=False,
             progress=progress,
@@ -207,6 +210,7 @@ def run_built(
         arguments=request.params,
         seed=request.seed,
         fidelity=request.fidelity,
+        values=request.values,
         grain=request.grain,
         progress=progress,
         watch=watch,

@@ -61,7 +61,7 @@ def run(
     max_cycles, max_seconds, max_events, raise_on_stuck, progress
         As in `Simulator.run`.
     fidelity : {"wavelet", "stream"}
-        Every wavelet, or runs of them (docs/fidelity.md); ``stream`` needs ``values=False``. Default:
+        Every wavelet, or runs of them (docs/fidelity.md). Default:
         wavelet; without values the one for the size of the grid (``info["fidelity_chosen"]`` says why).
     values : bool
         Whether array data has values; without them nothing can be verified.
@@ -95,6 +95,7 @@ def run(
     return prepared.execute(
         seed=seed,
         fidelity=chosen,
+        values=values,
         grain=grain,
         max_cycles=max_cycles,
         max_seconds=max_seconds,
@@ -119,25 +120,32 @@ class PreparedRun:
         self,
         seed: int = 0,
         fidelity: str = "wavelet",
+        values: bool = False,
         grain: int | None = None,
         watch: Watch | None = None,
         frames: int | None = None,
         **limits: Any,
     ) -> Record:
-        """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`)."""
+        """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`).
+
+        ``values`` is for fidelity stream; at wavelet arrays always have values.
+        """
         if fidelity == AUTO:
             return run_by_size(
                 self.built.program,
                 watch is not None or frames is not None,
-                lambda chosen: self.execute(seed, chosen, grain, watch, frames, **limits),
+                lambda chosen: self.execute(seed, chosen, values, grain, watch, frames, **limits),
             )
         sim: Any
         if fidelity == "stream":
             from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
 
             refuse_watch(watch, frames)
-            sim = StreamSimulator(self.built.program, self.arch, seed, grain)
-            write_without_values(sim, self.built.setup)
+            sim = StreamSimulator(self.built.program, self.arch, seed, grain, values=values)
+            if values:
+                self.built.setup(sim, np.random.default_rng(seed))
+            else:
+                write_without_values(sim, self.built.setup)
             self._launch(sim)
         else:
             sim = self.start(seed, watch)

@@ -1,4 +1,4 @@
-"""The simulator at fidelity ``stream``: runs of words instead of words, values of arrays off."""
+"""The simulator at fidelity ``stream``: runs of words instead of words, values of arrays on or off."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
 
 #: what a run at this fidelity leaves out, beside `NOT_MODELLED`
-STREAM_LEAVES_OUT = (
-    "fidelity stream: values of arrays; cycles per class, events and link counts of each PE",
-)
+STREAM_LEAVES_OUT = "fidelity stream: {values}cycles per class, events and link counts of each PE"
 
 #: whether situations of PEs that occurred before are looked up; results do not depend on it
 LOOK_UP = True
@@ -53,6 +51,8 @@ class StreamSimulator(LoadedProgram):
         Larger ones are an approximation (docs/fidelity.md): the record says so.
     most_words : int, optional
         Most words placed in one step; the result does not depend on it. Default: no limit. For tests.
+    values : bool
+        Whether array data has values. They change no cycle; control flow must not depend on them.
 
     Raises
     ------
@@ -67,16 +67,18 @@ class StreamSimulator(LoadedProgram):
         seed: int = 0,
         grain: int | None = None,
         most_words: int | None = None,
+        values: bool = False,
     ) -> None:
         super().__init__(program, arch, seed)
         self.grain = 1 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
         most = 0 if most_words is None else checked_int("most_words", most_words, 1, (1 << 31) - 1)
-        check_stream_memory(program)
-        self._machine = _new_machine(program, self.arch, self.grain, most)
+        self.values = values
+        check_stream_memory(program, values)
+        self._machine = _new_machine(program, self.arch, self.grain, most, values)
         self._start_cycle = self._start_events = 0
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
-        """Write a symbol; only what scalar code uses as its state is kept, array data has no values."""
+        """Write a symbol; without values only what scalar code uses as its state is kept."""
         self._symbols.write(_Memory(self._machine, name), name, value, rect)
 
     def write_unknown(self, name: str, rect: Rect | None = None) -> None:
@@ -84,12 +86,12 @@ class StreamSimulator(LoadedProgram):
         self._symbols.write(_Memory(self._machine, name, known=False), name, 0, rect)
 
     def read(self, name: str, rect: Rect | None = None) -> Array:
-        """Values ``[H, W, *shape]`` of a symbol that scalar code writes, such as time stamps.
+        """Values ``[H, W, *shape]`` of a symbol; without values of one that scalar code writes.
 
         Raises
         ------
         UnsupportedError
-            The symbol is array data, which has no values at this fidelity.
+            The symbol is array data, and there are no values, or the run is not at its end.
         """
         return self._symbols.read(_Memory(self._machine, name), name, rect)
 
@@ -137,14 +139,17 @@ class StreamSimulator(LoadedProgram):
         )
         return UnsupportedError(f"{text}; run at fidelity wavelet", error.line)
 
+    def _leaves_out(self) -> str:
+        return STREAM_LEAVES_OUT.format(values="" if self.values else "values of arrays; ")
+
     def _record(self, status: str) -> Record:
         height, width = self._has_tile.shape
         events = int(self._machine.events_processed) - self._start_events
         info = self._head(status, self.cycle - self._start_cycle, events) | {
             "fidelity": "stream",
-            "values": False,
+            "values": self.values,
             "counted": False,
-            "not_modelled": [*NOT_MODELLED, *STREAM_LEAVES_OUT, *_coarse(self.grain)],
+            "not_modelled": [*NOT_MODELLED, self._leaves_out(), *_coarse(self.grain)],
             "approximate": self.grain > 1,
             "stream": {"grain": self.grain, **self._machine.figures()},
         }
@@ -225,7 +230,8 @@ class _Memory:
         raw = self._machine.read(x, y, w, h, address, num_bytes)
         if raw is None:
             raise UnsupportedError(
-                f"symbol {self._name!r}: array data has no values at fidelity stream; run at fidelity wavelet"
+                f"symbol {self._name!r}: array data has no values at fidelity stream without values, "
+                "and none before the run's end; run with values or at fidelity wavelet"
             )
         return np.asarray(raw)
 
@@ -244,9 +250,9 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int) -> Any:
+def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool) -> Any:
     from wafersim import _core as core
 
     return core.StreamMachine(
-        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, MEMO_BYTES
+        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, MEMO_BYTES, values
     )

@@ -22,6 +22,9 @@ RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 #: threads of a PE, measured on the library's kernels: for each of its queues, and at least
 THREADS_OF_A_QUEUE, THREADS = 0.75, 2
 
+#: of host memory, touched as a whole
+PAGE_BYTES = 4096
+
 Array = np.ndarray[Any, Any]
 
 
@@ -34,7 +37,7 @@ class Part:
     less: str
 
 
-def parts(program: MachineProgram) -> list[Part]:
+def parts(program: MachineProgram, values: bool = False) -> list[Part]:
     """Contributors to the memory of a run, the largest first."""
     from wafersim._core import StreamMachine
 
@@ -63,6 +66,11 @@ def parts(program: MachineProgram) -> list[Part]:
         Part("stretches of code, shared by all PEs", shared, "fewer kinds of PEs"),
         Part("Python and the program as it is built", rss_bytes(), "a smaller grid"),
     ]
+    if values:
+        sram = placed * (
+            np.ceil(tables["tiles"][:, TileCol.DATA_BYTES] / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES
+        )
+        found.append(Part("values: the memory of the PEs", int(sram.sum()), "--no-values, or smaller arrays"))
     return sorted(found, key=lambda part: -part.num_bytes)
 
 
@@ -124,12 +132,12 @@ def _held_bytes(tables: dict[str, Array]) -> Array:
     return found
 
 
-def stream_bytes(program: MachineProgram) -> int:
+def stream_bytes(program: MachineProgram, values: bool = False) -> int:
     """About the memory of this process at the end of a run of the program at fidelity stream, in bytes."""
-    return sum(part.num_bytes for part in parts(program))
+    return sum(part.num_bytes for part in parts(program, values))
 
 
-def check_stream_memory(program: MachineProgram) -> None:
+def check_stream_memory(program: MachineProgram, values: bool = False) -> None:
     """Refuse a run that would not fit into the host's memory.
 
     Raises
@@ -137,7 +145,7 @@ def check_stream_memory(program: MachineProgram) -> None:
     ConfigError
         With what it needs, the three largest contributors, and what there is.
     """
-    found = parts(program)
+    found = parts(program, values)
     needed, available = sum(part.num_bytes for part in found), available_bytes() + rss_bytes()
     if needed <= SHARE * available:
         return

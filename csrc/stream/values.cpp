@@ -1,0 +1,299 @@
+#include "stream/values.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "pe/memory_rules.hpp"
+#include "stream/local.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+constexpr int kDeepest =
+    10000;  // PEs that wait for each other's words in one step; each takes about 500 bytes of stack
+
+}  // namespace
+
+void DropValues::operator()(OpValues* op) const {
+    delete op;
+}
+
+Values::Values(const Program& program, const Arch& arch, std::span<Node> nodes, uint8_t* cells)
+    : tapes(program, arch), program_(program), arch_(arch), nodes_(nodes), cells_(cells) {
+    sram_.reserve(nodes.size(), static_cast<size_t>(arch.sram_bytes));
+    busy_.resize(nodes.size());
+    ordered_.resize(nodes.size());
+    std::vector<int64_t> rank(program.tiles.size(), 0);
+    for (size_t pe = 0; pe < nodes.size(); ++pe) {
+        const int32_t t = program.tile_map[pe];
+        if (t < 0) continue;
+        const Tile& tile = program.tiles[static_cast<size_t>(t)];
+        uint8_t* sram = sram_.at(pe);
+        const uint8_t* image = program.image.data() + tile.image_offset;
+        for (int32_t i = 0; i < tile.image_bytes; ++i)  // pages without a value stay untouched
+            if (image[i]) sram[i] = image[i];
+        const int64_t r = rank[static_cast<size_t>(t)]++;
+        for (const ParamBlock& b : tile.params)
+            std::memcpy(sram + b.address, program.param_values.data() + b.offset + r * b.bytes,
+                        static_cast<size_t>(b.bytes));
+    }
+}
+
+Place Values::place(const Node& n) const {
+    return {sram_.at(number(n)), cells_ + 8 * static_cast<size_t>(n.cells), arch_.sram_bytes};
+}
+
+void Values::write(const Node& n, int32_t address, std::span<const uint8_t> bytes) {
+    std::memcpy(sram_.at(number(n)) + address, bytes.data(), bytes.size());
+}
+
+void Values::read(const Node& n, int32_t address, std::span<uint8_t> bytes) const {
+    std::memcpy(bytes.data(), sram_.at(number(n)) + address, bytes.size());
+}
+
+RunRef Values::send(const Node& n, int thread, int64_t words) const {
+    RunRef run(new Run);
+    run->pe = number(n);
+    run->thread = thread;
+    run->word.reset(new uint32_t[static_cast<size_t>(words)]);
+    return run;
+}
+
+void Values::start(Node& n, Thread& th, Local& local, const Main& m, const Instr& in, int64_t length) {
+    th.values.reset(new OpValues);
+    OpValues& op = *th.values;
+    op.e = tapes.elements_of(local, m, in, length);
+    const Place here = place(n);
+    const Settings set = local.settings_of(m, in);
+    if (set.index_reg >= 0) op.e.index = static_cast<uint32_t>(here.reg(set.index_reg) & 0xffff);
+    const Local::Shape shape = local.shape(m, in);
+    op.width = shape.width, op.packed = shape.packed;
+    op.fabric = th.fabric;
+    op.low = th.low, op.high = th.reaches ? th.reaches : th.memory_dst ? th.high : th.low;
+    int queues = 0;
+    Operand* sources[3] = {&op.e.a, &op.e.b, &op.e.c};
+    for (Operand* o : {&op.e.dst, &op.e.a, &op.e.b, &op.e.c}) {
+        here.settle(*o, in.line);
+        if (o->kind == Source::kPtr && o == &op.e.dst) op.low = o->addr, op.high = o->addr + o->elem_bytes;
+        if (o->kind == Source::kPtr && o != &op.e.dst) op.reads.push_back({o->addr, o->addr + o->elem_bytes});
+    }
+    for (const int32_t encoded : {in.a, in.b, in.c}) {
+        const Dsd* d = local.dsr(m, encoded);
+        if (!d || d->kind != DsdKind::kMem) continue;
+        int64_t low, high;
+        memory_range(*d, length, low, high);
+        op.reads.push_back({static_cast<int32_t>(low), static_cast<int32_t>(high)});
+    }
+    for (size_t s = 0; s < 3; ++s)
+        if (sources[s]->kind == Source::kFabin) op.queue[s] = th.in[queues++];
+    if (queues == 2 && th.in[0] == th.in[1]) throw Refused("two sources from one input queue", in.line);
+}
+
+// How much of an op has happened before cycle T.
+int64_t Values::due(const Node& n, const Thread& th, Cycle T) const {
+    return std::min(n.beats(th).count_before(T) - th.base, th.words);
+}
+
+// Whether one op writes what the other one reads or writes.
+bool Values::meet(const OpValues& a, const OpValues& b) {
+    auto cross = [](int32_t low, int32_t high, int32_t from, int32_t to) { return low < to && from < high; };
+    if (cross(a.low, a.high, b.low, b.high)) return true;
+    for (const auto& [low, high] : b.reads)
+        if (cross(a.low, a.high, low, high)) return true;
+    for (const auto& [low, high] : a.reads)
+        if (cross(b.low, b.high, low, high)) return true;
+    auto register_of = [](const OpValues& op) { return op.e.dst.kind == Source::kReg ? op.e.dst.reg : -1; };
+    for (const auto& [x, y] : {std::pair{&a, &b}, std::pair{&b, &a}})
+        for (const Operand* o : {&y->e.dst, &y->e.a, &y->e.b, &y->e.c})
+            if (o->kind == Source::kReg && o->reg == register_of(*x)) return true;
+    return false;
+}
+
+void Values::advance(Node& n, Cycle T) {
+    if (!n.live) return;
+    Due all[9];
+    size_t num = 0;
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
+        if (!th.values) continue;
+        if (const int64_t to = due(n, th, T); to > th.values->units) all[num++] = {&th, to};
+    }
+    if (!num) return;
+    bool order = false;
+    for (size_t i = 0; i < num; ++i)
+        for (size_t j = 0; j < i; ++j) order = order || meet(*all[i].thread->values, *all[j].thread->values);
+    if (++depth_ > kDeepest) throw Refused("words that more than 10,000 PEs pass on in one step");
+    busy_[number(n)] = true;
+    ordered_[number(n)] = order;
+    const bool done = order ? in_order(n, {all, num}, T) : in_any_order(n, {all, num}, T);
+    busy_[number(n)] = ordered_[number(n)] = false;
+    --depth_;
+    if (!done && depth_ == 0) throw Refused("internal: a word without a value");
+}
+
+bool Values::in_any_order(Node& n, std::span<Due> all, Cycle T) {
+    for (bool more = true; more;) {
+        more = false;
+        bool done = true;
+        for (const Due& d : all) {
+            const int64_t before = d.thread->values->units;
+            done = apply(n, *d.thread, d.to, T) && done;
+            more = more || d.thread->values->units > before;
+        }
+        if (done) return true;
+    }
+    return false;
+}
+
+// Beat by beat, by their times.
+bool Values::in_order(Node& n, std::span<Due> all, Cycle T) {
+    for (;;) {
+        const Due* first = nullptr;
+        Cycle when = kForever;
+        for (const Due& d : all) {
+            const int64_t at = d.thread->values->units;
+            if (at >= d.to) continue;
+            const Seq::Value v = n.beats(*d.thread).at(d.thread->base + at);
+            if (!v.known || v.t <= kMinus) throw Refused("internal: a beat whose time is forgotten");
+            if (v.t < when) when = v.t, first = &d;
+        }
+        if (!first) return true;
+        const int64_t next = first->thread->values->units + 1;
+        if (!apply(n, *first->thread, next, T)) return false;
+    }
+}
+
+// The words that its next units need, as many as there are of `wanted`.
+int64_t Values::words_there(Node& n, const Thread& th, int64_t wanted, const uint32_t* from[3]) const {
+    const OpValues& op = *th.values;
+    for (size_t s = 0; s < 3; ++s) {
+        from[s] = nullptr;
+        if (op.queue[s] < 0) continue;
+        const InQueue& q = *n.iq[static_cast<size_t>(op.queue[s])];
+        const int64_t k = th.in_base[op.queue[s] == th.in[0] ? 0 : 1] + op.units;
+        const Words::Piece* p = q.words ? q.words->find(k) : nullptr;
+        if (!p) throw Refused("internal: a word of no run");
+        const int64_t at = p->offset + k - p->first;
+        wanted = std::min({wanted, p->first + p->n - k, p->run->filled - at});
+        from[s] = p->run->word.get() + at;
+    }
+    return wanted;
+}
+
+// The first run whose values are missing.
+const Words::Piece* Values::missing(Node& n, const Thread& th) const {
+    const OpValues& op = *th.values;
+    for (const int8_t queue : op.queue) {
+        if (queue < 0) continue;
+        const int64_t k = th.in_base[queue == th.in[0] ? 0 : 1] + op.units;
+        const Words::Piece* p = n.iq[static_cast<size_t>(queue)]->words->find(k);
+        if (p->run->filled <= p->offset + k - p->first) return p;
+    }
+    return nullptr;
+}
+
+// Brings an op up to `to` units; false if words of ops that wait for this one are missing.
+bool Values::apply(Node& n, Thread& th, int64_t to, Cycle T) {
+    OpValues& op = *th.values;
+    if (op.busy) return false;
+    op.busy = true;
+    while (op.units < to) {
+        const uint32_t* from[3];
+        int64_t count = words_there(n, th, to - op.units, from);
+        if (count <= 0) {
+            const RunRef run = missing(n, th)->run;
+            const int64_t before = run->filled;
+            pull(*run.get(), T);
+            if (run->filled == before) break;
+            continue;
+        }
+        pass(n, th, count, from);
+        op.units += count;
+    }
+    op.busy = false;
+    for (int i = 0; i < 2; ++i)
+        if (th.in[i] >= 0) n.iq[static_cast<size_t>(th.in[i])]->words->forget(th.in_base[i] + op.units);
+    return op.units >= to;
+}
+
+// Somebody wants words of a run.
+void Values::pull(const Run& run, Cycle T) {
+    Node& n = nodes_[run.pe];
+    if (!busy_[run.pe]) return advance(n, T);
+    if (ordered_[run.pe]) return;
+    Thread* th = n.thread[static_cast<size_t>(run.thread)];
+    if (!th->values || th->values->run.get() != &run) return;
+    if (++depth_ > kDeepest) throw Refused("words that more than 10,000 PEs pass on in one step");
+    apply(n, *th, due(n, *th, T), T);
+    --depth_;
+}
+
+// Elements of the next beat of an op without fabric operands.
+int64_t Values::beat(const OpValues& op) const {
+    const Elements& e = op.e;
+    int64_t n = std::min<int64_t>(op.width, e.length - e.done);
+    for (const Operand* o : {&e.dst, &e.a, &e.b, &e.c})
+        if (o->kind == Source::kMem && o->ndim > 1) n = std::min<int64_t>(n, o->ext[0] - o->index[0]);
+    return n;
+}
+
+// Moves of 32-bit words between the fabric and a row in memory.
+bool Values::copy(Node& n, OpValues& op, int64_t count, const uint32_t* const from[3]) const {
+    Elements& e = op.e;
+    if ((e.vop != VOp::kMov32 && e.vop != VOp::kFmovs) || !op.fabric) return false;
+    auto row = [](const Operand& o) {
+        return o.kind == Source::kMem && o.ndim == 1 && o.elem_bytes == 4 && o.step[0] == 4 && !o.index_offset;
+    };
+    const bool in = e.a.kind == Source::kFabin && e.a.elem_bytes == 4;
+    const bool out = e.dst.kind == Source::kFabout && e.dst.elem_bytes == 4;
+    if (!(in || row(e.a)) || !(out || row(e.dst))) return false;
+    uint8_t* sram = sram_.at(number(n));
+    const void* source = in ? static_cast<const void*>(from[0]) : sram + e.a.addr;
+    void* target = out ? static_cast<void*>(op.run->word.get() + op.run->filled) : sram + e.dst.addr;
+    const auto moved = static_cast<int32_t>(count);
+    std::memmove(target, source, 4 * static_cast<size_t>(count));
+    if (!in) e.a.addr += 4 * moved, e.a.index[0] += moved;
+    if (!out) e.dst.addr += 4 * moved, e.dst.index[0] += moved;
+    if (out) op.run->filled += count;
+    e.done += count;
+    return true;
+}
+
+void Values::pass(Node& n, Thread& th, int64_t count, const uint32_t* const from[3]) const {
+    OpValues& op = *th.values;
+    Elements& e = op.e;
+    if (copy(n, op, count, from)) return;
+    const Place here = place(n);
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t elements = op.packed ? std::min<int64_t>(2, e.length - e.done) : op.fabric ? 1 : beat(op);
+        uint32_t index = 0, outgoing = 0, word[3] = {};
+        for (size_t s = 0; s < 3; ++s)
+            if (from[s]) index = from[s][i] >> 16;
+        const Operand* sources[3] = {&e.a, &e.b, &e.c};
+        for (int64_t k = 0; k < elements; ++k) {
+            for (size_t s = 0; s < 3; ++s)
+                if (from[s])
+                    word[s] = sources[s]->elem_bytes == 4 ? from[s][i] : k ? from[s][i] >> 16 : from[s][i] & 0xffff;
+            const uint32_t value = here.element(e, word, index);
+            outgoing |= k && op.fabric ? value << 16 : k ? 0 : value;
+        }
+        if (!op.run.get()) continue;
+        if (e.dst.elem_bytes == 2 && !op.packed) outgoing = (outgoing & 0xffff) | e.index << 16;
+        op.run->word[static_cast<size_t>(op.run->filled++)] = outgoing;
+    }
+}
+
+uint32_t Values::take(Node& n, InQueue& q, int64_t k, Cycle T) {
+    const Words::Piece* p = q.words ? q.words->find(k) : nullptr;
+    if (!p) throw Refused("internal: a word of no run");
+    const RunRef run = p->run;
+    const int64_t at = p->offset + k - p->first;
+    if (run->filled <= at) pull(*run.get(), T);
+    if (run->filled <= at) throw Refused("internal: a word without a value");
+    q.words->forget(k + 1);
+    (void)n;
+    return run->word[static_cast<size_t>(at)];
+}
+
+}  // namespace wafersim::stream

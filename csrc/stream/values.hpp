@@ -1,0 +1,73 @@
+// Values of array data: the memory of the PEs, and the ops under way. Beats take effect in the order of their times,
+// late: when the PE is looked at, or when another PE wants a word. Beats before now are facts, so that order is known.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "stream/data_tape.hpp"
+#include "stream/state.hpp"
+#include "stream/words.hpp"
+#include "wafer/sram.hpp"
+
+namespace wafersim::stream {
+
+// A vector op under way whose beats have taken effect up to `units` words of its fabric operands, or beats if it has
+// none. `queue`: which of its thread's input queues is which source.
+struct OpValues {
+    Elements e;
+    int64_t units = 0;
+    int width = 1;
+    bool packed = false, fabric = false, busy = false;
+    int8_t queue[3] = {-1, -1, -1};
+    bool sends = false;
+    RunRef run;
+    int32_t low = 0, high = 0;                       // bytes written
+    std::vector<std::pair<int32_t, int32_t>> reads;  // bytes read
+};
+
+class Values {
+  public:
+    Values(const Program& program, const Arch& arch, std::span<Node> nodes, uint8_t* cells);
+
+    DataTapes tapes;
+    Place place(const Node& n) const;
+    void write(const Node& n, int32_t address, std::span<const uint8_t> bytes);
+    void read(const Node& n, int32_t address, std::span<uint8_t> bytes) const;
+
+    // An op starts; its thread has its queues and words.
+    void start(Node& n, Thread& th, Local& local, const Main& m, const Instr& in, int64_t length);
+    RunRef send(const Node& n, int thread, int64_t words) const;
+    // Everything before cycle T takes effect.
+    void advance(Node& n, Cycle T);
+    // The word at index k of an input queue, which is taken from it.
+    uint32_t take(Node& n, InQueue& q, int64_t k, Cycle T);
+
+  private:
+    struct Due {
+        Thread* thread;
+        int64_t to;  // units that take effect
+    };
+    uint32_t number(const Node& n) const { return static_cast<uint32_t>(&n - nodes_.data()); }
+    int64_t due(const Node& n, const Thread& th, Cycle T) const;
+    static bool meet(const OpValues& a, const OpValues& b);
+    bool in_any_order(Node& n, std::span<Due> all, Cycle T);
+    bool in_order(Node& n, std::span<Due> all, Cycle T);
+    bool apply(Node& n, Thread& th, int64_t to, Cycle T);
+    void pull(const Run& run, Cycle T);
+    int64_t words_there(Node& n, const Thread& th, int64_t wanted, const uint32_t* from[3]) const;
+    const Words::Piece* missing(Node& n, const Thread& th) const;
+    void pass(Node& n, Thread& th, int64_t count, const uint32_t* const from[3]) const;
+    bool copy(Node& n, OpValues& op, int64_t count, const uint32_t* const from[3]) const;
+    int64_t beat(const OpValues& op) const;
+
+    const Program& program_;
+    const Arch& arch_;
+    std::span<Node> nodes_;
+    uint8_t* cells_;
+    SramArena sram_;
+    std::vector<bool> busy_;     // PEs whose beats are taking effect now,
+    std::vector<bool> ordered_;  // and one after the other by time
+    int depth_ = 0;
+};
+
+}  // namespace wafersim::stream
