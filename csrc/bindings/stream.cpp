@@ -104,6 +104,19 @@ py::dict sizes() {
     return d;
 }
 
+py::list prints(const PyStream& self) {
+    const int32_t width = self.engine->program().width;
+    py::list out;
+    for (const stream::Print& p : self.engine->prints()) {
+        py::list values;
+        for (size_t i = 0; i < 3; ++i)
+            if (p.regs[i] >= 0) values.append(p.values[i]);
+        const auto place = static_cast<int32_t>(p.pe);
+        out.append(py::make_tuple(p.cycle, place % width, place / width, p.text, values));
+    }
+    return out;
+}
+
 py::dict figures(const PyStream& self) {
     const stream::Engine& m = *self.engine;
     py::dict d;
@@ -164,6 +177,7 @@ void register_stream(py::module_& m) {
         .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })
         .def_property_readonly("events_processed", [](const PyStream& self) { return self.engine->events(); })
         .def_property_readonly("open_launches", [](const PyStream& self) { return self.engine->open_launches(); })
+        .def("prints", &prints)
         .def("figures", &figures)
         .def_static("sizes", &sizes);
 }

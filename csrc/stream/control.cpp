@@ -20,16 +20,15 @@ const char* name_of(Op op) {
         case Op::kQueueBind:
         case Op::kQueueExit:
             return "queue control";
-        case Op::kTscControl:
         case Op::kRandom:
         case Op::kPerfGet:
-        case Op::kPrint:
-        case Op::kAssert:
-            return "TSC_CONTROL, RANDOM, PERF_GET, PRINT and ASSERT";
+            return "RANDOM and PERF_GET";
         default:
             return "this instruction";
     }
 }
+
+constexpr size_t kMostPrints = 1000000;  // as at fidelity wavelet
 
 uint64_t filter_field(const Filter& f, FilterField field) {
     switch (field) {
@@ -66,7 +65,7 @@ void set_filter_field(Filter& f, FilterField field, int32_t value) {
 }
 
 // A value that such an instruction reads, as a change of the main thread's situation (`Mains::change`).
-constexpr uint64_t kRead = 24;
+constexpr uint64_t kRead = 24, kFree = 25;
 
 }  // namespace
 
@@ -128,7 +127,9 @@ uint64_t Element::configuration(Node& n, const Instr& in, Cycle T, int& clock) {
     const bool loads = in.op == Op::kLoad;
     if (const int word = word_of(counter_base, 4); loads && word >= 0) {
         clock = word;
-        return word == 0 ? 1 : clock_value(T, word);
+        const auto on = tsc_.find(pe);
+        if (word == 0) return on == tsc_.end() || on->second.enabled;
+        return clock_value(tsc(T), word);
     }
     const int at = word_of(color_base, kMaxColors), number = at >= 0 ? at : word_of(switch_base, kMaxColors);
     if (number < 0) refuse(in, "a configuration word of another kind than those of colors");
@@ -202,6 +203,20 @@ bool Element::plan(Node& n, Cycle at) {
     return true;
 }
 
+// What the cycle counter shows in cycle T.
+Cycle Element::tsc(Cycle T) const {
+    const auto at = tsc_.find(pe);
+    if (at == tsc_.end()) return T;
+    return at->second.enabled ? T - at->second.offset : at->second.frozen;
+}
+
+void Element::control_tsc(int32_t what, Cycle T) {
+    Tsc& t = tsc_[pe];
+    if (what == 0 && t.enabled) t.frozen = T - t.offset, t.enabled = false;
+    if (what == 1 && !t.enabled) t.offset = T - t.frozen, t.enabled = true;
+    if (what == 2) t.offset = T, t.frozen = 0;
+}
+
 // `clock`: the part of the cycle (`clock_value`) that the value is, 0: none.
 void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock) {
     set_reg(result, value);
@@ -210,6 +225,29 @@ void Element::read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycl
     if (result >= 0)
         mains_.change(n, T, kRead | static_cast<uint64_t>(result) << 8,
                       [&](Main& m, Cycle now) { m.regs[static_cast<size_t>(result)] = {0, now + latency, true}; });
+}
+
+// PRINT or ASSERT: as soon as its registers are ready and the unit is free, in no time and no slot.
+Element::Next Element::free(Node& n, const Instr& in, Cycle T, Cycle from) {
+    if (const Cycle at = std::max(from, n.slot_free); T < at) {
+        n.wake_element(at);
+        renew(n, T);
+        return Next::kStop;
+    }
+    const bool prints_it = in.op == Op::kPrint;
+    bool known = true;
+    Print line{T, pe, in.imm, {}, {in.a, prints_it ? in.b : -1, prints_it ? in.c : -1}};
+    for (size_t i = 0; i < 3; ++i)
+        if (line.regs[i] >= 0) line.values[i] = reg(n, line.regs[i], known);
+    if (!known && !values) refuse(in, prints_it ? "a print of array data" : "an assertion on array data");
+    if (prints_it && prints.size() < kMostPrints) prints.push_back(line);
+    if (!prints_it && line.values[0] == 0) refuse(in, "an assertion that fails");
+    mains_.change(n, T, kFree, [](Main& m, Cycle now) {
+        m.next_issue = std::max(m.next_issue, now);
+        m.next_vector = std::max(m.next_vector, now);
+        ++m.pc;
+    });
+    return Next::kAgain;
 }
 
 // One instruction that is not local, issued in cycle T.
@@ -225,8 +263,12 @@ void Element::execute(Node& n, Cycle T) {
         case Op::kTimestamp:
             cost = ArchInt::kCostTimestamp;
             clock = -1;
-            value = clock_value(T, clock);
+            value = clock_value(tsc(T), clock);
             result = in.dst;
+            break;
+        case Op::kTscControl:
+            cost = ArchInt::kCostTimestamp;
+            control_tsc(in.imm, T);
             break;
         case Op::kRouteSet:
         case Op::kSwitchSet:

@@ -184,6 +184,8 @@ Element::Next Element::advance(Node& n, Cycle T) {
         renew(n, T);
         return Next::kStop;
     }
+    if (const Instr& in = mains_.instruction(n); in.op == Op::kAssert || in.op == Op::kPrint)
+        return free(n, in, T, from);
     if (local && defer_ && !(mains_.is_vector(n) && n.live)) {
         const Next next = advance_local(n, T, from, false);
         if (n.pending) return next;

@@ -1,6 +1,8 @@
 // The compute element of one PE: threads, ramp, tasks and main thread.
 #pragma once
+#include <array>
 #include <cstring>
+#include <unordered_map>
 #include <vector>
 
 #include "stream/mains.hpp"
@@ -14,6 +16,14 @@ struct Launch {
     int32_t function = 0;
     std::vector<uint64_t> args;
     bool operator==(const Launch&) const = default;
+};
+
+struct Print {
+    Cycle cycle = 0;
+    uint32_t pe = 0;
+    int32_t text = 0;
+    std::array<uint64_t, 3> values{};
+    std::array<int32_t, 3> regs{};  // -1: no value
 };
 
 // Cycles for which a time that has passed can still hold somebody up.
@@ -30,6 +40,8 @@ class Element {
     int step(Node& n, Cycle T, uint8_t* cells);
     std::vector<Launch> launches;
     mutable Script script;  // of the values that a visit reads and writes, while it is on
+    std::vector<Print> prints;
+    uint32_t pe = 0;           // that `step` is about
     Values* values = nullptr;  // of array data, if they are on
 
   private:
@@ -77,6 +89,9 @@ class Element {
         return mains_.is_local(n) && ((in.op != Op::kLoad && in.op != Op::kStore) || config_address(n, in) < 0);
     }
     void start(Node& n, const Instr& in, Cycle T);
+    Next free(Node& n, const Instr& in, Cycle T, Cycle from);
+    void control_tsc(int32_t what, Cycle T);
+    Cycle tsc(Cycle T) const;
     void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock = 0);
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
@@ -121,6 +136,11 @@ class Element {
     int server_of_[9] = {};
     Cycle keep_ = keep_of(arch_);
     uint8_t* cells_ = nullptr;
+    struct Tsc {  // the cycle counter of a PE that is not the number of the cycle
+        Cycle offset = 0, frozen = 0;
+        bool enabled = true;
+    };
+    std::unordered_map<uint32_t, Tsc> tsc_;
     uint32_t word_ = 0;  // that a data task took, with values
     int done_ = 0;
     bool dirty_ = false, defer_ = true;

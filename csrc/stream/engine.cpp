@@ -59,6 +59,12 @@ std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
     return arrays;
 }
 
+// Whether something is kept beside the PEs' state: what they print, and clocks that are not the cycle.
+bool any_marks(const Program& program) {
+    return std::any_of(program.code.begin(), program.code.end(),
+                       [](const Instr& in) { return in.op == Op::kPrint || in.op == Op::kTscControl; });
+}
+
 }  // namespace
 
 Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, bool values)
@@ -75,8 +81,8 @@ Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<co
     check_supported();
     for (size_t t = 0; t < program_.tiles.size(); ++t) cell_bytes_.push_back(mains_.cell_bytes(static_cast<int>(t)));
     start_looking_up();
+    if (values || any_marks(program_)) forget_situations();
     if (values) {
-        forget_situations();
         values_ = std::make_unique<Values>(program_, arch_, nodes_, cells_.data());
         element_.values = values_.get();
         router_.values = true;
@@ -218,6 +224,7 @@ int Engine::make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells) {
         for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));
     if (n.element_wake > T + (routes && n.dirty ? 3 : 0)) return 0;
     n.element_wake = kForever;
+    element_.pe = pe;
     return element_.step(n, T, cells);
 }
 
@@ -329,6 +336,14 @@ bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
         out[i] = memory[at];
     }
     return true;
+}
+
+std::vector<Print> Engine::prints() const {
+    std::vector<Print> out = element_.prints;
+    std::stable_sort(out.begin(), out.end(), [](const Print& a, const Print& b) {
+        return a.cycle != b.cycle ? a.cycle < b.cycle : a.pe < b.pe;
+    });
+    return out;
 }
 
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {

@@ -35,6 +35,7 @@ class Engine {
     void set_most_words(int64_t words) { loop_.most_words = words; }      // placed in one step, 0: no limit
     void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
     int64_t open_launches() const { return open_; }
+    std::vector<Print> prints() const;  // in the order of cycles and places
     // Scalar state of a PE: `bytes` bytes from `address`; with values all of its memory. False if they are not known:
     // without values, or while a run is not at its end.
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);

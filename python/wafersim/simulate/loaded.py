@@ -10,10 +10,14 @@ from wafersim.simulate.footprint import peak_rss_bytes
 from wafersim.simulate.launch import FunctionTable
 from wafersim.simulate.limits import checked_int
 from wafersim.simulate.memory import Rect, SymbolTable
+from wafersim.simulate.printing import Printed, printed
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
+
+#: a record keeps so many prints; `LoadedProgram.prints` has them all
+MOST_PRINTS = 1000
 
 #: the core's numbers of how a run ended
 STATUS = {0: "finished", 1: "stuck", 2: "limit", 3: "interrupted", 4: "paused", 5: "fault"}
@@ -73,6 +77,11 @@ class LoadedProgram:
         if self._machine.launch(number, arguments) == 0:
             raise ConfigError(f"function {function!r}: no placed tile exports it, so nothing would run")
 
+    def prints(self) -> list[Printed]:
+        """What the PEs printed so far, as (cycle, x, y, text), in the order of cycles and places."""
+        meta = self.program.meta
+        return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
+
     def _head(self, status: str, cycles: int, events: int) -> dict[str, Any]:
         """What every record says of its run."""
         clock = self.arch.clock_hz
@@ -103,5 +112,5 @@ class LoadedProgram:
             "not_modelled": list(NOT_MODELLED),
             "warnings": [],
             "program_warnings": list(self.program.warnings),
-            "prints": [],
+            "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }

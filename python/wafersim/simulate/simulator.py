@@ -21,7 +21,6 @@ from wafersim.simulate.footprint import check_memory
 from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.loaded import STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
-from wafersim.simulate.printing import Printed, printed
 from wafersim.simulate.streams import Arrival, HostPorts
 from wafersim.simulate.watching import (
     MOST_TIMELINE_ENTRIES,
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
-
-#: a record keeps so many prints; `Simulator.prints` has them all
-MOST_PRINTS = 1000
 
 
 class Simulator(LoadedProgram):
@@ -287,11 +283,6 @@ class Simulator(LoadedProgram):
         self._check_pe(x, y)
         return dict(self._machine.inspect(x, y))
 
-    def prints(self) -> list[Printed]:
-        """What the PEs printed so far, as (cycle, x, y, text), in the order of cycles and places."""
-        meta = self.program.meta
-        return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
-
     def _check_pe(self, x: int, y: int) -> None:
         height, width = self._has_tile.shape
         if not (0 <= x < width and 0 <= y < height):
@@ -305,7 +296,6 @@ class Simulator(LoadedProgram):
         info = self._head(status, int(machine.cycle) - self._start.cycle, events) | {
             "task_cycles": int(self.arch.task_start_cycles) + int(self.arch.task_end_cycles),
             "warnings": self._warnings(status),
-            "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],
         }
         if status == "stuck":
             info["waits"] = stuck.describe(machine.waits(), meta, self.program.tables)
