@@ -75,10 +75,8 @@ void Router::forget(const Target& t, Color* c) {
         const int64_t known = t.link ? into->count_before(now_) : 0;
         std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end() || s.k < known; });
     }
-    if (values) {
-        ch.words_before = {};
-        if (t.words()) t.words()->cut(into->end(), &ch.words_before);
-    }
+    if (values) ch.words_before = {};
+    if (t.words()) t.words()->cut(into->end(), &ch.words_before);
 }
 
 // Outputs that any FIFO of the color may have predicted under an earlier route.
