@@ -9,9 +9,9 @@ from wafersim.arch import Arch
 from wafersim.errors import ConfigError
 from wafersim.kernels import get
 from wafersim.models import ModelConfig
-from wafersim.models.decode.exact_run import exact_run
+from wafersim.models.decode.exact_run import exact_run, layer_plan
 from wafersim.models.decode.kernel import part_of, published_run
-from wafersim.models.pieces.small_models import SMALL, published_sizes
+from wafersim.models.pieces.small_models import SMALL, SMALL_MODELS, published_sizes
 from wafersim.models.surface import simulated
 from wafersim.models.work import published
 from wafersim.models.work.decode_steps import placed_steps
@@ -26,6 +26,8 @@ WSE2 = Arch.load("wse2")
 MOE = {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24}
 SHARED = {"model_type": "deepseek", "n_routed_experts": 6, "num_experts_per_tok": 2, "n_shared_experts": 1,
           "moe_intermediate_size": 20}  # fmt: skip
+
+LATENT = dict(SMALL_MODELS["small-mla"])
 
 
 def model_of(**changes):
@@ -48,8 +50,27 @@ def simulate(built, arch=WSE2, seed=1):
         ({"hidden_size": 70, "intermediate_size": 50}, (9, 10), 3, 21, "wse2"),
         (MOE, (8, 8), 2, 30, "wse3"),
         (SHARED, (8, 8), 1, 9, "wse2"),
+        (LATENT, (8, 8), 1, 30, "wse2"),
+        (
+            LATENT | {"num_attention_heads": 10, "hidden_size": 70, "first_k_dense_replace": 0},
+            (4, 5),
+            2,
+            11,
+            "wse3",
+        ),
+        (LATENT | {"model_type": "deepseek_v2", "q_lora_rank": None}, (7, 6), 1, 17, "wse2"),
     ],
-    ids=["grouped", "multi-head", "multi-query", "uneven", "experts", "shared expert"],
+    ids=[
+        "grouped",
+        "multi-head",
+        "multi-query",
+        "uneven",
+        "experts",
+        "shared expert",
+        "latent",
+        "latent with experts, uneven",
+        "latent, queries direct",
+    ],
 )
 def test_a_layer_equals_numpy(changes, grid, batch, context, arch):
     machine, model = Arch.load(arch), model_of(**changes)
@@ -60,14 +81,17 @@ def test_a_layer_equals_numpy(changes, grid, batch, context, arch):
     assert good and 0 < error < 0.01
 
 
-def test_the_check_finds_a_wrong_weight():
-    model = model_of()
+@pytest.mark.parametrize(
+    ("changes", "name"), [({}, "Wo"), (LATENT, "Wabsorb"), (LATENT, "Wv"), (LATENT, "cos")]
+)
+def test_the_check_finds_a_wrong_weight(changes, name):
+    model = model_of(**changes)
     built = exact_run(WSE2, model, model.layers[0], (8, 8), 1, 30)
     sim = Simulator(built.program, WSE2)
     built.setup(sim, np.random.default_rng(1))
-    weights = np.array(sim.read("Wo", rect=(0, 0, 8, 8)))
+    weights = np.array(sim.read(name, rect=(0, 0, 8, 8)))
     weights[3, 3] *= 3
-    sim.write("Wo", weights, rect=(0, 0, 8, 8))
+    sim.write(name, weights, rect=(0, 0, 8, 8))
     sim.launch("main")
     sim.run()
     assert not built.check(sim)[1]
@@ -83,6 +107,17 @@ def test_timing_runs_take_the_same_cycles():
     )
     assert cycles[0] == cycles[1] == record.metrics["window_cycles"]
     assert record.info["verified"] is None
+
+
+def test_timing_runs_hold_the_experts_that_they_use():
+    model = model_of(**MOE | {"num_local_experts": 24})
+    plan = exact_plan(model, model.layers[0], 4, 4, 1, 9)
+    assert (plan.held(False), plan.held(True)) == (24, 8)
+    cycles = []
+    for is_timing in (False, True):
+        built = exact_run(WSE2, model, model.layers[0], (4, 4), 1, 9, is_timing)
+        cycles.append(built.metrics(*simulate(built))["window_cycles"])
+    assert cycles[1] - cycles[0] == 2 * plan.chosen  # the number of a fixed expert is loaded
 
 
 def link_wavelets(record):
@@ -110,11 +145,13 @@ def test_published_counters_equal_the_tables(batch):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"num_key_value_heads": 8}, MOE], ids=["grouped", "multi-head", "experts"]
+    "changes",
+    [{}, {"num_key_value_heads": 8}, MOE, LATENT],
+    ids=["grouped", "multi-head", "experts", "latent"],
 )
 def test_exact_counters_equal_the_steps(changes):
     model = model_of(**changes)
-    plan = exact_plan(model, model.layers[0], 8, 8, 2, 30)
+    plan = layer_plan(model, model.layers[0], 8, 8, 2, 30)
     _, record = simulate(exact_run(WSE2, model, model.layers[0], (8, 8), 2, 30))
     steps, mesh = placed_steps(model, model.layers[0], Mesh.of(8, 8), 2, 30)
     done = work(steps, mesh)
@@ -153,10 +190,10 @@ def test_simulated_layers_are_remembered_by_content(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("changes", [{}, {"num_key_value_heads": 8}, {"num_key_value_heads": 1}, MOE])
+@pytest.mark.parametrize("changes", [{}, {"num_key_value_heads": 8}, {"num_key_value_heads": 1}, MOE, LATENT])
 def test_the_parts_of_an_exact_layer_add_up(changes):
     model = model_of(**changes)
-    plan = exact_plan(model, model.layers[0], 16, 20, 1, 60)
+    plan = layer_plan(model, model.layers[0], 16, 20, 1, 60)
     rows, columns, corner = (simulated._simulate(WSE2, part) for part in simulated.parts(plan))
     assert simulated._simulate(WSE2, plan) == rows + columns - corner
 
@@ -174,7 +211,11 @@ def test_stages_and_hops_of_the_published_trees(pes, groups, cycles):
 @pytest.mark.parametrize(
     ("params", "grid", "words"),
     [
-        ({"model": "deepseek-v3"}, (8, 8), "latent attention has no machine program"),
+        (
+            {"model": "deepseek-v3"},
+            (8, 8),
+            "on 8x8 PEs: array 'Wdown' takes .* bytes of a PE, its SRAM has 49,152",
+        ),
         ({"model": "mixtral-8x7b", "variant": "published"}, (8, 8), "the published program has no experts"),
         ({"variant": "published"}, (8, 6), "square"),
         ({"variant": "published", "model": "llama-3-8b"}, (7, 7), "no equal groups"),

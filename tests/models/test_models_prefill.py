@@ -117,7 +117,7 @@ def test_meshes_have_whole_groups_of_heads(heads, side, span):
 def test_refusals():
     kernel = get("llm_prefill_layer")
     for params, grid, words in (
-        ({"model": "deepseek-v3"}, (4, 4), "latent attention has no machine program"),
+        ({"model": "deepseek-v3"}, (4, 4), "latent attention has no prefill program"),
         ({"variant": "published"}, (4, 3), "square"),
         ({"variant": "published", "model": "mixtral-8x7b"}, (4, 4), "no experts"),
         ({"layer": 3}, (4, 4), "has 1 layers"),

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wafersim.models.decode.exact_run import layer_plan
 from wafersim.models.placement.planner import Plan, Planner
 from wafersim.models.surface.simulated import layer_cycles, parts
 from wafersim.models.surface.speed import Speed
-from wafersim.models.work.exact_plan import exact_plan
-from wafersim.models.work.layout import is_latent
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -31,17 +30,14 @@ def simulate_layers(planner: Planner, arch: Arch, plan: Plan, progress: Callable
     """Set the factors of the planner's layer times from simulated layers.
 
     Of every kind of layer the mesh that most of them have is simulated; the meshes of one plan differ by a
-    few PEs, and the factor holds for all of them.  Latent attention has no program and keeps its estimate.
+    few PEs, and the factor holds for all of them.
     """
     model = planner.model
-    if is_latent(model):
-        progress("exact: latent attention has no machine program; its layers keep their estimate")
-        return
     batch = plan.rhythm.batch * planner.speculation.width
     for kind in dict.fromkeys(model.layers):
         stages = [stage for stage in plan.placed.pipeline if any(layer == kind for layer, _ in stage.layers)]
         mesh = Counter(stage.mesh for stage in stages).most_common(1)[0][0]
-        layer = exact_plan(model, kind, mesh.width, mesh.height, batch, plan.context)
+        layer = layer_plan(model, kind, mesh.width, mesh.height, batch, plan.context)
         guess = planner.speed.decode_s(model, kind, mesh, batch, plan.context)
         pes = sum(part.mesh.pes for part in parts(layer))
         seconds = 3 * SECONDS_PER_PART + pes * SECONDS_PER_PE * guess * planner.speed.clock_hz / 1000

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wafersim.kernels.timing import stamp_array
-from wafersim.models.decode.exact_mlp import emit_mlp, mlp_arrays
-from wafersim.models.pieces.gemv_code import Products, each, times, view
-from wafersim.models.pieces.relay_tree import GroupTree, RelayTree
-from wafersim.models.work.exact_plan import SQUARINGS, ExactPlan
+from wafersim.models.decode.exact_mlp import mlp_arrays
+from wafersim.models.decode.layer_code import LayerCode
+from wafersim.models.pieces.gemv_code import each, times
+from wafersim.models.pieces.relay_tree import GroupTree
+from wafersim.models.work.exact_plan import ExactPlan
 
 if TYPE_CHECKING:
     from wafersim.kernels.exchange.exchange import Exchange
     from wafersim.kernels.exchange.spread import Spread
     from wafersim.program import TileProgram
 
-EPSILON = 1e-5
-MASKED, LOWEST = -30000.0, -60000.0
 
-
-class ExactCode:
-    """Arrays and code of the PE at place (x, y) of the mesh."""
+class ExactCode(LayerCode):
+    """Attention with rotated heads: keys and values of its group's heads on every PE."""
 
     def __init__(
         self, pe: TileProgram, plan: ExactPlan, rows: Exchange, columns: Exchange, ways: Sequence[Spread],
         x: int, y: int, is_timing: bool = False,
     ) -> None:  # fmt: skip
-        self.pe, self.plan, self.is_fixed = pe, plan, is_timing
-        wire = pe.array("wire", "f32", rows.words) if is_timing else None
-        self.row, self.column = RelayTree(pe, rows, x, 6, wire), RelayTree(pe, columns, y, 6, wire)
+        super().__init__(pe, plan, rows, columns, x, y, is_timing)
         # one group of heads is the whole row
         self.group = GroupTree(self.row, ways) if ways else (self.row if plan.span > 1 else None)
-        self.products = Products(pe)
-        self.slot = pe.param("slot", "i16", default=-1)
-        self.a: dict[str, Any] = {}
         p = plan
         self.data("X", p.batch * p.dim)
         self.data("W1", p.dim)
@@ -61,56 +54,11 @@ class ExactCode:
         mlp_arrays(self)
         self.stamps = stamp_array(pe)
 
-    def data(self, name: str, size: int, dtype: str = "f16") -> None:
-        """An array that the host fills."""
-        self.a[name] = self.pe.array(name, dtype, size, export=True, data=True)
-
-    def scratch(self, name: str, size: int, dtype: str = "f16") -> None:
-        self.a[name] = self.pe.array(name, dtype, size, align=4)
-
-    def view(self, name: str, extent: int | None = None, at: Any = 0, stride: int = 1) -> Any:
-        array = self.a[name]
-        return view(self.pe, array, array.bytes // array.elem_bytes if extent is None else extent, at, stride)
-
-    def emit(self) -> None:
-        """Function ``main``: a stamp, the layer, a stamp."""
-        pe = self.pe
-        with pe.function("main"):
-            pe.store(self.stamps, 0, pe.timestamp())
-            self.norm("X", "W1")
-            self._qkv()
-            self._scores()
-            self._softmax()
-            self._output()
-            pe.faddh(self.view("Z"), self.view("X"), self.view("H"))
-            self.norm("Z", "W2")
-            emit_mlp(self)
-            pe.faddh(self.view("Z"), self.view("Z"), self.view("H"))
-            pe.store(self.stamps, 1, pe.timestamp())
-            pe.done()
-
-    def norm(self, source: str, weights: str) -> None:
-        """N = source / rms(source) * weights; squares and their sum in fp32."""
-        pe, p = self.pe, self.plan
-        with each(pe, p.batch) as b:
-            at = times(pe, b, p.dim)
-            pe.fh2s(self.view("squares"), self.view(source, p.dim, at))
-            pe.fmuls(self.view("squares"), self.view("squares"), self.view("squares"))
-            pe.store(self.a["norm_sum"], b, 0.0)
-            cell = pe.ptr(pe.address_of(self.a["norm_sum"], b), "f32")
-            pe.fadds(cell, cell, self.view("squares"))
-        self.column.emit(self.a["norm_sum"], p.batch, dtype="f32")
-        with each(pe, p.batch) as b:
-            at = times(pe, b, p.dim)
-            scale = (pe.load(self.a["norm_sum"], b) * (1.0 / p.hidden) + EPSILON).math("rsqrt").to("f16")
-            pe.fmulh(self.view("N", p.dim, at), self.view(source, p.dim, at), scale)
-            pe.fmulh(self.view("N", p.dim, at), self.view("N", p.dim, at), self.view(weights))
-
-    def product(
-        self, x: str, x_at: Any, rows: int, w: str, w_at: Any, columns: int, out: str, out_at: Any
-    ) -> None:
-        """A product of arrays by name."""
-        self.products.emit(self.a[x], x_at, rows, self.a[w], w_at, columns, self.a[out], out_at)
+    def attention(self) -> None:
+        self._qkv()
+        self._scores()
+        self.softmax()
+        self._output()
 
     def _qkv(self) -> None:
         pe, p = self.pe, self.plan
@@ -159,35 +107,6 @@ class ExactCode:
         mask = pe.mem_dsd(self.a["mask"], extents=(p.rows, p.keys), strides=(0, 1))
         pe.fmach(self.view("score"), mask, self.view("score"), p.head_dim**-0.5)
 
-    def _softmax(self) -> None:
-        """exp(score - maximum) by squaring in fp32, and its sums; the division follows the output."""
-        pe, p = self.pe, self.plan
-        with each(pe, p.rows) as r:
-            pe.store(self.a["row_max"], r, LOWEST)
-            cell = pe.ptr(pe.address_of(self.a["row_max"], r), "f16")
-            pe.fmaxh(cell, cell, self.view("score", p.keys, times(pe, r, p.keys)))
-        self.column.emit(self.a["row_max"], p.rows, op="max")
-        pe.fh2s(self.view("exp"), self.view("score"))
-        pe.fmuls(self.view("exp"), self.view("exp"), 2.0**-SQUARINGS)
-        with each(pe, p.rows) as r:
-            shift = 1.0 - pe.load(self.a["row_max"], r).to("f32") * 2.0**-SQUARINGS
-            row = self.view("exp", p.keys, times(pe, r, p.keys))
-            pe.fadds(row, row, shift)
-        self.power("exp")
-        with each(pe, p.rows) as r:
-            pe.store(self.a["row_sum"], r, 0.0)
-            cell = pe.ptr(pe.address_of(self.a["row_sum"], r), "f32")
-            pe.fadds(cell, cell, self.view("exp", p.keys, times(pe, r, p.keys)))
-        self.column.emit(self.a["row_sum"], p.rows, dtype="f32")
-        pe.fs2h(self.view("score"), self.view("exp"))
-
-    def power(self, name: str) -> None:
-        """``max(0, x) ** 1024``."""
-        pe = self.pe
-        pe.fmaxs(self.view(name), self.view(name), 0.0)
-        for _ in range(SQUARINGS):
-            pe.fmuls(self.view(name), self.view(name), self.view(name))
-
     def _output(self) -> None:
         pe, p = self.pe, self.plan
         ratio = p.q_heads // p.kv_heads
@@ -198,9 +117,7 @@ class ExactCode:
                 w_at = times(pe, b, p.kv * p.keys, h // ratio * p.part * p.keys)
                 self.product("score", x_at, p.keys, "V", w_at, p.part, "att", times(pe, b, p.q, h * p.part))
         self.column.emit(self.a["att"], p.batch * p.q)
-        with each(pe, p.rows) as r:
-            row = self.view("att", p.part, times(pe, r, p.part))
-            pe.fmulh(row, row, (1.0 / pe.load(self.a["row_sum"], r)).to("f16"))
+        self.divide("att", p.part)
         pe.fmovh(self.view("H"), 0.0)
         with each(pe, p.batch) as b:
             self.product("att", times(pe, b, p.q), p.q, "Wo", 0, p.dim, "H", times(pe, b, p.dim))

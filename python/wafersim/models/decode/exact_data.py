@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wafersim.models.accounting.config import Attention, ModelConfig
-from wafersim.models.decode.exact_code import MASKED
+from wafersim.models.decode.layer_code import MASKED
 from wafersim.models.pieces.reference import FloatArray, LayerData
 from wafersim.models.work.exact_plan import ExactPlan
 
@@ -25,19 +25,24 @@ class HeadColumns(Protocol):
     def part(self) -> int: ...
 
 
-def place_layer(model: ModelConfig, plan: ExactPlan, data: LayerData) -> Placed:
-    """Arrays ``[height, width, elements]`` by name."""
-    out = {
+def place_layer(model: ModelConfig, plan: ExactPlan, data: LayerData, is_timing: bool = False) -> Placed:
+    """Arrays ``[height, width, elements]`` by name; with `is_timing` of the experts that such runs hold."""
+    return {
         "X": rows_of(plan, data.x),
         "W1": rows_of(plan, data.norm_1[None]),
         "W2": rows_of(plan, data.norm_2[None]),
         **_attention(model, plan, data),
-        "mask": _mask(plan),
+        "mask": mask_of(plan),
+        **place_mlp(plan, data, is_timing),
     }
+
+
+def place_mlp(plan: ExactPlan, data: LayerData, is_timing: bool = False) -> Placed:
+    """The arrays of the MLP, or of experts and their router."""
     if data.router is None:
-        out |= _mlp(plan, data.gate[None], data.up[None], data.down[None], plan.ffn, ("Wgu", "Wd"))
-        return out
-    out |= _mlp(plan, data.gate, data.up, data.down, plan.ffn, ("Wgu", "Wd"))
+        return _mlp(plan, data.gate[None], data.up[None], data.down[None], plan.ffn, ("Wgu", "Wd"))
+    gate, up, down = (matrix[: plan.held(is_timing)] for matrix in (data.gate, data.up, data.down))
+    out = _mlp(plan, gate, up, down, plan.ffn, ("Wgu", "Wd"))
     out["Wr"] = rows_of_matrix(plan, data.router)
     whole = (plan.mesh.height, plan.mesh.width, plan.experts)
     out["expert_number"] = np.broadcast_to(np.arange(plan.experts, dtype=np.int16), whole)
@@ -145,7 +150,7 @@ def _mlp(
     }
 
 
-def _mask(plan: ExactPlan) -> np.ndarray[Any, Any]:
+def mask_of(plan: ExactPlan) -> np.ndarray[Any, Any]:
     """0 for a token's place, a low number for an empty one; token t lies on row t mod height."""
     place = np.arange(plan.keys)[None, :] * plan.mesh.height + np.arange(plan.mesh.height)[:, None]
     cells = np.where(place < plan.tokens, 0.0, MASKED)[:, None, :]

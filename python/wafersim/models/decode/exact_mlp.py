@@ -8,7 +8,7 @@ from wafersim.models.pieces.gemv_code import each, times
 from wafersim.models.work.exact_plan import SQUARINGS
 
 if TYPE_CHECKING:
-    from wafersim.models.decode.exact_code import ExactCode
+    from wafersim.models.decode.layer_code import LayerCode
     from wafersim.program import TileProgram
 
 #: high half of the constant from which fp32 bits are subtracted for a first guess of the reciprocal
@@ -18,10 +18,10 @@ NEWTON_STEPS = 3
 EXPERT_BITS = 0x1FFF
 
 
-def mlp_arrays(code: ExactCode) -> None:
+def mlp_arrays(code: LayerCode) -> None:
     """Arrays of the MLP."""
     p = code.plan
-    number = p.experts or 1
+    number = p.held(code.is_fixed)
     code.data("Wgu", number * p.dim * 2 * p.ffn)
     code.data("Wd", number * p.ffn * p.dim)
     code.scratch("ZZ", p.wide)
@@ -45,7 +45,7 @@ def mlp_arrays(code: ExactCode) -> None:
         code.scratch("grow", p.chosen, "f32")
 
 
-def emit_mlp(code: ExactCode) -> None:
+def emit_mlp(code: LayerCode) -> None:
     """H = MLP(N)."""
     pe, p = code.pe, code.plan
     if p.experts:
@@ -78,7 +78,7 @@ def emit_mlp(code: ExactCode) -> None:
     code.row.emit(code.a["H"], p.batch * p.dim)
 
 
-def _tile(code: ExactCode, b: Any, j: int, halves: int) -> Any:
+def _tile(code: LayerCode, b: Any, j: int, halves: int) -> Any:
     """Place of the tile of a token's j-th expert."""
     p = code.plan
     if not p.experts:
@@ -131,7 +131,7 @@ def activate_gated(code: HasArrays, at: int, rows: int, width: int, to: int) -> 
     pe.fmulh(act, act, up)
 
 
-def _route(code: ExactCode) -> None:
+def _route(code: LayerCode) -> None:
     """The chosen experts of every token and their weights: a softmax over the largest logits."""
     pe, p = code.pe, code.plan
     pe.fmovh(code.view("logit"), 0.0)
@@ -152,7 +152,7 @@ def _route(code: ExactCode) -> None:
             pe.store(code.a["weight"], times(pe, b, p.chosen, j), part)
 
 
-def _choose(code: ExactCode, b: Any, j: int) -> None:
+def _choose(code: LayerCode, b: Any, j: int) -> None:
     """The j-th largest logit: its expert, and exp(logit - largest)."""
     pe, p = code.pe, code.plan
     pe.store(code.a["best"], 0, -3.0e38)

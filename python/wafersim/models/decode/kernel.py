@@ -29,7 +29,7 @@ class DecodeLayer(Kernel):
     description: ClassVar[str] = "one decode layer of a language model: products, all-reduces, attention, MLP"
     default_grid: ClassVar[tuple[int, int]] = (8, 8)
     parameters: ClassVar[dict[str, Parameter]] = parameters(
-        Parameter("model", str, "small", "preset, path of a config.json, tiny, small, small-mha, small-moe"),
+        Parameter("model", str, "small", "preset, config file, tiny, small, small-mha, small-moe, small-mla"),
         Parameter("context", int, 32, "tokens attended to, the new one included", minimum=1, maximum=1 << 20),
         Parameter("batch", int, 1, "sequences", minimum=1, maximum=1024),
         Parameter("layer", int, 0, "which layer of the model", maximum=4095),
@@ -55,7 +55,7 @@ class DecodeLayer(Kernel):
         model = load_model(name)
         layer = layer_of(self.name, model, int(params["layer"]))
         run = exact_run(arch, model, layer, (width, height), batch, context, bool(params["timing"]))
-        run.not_modelled += left_out(self.name, model)
+        run.not_modelled += left_out(self.name, model, has_latent=True)
         return run
 
 

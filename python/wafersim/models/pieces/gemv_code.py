@@ -32,9 +32,10 @@ class Products:
         self.out, self.add, self.weights = (pe.dsr(file, dsr) for file in ("dest", "src0", "src1"))
 
     def emit(
-        self, x: Any, x_at: Any, rows: int, w: Any, w_at: Any, columns: int, out: Any, out_at: Any
-    ) -> None:
-        """``rows`` elements of array `x` times the tile ``[rows, columns]`` in `w`.
+        self, x: Any, x_at: Any, rows: int, w: Any, w_at: Any, columns: int, out: Any, out_at: Any,
+        x_stride: int = 1,
+    ) -> None:  # fmt: skip
+        """``rows`` elements of array `x`, `x_stride` apart, times the tile ``[rows, columns]`` in `w`.
 
         The places `x_at`, `w_at`, `out_at` count elements; numbers or registers.
         """
@@ -47,15 +48,16 @@ class Products:
         if rounds:
             base = pe.let("u16", x_at)
             with pe.for_range(rounds):
-                self._calls(x, base, UNROLL)
-                base += UNROLL
-            self._calls(x, base, rest)
+                self._calls(x, base, UNROLL, x_stride)
+                base += UNROLL * x_stride
+            self._calls(x, base, rest, x_stride)
         else:
-            self._calls(x, x_at, rest)
+            self._calls(x, x_at, rest, x_stride)
 
-    def _calls(self, x: Any, start: Any, count: int) -> None:
+    def _calls(self, x: Any, start: Any, count: int, stride: int) -> None:
         for k in range(count):
-            self.pe.fmach(self.out, self.add, self.weights, self.pe.load(x, start + k if k else start))
+            scalar = self.pe.load(x, start + k * stride if k else start)
+            self.pe.fmach(self.out, self.add, self.weights, scalar)
 
 
 def view(pe: TileProgram, array: Any, extent: int, at: Any = 0, stride: int = 1) -> Any:

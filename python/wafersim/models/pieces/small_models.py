@@ -22,7 +22,12 @@ SMALL_MODELS: Mapping[str, Mapping[str, Any]] = {
     "small": SMALL,
     "small-mha": SMALL | {"num_key_value_heads": 8},
     "small-moe": SMALL | {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2},
-}
+    "small-mla": SMALL | {
+        "model_type": "deepseek_v3", "q_lora_rank": 24, "kv_lora_rank": 32, "qk_nope_head_dim": 16,
+        "qk_rope_head_dim": 8, "v_head_dim": 12, "first_k_dense_replace": 1, "n_routed_experts": 4,
+        "num_experts_per_tok": 2, "n_shared_experts": 1, "moe_intermediate_size": 20,
+    },
+}  # fmt: skip
 
 #: what a layer has and its program has not: attribute of `Attention` -> words
 _ATTENTION = {
@@ -66,11 +71,13 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def left_out(kernel: str, model: ModelConfig) -> list[str]:
-    """What a layer of the model has and the program of a kernel has not."""
+def left_out(kernel: str, model: ModelConfig, has_latent: bool = False) -> list[str]:
+    """What a layer of the model has and the program of a kernel has not; of latent attention only if so."""
     found = [words for key, words in _ATTENTION.items() if getattr(model.attention, key, 0)]
-    if is_latent(model):
-        found.append("latent attention: its steps are estimated, no program simulates them")
+    if is_latent(model) and not has_latent:
+        found.append("latent attention in prefill layers: its steps are estimated, no program simulates them")
+    if is_latent(model) and model.experts is not None:
+        found.append("routers by sigmoid or in groups (a softmax over the chosen is computed instead)")
     if model.activation not in ("silu", "swish"):
         found.append(f"the activation {model.activation} ({ACTIVATION} is computed instead)")
     if not model.gated_mlp:

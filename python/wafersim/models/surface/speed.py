@@ -177,7 +177,12 @@ class Speed:
             )
         if is_latent(model):
             notes.append(
-                Assumption("latent_attention", "absorbed form", "steps of our own, not simulated", "low")
+                Assumption(
+                    "latent_attention",
+                    "absorbed form",
+                    "steps of our program; the surface holds no layer with latent attention",
+                    "low",
+                )
             )
         return notes
 

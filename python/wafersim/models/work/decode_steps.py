@@ -1,11 +1,10 @@
-"""The steps of a decode layer with exact widths, as its program has them; of latent attention, estimated."""
+"""The steps of a decode layer with exact widths, as its program has them."""
 
 from __future__ import annotations
 
 from wafersim.models.accounting.config import LatentAttention, Layer, ModelConfig
-from wafersim.models.accounting.cost import kept_tokens
-from wafersim.models.work.exact_plan import SQUARINGS, ExactPlan, exact_plan, mlp_plan
-from wafersim.models.work.layout import share
+from wafersim.models.work.exact_plan import SQUARINGS, ExactPlan, exact_plan
+from wafersim.models.work.latent_plan import LatentPlan, latent_plan
 from wafersim.models.work.mesh import Mesh
 from wafersim.models.work.steps import Step, product, vector
 
@@ -22,10 +21,10 @@ def placed_steps(
     model: ModelConfig, layer: Layer, mesh: Mesh, batch: int, context: int
 ) -> tuple[list[Step], Mesh]:
     """The same, and the part of the mesh that it uses, with its all-reduces."""
+    plan: ExactPlan
     if isinstance(model.attention, LatentAttention):
-        plan = mlp_plan(model, layer, mesh.width, mesh.height, batch)
-        tokens = kept_tokens(layer, context)
-        middle = latent(model.attention, plan.mesh, plan.dim, batch, tokens)
+        own = latent_plan(model, layer, mesh.width, mesh.height, batch, context)
+        plan, middle = own, latent(own)
     else:
         plan = exact_plan(model, layer, mesh.width, mesh.height, batch, context)
         middle = grouped(plan)
@@ -87,41 +86,43 @@ def softmax(rows: int, keys: int) -> list[Step]:
     ]  # fmt: skip
 
 
-def latent(a: LatentAttention, mesh: Mesh, dim: int, batch: int, tokens: int) -> list[Step]:
-    """Multi-head latent attention in absorbed form: scores and values on the latent vector itself.
+def latent(p: LatentPlan) -> list[Step]:
+    """Latent attention in absorbed form, scores and values on the latent vector itself.
 
-    All heads' latent queries are made known along y; a column then holds a share of the latent vector
-    for all heads, a row a share of the tokens, and the scores of a head stay in the columns that own it.
+    All heads' queries of the latent vector are made known along y, scores are summed along x, every column
+    makes the softmax of its own heads and tells the row; `turn` lays the output along y.
     """
-    keys = share(max(1, tokens), mesh.height)
-    latent_part = share(a.kv_rank, mesh.width)
-    rope_part = share(a.rope_dim, mesh.width)
-    q_rows = share(a.heads * (a.nope_dim + a.rope_dim), mesh.height)
-    down = share((a.q_rank or 0) + a.kv_rank + a.rope_dim, mesh.width)
-    own_heads = share(a.heads, mesh.width)
-    query = (
-        [
-            product("q and kv down", dim, down, batch, "y", batch * down),
-            vector("latent norm", 4 * batch, down, "x", 2 * batch),
-            product("q up", share(a.q_rank, mesh.width), q_rows, batch, "x", batch * q_rows),
-        ]
-        if a.q_rank is not None
-        else [product("q", dim, share(a.heads * (a.nope_dim + a.rope_dim), mesh.width), batch, "y",
-                      batch * share(a.heads * (a.nope_dim + a.rope_dim), mesh.width))]
-    )  # fmt: skip
-    spread = batch * a.heads * (latent_part + rope_part)
-    scores = batch * a.heads * keys
+    b, every = p.batch, p.keys * p.heads
+    normed = sum(length for _, length, _ in p.normed)
+    parts = b * len(p.normed)
     return [
-        *query,
-        vector("rope", 6 * batch, rope_part * a.heads),
-        product("absorb k", q_rows, latent_part, batch, "y", spread),
-        product("score", a.heads * (latent_part + rope_part), keys, batch, "x", scores),
-        *softmax(batch * own_heads, keys),
-        product("latent out", a.heads * latent_part, keys, batch, "y", batch * a.heads * latent_part),
-        product("absorb v", a.heads * latent_part, share(a.v_dim, mesh.height), batch, "x",
-                batch * share(a.heads * a.v_dim, mesh.height)),
-        product("o", share(a.heads * a.v_dim, mesh.height), share(dim * mesh.height, mesh.width), batch, "y",
-                batch * share(dim * mesh.height, mesh.width)),
+        Step("clear down", ops=1, elements=b * p.fused),
+        product("down", p.dim, p.fused, b, "y", b * p.fused),
+        Step("latent norm", ops=3 * parts, singles=2 * b * normed, serial=b * normed, axis="x",
+             reduced=2 * parts),
+        Step("latent scale", ops=2 * parts, elements=2 * b * normed, scalars=parts),
+        Step("clear queries", ops=1, elements=b * p.up),
+        product("queries up", p.down, p.up, b, "x", b * p.up),
+        Step("clear absorbed", ops=1, elements=b * p.cell * p.heads),
+        product("absorb keys", p.up, p.cell, b, "y", b * p.cell * p.heads, calls=p.up),
+        vector("rope of queries", 6 * b * p.pairs, p.heads, scalars=2 * b * p.pairs),
+        vector("rope of the key", 6 * b, p.pairs),
+        Step("append", ops=b, elements=b * p.cell),
+        Step("clear score", ops=1, elements=b * every),
+        product("score", p.keys * p.cell, p.heads, b, "x", b * every, calls=p.keys),
+        vector("own scores", b, p.q_heads * p.keys),
+        vector("scale and mask", 1, p.rows * p.keys),
+        *softmax(p.rows, p.keys),
+        vector("divide", p.rows, p.keys, scalars=p.rows),
+        Step("tell", ops=1 + b, elements=b * every + p.rows * p.keys, axis="x", reduced=b * every),
+        Step("clear latent out", ops=1, elements=b * p.latent * p.heads),
+        product("latent out", p.latent * p.keys, p.heads, b, "y", b * p.latent * p.heads, calls=p.latent),
+        Step("absorb values", ops=1 + 2 * b * p.latent, elements=b * p.v + 2 * b * p.latent * p.v,
+             scalars=b * p.latent * p.v, axis="x", reduced=b * p.v),
+        Step("clear o", ops=1, elements=b * p.out),
+        product("o", p.v, p.out, b, "y", b * p.out),
+        Step("clear turned", ops=1, elements=b * p.dim),
+        product("turn", p.out, p.dim, b, "x", b * p.dim),
     ]  # fmt: skip
 
 

@@ -84,6 +84,16 @@ class ExactPlan(HeadShares):
         """MLPs that a token goes through, beside the shared one."""
         return self.chosen or 1
 
+    def held(self, is_timing: bool) -> int:
+        """Experts whose matrices are on a PE: all, or those that a run without values uses.
+
+        Such a run takes the first experts, whatever the router says, and holds fp16 where a model may be
+        stored in four bits.  Whole eights are left out, so that all other arrays keep their banks.
+        """
+        if not self.experts:
+            return 1
+        return self.chosen + (self.experts - self.chosen) % 8 if is_timing else self.experts
+
     @property
     def longest(self) -> int:
         """Elements of the longest all-reduce; row sums are fp32 and count twice."""
@@ -107,7 +117,7 @@ def rotated_attention(model: ModelConfig) -> Attention:
     a = model.attention
     if not isinstance(a, Attention):
         raise ConfigError(
-            f"{model.name}: latent attention has no machine program; its layers are estimated by their steps"
+            f"{model.name}: latent attention has no prefill program; such layers are estimated by their steps"
         )
     if a.head_dim % 2:
         raise ConfigError(f"{model.name}: head_dim {a.head_dim} is odd; rotated pairs need an even one")
