@@ -124,6 +124,17 @@ def test_wrong_values_are_exit_code_1(monkeypatch):
     assert json.loads(call(*REDUCE, "--json").out)["verified"] is False
 
 
+def test_parameters_may_stand_behind_one_set():
+    one, each = (
+        json.loads(call("run", "reduce", "--grid", "4x1", *words, "--json").out)
+        for words in (("--set", "words=8", "algorithm=tree"), ("--set", "words=8", "--set", "algorithm=tree"))
+    )
+    assert one["cycles"] == each["cycles"] and one["params"] == each["params"]
+    refused = call("run", "reduce", "--set", "words=8", "tree")
+    assert refused.code != 0 and "--set 'tree': NAME=VALUE wanted" in refused.err
+    assert "words: given twice" in call("run", "reduce", "--set", "words=8", "words=9").err
+
+
 def test_arch_file_of_the_user(tmp_path):
     from wafersim.arch import Arch
 

@@ -12,6 +12,7 @@ from wafersim.cli.common import json_option
 
 @click.command()
 @click.argument("target", metavar="KERNEL|PROGRAM_FILE")
+@click.argument("more", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--arch", help="Arch: a preset (wafersim arch list) or a TOML file.  [default: wse2]")
 @click.option("--grid", metavar="WxH", help="PEs, width x height.  [default: the kernel's own]")
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A parameter; may be repeated.")
@@ -59,11 +60,20 @@ from wafersim.cli.common import json_option
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."
 )
 @json_option
-def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None, **options: Any) -> int:
+def run(
+    target: str,
+    more: tuple[str, ...],
+    settings: tuple[str, ...],
+    as_json: bool,
+    out: Path | None,
+    **options: Any,
+) -> int:
     """Run a library kernel, or a program file (.wsp), and check its values.
 
+    Further NAME=VALUE are parameters, as after --set.
+
     \b
-    wafersim run gemm --arch wse2 --grid 32x32 --set tile=4
+    wafersim run gemm --arch wse2 --grid 32x32 --set tile=4 dtype=f32
     wafersim run program.wsp --launch main --set n=4
     wafersim run reduce --trace "rect=0,0,3,0;cycles=0:500" --out DIR
     """
@@ -73,7 +83,7 @@ def run(target: str, settings: tuple[str, ...], as_json: bool, out: Path | None,
     watch, frames = _watch(options.pop("trace"), out), _frames(options.pop("frames"), out)
     fields = {name: value for name, value in options.items() if value is not None}
     fields["values"] = not fields.pop("no_values")
-    fields["params"] = requests.parse_settings(settings)
+    fields["params"] = requests.parse_settings((*settings, *more))
     fields["program" if requests.looks_like_file(target) else "kernel"] = target
     request = requests.from_fields(fields)
     if request.fidelity == "stream":
