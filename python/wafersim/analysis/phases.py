@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wafersim.errors import ConfigError
 from wafersim.program.schema import Counter, Port
 from wafersim.record import Record
 from wafersim.record.limiting import busiest_links, place_words
@@ -58,7 +59,9 @@ class Phase:
         return f"{when}: {self.record.bottleneck_detail['text']}"
 
 
-def measure_phases(prepared: PreparedRun, seed: int, cycles: int, windows: int = WINDOWS) -> list[Phase]:
+def measure_phases(
+    prepared: PreparedRun, seed: int, cycles: int, windows: int = WINDOWS, max_events: int | None = None
+) -> list[Phase]:
     """Run a prepared kernel again, pausing ``windows`` - 1 times; neighbors alike are one phase.
 
     Parameters
@@ -71,6 +74,13 @@ def measure_phases(prepared: PreparedRun, seed: int, cycles: int, windows: int =
         Cycles that the run took.
     windows : int
         How finely to look.
+    max_events : int, optional
+        Most events of a window.
+
+    Raises
+    ------
+    ConfigError
+        A window has more events.
     """
     sim = prepared.start(seed)
     edges = sorted({round(cycles * k / windows) for k in range(1, windows)} - {0, cycles})
@@ -78,7 +88,10 @@ def measure_phases(prepared: PreparedRun, seed: int, cycles: int, windows: int =
     begin = 0
     counts: list[Array] = []
     for edge in [*edges, None]:
-        record = sim.run(pause_at=edge) if edge is not None else sim.run()
+        record = sim.run(pause_at=edge, max_events=max_events)
+        if record.status == "limit":
+            most = f"more than {max_events:,} events"
+            raise ConfigError(f"done again, the run has {most} from cycle {begin:,} on")
         now = [np.array(part) for part in (record.counters, record.event_counts, record.links)]
         before = counts or [np.zeros_like(part) for part in now]
         end = edge if edge is not None else record.cycles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -24,9 +25,18 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), allow_nan=False))
 
 
+#: control characters: what is in files of others must not move the cursor or change the terminal's title
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+def visible(text: object) -> str:
+    """One line of text with control characters as escapes."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(text))
+
+
 def print_rows(rows: Iterable[Sequence[str]], indent: str = "") -> None:
     """Lines of words in aligned columns; the last column is free."""
-    table = [[str(cell) for cell in row] for row in rows]
+    table = [[visible(cell) for cell in row] for row in rows]
     if not table:
         return
     widths = [max(len(row[i]) for row in table if len(row) > i) for i in range(max(map(len, table)))]

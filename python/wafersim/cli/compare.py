@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wafersim.cli.common import json_option, print_json
+from wafersim.cli.common import json_option, print_json, visible
 
 
 @click.command()
@@ -33,5 +33,5 @@ def compare(a: Path, b: Path, out: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(found.as_json() | {"page": None if out is None else str(out)})
     else:
-        click.echo("\n".join(found.lines()))
+        click.echo("\n".join(map(visible, found.lines())))
     return 0

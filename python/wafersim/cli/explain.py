@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wafersim.cli.common import json_option, print_json, print_rows
+from wafersim.cli.common import json_option, print_json, print_rows, visible
 
 _PLACES = {
     "run": "one figure of a run",
@@ -78,8 +78,10 @@ def _print_run(directory: Path, as_json: bool, again: bool) -> None:
     from wafersim.analysis.explain import explain as explain_record
     from wafersim.cli.report import print_record
     from wafersim.record import Record
+    from wafersim.record.sound import check_run
 
     record = Record.load(directory)
+    check_run(record.info, str(directory))
     explanation = explain_record(record, again)
     if as_json:
         print_json({**record.summary(), "explanation": explanation.as_json()})
@@ -95,4 +97,4 @@ def _print_run(directory: Path, as_json: bool, again: bool) -> None:
     )
     click.echo("what limited it:")
     for line in explanation.lines():
-        click.echo(f"  {line}")
+        click.echo(f"  {visible(line)}")

@@ -138,8 +138,10 @@ def call(argv: list[str]) -> int:
 def _report(error: BaseException, as_json: bool) -> int:
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
+    from wafersim.cli.common import visible
+
     code, kind, message = classify(error)
-    print(f"wafersim: {message}", file=sys.stderr)
+    print("wafersim: " + "\n".join(map(visible, message.split("\n"))), file=sys.stderr)
     if as_json:
         print(json.dumps({"status": "error", "error": {"kind": kind, "message": message}}))
     return code

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wafersim.cli.common import bytes_text, print_json, print_rows, seconds_text
+from wafersim.cli.common import bytes_text, print_json, print_rows, seconds_text, visible
 
 if TYPE_CHECKING:
     from wafersim.record import Record
@@ -96,6 +96,6 @@ def _print_list(title: str, lines: list[str]) -> None:
         return
     click.echo(f"{title}:")
     for line in lines[:_MOST_LINES]:
-        click.echo(f"  {line}")
+        click.echo(f"  {visible(line)}")
     if len(lines) > _MOST_LINES:
         click.echo(f"  ... and {len(lines) - _MOST_LINES} more")

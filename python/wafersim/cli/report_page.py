@@ -34,9 +34,11 @@ def report(run_dir: Path, out: Path, quick: bool, as_json: bool) -> int:
     """
     from wafersim.analysis.explain import explain
     from wafersim.record import Record
+    from wafersim.record.sound import check_run
     from wafersim.report import run_page, write_page
 
     record = Record.load(run_dir)
+    check_run(record.info, str(run_dir))
     explanation = explain(record, not quick)
     if not quick:
         _sample_again(record)

@@ -28,6 +28,7 @@ from wafersim.record.frames import FRAMES_FILES, Frames
 from wafersim.record.plain import plain
 from wafersim.record.reader import Parts, open_parts
 from wafersim.record.record import RECORD_SCHEMA, STATUSES, Record
+from wafersim.record.sound import unsound
 from wafersim.record.source import PROGRAM_FILE, SOURCE_FILE, Source
 
 Array = np.ndarray[Any, Any]
@@ -231,18 +232,11 @@ def _checked_info(parts: Parts, summary: dict[str, Any]) -> dict[str, Any]:
     info = summary.get("info")
     if not isinstance(info, dict):
         raise parts.damaged("summary.json: no object 'info'")
-    cycles, status = info.get("cycles"), info.get("status")
-    if not isinstance(cycles, int) or isinstance(cycles, bool) or not 0 <= cycles < 1 << 63:
-        raise parts.damaged(f"summary.json: cycles is {cycles!r}")
-    if status not in STATUSES:
-        raise parts.damaged(f"summary.json: status is {status!r}")
-    seconds = info.get("seconds")
-    if seconds is not None and (
-        isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0
-    ):
-        raise parts.damaged(f"summary.json: seconds is {seconds!r}")
-    if not isinstance(info.get("metrics", {}), dict):
-        raise parts.damaged("summary.json: metrics is no object")
+    wrong = unsound(info)
+    if wrong is not None:
+        raise parts.damaged(f"summary.json: {wrong}")
+    if info["status"] not in STATUSES:
+        raise parts.damaged(f"summary.json: status is {info['status']!r}"[:200])
     return info
 
 
