@@ -107,6 +107,14 @@ BAD_LINES = {
     "no values": (b'{"kernel": "reduce", "values": false, "fidelity": "wavelet"}', "fidelity 'stream'"),
     "threads": (b'{"kernel": "reduce", "threads": 4}', "1 thread"),
     "file missing": (b'{"program": "/nowhere/x.wsp"}', "/nowhere/x.wsp"),
+    "a name twice": (b'{"kernel": "reduce", "kernel": "gemm"}', "'kernel' occurs twice"),
+    "a null character in a path": (b'{"program": "a\\u0000b"}', "null"),
+    "a device": (b'{"program": "/dev/zero"}', "no regular file"),
+    "a number of 4,000 digits": (
+        b'{"kernel": "reduce", "params": {"words": ' + b"9" * 4000 + b"}}",
+        "4000 characters",
+    ),
+    "a layer that is not there": (b'{"kernel": "llm_prefill_layer", "params": {"layer": 99}}', "layer 99"),
 }
 
 
@@ -119,6 +127,12 @@ def test_bad_lines_get_one_error_object(worker, what):
     assert "\n" not in answer["error"]["message"]
     assert len(answer["error"]["message"]) < 600
     assert answer["id"] is None
+
+
+def test_a_pipe_is_no_program_and_nobody_waits_for_it(worker, tmp_path):
+    os.mkfifo(tmp_path / "x.wsp")
+    answer = worker.ask(program=str(tmp_path / "x.wsp"))
+    assert answer["status"] == "error" and "no regular file" in answer["error"]["message"]
 
 
 def test_an_error_carries_the_id(worker):

@@ -254,6 +254,7 @@ def many(count: int) -> Timeline:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_five_million_events_at_five_million_a_second(schema):
     """The encoder alone, by the time it computes; finding flows before it is measured apart and printed."""
     from wafersim import _core

@@ -44,8 +44,8 @@ def show_key(key: tuple[str, ...]) -> str:
     return ".".join(part if _BARE.match(part) else repr(part[:60]) for part in key)
 
 
-def read(path: Path) -> Document:
-    """Read and parse a file.
+def read(path: Path, what: str = "an arch") -> Document:
+    """Read and parse the TOML file of ``what``.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def read(path: Path) -> Document:
         Not a readable regular file of at most 4 MiB, not UTF-8, not TOML, or nested too deep.
     """
     label = path.name if _BARE.match(path.name) else repr(path.name)
-    text = _decode(_bytes(path, label), label)
+    text = _decode(_bytes(path, label, what), label)
     if found := _DEEP_KEY.search(text):
         raise _too_deep(label, text.count("\n", 0, found.start()) + 1)
     try:
@@ -89,19 +89,19 @@ def depth_of(value: Any) -> int:
     return depth
 
 
-def _bytes(path: Path, label: str) -> bytes:
+def _bytes(path: Path, label: str, what: str) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ConfigError(f"{label}: is a directory; an arch is a TOML file")
+            raise ConfigError(f"{label}: is a directory; {what} is a TOML file")
         if not stat.S_ISREG(mode):
-            raise ConfigError(f"{label}: is not a regular file; an arch is a TOML file")
+            raise ConfigError(f"{label}: is not a regular file; {what} is a TOML file")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as e:
         raise ConfigError(f"{label}: cannot be read ({e.strerror or e})") from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{label}: larger than {MAX_BYTES >> 20} MiB, the most an arch file may have")
+        raise ConfigError(f"{label}: larger than {MAX_BYTES >> 20} MiB, the most {what} file may have")
     return raw
 
 

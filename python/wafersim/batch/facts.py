@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,16 @@ def content_of(value: Any) -> Any:
 
 def _content(path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than {_MAX_FILE_BYTES} bytes")
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ConfigError("no regular file")
+        if state.st_size > _MAX_FILE_BYTES:
+            raise ConfigError(f"larger than {_MAX_FILE_BYTES} bytes")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"program file {path}: {text}") from None
+        raise ConfigError(f"program file {str(path)[:400]!r}: {text}") from None
 
 
 def is_kept(answer: Mapping[str, Any]) -> bool:

@@ -41,12 +41,13 @@ def parse(line: bytes | None) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        No JSON object, too long, or nested too deeply.
+        No JSON object, a name twice in one, too long, or nested too deeply.
     """
     if line is None:
         raise ConfigError(f"the line is longer than {MAX_LINE_BYTES} bytes")
     try:
-        fields = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        text = line.decode("utf-8")
+        fields = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"the line is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(fields, dict):
@@ -58,3 +59,12 @@ def parse(line: bytes | None) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is not allowed")
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:40]!r} occurs twice in one object")
+    return found

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from wafersim.arch import Arch
     from wafersim.program import MachineProgram
 
+#: characters of a wrong value that an error shows
+_MOST_SHOWN = 200
+
 #: What a value of each parameter kind looks like, for error messages.
 _KIND_WORDS = {int: "an integer", str: "a word", tuple: "an integer or WxH", bool: "true or false"}
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
@@ -69,8 +72,10 @@ class Parameter:
 
     def parse(self, kernel: str, value: Any) -> Any:
         """``value`` (from a command line or Python) as the parameter's kind; raises ConfigError."""
+        words = repr(value)
+        shown = words if len(words) <= _MOST_SHOWN else f"{words[:40]}... ({len(words)} characters)"
         problem = ConfigError(
-            f"{kernel}: parameter {self.name}={value!r} is not allowed; "
+            f"{kernel}: parameter {self.name}={shown} is not allowed; "
             f"allowed: {self.range_text()} ({self.doc})"
         )
         try:

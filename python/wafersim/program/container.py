@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -81,12 +82,22 @@ def _header(tables: Tables, meta: Mapping[str, Any]) -> bytes:
 def read_program(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Tables and metadata of a program file; raises ProgramError for anything that is not a valid program."""
     try:
-        with open(path, "rb") as source:
-            return _read(source, os.fstat(source.fileno()).st_size)
+        with open(path, "rb", opener=_without_waiting) as source:
+            state = os.fstat(source.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise ProgramError("is no regular file")
+            return _read(source, state.st_size)
     except ProgramError as error:
         raise ProgramError(f"program file {os.fspath(path)}: {error}") from None
     except OSError as error:
         raise ProgramError(f"program file {os.fspath(path)}: {error.strerror or error}") from None
+    except ValueError:  # of open
+        raise ProgramError(f"program file {os.fspath(path)!r}: a path has no null character") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes to is opened, and found to be no file."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_program_bytes(data: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:

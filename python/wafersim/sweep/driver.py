@@ -21,6 +21,7 @@ from wafersim.store import ResultStore, code_digest, key_of
 from wafersim.sweep import folder as folders
 from wafersim.sweep.axes import all_points
 from wafersim.sweep.journal import Journal, Lock
+from wafersim.sweep.lines import wrong_line
 from wafersim.sweep.points import facts_of, order_of
 from wafersim.sweep.results import KEPT, Row, excess_of, figure_of, row_of, wanted_figures
 from wafersim.sweep.search import Search
@@ -115,6 +116,7 @@ def run_sweep(
             header["optuna"] = Search.version()
         journal = Journal(path, header)
         try:
+            journal.check(lambda number, line: wrong_line(spec, number, line))
             if retry:
                 journal.forget(_by_chance(spec, journal))
             with ResultStore(path / "store" if store is None else store) as opened:

@@ -10,7 +10,8 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ class Lock:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigError(f"sweep {folder}: cannot open {LOCK}: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            os.close(self._file)
+            raise ConfigError(f"sweep {folder}: {LOCK} is no regular file")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -109,6 +113,13 @@ class Journal:
             if point in self.points:
                 raise self._damaged(number, f"point {point} is there twice")
             self.points[point] = entry
+
+    def check(self, wrong: Callable[[int, dict[str, Any]], str | None]) -> None:
+        """Raise ConfigError for the first point of which ``wrong(number, line)`` says something."""
+        for number, entry in self.points.items():
+            words = wrong(number, entry)
+            if words is not None:
+                raise ConfigError(f"sweep {self._path.parent}: {JOURNAL}: point {number}: {words}")
 
     def _parse(self, number: int, line: bytes) -> dict[str, Any]:
         if len(line) > MAX_LINE_BYTES:

@@ -101,7 +101,7 @@ def load_spec(path: str | Path) -> Spec:
     """
     from wafersim.sweep.spec_reader import SpecReader
 
-    doc = read(Path(path))
+    doc = read(Path(path), "a sweep")
     reader = SpecReader(doc)
     spec = reader.spec()
     if reader.faults or spec is None:
