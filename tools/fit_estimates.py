@@ -2,7 +2,7 @@
 """Fits the costs of `estimates/fitted.json` to simulated runs.
 
     python tools/fit_estimates.py sample POINTS.jsonl [KERNEL ...]   simulates random small runs (minutes)
-    python tools/fit_estimates.py fit POINTS.jsonl...                writes the file
+    python tools/fit_estimates.py fit POINTS.jsonl...                writes the costs of the kernels in them
 
 A point is one JSON line: kernel, arch, grid, params, cycles.
 """
@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "estimates"))
 
 POINTS_PER_KERNEL = 230
-SEED = 7
 #: weight of the pull of all costs toward the kernel's own, against one point
 PULL = 0.02
 
@@ -34,7 +33,7 @@ def sample(path: Path, kernels: list[str]) -> None:
 
     with path.open("a") as file:
         for kernel in kernels or points.KERNELS:
-            rng, got = random.Random(f"{kernel} {SEED}"), 0  # noqa: S311 - reproducible, nothing secret
+            rng, got = random.Random(f"{kernel} {points.FIT_SEED}"), 0  # noqa: S311 - reproducible, nothing secret
             while got < POINTS_PER_KERNEL:
                 asked = points.request(kernel, rng)
                 try:
@@ -70,29 +69,21 @@ def rows_of(paths: list[Path]) -> dict[str, list[tuple[str, dict[str, float], fl
 
 
 def fit(paths: list[Path]) -> None:
-    """Write the costs."""
-    costs: dict[str, dict[str, float]] = {}
-    everything = rows_of(paths)
-    for rows in everything.values():
+    """Write the costs; those of other kernels stay."""
+    target = ROOT / "python" / "wafersim" / "estimates" / "fitted.json"
+    known = json.loads(target.read_text())
+    costs, counts = known["costs"], known.get("points", {})
+    for kernel, rows in rows_of(paths).items():
+        counts[kernel] = len(rows)
+        costs = {group: cost for group, cost in costs.items() if group.split("/")[0] != kernel}
         common = _costs(rows, None)
         for group in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == group]
             costs[group] = _costs(mine, common)
             errors = [abs(sum(costs[group].get(n, 0) * v for n, v in a.items()) / c - 1) for _, a, c in mine]
             sys.stderr.write(f"{group}: {len(mine)} points, median error {np.median(errors):.1%}\n")
-    counts = sorted(map(len, everything.values()))
-    source = (
-        f"tools/fit_estimates.py: {counts[0]} to {counts[-1]} random runs of each of {len(counts)} kernels, "
-        f"fidelity wavelet, seed {SEED}"
-    )
-    costs = dict(sorted(costs.items()))
-    target = ROOT / "python" / "wafersim" / "estimates" / "fitted.json"
-    target.write_text(
-        json.dumps(
-            {"schema": 1, "source": source, "unit": "cycles per unit of work", "costs": costs}, indent=1
-        )
-        + "\n"
-    )
+    known |= {"points": dict(sorted(counts.items())), "costs": dict(sorted(costs.items()))}
+    target.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def _costs(rows, common):

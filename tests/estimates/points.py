@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+
+#: seed of the runs that costs were fitted to (tools/fit_estimates.py)
+FIT_SEED = 7
 
 #: kernels whose program needs a grid of one shape, or of one PE
 ARCHS = ("wse2", "wse2", "wse2", "wse2-sdk", "wse3", "wse3-sdk")
@@ -158,9 +162,42 @@ def _solver(rng):
     return _rect(rng, 4, 2), params
 
 
-def _decode(rng):
-    params = {"model": _one_of(rng, ("small", "small-mha", "small-moe")), "context": 8 * rng.randrange(1, 13)}
+def _decode(rng, models=("small", "small-mha", "small-moe")):
+    params = {"model": _one_of(rng, models), "context": 8 * rng.randrange(1, 13)}
     return _one_of(rng, ("4x2", "2x4", "4x4", "4x4")), params | {"batch": rng.randrange(1, 3)}
+
+
+def _prefill(rng, models=("tiny", "tiny", "tiny", "small", "small-mha", "small-moe")):
+    params = {"model": _one_of(rng, models), "prompt": _size(rng, 1, 24)}
+    if rng.random() < 0.75:
+        return _one_of(rng, ("2x2", "2x2", "2x2", "3x3", "3x2", "4x4")), params
+    part = _one_of(rng, ("whole", "products", "local"))
+    grid = (
+        f"{rng.randrange(3, 10)}x{rng.randrange(1, 3)}" if part == "local" else _one_of(rng, ("3x3", "4x4"))
+    )
+    return grid, params | {"variant": "published", "part": part, "side": _one_of(rng, (0, 4, 8))}
+
+
+#: kernels that run a model, and those whose small programs take long to build
+LAYERS = ("llm_decode_layer", "llm_prefill_layer")
+
+
+def new_models(folder, rng, count=12):
+    """Configs of models that no cost was fitted to; their paths."""
+    paths = []
+    for number in range(count):
+        kv, ratio = _one_of(rng, (1, 2, 3, 4)), _one_of(rng, (1, 2, 4))
+        config = {
+            "model_type": "llama", "hidden_size": 8 * rng.randrange(2, 13), "num_hidden_layers": 1,
+            "intermediate_size": 4 * rng.randrange(4, 33), "num_attention_heads": kv * ratio,
+            "num_key_value_heads": kv, "head_dim": 4 * rng.randrange(1, 6), "vocab_size": 64,
+        }  # fmt: skip
+        if number % 4 == 3:
+            experts = {"num_local_experts": rng.randrange(3, 6), "num_experts_per_tok": 2}
+            config |= {"model_type": "mixtral"} | experts
+        paths.append(str(folder / f"model_{number}.json"))
+        (folder / f"model_{number}.json").write_text(json.dumps(config))
+    return tuple(paths)
 
 
 KERNELS = {
@@ -186,12 +223,16 @@ KERNELS = {
     "bicgstab": _solver,
     "power": _solver,
     "llm_decode_layer": _decode,
+    "llm_prefill_layer": _prefill,
 }  # fmt: skip
 
 
-def request(kernel, rng):
-    """A run request; some of the grids and parameters are none that the kernel takes."""
-    grid, params = KERNELS[kernel](rng)
+def request(kernel, rng, models=()):
+    """A run request; some of the grids and parameters are none that the kernel takes.
+
+    ``models`` are for layers, in place of those of the package.
+    """
+    grid, params = KERNELS[kernel](rng, models) if models and kernel in LAYERS else KERNELS[kernel](rng)
     arch = _one_of(rng, ARCHS)
     if rng.random() < 0.25:
         changed = rng.sample(sorted(CHANGES), rng.randrange(1, 5))

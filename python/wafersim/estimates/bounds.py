@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from wafersim.estimates import layers
 from wafersim.estimates.machine import Machine
 from wafersim.estimates.work import Grid, Params, axes, words_of
 
@@ -139,16 +140,13 @@ def _solver(params: Params, grid: Grid, m: Machine) -> float:
     return times * (_products(int(params["depth"]), params, m) + _travel(sum(grid) - 2, m))
 
 
-def _decode(params: Params, grid: Grid, m: Machine) -> float:
-    return 1.0
-
-
 BOUNDS: Mapping[str, Bound] = {
     "broadcast": _broadcast, "reduce": _reduce, "allreduce": _allreduce, "gather": _gather,
     "scatter": _gather, "alltoall": _alltoall, "barrier": _barrier, "relay": _relay, "gemm": _gemm,
     "gemv": _gemv, "local_gemm": _local_gemm, "stencil": _stencil, "microbench": _microbench,
     "fft": _fft, "spmv": _spmv, "spmm": _spmm, "cg": _solver, "pcg": _solver, "bicgstab": _solver,
-    "power": _solver, "llm_decode_layer": _decode,
+    "power": _solver, "llm_decode_layer": layers.decode_bound,
+    "llm_prefill_layer": layers.prefill_bound,
 }  # fmt: skip
 
 

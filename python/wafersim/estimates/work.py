@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
+from wafersim.estimates import layers
 from wafersim.estimates.machine import Machine, log2
 
 Params = Mapping[str, Any]
@@ -185,29 +185,6 @@ def _solver(params: Params, grid: Grid, m: Machine) -> Work:
     }  # fmt: skip
 
 
-def _decode(params: Params, grid: Grid, m: Machine) -> Work:
-    """The sums over the layer's steps that its own time depends on (`models.steps`)."""
-    from wafersim.models.decode.kernel import part_of
-    from wafersim.models.pieces.small_models import load_model, published_sizes
-    from wafersim.models.work import published
-    from wafersim.models.work.decode_steps import placed_steps
-    from wafersim.models.work.mesh import Mesh
-    from wafersim.models.work.steps import work
-
-    name, batch, context = str(params["model"]), int(params["batch"]), int(params["context"])
-    if params["variant"] == "published":
-        hidden, ffn = published_sizes(name)
-        tile = published.tile(hidden, ffn, grid[0], context)
-        done = work(published.steps(tile, batch), part_of(grid[0], str(params["part"])))
-    else:
-        model = load_model(name)
-        layer = model.layers[int(params["layer"])]
-        done = work(*placed_steps(model, layer, Mesh.of(*grid), batch, context))
-    return {name: float(value) for name, value in asdict(done).items()} | {
-        "hops": float(done.hops * m.hop), "ramps": float(done.stages * m.ramp), "one": 1.0,
-    }  # fmt: skip
-
-
 #: kernel -> (work, the parameters that choose another program)
 WORK: dict[str, tuple[Callable[[Params, Grid, Machine], Work], tuple[str, ...]]] = {
     "broadcast": (_broadcast, ()),
@@ -230,5 +207,6 @@ WORK: dict[str, tuple[Callable[[Params, Grid, Machine], Work], tuple[str, ...]]]
     "pcg": (_solver, ("allreduce",)),
     "bicgstab": (_solver, ("allreduce",)),
     "power": (_solver, ("allreduce",)),
-    "llm_decode_layer": (_decode, ("variant",)),
+    "llm_decode_layer": (layers.decode, ("variant",)),
+    "llm_prefill_layer": (layers.prefill, ("variant",)),
 }
