@@ -142,6 +142,13 @@ def test_what_is_not_known_says_so(tmp_path):
         estimate_run(requests.from_fields({"kernel": "redcue"}))
 
 
+def test_the_starts_of_sections_have_no_estimate():
+    params = {"variant": "published", "part": "starts"}
+    request = requests.from_fields({"kernel": "llm_prefill_layer", "grid": "3x1", "params": params})
+    estimate = estimate_run(request)
+    assert (estimate.cycles, estimate.lower_bound_cycles) == (None, 1)
+
+
 @pytest.mark.parametrize("kernel", ["reduce", "gemm", "stencil", "fft", "alltoall", "spmv"])
 def test_memory_is_not_more_than_said(kernel):
     rng = random.Random(kernel)

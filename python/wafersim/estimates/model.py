@@ -67,6 +67,8 @@ def resolved(kernel: str, params: Params, grid: Grid, m: Machine) -> dict[str, A
     found = dict(params)
     if kernel == "stencil" and found["variant"] == "auto":
         found["variant"] = "cell" if tuple(found["tile"]) == (1, 1) and found["radius"] == 1 else "tiled"
+    if kernel == "llm_prefill_layer" and found["variant"] == "published" and found["part"] == "starts":
+        found["variant"] = "starts"  # a program without products, of one size
     return found
 
 
