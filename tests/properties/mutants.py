@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant("no_default_priority_of_queues", "pe/vector_start.cpp", "q.initialised && arch_.generation == 2 ?",
            "q.initialised && arch_.generation == 3 ?", "4.1"),
     Mutant("fifo_stays_armed", "pe/vector_beats.cpp", "        s.armed_push = false;\n", "        s.armed_push = true;\n", "4.2"),
-    Mutant("four_dimensions_do_not_wrap", "pe/vector_beats.cpp", "        o.index[i] = 0;\n    }", "        o.index[i] = 1;\n    }", "4.3"),
+    Mutant("four_dimensions_do_not_wrap", "pe/operand.hpp", "            index[i] = 0;\n        }", "            index[i] = 1;\n        }", "4.3"),
     Mutant("simd_64_takes_one_wavelet", "pe/vector_beats.cpp", "mode == Simd::kSimd64 && remaining > 2 && !second",
            "mode == Simd::kSimd64 && remaining > 4 && !second", "4.2"),
     Mutant("packed_beats_split_a_wavelet", "pe/vector_beats.cpp", "if (op.packed && n > 1 && n < remaining) n &= ~INT64_C(1);",
