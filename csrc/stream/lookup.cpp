@@ -215,6 +215,7 @@ void Engine::renew_memo() {
         p.at = at->second;
     }
     memo_ = std::move(fresh);
+    most_memo_bytes_ = std::max(most_memo_bytes_, 2 * memo_->bytes());  // else it would be full again at once
 }
 
 void Engine::forget_situations() {
