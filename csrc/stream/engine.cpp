@@ -282,7 +282,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     settled_ = false;
     const uint64_t events = this->events();
     uint64_t look = events + 20000;
-    const bool far = pe_bytes() > kCacheBytes;
+    bool far = pe_bytes() > kCacheBytes;
     for (;;) {
         const Cycle t = queue_.next(now_);
         if (t >= kForever) break;
@@ -304,7 +304,10 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
         queue_.clear(t);
         if (this->events() < look) continue;
         look = this->events() + 20000;
-        if (memo_) judge_memo();
+        if (memo_) {
+            judge_memo();
+            far = pe_bytes() > kCacheBytes;  // unpacked PEs take more
+        }
         if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events)
             return now_ = t + 1, Status::kLimit;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

@@ -71,6 +71,7 @@ class Engine {
     const Memo::Visit& visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     void hear_known(uint32_t pe, uint32_t message, Cycle T);
     void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) const;
+    Node& clear_open();
     Node& open(const Pe& p, Cycle base);
     uint32_t close(Cycle T, Cycle& fact);
     void settle_in(Pe& p, Cycle T);  // the PE that is open becomes this one

@@ -31,10 +31,7 @@ void Engine::start_looking_up() {
     for (uint32_t pe = 0; pe < pes_.size(); ++pe) {
         Pe& p = pes_[pe];
         const int32_t tile = program_.tile_map[pe];
-        end_of_life(open_node_);
-        arena_.rewind();
-        open_node_ = Node{};
-        place(pe, open_node_);
+        place(pe, clear_open());
         if (tile >= 0) {
             open_node_.control = initial[static_cast<size_t>(tile)];
             p.cells = static_cast<uint32_t>(bytes / 8);
@@ -46,11 +43,14 @@ void Engine::start_looking_up() {
     }
 }
 
-Node& Engine::open(const Pe& p, Cycle base) {
+Node& Engine::clear_open() {
     end_of_life(open_node_);
     arena_.rewind();
-    open_node_ = Node{};
-    snapshots_.restore(memo_->bytes_of(p.at), base, open_node_, arena_);
+    return open_node_ = Node{};
+}
+
+Node& Engine::open(const Pe& p, Cycle base) {
+    snapshots_.restore(memo_->bytes_of(p.at), base, clear_open(), arena_);
     return open_node_;
 }
 
@@ -96,7 +96,7 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
     } else {
         found = &visit_unknown(pe, T, cells);
     }
-    const Memo::Visit v = *found;
+    const Memo::Visit& v = *found;  // nothing below adds a visit
     p.at = v.to;
     p.base = T;
     open_ -= v.done;
@@ -220,9 +220,7 @@ void Engine::renew_memo() {
 
 void Engine::forget_situations() {
     if (!memo_) return;
-    end_of_life(open_node_);
-    open_node_ = Node{};
-    arena_.rewind();
+    clear_open();
     nodes_.resize(num_pes());
     for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
         const Pe& p = pes_[pe];
