@@ -78,6 +78,12 @@ def _too_deep(label: str, line: int) -> ConfigError:
     return ConfigError(f"{label}:{line}: {_TOO_DEEP}")
 
 
+def repeated_name(pairs: list[tuple[str, Any]]) -> str | None:
+    """The first name that occurs twice among those of a JSON object; None if each occurs once."""
+    names = [name for name, _ in pairs]
+    return None if len(set(names)) == len(names) else next(n for n in names if names.count(n) > 1)
+
+
 def depth_of(value: Any) -> int:
     """Levels of objects and lists within each other, without recursion: hostile input is deep."""
     depth, level = 0, [value]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import IO, Any
 
-from wafersim.arch.reader import depth_of
+from wafersim.arch.reader import depth_of, repeated_name
 from wafersim.errors import ANSWER_SCHEMA, ConfigError
 
 #: longest request line accepted
@@ -62,9 +62,6 @@ def _refuse_constant(text: str) -> Any:
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated_name(pairs)) is not None:
         raise ValueError(f"{twice[:40]!r} occurs twice in one object")
-    return found
+    return dict(pairs)

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any, NoReturn
 
+from wafersim.arch.reader import repeated_name
 from wafersim.deploy.requests import MAX_SECONDS, MAX_TOKENS
 
 _WHOLE = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
@@ -86,12 +87,9 @@ def _no_constant(word: str) -> NoReturn:
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated_name(pairs)) is not None:
         raise BadField(f"key {_show(twice)} is there twice")
-    return found
+    return dict(pairs)
 
 
 _decoder = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_twins)
