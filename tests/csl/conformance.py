@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,14 +63,21 @@ def prepare(checkout: Path, script: Path, room: Path) -> Path:
     return room / folder.name
 
 
-def run_one(checkout: Path, script: Path, shims: Path, timeout: float, keep: Path | None = None) -> Outcome:
-    """Run one script."""
+def run_one(
+    checkout: Path,
+    script: Path,
+    shims: Path,
+    timeout: float,
+    keep: Path | None = None,
+    variables: dict[str, str] | None = None,
+) -> Outcome:
+    """Run one script, with more environment variables."""
     name = script.parent.name
     with tempfile.TemporaryDirectory(prefix="csl-") as room:
         copy = prepare(checkout, script, Path(room))
         environment = os.environ | {
             "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
-        }  # fmt: skip
+        } | (variables or {})  # fmt: skip
         output = Path(room) / "output.txt"
         begin = time.monotonic()
         with output.open("w") as out:
@@ -122,15 +130,21 @@ def run_all(
     checkout: Path, word: str = "", jobs: int = 2, timeout: float = 600, keep: Path | None = None
 ) -> Iterable[Outcome]:
     """Run the scripts, so many at a time; outcomes in the order of the scripts."""
+    with shims() as folder, ThreadPoolExecutor(jobs) as pool:
+        scripts = scripts_of(checkout, word)
+        yield from pool.map(lambda s: run_one(checkout, s, folder, timeout, keep), scripts)
+
+
+@contextmanager
+def shims() -> Iterator[Path]:
+    """A folder with the commands that the scripts call."""
     from wafersim.sdk.shims import write_shims
 
     package = str(Path(sys.modules["wafersim"].__file__).resolve().parent.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryDirectory(prefix="csl-shims-") as folder:
         write_shims(Path(folder))
-        with ThreadPoolExecutor(jobs) as pool:
-            scripts = scripts_of(checkout, word)
-            yield from pool.map(lambda s: run_one(checkout, s, Path(folder), timeout, keep), scripts)
+        yield Path(folder)
 
 
 def table(outcomes: list[Outcome]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from sdk_programs import doubling, environment, run_script, wafersim
 
 from wafersim.errors import ConfigError
-from wafersim.sdk import hook
+from wafersim.sdk import hook, settings
 from wafersim.sdk.shims import write_shims
 
 SCRIPT = """
@@ -113,3 +114,25 @@ def test_shims_call_this_installation(tmp_path):
     paths[0].write_text("#!/bin/sh\nanother compiler\n")
     with pytest.raises(ConfigError, match="not a wafersim command"):
         write_shims(tmp_path / "bin")
+
+
+def test_a_script_runs_at_fidelity_stream(tmp_path):
+    doubling(tmp_path / "out")
+    (tmp_path / "helper.py").write_text("VALUE = 3\n")
+    (tmp_path / "run.py").write_text(SCRIPT)
+    tables = []
+    for fidelity in ("wavelet", "stream"):
+        records = tmp_path / fidelity
+        done = wafersim("python", "--fidelity", fidelity, "--record", records, "run.py", "out", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "SUCCESS!\n"
+        tables.append(json.loads((records / "session.json").read_text()))
+    assert [table.pop("fidelity") for table in tables] == ["wavelet", "stream"]
+    assert tables[0] == tables[1]
+    assert tables[0]["commands"][-1]["crc32"] > 0
+
+
+def test_an_unknown_fidelity_is_refused(monkeypatch):
+    monkeypatch.setenv("WAFERSIM_FIDELITY", "quick")
+    with pytest.raises(ConfigError, match=r"WAFERSIM_FIDELITY='quick'.*stream, wavelet"):
+        settings.current()

@@ -14,7 +14,7 @@ import numpy as np
 
 from wafersim.program.model import MachineProgram
 from wafersim.program.schema import Port, RouteCol
-from wafersim.simulate.simulator import Simulator
+from wafersim.sdk.machine import Machine
 
 _OUTPUTS = (RouteCol.OUT0, RouteCol.OUT1, RouteCol.OUT2, RouteCol.OUT3)
 _EDGES = {
@@ -32,6 +32,8 @@ class Borders:
     ----------
     program : MachineProgram
         Colors that the host reads are left alone.
+    sinks : bool
+        False: nothing is changed, and a wavelet that leaves ends the run (fidelity stream).
 
     Attributes
     ----------
@@ -39,8 +41,11 @@ class Borders:
         The same program, in which these outputs are sinks.
     """
 
-    def __init__(self, program: MachineProgram) -> None:
+    def __init__(self, program: MachineProgram, sinks: bool = True) -> None:
         self.open: list[tuple[int, Port]] = []
+        self.program = program
+        if not sinks:
+            return
         tables = dict(program.tables)
         self._rows = [tuple(int(x) for x in row) for row in tables["routes"]]
         grid = tables["route_map"].copy()
@@ -51,7 +56,6 @@ class Borders:
             for port, edge in _EDGES.items():
                 if self._open_edge(grid[layer], edge, port):
                     self.open.append((int(color), port))
-        self.program = program
         if self.open:
             tables["routes"] = np.array(self._rows, tables["routes"].dtype)
             self.program = MachineProgram({**tables, "route_map": grid}, program.meta)
@@ -71,7 +75,7 @@ class Borders:
         grid[edge] = cells
         return found
 
-    def lost(self, sim: Simulator) -> Iterator[str]:
+    def lost(self, sim: Machine) -> Iterator[str]:
         """A line per color and side whose wavelets have left the program."""
         for color, port in self.open:
             counts = sim.arrived(color=color, port=port, rect=(0, 0, self.program.width, self.program.height))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from wafersim.sdk.types import MemcpyDataType, MemcpyOrder
 from wafersim.simulate.memory import rectangles
 
 if TYPE_CHECKING:
-    from wafersim.simulate.simulator import Simulator
+    from wafersim.sdk.machine import Machine
 
 Array = npt.NDArray[Any]
 
@@ -67,13 +68,18 @@ def from_bytes(raw: Array, data_type: MemcpyDataType) -> Array:
     return np.ascontiguousarray(raw).view(kind).reshape(height, width, -1).astype(np.uint32)
 
 
-def write_region(sim: Simulator, x: int, y: int, addresses: Array, raw: Array) -> None:
+def checksum(words: Array) -> int:
+    """CRC-32 of the words in order, for the session's table."""
+    return crc32(words.tobytes())
+
+
+def write_region(sim: Machine, x: int, y: int, addresses: Array, raw: Array) -> None:
     """Write ``raw`` [h, w, bytes] from PE (x, y) on, on each PE at its address."""
     for address, rx, ry, rw, rh in _alike(addresses):
         sim.write_bytes((x + rx, y + ry, rw, rh), address, raw[ry : ry + rh, rx : rx + rw])
 
 
-def read_region(sim: Simulator, x: int, y: int, addresses: Array, num_bytes: int) -> Array:
+def read_region(sim: Machine, x: int, y: int, addresses: Array, num_bytes: int) -> Array:
     """Bytes [h, w, num_bytes] from PE (x, y) on, on each PE from its address on."""
     height, width = addresses.shape
     raw = np.empty((height, width, num_bytes), np.uint8)

@@ -15,8 +15,8 @@ from wafersim.sdk.borders import Borders
 from wafersim.sdk.folder import Folder
 from wafersim.sdk.link import Link
 from wafersim.sdk.log import SimLog
+from wafersim.sdk.machine import new_machine
 from wafersim.simulate import stuck
-from wafersim.simulate.simulator import Simulator
 
 
 class Device:
@@ -32,9 +32,10 @@ class Device:
     def __init__(self, folder: Folder, log_path: Path) -> None:
         chosen = settings.current()
         self.folder = folder
+        self.fidelity = chosen.fidelity
         self.arch = Arch.load(chosen.profiles[folder.arch])
-        self._borders = Borders(folder.program)
-        self.sim = Simulator(self._borders.program, self.arch, chosen.seed)
+        self._borders = Borders(folder.program, sinks=chosen.fidelity == "wavelet")
+        self.sim = new_machine(self._borders.program, self.arch, chosen)
         self.link = Link.of(self.arch, int(folder.csl.get("channels", 1)))
         self.log = SimLog(log_path)
         self.commands: list[dict[str, Any]] = []
@@ -46,7 +47,8 @@ class Device:
     def _log_header(self) -> None:
         program = self.folder.program
         self.log.note(
-            f"{self.folder.path}: {program.width}x{program.height} PEs, profile {self.arch.name}; "
+            f"{self.folder.path}: {program.width}x{program.height} PEs, profile {self.arch.name}, "
+            f"fidelity {self.fidelity}; "
             "lines with @ "
             "are prints of the program, with the cycle"
         )
@@ -80,20 +82,35 @@ class Device:
     def stuck_error(self, reason: str) -> DeadlockError:
         """The error of a run that cannot go on, with who waits for what; the whole list goes to the log."""
         record = self.last_record
-        waits = list(record.info.get("waits", ())) if record is not None else []
+        said = list(record.info.get("waits", ())) if record is not None else []
         self.log.note(f"stuck: {reason}")
-        for wait in waits:
-            self.log.note(f"  PE ({wait['pe'][0]}, {wait['pe'][1]}): {wait['text']}")
-        detail = f"; {stuck.headline(waits, self.sim.cycle)}" if waits else ""
+        for wait in said:
+            place = f"PE ({wait['pe'][0]}, {wait['pe'][1]}): " if "pe" in wait else ""
+            self.log.note(f"  {place}{wait['text']}")
+        waits = [wait for wait in said if "pe" in wait]  # fidelity stream does not say who waits
+        detail = (
+            f"; {stuck.headline(waits, self.sim.cycle)}"
+            if waits
+            else "".join(f"; {wait['text']}" for wait in said)
+        )
         hint = f" ({self.log.path} lists every wait)" if len(waits) > 1 else ""
         return DeadlockError(f"{reason}{detail}{hint}", waits, record=record)
 
     # -- bookkeeping ---------------------------------------------------------------------------------------
 
-    def note_command(self, kind: str, name: str, begin: int, link_seconds: float, words: int = 0) -> None:
-        """Keep one finished host command for the log and the session's table."""
+    def note_command(
+        self,
+        kind: str,
+        name: str,
+        begin: int,
+        link_seconds: float,
+        words: int = 0,
+        row: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep one finished host command for the log and the session's table, ``row`` becomes its row."""
         end = self.sim.cycle
-        entry = {
+        entry = {} if row is None else row
+        entry |= {
             "kind": kind,
             "name": name,
             "words": words,
@@ -119,6 +136,7 @@ class Device:
             table = {
                 "program": str(self.folder.path),
                 "arch": self.arch.name,
+                "fidelity": self.fidelity,
                 "cycles": self.sim.cycle,
                 "link_seconds": link,
                 "commands": self.commands,

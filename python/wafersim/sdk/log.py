@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wafersim.program.schema import CodeCol, Op
 
 if TYPE_CHECKING:
-    from wafersim.simulate.simulator import Simulator
+    from wafersim.sdk.machine import Machine
 
 
 class SimLog:
@@ -26,7 +26,7 @@ class SimLog:
         if not self._file.closed:
             self._file.write(f"# {text}\n")
 
-    def prints(self, sim: Simulator) -> None:
+    def prints(self, sim: Machine) -> None:
         """Write what the PEs printed since the last call; a text without newline waits for the next one."""
         if self._can_print is None:
             self._can_print = bool((sim.program.tables["code"][:, CodeCol.OP] == Op.PRINT).any())

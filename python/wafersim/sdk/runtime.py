@@ -238,7 +238,7 @@ class SdkRuntime:
             size = region.elements * copies.ELEMENT_BYTES[options.data_type]
             raw = copies.read_region(device.sim, px, py, at, size)
             target[...] = copies.from_bytes(raw, options.data_type)
-            device.note_command(what, export.name, begin, seconds, count)
+            device.note_command(what, export.name, begin, seconds, count, {"crc32": copies.checksum(flat)})
             return Task()
 
         def deliver(words: Array) -> None:
@@ -246,7 +246,7 @@ class SdkRuntime:
 
         pending = Pending(int(src), (px, py, w, h), region.elements, f"{what} of color {int(src)}", deliver)
         task = self._receive(pending, options.nonblock)
-        device.note_command(what, f"color {int(src)}", begin, seconds, count)
+        device.note_command(what, f"color {int(src)}", begin, seconds, count, pending.row)
         return task
 
     # -- functions -----------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class SdkRuntime:
         pending.count = self._moving.arrived(pending) if count is None else int(count)
         task = self._receive(pending, later)
         seconds = self._device.link.copy_seconds(pending.count, not later)
-        self._device.note_command("receive", name, begin, seconds, pending.count)
+        self._device.note_command("receive", name, begin, seconds, pending.count, pending.row)
         return task
 
     def _port(self, port: int | str, to_host: bool) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from wafersim.errors import ConfigError
 from wafersim.program.schema import Port, RouteCol
+from wafersim.sdk.copies import checksum
 
 if TYPE_CHECKING:
     from wafersim.sdk.device import Device
@@ -27,6 +28,8 @@ class Pending:
     ----------
     deliver : callable
         Gets the words ``[h, w, count]``.
+    row : dict
+        The command's row in the session's table; gets a checksum of the words.
     missing : str
         What was missing at the last look.
     """
@@ -38,6 +41,7 @@ class Pending:
     deliver: Callable[[Array], None]
     is_done: bool = False
     missing: str = ""
+    row: dict[str, Any] = field(default_factory=dict)
 
 
 class Streams:
@@ -105,6 +109,7 @@ class Streams:
                 held.add(pending.color)
             else:
                 pending.deliver(words)
+                pending.row["crc32"] = checksum(words)
                 pending.is_done = True
         self._waiting = [pending for pending in self._waiting if not pending.is_done]
 

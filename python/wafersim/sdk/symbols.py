@@ -16,7 +16,7 @@ from wafersim.sdk.folder import Export, Folder
 from wafersim.simulate.values import type_bytes
 
 if TYPE_CHECKING:
-    from wafersim.simulate.simulator import Simulator
+    from wafersim.sdk.machine import Machine
 
 Array = npt.NDArray[Any]
 
@@ -62,7 +62,7 @@ class Symbols:
             )
         return export
 
-    def addresses(self, sim: Simulator, name: str, rect: tuple[int, int, int, int], what: str) -> Array:
+    def addresses(self, sim: Machine, name: str, rect: tuple[int, int, int, int], what: str) -> Array:
         """Byte address of the data behind an exported name, ``[h, w]`` over a rectangle of PEs.
 
         Raises

@@ -74,7 +74,10 @@ class StreamSimulator(LoadedProgram):
         most = 0 if most_words is None else checked_int("most_words", most_words, 1, (1 << 31) - 1)
         self.values = values
         check_stream_memory(program, values)
-        self._machine = _new_machine(program, self.arch, self.grain, most, values)
+        try:
+            self._machine = _new_machine(program, self.arch, self.grain, most, values)
+        except UnsupportedError as error:
+            raise self._placed(error) from None
         self._start_cycle = self._start_events = 0
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
@@ -95,12 +98,33 @@ class StreamSimulator(LoadedProgram):
         """
         return self._symbols.read(_Memory(self._machine, name), name, rect)
 
+    def read_bytes(self, rect: Rect, address: int, num_bytes: int) -> Array:
+        """SRAM ``[H, W, num_bytes]`` of a rectangle of PEs from a byte address on; see `read`."""
+        return _Memory(self._machine, f"at address {address}").read(*rect, address, num_bytes)
+
+    def write_bytes(self, rect: Rect, address: int, raw: Array) -> None:
+        """Write ``raw`` (uint8 ``[H, W, bytes]``) to the SRAM of a rectangle of PEs, from an address on."""
+        self._machine.write(*rect, address, np.ascontiguousarray(raw), True)
+
+    @property
+    def open_launches(self) -> int:
+        """PEs on which a launched function has not signalled completion."""
+        return int(self._machine.open_launches)
+
     def feed(self, values: Any, **place: Any) -> None:
         """Host ports have no words at this fidelity; raises UnsupportedError."""
         raise UnsupportedError(
             "fidelity stream cannot represent this program: words that the host feeds while it runs; "
             "run at fidelity wavelet"
         )
+
+    def collect(self, count: int | None = None, **place: Any) -> tuple[Array, ...]:
+        """Nothing arrives at the host at this fidelity; raises UnsupportedError."""
+        raise UnsupportedError("fidelity stream cannot represent this program: words that go to the host")
+
+    def arrived(self, **place: Any) -> Array:
+        """Nothing arrives at the host at this fidelity; raises UnsupportedError."""
+        raise UnsupportedError("fidelity stream cannot represent this program: words that go to the host")
 
     def run(
         self,
