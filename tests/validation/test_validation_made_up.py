@@ -88,6 +88,26 @@ MADE_UP = [
     ("FABM-016", {"problem": "24 hop(s)"}, ("relay", "wse3", (25, 1), {"hops": 24})),
     ("FABM-036", {"problem": "f16 vector completion 2+2*(n/8): n=128"},
      ("microbench", "wse3-sdk", (1, 1), {"length": 128})),
+    ("FABM-002", {"problem": "fp16 stride 3"}, ("microbench", "wse3-sdk", (1, 1), {"case": "copy", "stride": 3})),
+    ("FABM-001", {"kernel": "DSD mul", "problem": "fp32 contiguous", "dtype": "fp32"},
+     ("microbench", "wse3", (1, 1), {"case": "mul", "dtype": "f32"})),
+    ("FABM-025", {"kernel": "64-wavelet message over 5 hops"},
+     ("relay", "wse3-sdk", (6, 1), {"hops": 5, "words": 64})),
+    ("FABM-012", {"problem": "3 hop(s), 20 wavelets"}, ("relay", "wse3", (4, 1), {"hops": 3, "words": 20})),
+    ("FABM-023", {"problem": "N relays x B wavelets (N 1,3; B 100,200)"},
+     ("relay", "wse3-sdk", (2, 1), {"words": 100})),
+    ("SUMMA-001", {"problem": "Mt=Kt=Nt=14", "pe_grid": "5x5"}, ("gemm", "wse2", (5, 5), {"tile": 14})),
+    ("SUMMA-001", {"problem": "per-PE tile 6x6x6", "pe_grid": "700x700"}, ("gemm", "wse2", (32, 32), {"tile": 6})),
+    ("MGEMM-001", {"dtype": "fp32"}, ("gemm", "wse3-sdk", (3, 3), {"dtype": "f32"})),
+    ("JSTT-049", {"problem": "tile/PE 5x5; radius 1", "pe_grid": "500x400"},
+     ("stencil", "wse2-sdk", (500, 400), {"tile": "5x5"})),
+    ("HPDCM-001", {"kernel": "Chain 1D", "problem": "B=2^9 words"},
+     ("reduce", "wse2", (512, 1), {"words": 512})),
+    ("HPDCM-001", {"kernel": "Chain 1D", "problem": "B=64 bytes"}, ("reduce", "wse2", (512, 1), {"words": 16})),
+    ("FFT-001", {"problem": "64x64x64", "pe_grid": "16x16"}, ("fft", "wse2", (16, 1), {"n": 64, "pencils": 4})),
+    ("FABR-003", {"kernel": "GEMM collectives_2d", "problem": "csl-examples default", "pe_grid": "see repo"},
+     ("gemm", "wse3-sdk", (4, 4), {"algorithm": "summa", "mt": 14})),
+    ("FABR-003", {"problem": "see repo", "pe_grid": "see repo"}, ("cg", "wse3-sdk", (5, 5), {"depth": 5})),
 ]  # fmt: skip
 
 
@@ -129,3 +149,63 @@ def test_nonsense_gives_a_reason_and_nothing_else(family):
             assert isinstance(plan, Plan | NoPlan)
             if isinstance(plan, NoPlan):
                 assert plan.reason
+
+
+#: what no program of ours does: (row to start from, changes, words of the reason)
+REFUSED = [
+    ("WLLM4-001", {"kernel": "T10 decode, LLaMA3-8B"}, "another program"),
+    ("WLLM3-001", {"kernel": "Ladder (WaferLLM paper) prefill, LLaMA3-8B"}, "another program"),
+    ("WLLM4-001", {"problem": "batch 8, context 4096"}, "one sequence"),
+    ("WLLM2-001", {"metric": "energy per token", "unit": "J"}, "no speed"),
+    ("SUMMA-001", {"dtype": "fp16"}, "fp16"),
+    ("SUMMA-001", {"unit": "J"}, "no time"),
+    ("JST1-001", {"problem": "tile/PE 1x1; radius 2"}, "radius 1"),
+    ("JSTT-049", {"metric": "cycles, 4 iterations"}, "per iteration"),
+    ("HPDCM-001", {"problem": "B=7 bytes"}, "no words"),
+    ("MGEMM-001", {"kernel": "Cannon GEMM"}, "MeshGEMM"),
+    ("FABM-001", {"problem": "fp16, strided"}, "strid"),
+    ("FABM-001", {"unit": "J"}, "no rate"),
+    ("FABM-010", {"problem": "worst placement"}, "worst"),
+    ("FABM-023", {"metric": "fit error"}, "none of"),
+    ("FABR-003", {"kernel": "Mandelbrot"}, "public example"),
+]
+
+
+@pytest.mark.parametrize(("start", "changes", "words"), REFUSED)
+def test_other_programs_are_not_taken_for_ours(start, changes, words):
+    plan = plan_for(replace(ROWS[start], id=f"{ROWS[start].family}-9997", **changes))
+    assert isinstance(plan, NoPlan), plan
+    assert words in plan.reason
+
+
+def test_a_time_comes_in_the_unit_of_the_row():
+    """Cycles at the source's clock, rates from them, and times of one layer or one step."""
+    window = [{"window_cycles": 850.0}]
+    wanted = {"us": 1.0, "kcycles": 0.85, "GFLOP/s": 2.0 * 46**3 / 1000}
+    for unit, value in wanted.items():
+        plan = plan_for(replace(ROWS["SUMMA-001"], unit=unit))
+        assert plan.value(window) == pytest.approx(value), unit
+    step = plan_for(replace(ROWS["SUMMA-002"], metric="cycles per step"))
+    assert step.value(window) == 425
+    parts = [{"window_cycles": float(n)} for n in (300, 200, 100)]
+    decode = replace(ROWS["WLLM4-001"], unit="cycles")
+    assert plan_for(replace(decode, metric="cycles per layer")).value(parts) == 400
+    assert plan_for(replace(decode, metric="cycles per token")).value(parts) == 400 * 32
+
+
+def test_a_grid_that_is_not_run_whole_lies_on_the_line_of_two_smaller_ones():
+    plan = plan_for(replace(ROWS["SUMMA-017"], pe_grid="100x100"))
+    assert [run.grid for run in plan.runs] == [(32, 32), (64, 64)]
+    assert plan.value([{"window_cycles": 100.0}, {"window_cycles": 196.0}]) == 304.0
+    assert "32x32 and 64x64" in plan.reason
+
+
+def test_the_coefficients_of_the_relay_chain_are_told_apart():
+    metrics = [
+        {"relays": n, "words": b, "window_cycles": 3 * n * b + 5 * n + 7}
+        for b in (64, 512)
+        for n in (1, 2, 4, 8)
+    ]
+    row = ROWS["FABM-023"]
+    for metric, value in (("per word and relay", 3), (row.metric, 5), ("T = 3 N B + 5 N + 7 (constant)", 7)):
+        assert plan_for(replace(row, metric=metric)).value(metrics) == pytest.approx(value)

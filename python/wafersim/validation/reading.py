@@ -23,7 +23,7 @@ _VALUE = re.compile(
 )
 _AT_MOST = re.compile(r"at most|less than|no more than|below|up to|[<\u2264]", re.IGNORECASE)
 _AT_LEAST = re.compile(r"at least|greater than|more than|above|over\b|[>\u2265]", re.IGNORECASE)
-_COUNT = re.compile(rf"({NUMBER})\s*([KMG]i?)?", re.IGNORECASE)
+_COUNT = re.compile(rf"({NUMBER})\s*(?:([KMG]i?)|\^\s*(\d{{1,2}}))?", re.IGNORECASE)
 _POWERS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 TIMES = r"\s*[xX\u00d7*]\s*"
 
@@ -97,11 +97,15 @@ def parse_value(text: str, unit: str = "") -> Published:
 
 
 def parse_count(text: str) -> int:
-    """A whole number such as ``512``, ``1,024`` or ``16K`` (= 16,384); raises ConfigError."""
+    """A whole number such as ``512``, ``1,024``, ``16K`` (= 16,384) or ``2^13``; raises ConfigError."""
     match = _COUNT.fullmatch(text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is no count")
-    number = parse_number(match[1]) * _POWERS[(match[2] or "").lower()[:1]]
+    number = parse_number(match[1])
+    try:
+        number = number ** int(match[3]) if match[3] else number * _POWERS[(match[2] or "").lower()[:1]]
+    except OverflowError:
+        raise ConfigError(f"{text!r} is no whole number below 2^53") from None
     if number != int(number) or number >= 2**53:
         raise ConfigError(f"{text!r} is no whole number below 2^53")
     return int(number)

@@ -32,7 +32,7 @@ MAX_BYTES = 16 << 20
 MAX_ROWS = 100_000
 #: a whole number, with or without commas between thousands, as a group
 WHOLE = r"(\d{1,3}(?:,\d{3})+|\d{1,9})"
-_COUNT = rf"({NUMBER}(?:[KkMG]i?(?![A-Za-z]))?)"
+_COUNT = rf"({NUMBER}(?:\s?\^\s?\d{{1,2}}(?!\d)|[KkMG]i?(?![A-Za-z]))?)"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Row:
         return parse_count(self._search(self.problem, pattern)[1])
 
     def named(self, *names: str, default: int | None = None) -> int:
-        """The count that follows one of ``names`` (``Mt=8``, ``Mt: 8``, ``Mt 8``) in the problem text.
+        """The count that follows one of ``names`` (``Mt=8``, ``Mt: 8``, ``Mt 8``, ``Mt=Kt=8``) in the text.
 
         Raises
         ------
@@ -129,7 +129,10 @@ class Row:
             No name is followed by a count and there is no default, or they are followed by different ones.
         """
         words = "|".join(re.escape(name) for name in names)
-        found = re.findall(rf"(?<![A-Za-z0-9_])(?:{words})\s*[=:]?\s*{_COUNT}(?![\w.])", self.problem)
+        found = re.findall(
+            rf"(?<![A-Za-z0-9_])(?:{words})(?:\s*=\s*[A-Za-z]\w{{0,15}}(?=\s*=))*\s*[=:]?\s*{_COUNT}(?![\w.^])",
+            self.problem,
+        )
         counts = {parse_count(text) for text in found}
         if len(counts) > 1:
             raise ConfigError(

@@ -37,7 +37,7 @@ class Microbench(Kernel):
     parameters: ClassVar[dict[str, Parameter]] = parameters(
         Parameter("case", str, "copy", "what is measured", allowed=(*VECTOR_CASES, *SCALAR_CASES)),
         Parameter("dtype", str, "f32", "element type of a vector case", allowed=DTYPES),
-        Parameter("length", int, 1024, "elements of the longer vector", minimum=16, maximum=4096),
+        Parameter("length", int, 1024, "elements of the longer vector", minimum=8, maximum=4096),
         Parameter("phase", int, 8, "bytes from the second source to the first, modulo 16", maximum=14),
         Parameter("stride", int, 1, "elements from one to the next in every operand", minimum=1, maximum=127),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wafersim.errors import ConfigError
+from wafersim.validation.asked import element_type, in_time
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric, per_unit
 from wafersim.validation.rows import Row
 
@@ -32,7 +33,8 @@ def plan_collective_formula(row: Row) -> Plan | NoPlan:
     The window runs from the first word into a ramp to the last word out of one.
     """
     height, width = row.grid()
-    words = row.named("B")
+    element_type(row, "f32")
+    words = _words(row)
     text = row.kernel.lower()
     if re.search(r"auto|lower bound|optimal|vendor|speed", text):
         return NoPlan(f"{row.kernel}: a bound or a search over programs, not one program")
@@ -40,7 +42,7 @@ def plan_collective_formula(row: Row) -> Plan | NoPlan:
         return NoPlan(f"{words} words of 4 bytes do not fit the SRAM of a PE")
     grid = _grid(text, width, height)
     if re.search(r"broadcast|bcast", text) and not re.search(r"reduce", text):
-        return _plan(RunSpec.of("broadcast", row.arch, grid, words=words), words * grid[0] * grid[1])
+        return _plan(row, RunSpec.of("broadcast", row.arch, grid, words=words), words * grid[0] * grid[1])
     algorithm = next((name for word, name in ALGORITHMS.items() if re.search(word, text)), None)
     if algorithm is None:
         known = "broadcast, star, chain, binary tree, two-phase, snake, ring"
@@ -50,7 +52,17 @@ def plan_collective_formula(row: Row) -> Plan | NoPlan:
     if min(grid) > 1:
         params["axis"] = "xy"
     spec = RunSpec.of("allreduce" if everywhere else "reduce", row.arch, grid, **params)
-    return _plan(spec, words * grid[0] * grid[1] * _crossings(algorithm, max(grid)))
+    return _plan(row, spec, words * grid[0] * grid[1] * _crossings(algorithm, max(grid)))
+
+
+def _words(row: Row) -> int:
+    """B in words of 4 bytes; a source that counts bytes says so behind the number."""
+    count = row.named("B")
+    if not re.search(r"\bB\s*[=:]?\s*[\d,.^KkMG]+\s*(?:bytes?|B)\b", row.problem):
+        return count
+    if count % 4:
+        raise ConfigError(f"row {row.id}: {count} bytes are no words of 4")
+    return count // 4
 
 
 def _grid(text: str, width: int, height: int) -> tuple[int, int]:
@@ -65,14 +77,14 @@ def _crossings(algorithm: str, pes: int) -> float:
     return {"star": pes / 2, "tree": 5.0, "two_phase": 2.0, "ring": 4.0}.get(algorithm, 1.0)
 
 
-def _plan(spec: RunSpec, link_words: float) -> Plan:
+def _plan(row: Row, spec: RunSpec, link_words: float) -> Plan:
     """Many words: at fidelity stream, where the cost does not grow with them."""
     events = 4.0 * link_words
     recurs = dict(spec.params).get("algorithm") != "ring"
     if events < STREAM_EVENTS or spec.arch == "wse3" or not recurs:
-        return Plan((spec,), metric("window_cycles"), events=events)
+        return Plan((spec,), in_time(row, metric("window_cycles")), events=events)
     ops = 200.0 * spec.grid[0] * spec.grid[1]
-    return Plan((spec.at("stream"),), metric("window_cycles"), events=ops)
+    return Plan((spec.at("stream"),), in_time(row, metric("window_cycles")), events=ops)
 
 
 def plan_collective_machine(row: Row) -> Plan | NoPlan:
@@ -96,8 +108,10 @@ def plan_collective_machine(row: Row) -> Plan | NoPlan:
         return NoPlan("the row compares formulas or formulas with silicon, it is no time of a program")
     try:
         return plan_collective_formula(row)
-    except ConfigError:
-        return NoPlan(f"metric {row.metric!r}: the row names no single program with its words and PEs")
+    except ConfigError as error:
+        return NoPlan(
+            f"metric {row.metric!r}: the row names no single program with its words and PEs ({error})"
+        )
 
 
 def _ramp_of_chain(metrics: Sequence[Mapping[str, Any]]) -> float:

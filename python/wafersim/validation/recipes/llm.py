@@ -13,6 +13,7 @@ from typing import Any
 from wafersim import kernels
 from wafersim.errors import ConfigError
 from wafersim.kernels.llm.prefill_sum import SMALL_SIDES, STARTS, STARTS_GRID, layer_cycles
+from wafersim.validation.asked import Value, element_type, in_time
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
 from wafersim.validation.reading import TIMES, parse_count
 from wafersim.validation.rows import WHOLE, Row
@@ -44,6 +45,16 @@ def model_of(row: Row) -> tuple[str, int]:
     raise ConfigError(
         f"row {row.id}: {row.kernel!r} names none of {', '.join(name for _, name, _ in MODELS)}"
     )
+
+
+def _check(row: Row) -> None:
+    """The released program, for one sequence; raises ConfigError for other systems and batches."""
+    others = r"\b(T10|ladder|sglang|vllm|gpu|[ABH]\d00)\b"
+    if not re.search(r"wafer\W?llm", row.kernel, re.I) or re.search(others, row.kernel, re.I):
+        raise ConfigError(f"row {row.id}: {row.kernel!r} is another program than the released WaferLLM")
+    if row.named("batch", "bsz", default=1) != 1:
+        raise ConfigError(f"row {row.id}: {row.problem!r}: the released program takes one sequence")
+    element_type(row, "f16")
 
 
 def _lacking(*names: str) -> NoPlan | None:
@@ -100,21 +111,32 @@ def _cycles(metrics: Mapping[str, Any]) -> float:
     return float(metrics["window_cycles"])
 
 
+def _time(row: Row, layers: int, cycles: Value, whole: str) -> Value:
+    """A time of one layer, or of all of them where the metric's words are those of ``whole``."""
+    if re.search(r"per layer|/ ?layer", row.metric, re.IGNORECASE):
+        return in_time(row, cycles)
+    if re.search(whole, row.metric, re.IGNORECASE):
+        return in_time(row, lambda metrics: layers * cycles(metrics))
+    raise ConfigError(
+        f"row {row.id}: metric {row.metric!r} in {row.unit!r} is no speed or time of this phase"
+    )
+
+
 def plan_decode(row: Row) -> Plan | NoPlan:
     """Decode: tokens per second, or cycles per token, at one context length."""
     lacking = _lacking(DECODE)
     if lacking:
         return lacking
+    _check(row)
     model, layers = model_of(row)
     grid, context = row.grid(), row.named("context", "sequence", "seq")
     runs = _decode_layer(row, grid, model, context)
     events = _EVENTS_PER_PE * grid[0] * PART_LINES * len(PARTS)
-    if row.metric.startswith("cycles per token"):
-        return Plan(runs, lambda m: layers * _decode_cycles(m), tolerance=0.08, events=events)
-    if not row.unit.startswith("tok/s"):
-        return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of decoding")
-    clock = _clock(row)
-    return Plan(runs, lambda m: clock / (layers * _decode_cycles(m)), tolerance=0.08, events=events)
+    if row.unit.startswith("tok/s"):
+        clock = _clock(row)
+        return Plan(runs, lambda m: clock / (layers * _decode_cycles(m)), tolerance=0.08, events=events)
+    value = _time(row, layers, _decode_cycles, r"per token|/ ?token|per output token|TPOT")
+    return Plan(runs, value, tolerance=0.08, events=events)
 
 
 def plan_prefill(row: Row) -> Plan | NoPlan:
@@ -122,15 +144,22 @@ def plan_prefill(row: Row) -> Plan | NoPlan:
     lacking = _lacking(PREFILL)
     if lacking:
         return lacking
+    _check(row)
     model, layers = model_of(row)
-    if not row.unit.startswith("tok/s"):
-        return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of a prefill")
-    grid, tokens, clock = row.grid(), row.named("sequence", "seq", "prompt", "context"), _clock(row)
+    grid, tokens = row.grid(), row.named("sequence", "seq", "prompt", "context")
     specs = _prefill_layer(row, grid, model, tokens)
-    return Plan(
-        specs, lambda m: tokens * clock / (layers * _prefill_cycles(grid[0], m)),
-        tolerance=PREFILL_TOLERANCE, events=_PREFILL_EVENTS,
-    )  # fmt: skip
+
+    def cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
+        return _prefill_cycles(grid[0], metrics)
+
+    if row.unit.startswith("tok/s"):
+        clock = _clock(row)
+        return Plan(
+            specs, lambda m: tokens * clock / (layers * cycles(m)),
+            tolerance=PREFILL_TOLERANCE, events=_PREFILL_EVENTS,
+        )  # fmt: skip
+    value = _time(row, layers, cycles, r"first token|TTFT|prefill|prompt")
+    return Plan(specs, value, tolerance=PREFILL_TOLERANCE, events=_PREFILL_EVENTS)
 
 
 def plan_end_to_end(row: Row) -> Plan | NoPlan:
@@ -138,7 +167,10 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
     lacking = _lacking(PREFILL, DECODE)
     if lacking:
         return lacking
+    _check(row)
     model, layers = model_of(row)
+    if not row.unit.startswith("tok/s"):
+        return NoPlan(f"metric {row.metric!r} in {row.unit!r} is no speed of a prompt with its answer")
     clock = _clock(row)
     lengths = re.search(rf"{WHOLE}\s*/\s*{WHOLE}", row.problem)
     mesh = f"{WHOLE}{TIMES}{WHOLE}"

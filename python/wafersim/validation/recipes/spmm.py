@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wafersim.validation.asked import element_type, in_time
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
 from wafersim.validation.recipes.spmm_sparse import plan_sparse
 from wafersim.validation.rows import Row
@@ -18,10 +19,11 @@ ONE_PE = (1, 1)
 
 def plan_spmm(row: Row) -> Plan | NoPlan:
     """One format of the published products; dense ones here."""
+    element_type(row, "f32")
     if "GEMM" in row.kernel:
         _, columns = row.pair("B")
         spec = _dense(row.named("Nt"), row.named("Kt"), columns, row.arch)
-        return Plan((spec,), metric("mean_cycles"), events=_events(spec))
+        return Plan((spec,), in_time(row, metric("mean_cycles")), events=_events(spec))
     return plan_sparse(row)
 
 

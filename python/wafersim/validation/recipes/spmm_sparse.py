@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from wafersim.validation.asked import in_time
 from wafersim.validation.plan import NoPlan, Plan, RunSpec, metric
 from wafersim.validation.rows import Row
 
@@ -28,4 +29,6 @@ def plan_sparse(row: Row) -> Plan | NoPlan:
         permille=round(1000 * density),
     )  # fmt: skip
     entries = rows * cols * density + 1
-    return Plan((spec,), metric("local_cycles_mean"), events=width * height * entries * (40.0 + wide))
+    return Plan(
+        (spec,), in_time(row, metric("local_cycles_mean")), events=width * height * entries * (40.0 + wide)
+    )

@@ -10,18 +10,29 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wafersim.errors import ConfigError
 from wafersim.validation.plan import NoPlan, Plan, RunSpec
-from wafersim.validation.rows import Row
+from wafersim.validation.rows import WHOLE, Row
 
 #: Clock of the vendor's host programs, where the source names none.
 CLOCK_HZ = 850e6
+
+
+def _points(row: Row) -> int:
+    """Points per axis of a cube, ``512^3`` or ``512x512x512``."""
+    if "^" in row.problem:
+        return row.number(rf"{WHOLE}\s*\^\s*3")
+    sides = set(row.triple(""))
+    if len(sides) != 1:
+        raise ConfigError(f"row {row.id}: {row.problem!r} is no cube")
+    return sides.pop()
 
 
 def plan_fft(row: Row) -> Plan | NoPlan:
     """A complex 3-D transform: its time, or its rate by 5 N log2 N."""
     if "3D" not in row.kernel.replace("-", "") or "32" not in row.dtype:
         return NoPlan(f"{row.kernel}, {row.dtype}: the library has 3-D transforms of complex fp32 numbers")
-    n = row.number(r"(\d+)\s*\^\s*3")
+    n = _points(row)
     width, height = row.grid()
     if min(n, width, height) < 1 or n % width or n % height:
         return NoPlan(f"{width}x{height} PEs do not divide {n} points per axis")
