@@ -130,6 +130,45 @@ VALUES = {
         [2, -32768, 0, 32767, 1],
     ),
     "the active generator": ("var n: u16 = 2;", "@set_active_prng(n); _ = @random16(); out[0] = 1;", [1]),
+    "a register for @map": (
+        'const math = @import_module("<math>"); var A = [4]f32{1, 4, 9, 16}; var B = @zeros([4]f32);'
+        "const a = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> A[i] });"
+        "const b = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> B[i] });"
+        "const i1 = @get_dsr(dsr_src1, 2); const o1 = @get_dsr(dsr_dest, 2);",
+        "@load_to_dsr(i1, a, .{ .single_step = true }); @load_to_dsr(o1, b, .{ .single_step = true });"
+        "@map(math.sqrt_f32, i1, o1); out[0] = @as(i32, B[2]); out[1] = @as(i32, B[3]);",
+        [3, 4],
+    ),
+    "registers of a FIFO of the program's choice": (
+        "const d = @get_dsr(dsr_dest, 4); const s = @get_dsr(dsr_src1, 4); var buf = @zeros([24]u16);"
+        "const f = @allocate_fifo(buf, .{ .dest = d, .src = s, .xdsr = @get_xdsr(1) });"
+        "const fd = @get_dsr(dsr_fifo_dest, d); const fs = @get_dsr(dsr_fifo_src1, s); var x: u16 = 0;",
+        "out[0] = if (@mov16(fd, @as(u16, 7))) 1 else 0; @mov16(&x, fs); out[1] = @as(i32, x);"
+        "@mov16(f, @as(u16, 9)); @mov16(&x, f); out[2] = @as(i32, x);",
+        [1, 7, 9],
+    ),
+    "a comptime block and its semicolon": (
+        "fn foo() void { comptime var s: u16 = 0; comptime { for ([3]u16{1, 2, 3}) |v| { s += v; } };"
+        "  @comptime_assert(s == 6); }",
+        "foo(); out[0] = 1;",
+        [1],
+    ),
+    "absolute values of narrow integers": (
+        'const m = @import_module("<math>"); var a: i8 = -5; var b: u8 = 7; var c: i64 = -9;',
+        "out[0] = m.abs(a); out[1] = @as(i32, m.max(b, @as(u8, 9))); out[2] = @as(i32, m.abs(c));",
+        [5, 9, 9],
+    ),
+    "unsigned numbers to floats": (
+        "var f = @zeros([1]f32); var x: u16 = 7;"
+        "const d = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{1} -> f[i] });",
+        "@xp162fs(d, x); out[0] = @as(i32, f[0]);",
+        [7],
+    ),
+    "a number of the generator": (
+        'const r = @import_module("<random>", .{ .prng_id = 1 });',
+        "r.set_global_prng_seed(42); out[0] = @as(i32, r.random_f32(1.0, 2.0));",
+        [1],
+    ),
     "formats of 16 bits": (
         "const a: bf16 = 6.0; const b: cb16 = 6.0;",
         "@comptime_assert(@bitcast(u16, b) == 0b0101100100000000);"
@@ -146,6 +185,63 @@ def test_values(name, arch):
     decls, body, wanted = VALUES[name]
     found = run(PROGRAM.format(decls=decls, body=body), arch=arch).read("out")
     np.testing.assert_array_equal(found[: len(wanted)], wanted)
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        ".{ .routes = .{} }",
+        ".{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP } }, .switches = .{ .pos1 = .{ .rx = EAST },"
+        "   .pop_mode = .{ .pop_on_advance_nop = true } } }",
+    ],
+)
+def test_color_configurations(config, arch):
+    text = "fn main() void { @__launch_done(); } comptime { @export_symbol(main);"
+    run(f"{text} @set_local_color_config(@get_color(2), {config}); }}", arch=arch)
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+@pytest.mark.parametrize("level", ["LOW", "HIGH"])
+def test_priorities_before_the_program_starts(level, arch):
+    """Of two tasks that are active at once, that of high priority runs first."""
+    text = """
+    const config = @import_module("<tile_config>");
+    const tp = config.task_priority;
+    const mt = config.main_thread_priority;
+    const first = @get_local_task_id(9);
+    const second = @get_local_task_id(10);
+    var order: u16 = 0;
+    task one() void { order = order * 10 + 1; if (order > 9) { @__launch_done(); } }
+    task two() void { order = order * 10 + 2; if (order > 9) { @__launch_done(); } }
+    fn main() void { @activate(first); @activate(second); }
+    comptime {
+      @bind_local_task(one, first);
+      @bind_local_task(two, second);
+      tp.update_task_priority(second, tp.level.LEVEL);
+      mt.update_main_thread_priority(mt.level.MEDIUM);
+      @export_symbol(main);
+    }
+    """.replace("LEVEL", level)
+    assert run(text, arch=arch).value("order") == (12 if level == "LOW" else 21)
+
+
+def test_the_first_priority_of_a_queue_is_that_of_its_data_task():
+    text = """
+    const config = @import_module("<tile_config>");
+    const q = @get_input_queue(2);
+    task t(x: u32) void {}
+    fn main() void { @__launch_done(); }
+    comptime {
+      @bind_data_task(t, @get_data_task_id(q));
+      @initialize_queue(q, .{ .color = @get_color(1) });
+      @set_local_color_config(@get_color(1), .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } });
+      config.task_priority.set_task_priority(q);
+      @export_symbol(main);
+    }
+    """
+    built = build(text, arch="wse3")
+    assert [task.priority for task in built.tiles[0].tile.tasks] == [1]
 
 
 def test_every_import_is_a_copy():

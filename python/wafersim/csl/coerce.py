@@ -161,7 +161,8 @@ def _coerce_pointer(value: Value, target: ty.Pointer, span: Span | None, what: s
     if found.const and not target.const:
         raise mismatch(value, target, span, what, "the address of a constant is a pointer to const")
     if not pointer_fits(found, target):
-        raise mismatch(value, target, span, what, f"convert with @ptrcast({target}, ...)")
+        hint = "" if isinstance(found.elem, ty.Fn) else f"convert with @ptrcast({target}, ...)"
+        raise mismatch(value, target, span, what, hint)
     return Value(target, value.data)
 
 
@@ -183,7 +184,7 @@ def pointer_fits(found: ty.Pointer, target: ty.Pointer) -> bool:
         return target.elem.extents == (1,) and target.elem.elem == found.elem
     if isinstance(found.elem, ty.Array) and not found.many:
         return target.many and target.elem in (found.elem.elem, found.elem.scalar)
-    return isinstance(found.elem, ty.Fn) and isinstance(target.elem, ty.Fn)
+    return False
 
 
 def _coerce_struct(value: Value, target: Type, span: Span | None, what: str) -> Value:

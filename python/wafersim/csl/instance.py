@@ -123,6 +123,7 @@ class ProgramInstance:
     fifos: list[FifoData] = field(default_factory=list)
     streams: dict[str, list[int]] = field(default_factory=dict)
     priorities: dict[tuple[str, int], int] = field(default_factory=dict)
+    main_priority: tuple[int, ast.Span] | None = None
     names: tuple[str, ...] = ()  # the layout's @export_name, in order: the numbers of symbols
     filters: list[tuple[int, ast.Span]] = field(default_factory=list)  # colors of @get_filter_id
 

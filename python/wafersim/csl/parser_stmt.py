@@ -49,6 +49,7 @@ class Statements(Expressions):
             if following == "{":
                 self.i += 1
                 block = self.block()
+                self.take(";")
                 return ast.Block(self.span_from(first), block.body, comptime=True)
         node = self.simple_statement()
         if self._ends_itself(node):

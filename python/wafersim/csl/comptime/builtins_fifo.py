@@ -10,6 +10,7 @@ from wafersim.csl import values as va
 from wafersim.csl.coerce import describe
 from wafersim.csl.comptime.registry import builtin
 from wafersim.csl.diagnostics import CslError, closest
+from wafersim.csl.instance import Preload
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import FifoData, Value
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: What may happen when a FIFO is full or empty; the last two exist on wse3.
 _ACTIONS = ("test_or_suspend", "terminate", "suspend", "fault")
 _FIFO = ("activate_push", "activate_pop", "empty_action", "full_action", "priority", "simd_mode")
+#: Registers of the program's own choice: all three or none.
+_REGISTERS = {"dest": ty.Dsr("dest"), "src": ty.Dsr("src1"), "xdsr": ty.XDSR}
 
 
 @builtin("allocate_fifo", 1, 2, effect=True)
@@ -37,19 +40,44 @@ def _allocate_fifo(interp: Interp, node: ast.BuiltinCall, scope: Scope) -> Value
     if program is None:
         raise CslError(node.span, "@allocate_fifo belongs into the code of a PE")
     interp.require_all_lanes("@allocate_fifo", node.span)
-    data = FifoData(buffer, options.data)
+    own = {name: options.data[name] for name in _REGISTERS if name in options.data}
+    data = FifoData(buffer, {name: value for name, value in options.data.items() if name not in own})
     program.fifos.append(data)
-    return Value(ty.FIFO, data)
+    fifo = Value(ty.FIFO, data)
+    if own:
+        _check_registers(own, node.args[-1].span)
+        for name in ("dest", "src"):
+            program.preloads.append(Preload(own[name], fifo, va.VOID, node.span))
+    return fifo
+
+
+def _check_registers(own: dict[str, Value], span: ast.Span) -> None:
+    """Both descriptor registers, of one number, and an extended one (which holds nothing of its own here)."""
+    for name, kind in _REGISTERS.items():
+        if name not in own:
+            raise CslError(
+                span, f"@allocate_fifo: .{name} is missing", allowed=".dest, .src and .xdsr, or none"
+            )
+        if own[name].type != kind:
+            raise CslError(span, f"@allocate_fifo: .{name} is a {kind}", found=describe(own[name]))
+    numbers = [va.require_int(own[name], "the registers of a FIFO", span) for name in ("dest", "src")]
+    if numbers[0] != numbers[1]:
+        raise CslError(
+            span,
+            "@allocate_fifo: .dest and .src have the same number",
+            found=f"{numbers[0]} and {numbers[1]}",
+        )
 
 
 def _check_fifo(interp: Interp, options: dict[str, Value], node: ast.BuiltinCall) -> None:
     """The options of a FIFO: names, and actions that are modelled."""
     span = node.args[-1].span
     for name, value in options.items():
-        if name not in _FIFO:
+        if name not in (*_FIFO, *_REGISTERS):
+            allowed = (*_FIFO, *_REGISTERS)
             raise CslError(
                 span, f"@allocate_fifo: unknown option '.{name}'",
-                allowed=", ".join(f".{option}" for option in _FIFO), hint=closest(name, _FIFO, "."),
+                allowed=", ".join(f".{option}" for option in allowed), hint=closest(name, allowed, "."),
             )  # fmt: skip
         if not name.endswith("_action"):
             continue

@@ -354,5 +354,13 @@ for _name in ("h2d", "d2h"):
 
 @acts("__task_priority", 2)
 def _task_priority(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
-    word, number = id_of(interp, node.args[0], scope, (*ty.TASK_IDS, ty.COLOR), "the priority of a task")
+    word, number = id_of(
+        interp, node.args[0], scope, (*ty.TASK_IDS, ty.COLOR, ty.INPUT_QUEUE), "the priority of a task"
+    )
     program.priorities[(word, number)] = interp.integer(node.args[1], scope, "the priority of a task")
+
+
+@acts("__main_priority", 1)
+def _main_priority(interp: Interp, program: ProgramInstance, node: ast.BuiltinCall, scope: Scope) -> None:
+    level = interp.integer(node.args[0], scope, "the priority of the main thread")
+    program.main_priority = (level, node.span)

@@ -25,7 +25,11 @@ class Pointers:
     """The part of the interpreter that knows addresses."""
 
     def address_of(self: Parts, node: ast.Unary, scope: Scope) -> Value:
-        """``&x``, ``&x[i]``, ``&x.field`` of a variable or constant."""
+        """``&x``, ``&x[i]``, ``&x.field`` of a variable or constant, ``&f`` of a function."""
+        named = self.entity(node.operand, scope)
+        holder = named.value if isinstance(named, ComptimeVar) else named
+        if isinstance(holder, Value) and isinstance(holder.data, va.FnRef):
+            return Value(ty.Pointer(holder.type, const=True), holder.data)
         root, kind, offset, path = self.place_of(node.operand, scope)
         const = isinstance(root, GlobalVar) and not root.mutable
         return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
@@ -122,8 +126,12 @@ class Pointers:
 
     def load(self: Parts, pointer: Value, node: ast.Node) -> Value:
         """What a pointer points to, if that is known."""
-        if isinstance(pointer.type, ty.Pointer) and isinstance(pointer.type.elem, ty.Fn):
-            return self.load_root(pointer, node)
+        if isinstance(pointer.data, va.FnRef) and isinstance(pointer.type, ty.Pointer):
+            if isinstance(pointer.type.elem, ty.Fn):
+                return Value(pointer.type.elem, pointer.data)
+            raise CslError(
+                node.span, "the address of a function is no place of data", found=describe(pointer)
+            )
         target = self.load_root(pointer, node)
         assert isinstance(pointer.type, ty.Pointer)
         want, offset = pointer.type.elem, pointer.data.offset

@@ -21,6 +21,7 @@ POP_MODES = {
     "no_pop": PopMode.NEVER,
     "always_pop": PopMode.ALWAYS,
     "pop_on_advance": PopMode.ON_ADVANCE,
+    "pop_on_advance_nop": PopMode.ON_ADVANCE_OR_NOP,
     "pop_on_header": PopMode.ON_ADVANCE_OR_NOP,
 }
 FILTER_KINDS = {
@@ -131,6 +132,9 @@ class ConfigReader:
                 continue
             fields = self._fields(plain, chosen, "routes", ROUTE_FIELDS)
             for name, column in (("rx", RouteCol.IN0), ("tx", RouteCol.OUT0)):
+                if not fields:  # `.routes = .{}`: a color that comes from nowhere and goes nowhere
+                    self.rows.put(column, chosen, 0)
+                    continue
                 if name not in fields:
                     raise self.error(f"the routes have no .{name}", chosen, hint=f"give .{name} = .{{ ... }}")
                 for part, ports in cases(fields[name], chosen):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wafersim.csl import ast
 from wafersim.csl import types as ty
-from wafersim.csl.lower.operands import Operand
+from wafersim.csl.diagnostics import CslError
+from wafersim.csl.lower.operands import Nothing, Operand, is_scalar
 from wafersim.csl.scope import Scope
 from wafersim.csl.values import FnRef, Value
 from wafersim.program.flow import Function
+
+if TYPE_CHECKING:
+    from wafersim.csl.lower.context import Context
 
 
 @dataclass(slots=True, eq=False)
@@ -65,3 +69,17 @@ def key_of(operand: Operand) -> Any:
     if isinstance(data, int | float | str | bool | ty.Type | None):
         return (operand.type, data)
     return id(data)
+
+
+def signature(cx: Context, fn: FnRef, span: ast.Span, what: str) -> tuple[Scope, list[Argument], ty.Type]:
+    """Scope, parameters and result of a function that is called with all arguments in registers."""
+    scope = fn.module.scope.child()
+    moving = []
+    for param in fn.decl.params:
+        type_ = cx.interp.type_expr(param.type, scope) if param.type is not None else ty.ANYTYPE
+        if param.comptime or not is_scalar(type_):
+            raise CslError(
+                span, f"{fn.name!r} cannot be {what}: its parameter {param.name!r} has the type {type_}"
+            )
+        moving.append(Argument(param.name, type_, Nothing(), param, False))
+    return scope, moving, cx.interp.type_expr(fn.decl.result, scope)

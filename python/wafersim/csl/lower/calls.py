@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from wafersim.csl import ast
 from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
-from wafersim.csl.lower import convert, exprs, launching, places, walk
-from wafersim.csl.lower.arguments import Argument, Pending, Returns, is_plain, key_of
+from wafersim.csl.lower import convert, exprs, fn_pointers, launching, places, walk
+from wafersim.csl.lower.arguments import Argument, Pending, Returns, is_plain, key_of, signature
 from wafersim.csl.lower.context import Frame
 from wafersim.csl.lower.operands import LocalVar, Nothing, Operand, Scalar, is_scalar
 from wafersim.csl.lower.recursion import Circles, recursion
@@ -41,31 +41,40 @@ class Functions:
         self._names: set[str] = set()
         self._returns: dict[Frame, Returns] = {}
         self.circles = Circles(cx.instance, cx.symbols)
+        self.pointers = fn_pointers.FnPointers(cx)
 
     # --- calls -------------------------------------------------------------------------------------------
 
     def call(self, node: ast.Call, into: VReg | None = None) -> Operand:
         """A call in run-time code."""
-        fn = self.callee(node.callee)
+        found = self._called_by(node.callee)
+        type_ = None if isinstance(found, FnRef) else fn_pointers.pointed(found)
+        if type_ is not None:
+            return self.pointers.call(node, found, type_)
+        fn = self._function(node.callee, found)
         arguments, scope = self.bind(fn, list(node.args), node.span)
         return self.enter(fn, arguments, scope, node.span)
 
-    def callee(self, node: ast.Node) -> FnRef:
-        """The function an expression names."""
+    def _called_by(self, node: ast.Node) -> Operand:
+        """What is called: a value, or a pointer known at run time (also behind ``.*``)."""
         value = self.cx.try_eval(node)
-        if value is None:
-            operand = exprs.lower(self.cx, node)
-            value = operand if isinstance(operand, Value) else None
-        if value is None and not isinstance(operand.type, ty.Fn | ty.Pointer):
-            raise CslError(
-                node.span, "what is called is no function", found=f"a value of type {operand.type}"
-            )
-        if value is None:
-            raise CslError(
-                node.span,
-                "a function that is chosen at run time",
-                hint="functions must be known at compile time",
-            )
+        if value is not None:
+            return value
+        if isinstance(node, ast.Deref):
+            inner = exprs.rvalue(self.cx, node.base)
+            if fn_pointers.pointed(inner) is not None:
+                return inner
+        return exprs.rvalue(self.cx, node)
+
+    def callee(self, node: ast.Node) -> FnRef:
+        """The function an expression names, known at compile time."""
+        return self._function(node, self._called_by(node))
+
+    def _function(self, node: ast.Node, value: Operand) -> FnRef:
+        if not isinstance(value, Value) and fn_pointers.pointed(value) is None:
+            raise CslError(node.span, "what is called is no function", found=f"a value of type {value.type}")
+        if not isinstance(value, Value):
+            raise CslError(node.span, "a function that is chosen at run time", allowed="one known before")
         if not isinstance(value.data, FnRef):
             raise CslError(node.span, f"a value of type {value.type} cannot be called", allowed="functions")
         if value.data.decl.kind == "task":
@@ -288,7 +297,7 @@ class Functions:
         if function is None:
             for argument in moving:
                 scope.names.pop(argument.name, None)
-            function = self.declare(key, self.unique(self._name(fn)), fn, scope, moving, result)
+            function = self.declare(key, self.unique(self.label(fn)), fn, scope, moving, result)
         values = []
         for argument in moving:
             cx.code.at(argument.node.span)
@@ -308,7 +317,12 @@ class Functions:
             return Nothing()
         return Scalar(result, cx.code.move(cx.code.temp(function.body.result.type), function.body.result))
 
-    def _name(self, fn: FnRef) -> str:
+    def made(self, fn: FnRef) -> Function | None:
+        """The instance of a function whose arguments all come in registers, if there is one."""
+        return self._instances.get((fn.decl, fn.module))
+
+    def label(self, fn: FnRef) -> str:
+        """A function's name in reports."""
         return fn.name if fn.module is self.cx.instance.root else f"{fn.module.stem}.{fn.name}"
 
     def unique(self, name: str) -> str:
@@ -337,16 +351,7 @@ class Functions:
 
     def export(self, name: str, fn: FnRef, span: ast.Span) -> Function:
         """A function the host can launch."""
-        scope = fn.module.scope.child()
-        moving = []
-        for param in fn.decl.params:
-            type_ = self.cx.interp.type_expr(param.type, scope) if param.type is not None else ty.ANYTYPE
-            if param.comptime or not is_scalar(type_):
-                raise CslError(
-                    span, f"{fn.name!r} cannot be exported: its parameter {param.name!r} has the type {type_}"
-                )
-            moving.append(Argument(param.name, type_, Nothing(), param, False))
-        result = self.cx.interp.type_expr(fn.decl.result, scope)
+        scope, moving, result = signature(self.cx, fn, span, "exported")
         self._names.add(name)
         key: tuple[Any, ...] = (fn.decl, fn.module)
         if key in self._instances or launching.applies(self.cx):  # calls within the program are no launches
@@ -357,6 +362,10 @@ class Functions:
         """Lower the bodies of all instances, and of those that they call."""
         while self._pending:
             self._lower(self._pending.pop(0))
+            if not self._pending:
+                self.cx.storage.resolve()
+                self.pointers.instances()
+        self.pointers.finish()
 
     def _lower(self, item: Pending) -> None:
         cx = self.cx

@@ -19,7 +19,7 @@ from wafersim.csl.lower.operands import (
     is_scalar,
     machine_type,
 )
-from wafersim.csl.values import Ptr, RangeData, Value, is_column
+from wafersim.csl.values import FnRef, Ptr, RangeData, Value, is_column
 from wafersim.program.instr import VReg
 from wafersim.program.scalars import is_signed
 from wafersim.program.schema import TYPE_BYTES, Op
@@ -60,6 +60,8 @@ def register(cx: Context, operand: Operand, span: Span, into: VReg | None = None
 
 
 def _value_register(cx: Context, value: Value, span: Span, into: VReg | None) -> VReg:
+    if isinstance(value.data, FnRef) and isinstance(value.type, ty.Pointer):
+        return cx.code.literal(MType.U16, cx.functions.pointers.number(value.data, span), into)
     if isinstance(value.data, Ptr):
         elem = value.type.elem if isinstance(value.type, ty.Pointer) else ty.U16
         return cx.code.address(cx.storage.pointee(value.data, elem, span), into)

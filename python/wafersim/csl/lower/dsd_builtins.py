@@ -212,6 +212,9 @@ def _fabric(
     return ref
 
 
+#: Options of a load that no vector op has.
+_LOAD_ONLY = ("single_step",)
+
 # --- descriptor registers and FIFOs -----------------------------------------------------------------------
 
 
@@ -226,7 +229,7 @@ def load_to_dsr(cx: Context, node: ast.BuiltinCall) -> Operand:
     operand = exprs.rvalue(cx, node.args[1])
     builtins_program.check_loaded(node, operand.type, node.args[1].span)
     ref = dsds.reference(cx, operand, node.args[1].span)
-    fields = settings.read(cx, node.args[2]) if len(node.args) > 2 else {}
+    fields = settings.read(cx, node.args[2], _LOAD_ONLY) if len(node.args) > 2 else {}
     _load(cx, key, ref, fields, node.span)
     return Nothing()
 
@@ -240,7 +243,7 @@ def preload(cx: Context) -> Body | None:
             cx.code.at(item.span)
             key = vector.dsr_key(cx, item.dsr, item.span)
             ref = dsds.reference(cx, item.dsd, item.span)
-            _load(cx, key, ref, settings.fields_of(item.options, item.span), item.span)
+            _load(cx, key, ref, settings.fields_of(item.options, item.span, _LOAD_ONLY), item.span)
         body = cx.tile.body
     return body
 
@@ -273,6 +276,7 @@ def _load(
     models = ref.dsd.dsds if isinstance(ref.dsd, DsdChoice) else (ref.dsd,)
     merged = {**cx.slots.options.get(models[0].slot, {}), **fields}
     option = merged.pop("save_address", None)
+    merged.pop("single_step", None)  # MAP takes one element at a time from any register
     saves = isinstance(option, Value) and option.data is True and models[0].kind is DsdKind.MEM
     fabric = models[0].kind in (DsdKind.FABIN, DsdKind.FABOUT)
     spec = settings.translate(cx, settings.unpacked(merged) if fabric else merged, span)

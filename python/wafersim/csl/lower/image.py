@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Image:
-    """Bytes ``[size]`` or ``[pes, size]``, and the addresses that stand in it by byte offset."""
+    """Bytes ``[size]`` or ``[pes, size]``, and the addresses and functions in it by byte offset."""
 
     data: np.ndarray
     addresses: dict[int, Ptr] = field(default_factory=dict)
+    functions: dict[int, FnRef] = field(default_factory=dict)
 
     @property
     def per_pe(self) -> bool:
@@ -58,10 +59,12 @@ def _put(image: Image, at: int, value: Value, type_: ty.Type, span: Span) -> Non
         if isinstance(data.offset, np.ndarray):
             raise Split(data.offset, "an address in an initial value", span)
         image.addresses[at] = data
+    elif isinstance(data, FnRef) and isinstance(type_, ty.Pointer):
+        image.functions[at] = data
     elif isinstance(data, FnRef):
         raise CslError(
             span, "functions cannot be stored in memory", found=f"{data.name!r}",
-            hint="keep it in a const or a param",
+            hint="keep it in a const or a param, or its address in a *const fn(...)",
         )  # fmt: skip
     else:
         _write(image, at, scalar_bytes(data, type_, span))

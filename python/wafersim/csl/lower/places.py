@@ -21,7 +21,7 @@ from wafersim.csl.lower.operands import (
     Struct,
     is_scalar,
 )
-from wafersim.csl.values import Ptr, Value
+from wafersim.csl.values import FnRef, Ptr, Value
 from wafersim.program.instr import VReg
 from wafersim.program.schema import Type as MType
 
@@ -173,6 +173,8 @@ def _no_field(node: ast.Field, fields: object) -> CslError:
 def address_of(cx: Context, node: ast.Unary) -> Operand:
     """``&x``."""
     target = place_of(cx, node.operand)
+    if isinstance(target, Value) and isinstance(target.data, FnRef):
+        return Value(ty.Pointer(target.type, const=True), target.data)
     if isinstance(target, Value):
         if isinstance(target.type, ty.Array | ty.Struct):
             target = cx.storage.constant(target, node.span)

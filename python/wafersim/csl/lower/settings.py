@@ -33,13 +33,13 @@ _SIMD_NAMES = {"simd_off": "off", "simd_max": "max"}  # as release 2.10 writes t
 _INHERITED = {"simd_mode": SettingsCol.SIMD, "ut_id": SettingsCol.UT, "priority": SettingsCol.PRIORITY}
 
 
-def read(cx: Context, node: ast.Node) -> dict[str, Operand]:
+def read(cx: Context, node: ast.Node, more: tuple[str, ...] = ()) -> dict[str, Operand]:
     """The fields of an options struct."""
-    return fields_of(exprs.lower(cx, node), node.span)
+    return fields_of(exprs.lower(cx, node), node.span, more)
 
 
-def fields_of(operand: Operand, span: Span) -> dict[str, Operand]:
-    """The fields of options."""
+def fields_of(operand: Operand, span: Span, more: tuple[str, ...] = ()) -> dict[str, Operand]:
+    """The fields of options; ``more`` are those that this place takes besides."""
     if isinstance(operand, Struct):
         fields: dict[str, Operand] = dict(operand.fields)
     elif isinstance(operand, Value) and isinstance(operand.data, dict):
@@ -49,12 +49,12 @@ def fields_of(operand: Operand, span: Span) -> dict[str, Operand]:
     else:
         raise CslError(span, "options are a struct: .{ .async = true }", found=str(operand.type))
     for name in fields:
-        if name not in _NAMES:
+        if name not in (*_NAMES, *more):
             raise CslError(
                 span,
                 f"unknown option .{name}",
-                allowed=", ".join(_NAMES),
-                hint=closest(name, _NAMES, "."),
+                allowed=", ".join((*_NAMES, *more)),
+                hint=closest(name, (*_NAMES, *more), "."),
             )
     return fields
 

@@ -83,7 +83,9 @@ class Storage:
         """A new array in SRAM for a value of a storable type."""
         if type_.size_bytes == 0:
             raise CslError(span, f"a variable of type {type_} takes no memory and cannot live at run time")
-        image = encode(initial, type_, span) if initial is not None and initial.data is not None else None
+        image = (
+            self._encode(initial, type_, span) if initial is not None and initial.data is not None else None
+        )
         mtype, shape = layout_of(type_)
         align = max(align, type_.align, 2)
         if image is not None and image.per_pe:
@@ -96,6 +98,14 @@ class Storage:
                 array.init = image.data.tobytes()
                 self._pending.append((array, image.addresses))
         return array
+
+    def _encode(self, value: Value, type_: ty.Type, span: Span) -> Image:
+        """The bytes of a value, with the numbers of functions."""
+        image = encode(value, type_, span)
+        for at, fn in image.functions.items():
+            number = self.cx.functions.pointers.number(fn, span)
+            image.data[..., at : at + 2] = (number & 0xFF, number >> 8)
+        return image
 
     def _param(self, name: str, mtype: MType, shape: tuple[int, ...], image: Image, align: int) -> Array:
         if image.addresses:
@@ -111,7 +121,7 @@ class Storage:
 
     def constant(self, value: Value, span: Span) -> Place:
         """A constant array or struct in SRAM; equal ones share it."""
-        image = encode(value, value.type, span)
+        image = self._encode(value, value.type, span)
         if image.per_pe or image.addresses:
             key: tuple[Any, ...] = (id(value),)
         else:
@@ -140,7 +150,7 @@ class Storage:
         mtype = machine_type(value.type)
         if mtype is None:
             raise CslError(span, f"a value of type {value.type} cannot be used at run time")
-        image = encode(value, value.type, span)
+        image = self._encode(value, value.type, span)
         key = (mtype, image.data.tobytes())
         array = self._columns.get(key)
         if array is None:
@@ -172,8 +182,8 @@ class Storage:
 
     # --- end -------------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Resolve stored addresses and put the arrays into the order of the text."""
+    def resolve(self) -> None:
+        """Give the addresses stored so far their arrays, which may be new."""
         while self._pending:
             array, addresses = self._pending.pop()
             for offset, ptr in addresses.items():
@@ -187,6 +197,10 @@ class Storage:
                 assert place.array is not None
                 place.array.is_pointed = True
                 array.addresses[offset] = Address(place.array, place.offset)
+
+    def finish(self) -> None:
+        """Resolve stored addresses and put the arrays into the order of the text."""
+        self.resolve()
         order = self._order
         known = {id(a): i for i, a in enumerate(self.cx.tile.arrays)}
         self.cx.tile.arrays.sort(key=lambda a: (*order.get(id(a), (4, 0, 0)), known[id(a)]))

@@ -67,6 +67,15 @@ class Tasks:
             self._made.append(self._declare(binding))
         for item in self.cx.instance.initial:
             self._initial(item)
+        for (word, number), level in self.cx.instance.priorities.items():
+            self._first_priority(word, number, level)
+        if self.cx.instance.main_priority is not None:
+            level, span = self.cx.instance.main_priority
+            self.cx.code.at(span)
+            name = "main_thread_priority"
+            task = self.cx.tile.local_task(name, priority="high", active=True)  # runs once, before all others
+            with task:
+                self.cx.code.emit(Op.MAIN_PRIORITY, imm=level)
         handlers = self.cx.instance.teardown or self.cx.instance.empty_queue
         if handlers and not any(b.kind == "local" and b.id == TEARDOWN_TASK for b in self.cx.instance.tasks):
             self._teardown = self.cx.tile.teardown_task()
@@ -120,6 +129,13 @@ class Tasks:
                 found=", ".join(str(t) for _, t in params),
             )  # fmt: skip
         return ()
+
+    def _first_priority(self, word: str, number: int, level: int) -> None:
+        """The priority of a task when the program starts; a color or queue stands for its data task."""
+        kind = {"color": "data", "input": "data"}.get(word, word)
+        for binding, task, _ in self._made:
+            if (binding.kind, binding.id) == (kind, number):
+                task.priority = level
 
     def _initial(self, item: Any) -> None:
         kind = item.kind.removesuffix("_task_id")

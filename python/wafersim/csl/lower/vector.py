@@ -153,6 +153,8 @@ class Operands:
         cx, span = self.cx, self.span
         if not is_scalar(operand.type) and operand.type not in (ty.COMPTIME_INT, ty.COMPTIME_FLOAT):
             raise CslError(span, f"@{self.name}: a value of type {operand.type} cannot be {what}")
+        if type_ == ty.I16 and operand.type == ty.U16:
+            type_ = ty.U16  # the same 16 bits
         if type_ is not None:
             operand = convert.to_type(cx, operand, type_, span, f"@{self.name}, {what}")
         elif operand.type == ty.COMPTIME_INT:
