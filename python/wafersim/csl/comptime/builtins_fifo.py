@@ -74,10 +74,10 @@ def _check_fifo(interp: Interp, options: dict[str, Value], node: ast.BuiltinCall
     span = node.args[-1].span
     for name, value in options.items():
         if name not in (*_FIFO, *_REGISTERS):
-            allowed = (*_FIFO, *_REGISTERS)
+            names = (*_FIFO, *_REGISTERS)
             raise CslError(
                 span, f"@allocate_fifo: unknown option '.{name}'",
-                allowed=", ".join(f".{option}" for option in allowed), hint=closest(name, allowed, "."),
+                allowed=", ".join(f".{option}" for option in names), hint=closest(name, names, "."),
             )  # fmt: skip
         if not name.endswith("_action"):
             continue
