@@ -74,7 +74,7 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     const bool reads = in.op == Op::kSwitchGet || in.op == Op::kTeardownGet || in.op == Op::kFilterGet;
     bool known = true;
     uint64_t given = in.a >= 0 ? reg(n, in.a, known) : 0;
-    if (!known) refuse(in, "fabric control that depends on array data");
+    if (!known && !values) refuse(in, "fabric control that depends on array data");
     const bool by_register = in.a >= 0 && (in.op == Op::kRouteSet || in.op == Op::kTeardownExit);
     Color* found = n.color(by_register ? static_cast<int>(given & 0xffff) : in.imm);
     if (!found) refuse(in, "fabric control of a color without a route");
@@ -140,7 +140,7 @@ uint64_t Element::configuration(Node& n, const Instr& in, Cycle T, int& clock) {
     if (loads) return at >= 0 ? router_.routes.color_word(*c) : router_.routes.switch_word(*c);
     bool known = true;
     const auto word = static_cast<uint32_t>(reg(n, in.b, known));
-    if (!known) refuse(in, "a configuration word that depends on array data");
+    if (!known && !values) refuse(in, "a configuration word that depends on array data");
     if (at >= 0)
         router_.routes.store_color_word(*c, word);
     else
@@ -293,7 +293,7 @@ void Element::execute(Node& n, Cycle T) {
         case Op::kUnblock: {
             bool known = true;
             const uint64_t ut = in.a < 0 ? static_cast<uint64_t>(in.imm) : reg(n, in.a, known) & 0xffff;
-            if (!known) refuse(in, "a microthread number that depends on array data");
+            if (!known && !values) refuse(in, "a microthread number that depends on array data");
             if (ut < 8) {
                 const auto bit = static_cast<uint8_t>(1u << ut);
                 n.blocked_uts = static_cast<uint8_t>(in.op == Op::kBlock ? n.blocked_uts | bit : n.blocked_uts & ~bit);

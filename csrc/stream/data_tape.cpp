@@ -101,7 +101,7 @@ void DataTapes::note_memory(const Main& m, const Instr& in) {
     if (known)
         moves_.push_back({loads ? Kind::kLoad : Kind::kStore, type, reg, address});
     else
-        moves_.push_back({Kind::kLoadAt, type, reg, m.pc});
+        moves_.push_back({loads ? Kind::kLoadAt : Kind::kStoreAt, type, reg, m.pc});
 }
 
 void DataTapes::note_vector(Local& local, const Main& m, const Instr& in) {
@@ -162,6 +162,9 @@ void DataTapes::reads(const Move& move, Visit&& visit) const {
         case Kind::kLoadAt:
             visit(code().a);
             break;
+        case Kind::kStoreAt:
+            visit(code().a);
+            [[fallthrough]];
         case Kind::kStore:
             visit(static_cast<int32_t>(move.reg));
             break;
@@ -186,8 +189,8 @@ int32_t DataTapes::finish(const Main& m) {
     std::vector<Move> kept;
     for (size_t i = moves_.size(); i-- > 0;) {
         const Move& move = moves_[i];
-        const bool writes_memory =
-            move.kind == Kind::kStore || move.kind == Kind::kFmacs || (move.kind == Kind::kElements && move.reg < 0);
+        const bool writes_memory = move.kind == Kind::kStore || move.kind == Kind::kStoreAt ||
+                                   move.kind == Kind::kFmacs || (move.kind == Kind::kElements && move.reg < 0);
         if (!writes_memory) {
             const auto r = static_cast<size_t>(move.reg);
             if (!wanted[r]) continue;
@@ -237,16 +240,20 @@ void DataTapes::replay(int32_t tape, const Place& place) const {
             case Kind::kNext:
                 place.set_reg(move.reg, place.reg(move.x) + 1);
                 break;
-            case Kind::kLoadAt: {
+            case Kind::kLoadAt:
+            case Kind::kStoreAt: {
                 const Instr& in = program_.code[static_cast<size_t>(move.x)];
                 const auto address =
                     static_cast<uint16_t>(place.reg(in.a) + static_cast<uint64_t>(static_cast<int64_t>(in.imm)));
-                const int bytes = type_bytes(static_cast<Type>(in.type));
-                if (address + bytes > place.sram_bytes || (bytes > 1 && address % 2))
-                    throw Refused("a load at an address that depends on array data, odd or outside SRAM", in.line);
-                uint64_t value = 0;
-                std::memcpy(&value, place.sram + address, static_cast<size_t>(bytes));
-                place.set_reg(move.reg, extend(static_cast<Type>(in.type), value));
+                const auto bytes = static_cast<size_t>(type_bytes(static_cast<Type>(in.type)));
+                if (address + bytes > static_cast<size_t>(place.sram_bytes) || (bytes > 1 && address % 2))
+                    throw Refused("an address that depends on array data, odd or outside SRAM", in.line);
+                uint64_t value = move.kind == Kind::kStoreAt ? place.reg(move.reg) : 0;
+                if (move.kind == Kind::kStoreAt)
+                    std::memcpy(place.sram + address, &value, bytes);
+                else
+                    std::memcpy(&value, place.sram + address, bytes),
+                        place.set_reg(move.reg, extend(static_cast<Type>(in.type), value));
                 break;
             }
             case Kind::kLoad: {

@@ -50,12 +50,12 @@ class DataTapes {
     size_t bytes() const { return bytes_; }
 
   private:
-    enum class Kind : uint8_t { kScalar, kSet, kCopy, kNext, kLoad, kLoadAt, kStore, kFmacs, kElements };
+    enum class Kind : uint8_t { kScalar, kSet, kCopy, kNext, kLoad, kLoadAt, kStore, kStoreAt, kFmacs, kElements };
     struct Move {
         Kind kind = Kind::kScalar;
         uint8_t type = 0;
         int16_t reg = -1;  // written; read by kStore
-        int32_t x = 0;     // row of code, constant, register, address or op
+        int32_t x = 0;     // row of code, constant, register, address or op; of k...At the row of code
     };
     static_assert(sizeof(Move) == 8);
     struct Fmacs {  // of floats in a row in memory and one scalar

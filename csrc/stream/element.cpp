@@ -9,7 +9,7 @@ namespace wafersim::stream {
 namespace {
 
 // What may change a situation of the main thread (`Mains::change`), in the low bits of the key.
-enum ChangeKind : uint64_t { kResult = 3, kSyncEnd, kSaved };
+enum ChangeKind : uint64_t { kResult = 3, kSyncEnd, kSaved, kRevealed };
 
 }  // namespace
 
@@ -119,6 +119,14 @@ Cycle Element::first_beat(Node& n, Cycle T) {
     return first;
 }
 
+// With values, array data that decides what the next instruction does: all before it has taken effect, so its register
+// holds it, and a stretch from here on is guarded by it like by any other value.
+void Element::reveal(Node& n) {
+    for (int32_t r = mains_.undecided(n); r >= 0; r = mains_.undecided(n))
+        mains_.change(n, n.base, kRevealed | static_cast<uint64_t>(r) << 8,
+                      [r](Main& m, Cycle) { m.regs[static_cast<size_t>(r)].known = true; });
+}
+
 // The main thread alone has run ahead; unless it has nothing to do then, it goes on there.
 void Element::wake_ahead(Node& n) {
     if (mains_.in_task(n) || !n.completions.empty())
@@ -145,8 +153,13 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     defer_ = true;
     if (n.pending && T >= n.pending_stop) drop_pending(n, n.pending_stop);
     int guard = 0;
-    while (advance(n, T) == Next::kAgain)
-        if (++guard > 64) throw Refused("internal: no progress");
+    while (advance(n, T) == Next::kAgain) {
+        if (++guard <= 64) continue;
+        if (n.ahead <= T || n.pending) throw Refused("internal: no progress");
+        renew(n, T);  // array data decides again and again: it goes on there
+        wake_ahead(n);
+        break;
+    }
     for (const Completion& c : n.completions) n.wake_element(std::max(c.when, T + 1));
     if (!n.pending && !mains_.in_task(n))
         if (const Cycle next = next_pick(n); next < kForever)
@@ -175,6 +188,7 @@ Element::Next Element::advance(Node& n, Cycle T) {
         renew(n, T);
         return Next::kStop;
     }
+    if (values) reveal(n);
     const bool local = this->local(n);
     if (local && alone) return advance_local(n, T, T, true);
     const Cycle from = std::max(mains_.ready_from(n, T), T);

@@ -62,6 +62,7 @@ class Element {
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
     const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only);
     void enter(Node& n, const Stretch& s, Cycle floor);
+    void reveal(Node& n);
     void wake_ahead(Node& n);
     bool plan(Node& n, Cycle at);
     bool plan_receive(Node& n, const Instr& in, Cycle at);

@@ -211,12 +211,43 @@ bool Local::leaves_sram(Main& m) {
     return true;
 }
 
+int32_t Local::undecided(const Main& m) const {
+    const Instr& in = program_.code[static_cast<size_t>(m.pc)];
+    auto open = [&](int32_t r) { return r >= 0 && !m.regs[static_cast<size_t>(r)].known; };
+    auto scalar = [](int32_t e) { return kind_of(e) == static_cast<int>(OperandKind::kPtr) ? e & 0xffffff : -1; };
+    const auto op = static_cast<int>(in.op);
+    const bool numbered = in.flags & static_cast<int>(CodeFlag::kSlotReg);
+    if (op >= 50 && op <= 54 && numbered && open(in.aux)) return in.aux;
+    switch (in.op) {
+        case Op::kBz:
+        case Op::kBnz:
+        case Op::kActivate:
+        case Op::kBlock:
+        case Op::kUnblock:
+        case Op::kTaskPriority:
+            return open(in.a) ? in.a : -1;
+        case Op::kDsdSet:
+            return open(in.a) ? in.a : -1;
+        case Op::kLoop:
+            return !(in.flags & static_cast<int>(CodeFlag::kBImm)) && open(in.b) ? in.b : -1;
+        case Op::kEndloop:
+            return open(in.dst) ? in.dst : open(in.c) ? in.c : -1;
+        case Op::kVop:  // where its scalar destination lies, and whether it adds into it
+            if (scalar(in.dst) < 0) return -1;
+            for (const int32_t e : {in.dst, in.a, in.b, in.c})
+                if (open(scalar(e))) return scalar(e);
+            return -1;
+        default:
+            return -1;
+    }
+}
+
 int64_t Local::run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar_only) {
     Cycle floor = std::max(now, slot_free);
     int64_t count = 0;
     while (m.in_task && is_local(m)) {
         const bool vector = is_vector(m);
-        if ((vector && scalar_only) || leaves_sram(m)) break;
+        if ((vector && scalar_only) || leaves_sram(m) || (data && undecided(m) >= 0)) break;
         const Cycle at = std::max(ready_from(m, floor), floor);
         if (at >= limit) break;
         execute(m, program_.code[static_cast<size_t>(m.pc)], at);

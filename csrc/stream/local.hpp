@@ -42,6 +42,8 @@ class Local {
     int64_t run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar_only);
     Cycle ready_from(const Main& m, Cycle t) const;  // cycle from which the instruction at pc can issue by the pipeline
     bool is_local(const Main& m) const;
+    // A register that decides what the local instruction at pc does and whose value is array data; -1: none.
+    int32_t undecided(const Main& m) const;
     bool leaves_sram(Main& m);
     bool is_vector(const Main& m) const { return decoded_[static_cast<size_t>(m.pc)].vector; }
     void execute(Main& m, const Instr& in, Cycle t);  // one local instruction

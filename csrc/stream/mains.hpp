@@ -31,9 +31,10 @@ class Mains {
 
     // What is asked of a situation all the time.
     struct Place {
-        Main main;          // times count from the PE's base
-        Cycle horizon = 0;  // from then on no time of it matters
-        int8_t local = -1;  // whether its next instruction is local; -1: not asked yet
+        Main main;               // times count from the PE's base
+        Cycle horizon = 0;       // from then on no time of it matters
+        int8_t local = -1;       // whether its next instruction is local; -1: not asked yet
+        int32_t undecided = -2;  // register of array data that decides what it does, -1: none; -2: not asked yet
         bool vector = false;
         int32_t alone = 0, beside = 0;  // stretches from its horizon on: nobody else there; beside live threads
     };
@@ -95,6 +96,11 @@ class Mains {
         Place& p = *places_[n.control];
         if (p.local < 0) p.local = local_.is_local(p.main);
         return p.local;
+    }
+    int32_t undecided(const Node& n) const {
+        Place& p = *places_[n.control];
+        if (p.undecided < -1) p.undecided = local_.undecided(p.main);
+        return p.undecided;
     }
     bool is_vector(const Node& n) const { return place(n.control).vector; }
     bool in_task(const Node& n) const { return main(n.control).in_task; }

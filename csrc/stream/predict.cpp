@@ -77,7 +77,7 @@ void Element::add_ramp(Node& n, Cycle T) {
         s.out[s.num_out++] = &ramp->a;
         s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});
         s.add({&ramp->d, -arch_.ramp_buffer, arch_.ramp_out, ConKind::kCredit, ramp->blocked});
-        s.add({&ramp->a, -arch_.ramp_buffer, 2 * arch_.ramp_out, ConKind::kSelf, kNever});
+        s.add({&ramp->a, -arch_.ramp_buffer, 2 * arch_.ramp_out, ConKind::kSelf, 0});
     }
 }
 

@@ -73,6 +73,7 @@ class Router {
     void forget_outputs(Node& n);
     void collect(Node& n);
     void add_others(Server& s, const Color& c, const Seq& into, int64_t off, int32_t add) const;
+    void add_own(Server& s, const Color& c, const Seq& d, const Seq& into, int64_t k, int capacity, int32_t add) const;
     void build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k_end);
     void next_part(Server& s, Service& v);
     void deliver(Service& v, int64_t to);

@@ -271,7 +271,11 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad), term);
         return cost(t, ArchInt::kCostLoad);
     }
-    if (!known) refuse(in, "a store to an address that depends on array data");
+    if (!known && !data) refuse(in, "a store to an address that depends on array data");
+    if (!known) {  // whatever it writes is unknown from now on
+        vector_writes(m, 0, arch_.sram_bytes);
+        return cost(t, ArchInt::kCostStore);
+    }
     bool value_known = true;
     const uint64_t value = read(m, in.b, value_known);
     if (at < 0) {

@@ -18,7 +18,8 @@ struct Con {
     int64_t off;
     int32_t add;
     ConKind kind;
-    int64_t blocked;  // credit: words from here on have no time yet and hold everybody up
+    // Credit: words from here on have no time yet and hold everybody up. Self: words before this one went elsewhere.
+    int64_t blocked;
 };
 
 struct ServerState {
@@ -187,7 +188,7 @@ class Loop {
     // kMinus: no bound; kForever: not known yet.
     Cycle bound(const Con& c, int64_t k, Seq::Value* value = nullptr) const {
         const int64_t i = k + c.off;
-        if (i < 0) return kMinus;
+        if (i < 0 || (c.kind == ConKind::kSelf && i < c.blocked)) return kMinus;
         const Seq::Value v = c.s->at(i);
         if (value) *value = v;
         if (c.kind == ConKind::kCredit) {

@@ -102,10 +102,15 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
 // Payload of one control wavelet of an op as it stands now; false if it is not known.
 bool Element::payload(const Node& n, const Thread& th, int64_t word, uint32_t& value) const {
     bool known = true;
-    if (th.payload_reg >= 0) return value = static_cast<uint32_t>(reg(n, th.payload_reg, known)), known;
+    if (th.payload_reg >= 0) return value = static_cast<uint32_t>(reg(n, th.payload_reg, known)), known || values;
     if (th.payload_address < 0) return true;
     const Main& m = main(n);
     const int64_t address = th.payload_address + word * th.payload_step;
+    if (values) {
+        uint8_t bytes[4];
+        values->read(n, static_cast<int32_t>(address), bytes);
+        return std::memcpy(&value, bytes, 4), true;
+    }
     const int at = local_.known_at(m, address, address + 4);
     if (at < 0) return false;
     const auto byte = static_cast<int32_t>(8 * m.regs.size()) + at;
@@ -136,8 +141,10 @@ void Element::set_payloads(const Node& n, Thread& th, const Instr& in, int64_t w
 
 void Element::check_payloads(const Node& n, Thread& th, int64_t done) const {
     for (; th.checked < done; ++th.checked) {
-        uint32_t value = th.payloads[static_cast<size_t>(th.checked)];
-        if (!payload(n, th, th.checked, value) || value != th.payloads[static_cast<size_t>(th.checked)])
+        const auto at = static_cast<size_t>(th.checked);
+        if (values && th.values->run->filled > th.checked && th.values->run->word[at] == th.payloads[at]) continue;
+        uint32_t value = th.payloads[at];
+        if (values || !payload(n, th, th.checked, value) || value != th.payloads[at])
             throw Refused("a control wavelet whose payload changes while its op runs");
     }
 }
@@ -148,7 +155,7 @@ void Element::set_costs(Node& n, Thread& th, const Instr& in, int64_t length, in
     local_.set_least(in, [&](int32_t r) {
         bool known = true;
         const auto address = static_cast<uint16_t>(reg(n, r, known));
-        if (!known) refuse(in, "a scalar destination at an unknown address");
+        if (!known && !values) refuse(in, "a scalar destination at an unknown address");
         return address;
     });
     const Local::Shape shape = local_.shape(m, in);
@@ -209,7 +216,7 @@ void Element::mark_destination(Node& n, const Thread& th, const Instr& in, Cycle
     bool known = true;
     const auto address = static_cast<uint16_t>(reg(n, r, known));
     const int bytes = kVopShape[in.type].dst_bytes;
-    if (!known) refuse(in, "a scalar destination at an unknown address");
+    if (!known && !values) refuse(in, "a scalar destination at an unknown address");
     if (address % 2 || address + bytes > arch_.sram_bytes) refuse(in, "a scalar destination outside SRAM");
     if (local_.holds(n.tile, address, address + bytes))
         mains_.change_once(n, T, [&](Main& now, Cycle) { local_.vector_writes(now, address, address + bytes); });

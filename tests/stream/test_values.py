@@ -14,8 +14,12 @@ from wafersim.simulate import Simulator
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator
 
-#: also accepted with values: what decides is no array data, but only the host knows it
-MORE = [("spmm", "4x2", {"format": form}) for form in ("coo", "csr", "csc", "ell")]
+#: accepted only with values: array data decides what their code does
+MORE = [
+    *[("spmm", "4x2", {"format": form}) for form in ("coo", "csr", "csc", "ell")],
+    *[(solver, "3x4", {}) for solver in ("cg", "pcg", "bicgstab")],
+    ("power", "4x3", {"allreduce": "turns"}),
+]
 CHUNK, DEFAULT, LONG = 25, 75, 2_000  # seeds
 
 
