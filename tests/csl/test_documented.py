@@ -443,3 +443,21 @@ def test_refused(name):
     decls, message = WRONG[name]
     with pytest.raises(CslError, match=message):
         build(PROGRAM.format(decls=decls, body=""), arch="wse3")
+
+
+@pytest.mark.parametrize("arch", ["wse2", "wse3"])
+def test_addresses_of_constants_in_functions(arch):
+    """They lie in memory for whoever reads them there; nobody may write them."""
+    decls = (
+        "const S = struct { a: i16, b: f32 }; fn first(p: *const f32) f32 { return p.*; }"
+        "fn pick(p: [*]const i16, i: i16) i16 { return p[i]; } fn sum(p: *const S) f32 { return p.b + @as(f32, p.a); }"
+    )
+    body = (
+        "const k: f32 = 7.5; out[0] = @as(i32, first(&k) * 2.0); const a = [3]i16{ 4, 5, 6 }; out[1] = pick(&a, 2);"
+        "const s = S{ .a = 2, .b = 3.0 }; out[2] = @as(i32, sum(&s)); const p: *const f32 = &k; out[3] = @as(i32, p.*);"
+    )
+    found = run(PROGRAM.format(decls=decls, body=body), arch=arch).read("out")
+    np.testing.assert_array_equal(found[:4], [15, 6, 5, 7])
+    memory = "var A = [2]f32{ 1, 2 }; const d = @get_dsd(mem1d_dsd, .{ .base_address = &A, .extent = 2 });"
+    with pytest.raises(CslError, match="the destination is a constant"):
+        run(PROGRAM.format(decls=memory, body="const k: f32 = 1.0; @fmovs(&k, d);"), arch=arch)

@@ -31,7 +31,7 @@ class Pointers:
         if isinstance(holder, Value) and isinstance(holder.data, va.FnRef):
             return Value(ty.Pointer(holder.type, const=True), holder.data)
         root, kind, offset, path = self.place_of(node.operand, scope)
-        const = isinstance(root, GlobalVar) and not root.mutable
+        const = not root.mutable and (isinstance(root, GlobalVar) or not self.running)
         return Value(ty.Pointer(kind, False, const), va.Ptr(root, offset, path))
 
     def place_of(self: Parts, node: ast.Expr, scope: Scope) -> tuple[Any, Type, Any, tuple[str, ...]]:

@@ -10,8 +10,8 @@ from wafersim.csl import types as ty
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.lower.image import Image, encode
 from wafersim.csl.lower.operands import Operand, Place, Struct, machine_type
-from wafersim.csl.scope import GlobalVar
-from wafersim.csl.values import Choice, Ptr, Split, Value
+from wafersim.csl.scope import ComptimeVar, GlobalVar
+from wafersim.csl.values import Choice, Ptr, Split, Value, is_column
 from wafersim.program.instr import Address
 from wafersim.program.memory import Array
 from wafersim.program.scalars import numpy_dtype
@@ -173,6 +173,11 @@ class Storage:
             raise Split(ptr.offset, "an address", span)
         if ptr.root is None:
             return Place(type_, None, None, int(ptr.offset))
+        if isinstance(ptr.root, ComptimeVar) and not ptr.root.mutable and not ptr.path:
+            value = ptr.root.value
+            whole = isinstance(value.type, ty.Array | ty.Struct)
+            place = self.column(value, span) if is_column(value) and not whole else None
+            return (place or self.constant(_in_array(value), span)).at(int(ptr.offset), type_)
         if not isinstance(ptr.root, GlobalVar):
             raise CslError(span, f"the address of {ptr.root.name!r}, which exists only at compile time")
         base = self.of_global(ptr.root)
@@ -204,6 +209,14 @@ class Storage:
         order = self._order
         known = {id(a): i for i, a in enumerate(self.cx.tile.arrays)}
         self.cx.tile.arrays.sort(key=lambda a: (*order.get(id(a), (4, 0, 0)), known[id(a)]))
+
+
+def _in_array(value: Value) -> Value:
+    """A number as an array of one; arrays and structs as they are."""
+    if isinstance(value.type, ty.Array | ty.Struct):
+        return value
+    dtype = object if isinstance(value.data, int) and abs(value.data) >= 1 << 63 else None
+    return Value(ty.Array((1,), value.type), np.array([value.data], dtype))
 
 
 def layout_of(type_: ty.Type) -> tuple[MType, tuple[int, ...]]:

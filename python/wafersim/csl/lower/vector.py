@@ -146,6 +146,8 @@ class Operands:
                 self.span, f"@{self.name}: the {what} points to {8 * scalar.size_bytes}-bit values",
                 found=str(operand.type), allowed=f"{8 * width}-bit values",
             )  # fmt: skip
+        if what == "destination" and operand.type.const:
+            raise CslError(self.span, f"@{self.name}: the destination is a constant", hint="declare it var")
         reg = convert.register(self.cx, operand, self.span)
         return Encoded(OperandKind.PTR, reg)
 

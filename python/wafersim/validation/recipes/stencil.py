@@ -14,6 +14,8 @@ from wafersim.validation.rows import Row
 
 #: Engine events from which on a stencil is run at fidelity stream: the same cycles, no values.
 STREAM_EVENTS = 4e7
+#: Events per PE there, where what recurs is looked up, whatever the tile.
+STREAM_PER_PE = 250.0
 
 #: Iterations of a stencil run.  Published is the time of the third and fourth iteration.  The one-cell
 #: program is measured over just these; the tiled one over the slope of longer stretches.
@@ -29,7 +31,7 @@ def plan_stencil_cell(row: Row) -> Plan | NoPlan:
         "stencil", row.arch, row.grid(), variant="cell", radius=1, tile="1x1", iterations=CELL_ITERATIONS
     )
     events = row.grid()[0] * row.grid()[1] * 200.0
-    return Plan((_at(spec, events),), _whole_cycles, slack=1.0, events=events)
+    return _plan(spec, events, slack=1.0)
 
 
 def _whole_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
@@ -37,8 +39,10 @@ def _whole_cycles(metrics: Sequence[Mapping[str, Any]]) -> float:
     return float(math.floor(metrics[0]["cycles_per_iteration"]))
 
 
-def _at(spec: RunSpec, events: float) -> RunSpec:
-    return spec if events < STREAM_EVENTS else spec.at("stream")
+def _plan(spec: RunSpec, events: float, tolerance: float = 0.05, slack: float = 0.0) -> Plan:
+    if events >= STREAM_EVENTS:
+        spec, events = spec.at("stream"), STREAM_PER_PE * spec.grid[0] * spec.grid[1]
+    return Plan((spec,), _whole_cycles, tolerance=tolerance, slack=slack, events=events)
 
 
 def _check(row: Row) -> None:
@@ -62,7 +66,7 @@ def plan_stencil_tiled(row: Row) -> Plan | NoPlan:
         variant="tiled", radius=radius, tile=f"{tile[0]}x{tile[1]}", iterations=TILED_ITERATIONS,
     )  # fmt: skip
     events = grid[0] * grid[1] * TILED_ITERATIONS * (tile[0] * tile[1] * (4.0 * radius + 2) + 300)
-    return Plan((_at(spec, events),), _whole_cycles, tolerance=0.10, events=events)
+    return _plan(spec, events, tolerance=0.10)
 
 
 RECIPES = {"JST1": plan_stencil_cell, "JSTT": plan_stencil_tiled}
