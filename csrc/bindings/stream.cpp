@@ -121,6 +121,7 @@ py::dict figures(const PyStream& self) {
     const stream::Engine& m = *self.engine;
     py::dict d;
     d["steps"] = m.figures.steps, d["messages"] = m.figures.hears;
+    d["waited"] = m.figures.waited;
     d["stretches"] = m.mains().runs, d["stretches_recorded"] = m.mains().recorded;
     d["places"] = m.mains().num_places();
     d["words_placed"] = m.loop().words, d["leaps"] = m.loop().leaps, d["late"] = m.loop().late;

@@ -13,16 +13,15 @@ namespace {
 
 class Composer {
   public:
-    explicit Composer(const Mains& mains) : mains_(mains) {}
     // False if the script needs more than a tape.
-    bool add(const Step& s) {
+    bool add(const Step& s, const Mains& mains) {
         switch (s.kind) {
             case Step::Kind::kChoose:
-                return add_tape(mains_.tape_of(s.value), true, false);
+                return add(mains.tape_of(s.value), true, false);
             case Step::Kind::kEnter:
-                return add_tape(mains_.tape_of(s.value), false, true);
+                return add(mains.tape_of(s.value), false, true);
             case Step::Kind::kRun:
-                return add_tape(mains_.tape_of(s.value), true, true);
+                return add(mains.tape_of(s.value), true, true);
             case Step::Kind::kRegister:
                 return expect(8 * s.at, 8, s.value);
             case Step::Kind::kBytes:
@@ -32,6 +31,27 @@ class Composer {
             default:
                 return false;
         }
+    }
+    bool add(const Tape& tape, bool guards = true, bool writes = true) {
+        std::vector<Value> values;
+        for (const Term& t : tape.terms) {
+            Value v;
+            if (t.kind == Term::Kind::kLoad) {
+                const std::optional<Value> loaded = load(t.imm, t.bytes);
+                if (!loaded) return false;
+                v = *loaded;
+            } else {
+                v = computed(t, values);
+            }
+            if (guards && t.guard) guard(v, t.value);
+            values.push_back(v);
+        }
+        if (!writes) return true;
+        for (const CellWrite& w : tape.writes) {
+            const Value v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : Value{-1, w.constant};
+            if (!write(w.at, w.bytes, v)) return false;
+        }
+        return true;
     }
     Tape finish() {
         Tape all;
@@ -103,28 +123,6 @@ class Composer {
         guard(*v, value);
         return true;
     }
-    bool add_tape(const Tape& tape, bool guards, bool writes) {
-        std::vector<Value> values;
-        for (const Term& t : tape.terms) {
-            Value v;
-            if (t.kind == Term::Kind::kTime) return false;
-            if (t.kind == Term::Kind::kLoad) {
-                const std::optional<Value> loaded = load(t.imm, t.bytes);
-                if (!loaded) return false;
-                v = *loaded;
-            } else {
-                v = computed(t, values);
-            }
-            if (guards && t.guard) guard(v, t.value);
-            values.push_back(v);
-        }
-        if (!writes) return true;
-        for (const CellWrite& w : tape.writes) {
-            const Value v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : Value{-1, w.constant};
-            if (!write(w.at, w.bytes, v)) return false;
-        }
-        return true;
-    }
     Value computed(const Term& t, const std::vector<Value>& values) {
         Term made = t;
         made.guard = made.fixed = false;
@@ -162,11 +160,10 @@ class Composer {
         tape.writes = std::move(all.writes);
         for (CellWrite& w : tape.writes)
             if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
-        tape.make_quick();
+        tape.make_code();
         return tape;
     }
 
-    const Mains& mains_;
     std::vector<Term> terms_;
     std::map<Key, int32_t> known_;
     std::map<int32_t, Written> written_;
@@ -175,9 +172,16 @@ class Composer {
 }  // namespace
 
 bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape) {
-    Composer composer(mains);
+    Composer composer;
     for (const Step& s : steps)
-        if (!composer.add(s)) return false;
+        if (!composer.add(s, mains)) return false;
+    tape = composer.finish();
+    return true;
+}
+
+bool compose(const Tape& a, const Tape& b, Tape& tape) {
+    Composer composer;
+    if (!composer.add(a) || !composer.add(b)) return false;
     tape = composer.finish();
     return true;
 }

@@ -92,6 +92,7 @@ const Stretch& Element::find(const Node& n, Cycle floor, Cycle limit, bool scala
 // A stretch of local code happens.
 void Element::enter(Node& n, const Stretch& s, Cycle floor) {
     if (script.on && s.count && s.tape >= 0) script.enter(static_cast<uint64_t>(mains_.number(s)));
+    mains_.evaluate(s, cells_);  // before array data is written: its registers may have been scalar ones
     if (s.data >= 0) values->tapes.replay(s.data, values->place(n));
     mains_.enter(n, s, floor, cells_);
     done_ += s.done;

@@ -7,7 +7,7 @@
 namespace wafersim::stream {
 namespace {
 
-constexpr size_t kCacheBytes = size_t{1} << 23;  // PEs that take more than this lie far away
+constexpr size_t kCacheBytes = size_t{1} << 20;  // PEs that take more than this lie far away
 
 void fetch(const void* at, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(at) + i);
@@ -178,6 +178,7 @@ int Engine::launch(int function, std::span<const uint64_t> args) {
         for (const Function& f : program_.tiles[static_cast<size_t>(tile)].functions) {
             if (f.number != function) continue;
             if (memo_) {
+                catch_up(pes_[pe], now_);
                 open(pes_[pe], pes_[pe].base);
                 tell(open_node_);
                 settle_in(pes_[pe], now_);
@@ -284,17 +285,19 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
     uint64_t look = events + 20000;
     bool far = pe_bytes() > kCacheBytes;
     for (;;) {
-        const Cycle t = queue_.next(now_);
-        if (t >= kForever) break;
-        if (limits.max_cycles >= 0 && t - start >= limits.max_cycles)
+        Cycle t = queue_.next(now_);
+        const bool done = t >= kForever;
+        if (done) t = memo_ ? last_waiting() : kMinus;
+        if (limits.max_cycles >= 0 && t >= start + limits.max_cycles)
             return now_ = start + limits.max_cycles, Status::kLimit;
         if (limits.pause_at >= 0 && t >= limits.pause_at)
             return now_ = std::max(now_, limits.pause_at), Status::kPaused;
+        if (done) break;
         now_ = t;
         auto& bucket = queue_.bucket(t);
         for (size_t i = 0; i < bucket.size(); ++i) {
             if (memo_) {
-                if (far) look_ahead_known(bucket, i);
+                if (far) look_ahead_known(bucket, i, t);
                 visit_known(bucket[i], t);
             } else {
                 if (far) look_ahead(bucket, i);
@@ -330,6 +333,7 @@ Status Engine::run(const Limits& limits, const std::function<bool()>& interrupte
 bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return values_ && (std::fill_n(out, bytes, uint8_t{0}), true);
+    if (memo_) catch_up_now(pe);
     if (values_ && settled_) return values_->read(nodes_[pe], address, {out, static_cast<size_t>(bytes)}), true;
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     const uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
@@ -352,6 +356,7 @@ std::vector<Print> Engine::prints() const {
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return 0;
+    if (memo_) catch_up_now(pe);
     if (values_ && known) values_->write(nodes_[pe], address, values);
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
@@ -368,12 +373,14 @@ int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values,
             changed = changed || m.unknown[static_cast<size_t>(at)] == known;
         }
     }
-    if (!changed) return static_cast<int>(written_.size());
-    Node& n = memo_ ? open(pes_[pe], pes_[pe].base) : nodes_[pe];
-    mains_.change_once(n, n.base, [&](Main& main, Cycle) {
-        for (const int i : written_) main.unknown[static_cast<size_t>(i)] = !known;
-    });
-    if (memo_) settle_in(pes_[pe], pes_[pe].base);
+    if (changed) {
+        Node& n = memo_ ? open(pes_[pe], pes_[pe].base) : nodes_[pe];
+        mains_.change_once(n, n.base, [&](Main& main, Cycle) {
+            for (const int i : written_) main.unknown[static_cast<size_t>(i)] = !known;
+        });
+        if (memo_) settle_in(pes_[pe], pes_[pe].base);
+    }
+    if (memo_) wake_known(pe, pes_[pe]);  // the values may choose another chain
     return static_cast<int>(written_.size());
 }
 

@@ -1,5 +1,6 @@
 // A wafer at stream fidelity: the PEs, their values, and their events in order of time.
 #pragma once
+#include <array>
 #include <functional>
 #include <memory>
 #include <span>
@@ -16,6 +17,7 @@ namespace wafersim::stream {
 struct Figures {
     uint64_t steps = 0, hears = 0;
     uint64_t renewals = 0;  // of the memo
+    uint64_t waited = 0;    // steps that were made when somebody asked, not in their cycles
 };
 
 class Engine {
@@ -61,16 +63,28 @@ class Engine {
         uint32_t at = 0;
         uint32_t cells = 0;  // in units of 8 bytes
         Cycle base = 0, queued = kForever;
+        int32_t chain = 0;  // of visits that wait, 0: none
     };
     void place(uint32_t pe, Node& n);
     void wake(uint32_t pe, Node& n);
     // lookup.cpp
     void start_looking_up();
     void wake_known(uint32_t pe, Pe& p);
+    void put_in_queue(uint32_t pe, Pe& p);
+    Cycle due(const Pe& p) const {
+        const Cycle t = p.chain ? memo_->chain(p.chain).due : (*memo_)[p.at].wake;
+        return t < kForever ? p.base + t : kForever;
+    }
+    Cycle last_waiting() const;
     void visit_known(uint32_t pe, Cycle T);
-    const Memo::Visit& visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
+    int32_t visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     void hear_known(uint32_t pe, uint32_t message, Cycle T);
-    void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) const;
+    void account(const Memo::Work& w, Cycle T);
+    void catch_up(Pe& p, Cycle T);
+    void catch_up_now(uint32_t pe);
+    void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T);
+    // Inlined in any case: a call of a function that only fetches may be left out.
+    [[gnu::always_inline]] inline void fetch_cells(const Pe& p) const;
     Node& clear_open();
     Node& open(const Pe& p, Cycle base);
     uint32_t close(Cycle T, Cycle& fact);
@@ -107,6 +121,7 @@ class Engine {
     std::vector<size_t> cell_bytes_;  // of each tile
     Snapshots snapshots_;
     Node open_node_;
+    std::array<std::array<uint32_t, 2>, 16> listeners_{};  // of the visits that come next
     std::vector<Memo::Said> said_;
     size_t most_memo_bytes_ = size_t{1} << 30;  // then situations that no PE is in are forgotten
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;

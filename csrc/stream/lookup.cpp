@@ -74,33 +74,64 @@ void Engine::settle_in(Pe& p, Cycle T) {
 }
 
 void Engine::wake_known(uint32_t pe, Pe& p) {
-    const Cycle wake = (*memo_)[p.at].wake;
-    if (wake >= kForever || p.base + wake >= p.queued) return;
-    p.queued = p.base + wake;
-    queue_.push(p.queued, pe);
+    p.chain = (*memo_)[p.at].chains ? memo_->choose_chain(p.at, cells(p)) : 0;
+    put_in_queue(pe, p);
+}
+
+void Engine::put_in_queue(uint32_t pe, Pe& p) {
+    const Cycle due = this->due(p);
+    if (due >= p.queued) return;
+    p.queued = due;
+    queue_.push(due, pe);
+}
+
+void Engine::account(const Memo::Work& w, Cycle T) {
+    if (w.end > kMinus) end_ = std::max(end_, T + w.end);
+    figures.steps += w.visits;
+    memo_->lookups += w.visits;
+    loop_.words += w.words, loop_.leaps += w.leaps;
+    loop_.coarse.beyond += w.beyond, loop_.coarse.most = std::max(loop_.coarse.most, w.most);
+}
+
+// The visits of the PE's chain up to cycle T; it is given up.
+void Engine::catch_up(Pe& p, Cycle T) {
+    int32_t i = std::exchange(p.chain, 0);
+    while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
+    if (!i) return;
+    const Memo::Chain& c = memo_->chain(i);
+    memo_->write(c, cells(p));
+    account(c.work, p.base);
+    figures.waited += c.work.visits;
+    p.at = c.to;
+    p.base += c.dt;
+}
+
+// Before somebody looks at a PE from outside.
+void Engine::catch_up_now(uint32_t pe) {
+    catch_up(pes_[pe], now_ - 1);
+    wake_known(pe, pes_[pe]);
 }
 
 void Engine::visit_known(uint32_t pe, Cycle T) {
     Pe& p = pes_[pe];
-    if (p.queued == T) p.queued = kForever;
-    const Memo::Situation& s = (*memo_)[p.at];
-    if (s.wake >= kForever || p.base + s.wake > T) return wake_known(pe, p);
-    ++figures.steps;
-    ++memo_->lookups;
+    if (p.queued != T) return;  // it has been put in the queue for an earlier cycle since
+    p.queued = kForever;
+    if (due(p) > T) return put_in_queue(pe, p);
+    const uint32_t from = p.at;
+    const int32_t chain = p.chain, tile = (*memo_)[from].tile;
+    catch_up(p, T);
     uint8_t* cells = this->cells(p);
-    const size_t num_cells = s.tile >= 0 ? cell_bytes_[static_cast<size_t>(s.tile)] : 0;
-    const Memo::Visit* found = memo_->play(p.at, T, mains_, cells, num_cells);
-    if (found) {
-        loop_.words += found->words, loop_.leaps += found->leaps;
-        loop_.coarse.beyond += found->beyond, loop_.coarse.most = std::max(loop_.coarse.most, found->most);
-    } else {
-        found = &visit_unknown(pe, T, cells);
-    }
-    const Memo::Visit& v = *found;  // nothing below adds a visit
+    const size_t num_cells = tile >= 0 ? cell_bytes_[static_cast<size_t>(tile)] : 0;
+    int32_t found = memo_->play(p.at, T, mains_, cells, num_cells);
+    if (!found)
+        found = visit_unknown(pe, T, cells);
+    else if (memo_->visit(found).quiet)
+        memo_->lengthen(from, chain, found);
+    const Memo::Visit& v = memo_->visit(found);  // nothing below adds a visit
+    account(v.work, T);
     p.at = v.to;
     p.base = T;
     open_ -= v.done;
-    if (v.end > kMinus) end_ = std::max(end_, T + v.end);
     wake_known(pe, p);
     for (int32_t i = 0; i < v.num_said; ++i) {
         const Memo::Said said = memo_->said(v)[i];
@@ -109,7 +140,7 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
 }
 
 // What has not occurred before: made on the PE itself, and kept.
-const Memo::Visit& Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
+int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     ++memo_->misses;
     Pe& p = pes_[pe];
     Node& n = open(p, p.base);
@@ -123,15 +154,17 @@ const Memo::Visit& Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
         refuse(pe, r);
     }
     element_.script.on = false;
-    v.words = loop_.words - words, v.leaps = loop_.leaps - leaps, v.beyond = loop_.coarse.beyond - beyond;
-    v.most = loop_.coarse.most;
-    loop_.coarse.most = std::max(most, v.most);
+    v.work.visits = 1;
+    v.work.words = std::exchange(loop_.words, words) - words;
+    v.work.leaps = std::exchange(loop_.leaps, leaps) - leaps;
+    v.work.beyond = std::exchange(loop_.coarse.beyond, beyond) - beyond;
+    v.work.most = std::exchange(loop_.coarse.most, most);
     said_.clear();
     for (const Told& t : says_) said_.push_back({t.port, memo_->message(t.message)});
-    if (n.end > kMinus) v.end = n.end - T;
+    if (n.end > kMinus) v.work.end = n.end - T;
     Cycle fact = kMinus;
     v.to = close(T, fact);
-    v.end = std::max(v.end, fact);
+    v.work.end = std::max(v.work.end, fact);
     return memo_->add(p.at, v, element_.script.steps, said_, mains_);
 }
 
@@ -139,6 +172,7 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     ++figures.hears;
     ++memo_->lookups;
     Pe& p = pes_[pe];
+    if (p.chain) catch_up(p, T);
     const Cycle dt = std::min(T - p.base, (*memo_)[p.at].horizon);
     Memo::Heard& h = memo_->heard(p.at, message, dt);
     if (h.to == Memo::kNowhere) {
@@ -159,25 +193,57 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     wake_known(pe, p);
 }
 
-void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i) const {
-    if (i + 8 < bucket.size()) __builtin_prefetch(&pes_[bucket[i + 8]]);
-    if (i + 4 >= bucket.size()) return;
-    const Pe& p = pes_[bucket[i + 4]];
-    __builtin_prefetch(&(*memo_)[p.at]);
-    const uint8_t* cells = cells_.data() + 8 * static_cast<size_t>(p.cells);
-    __builtin_prefetch(cells), __builtin_prefetch(cells + 64);
-    for (int port = 0; port < 4; ++port) {  // to whom it may speak
-        const auto other = static_cast<int64_t>(bucket[i + 4]) + neighbor_[port];
-        if (other >= 0 && other < static_cast<int64_t>(pes_.size()))
-            __builtin_prefetch(&pes_[static_cast<size_t>(other)]);
+// The part of the values that local code was seen to change, and what is behind it.
+void Engine::fetch_cells(const Pe& p) const {
+    const int32_t tile = (*memo_)[p.at].tile;
+    if (tile < 0) return;
+    const uint8_t* at = cells_.data() + 8 * static_cast<size_t>(p.cells);
+    const uint8_t* last = at + cell_bytes_[static_cast<size_t>(tile)] - 1;
+    for (at += mains_.first_changed(tile); at < last; at += 64) __builtin_prefetch(at);
+    __builtin_prefetch(last);
+}
+
+// What the visits after this one will touch, in three steps, because each place is found in the one before: the PE;
+// its values, and to whom its next visit will probably speak; their values.
+void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) {
+    const size_t n = bucket.size();
+    if (i + 12 < n) __builtin_prefetch(&pes_[bucket[i + 12]]);
+    if (i + 8 < n) {
+        const uint32_t pe = bucket[i + 8];
+        const Pe& p = pes_[pe];
+        auto& listeners = listeners_[(i + 8) % listeners_.size()];
+        listeners = {pe, pe};
+        if (p.queued == T) {
+            fetch_cells(p);
+            const Memo::Situation& s = (*memo_)[p.chain ? memo_->chain(p.chain).to : p.at];
+            if (s.visits) {
+                const Memo::Visit& v = memo_->visit(s.visits);
+                for (int32_t k = 0; k < v.num_said && k < 2; ++k) {
+                    listeners[static_cast<size_t>(k)] = heard_by(pe, memo_->said(v)[k].port);
+                    __builtin_prefetch(&pes_[listeners[static_cast<size_t>(k)]]);
+                }
+            }
+        }
     }
+    if (i + 4 >= n || i < 4) return;  // the first ones have not been asked
+    for (const uint32_t other : listeners_[(i + 4) % listeners_.size()])
+        if (other != bucket[i + 4]) fetch_cells(pes_[other]);
+}
+
+// The last visit that still waits in a chain.
+Cycle Engine::last_waiting() const {
+    Cycle last = kMinus;
+    for (const Pe& p : pes_)
+        if (p.chain) last = std::max(last, p.base + memo_->chain(p.chain).dt);
+    return last;
 }
 
 // Whether all PEs are at rest; `end_` gets the last thing that happened at any of them.
 bool Engine::rest_of_known() {
     std::unordered_map<uint32_t, std::pair<bool, Cycle>> known;
     bool rest = true;
-    for (const Pe& p : pes_) {
+    for (Pe& p : pes_) {
+        catch_up(p, kForever);
         const auto [at, fresh] = known.try_emplace(p.at);
         if (fresh) {
             const Node& n = open(p, 0);
@@ -206,15 +272,17 @@ void Engine::renew_memo() {
     fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;
     for (Pe& p : pes_) {
+        catch_up(p, now_);
         const auto [at, first] = to.try_emplace(p.at, 0);
         if (first) {
             Memo::Situation s = (*memo_)[p.at];
-            s.visits = 0;
+            s.visits = s.chains = s.num_chains = 0;
             at->second = fresh->find(memo_->bytes_of(p.at), s);
         }
         p.at = at->second;
     }
     memo_ = std::move(fresh);
+    for (uint32_t pe = 0; pe < pes_.size(); ++pe) wake_known(pe, pes_[pe]);
     most_memo_bytes_ = std::max(most_memo_bytes_, 2 * memo_->bytes());  // else it would be full again at once
 }
 
@@ -223,11 +291,13 @@ void Engine::forget_situations() {
     clear_open();
     nodes_.resize(num_pes());
     for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
-        const Pe& p = pes_[pe];
+        Pe& p = pes_[pe];
+        catch_up(p, now_);
         Node& n = nodes_[pe];
         snapshots_.restore(memo_->bytes_of(p.at), p.base, n, arena_);
         n.cells = p.cells;
         n.queued = p.queued;
+        wake(pe, n);
     }
     memo_.reset();
     pes_.clear();

@@ -55,7 +55,10 @@ Cycle horizon_of(const Main& m, int vector_raw) {
 }  // namespace
 
 Mains::Mains(const Program& program, const Arch& arch, Local& local, const std::vector<ControlBytes>& control)
-    : program_(program), arch_(arch), local_(local), control_(control), stretches_(1) {}
+    : program_(program), arch_(arch), local_(local), liveness_(program), control_(control), stretches_(1) {
+    for (size_t t = 0; t < program.tiles.size(); ++t)
+        first_changed_.push_back(static_cast<int32_t>(cell_bytes(static_cast<int>(t))));
+}
 
 size_t Mains::cell_bytes(int tile) const {
     const auto t = static_cast<size_t>(tile);
@@ -116,7 +119,7 @@ Cycle Mains::ready_from(const Node& n, Cycle t) const {
 const Stretch* Mains::match(int32_t first, const uint8_t* cells) {
     for (int32_t i = first; i; i = stretches_[static_cast<size_t>(i)].variant) {
         const Stretch& s = stretches_[static_cast<size_t>(i)];
-        if (s.tape < 0 || matches(tapes_[static_cast<size_t>(s.tape)], cells, 0, values_)) return &s;
+        if (s.tape < 0 || matches(tapes_[static_cast<size_t>(s.tape)], cells, values_)) return &s;
     }
     return nullptr;
 }
@@ -143,7 +146,7 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
         if (m.regs[r].known) std::memcpy(&m.regs[r].value, cells + 8 * r, 8);
     for (size_t i = 0; i < m.memory.size(); ++i)
         if (!m.unknown[i]) m.memory[i] = cells[8 * m.regs.size() + i];
-    local_.recorder.begin(m.regs.size(), 0);
+    local_.recorder.begin(m.regs.size());
     if (local_.data) local_.data->begin();
     local_.done = 0;
     Stretch s;
@@ -160,8 +163,13 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
         if (m.in_task && m.next_vector < m.next_issue) s.slot_free = std::max(s.slot_free, m.next_vector - dt);
         s.active = m.active, s.blocked = m.blocked, s.cleared = m.cleared, s.high = m.high, s.lowered = m.lowered;
         const Cycle base = m.last_issue;
+        for (size_t r = 0; r < m.regs.size(); ++r)
+            if (!liveness_.live(m.in_task ? m.pc : -1, static_cast<int32_t>(r)))
+                local_.recorder.drop_register(static_cast<int32_t>(r));
         if (Tape tape = local_.recorder.finish(); !tape.empty()) {
             s.tape = static_cast<int32_t>(tapes_.size());
+            int32_t& first = first_changed_[static_cast<size_t>(m.tile)];
+            for (const CellWrite& w : tape.writes) first = std::min(first, w.at);
             bytes_ += sizeof tape + tape.terms.size() * sizeof(Term) + tape.writes.size() * sizeof(CellWrite);
             tapes_.push_back(std::move(tape));
         }
@@ -175,9 +183,13 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
     return static_cast<int32_t>(stretches_.size()) - 1;
 }
 
+void Mains::evaluate(const Stretch& s, const uint8_t* cells) {
+    if (s.count && s.tape >= 0) tapes_[static_cast<size_t>(s.tape)].writes_code.run(cells, values_);
+}
+
 void Mains::enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const {
     if (!s.count) return;
-    if (s.tape >= 0) commit(tapes_[static_cast<size_t>(s.tape)], values_, cells);
+    if (s.tape >= 0) tapes_[static_cast<size_t>(s.tape)].writes_code.store(values_, cells);
     n.control = s.to;
     n.base = n.last_issue = floor + s.last_issue;
     n.end = std::max(n.end, floor + s.end);

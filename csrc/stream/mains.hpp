@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "stream/liveness.hpp"
 #include "stream/local.hpp"
 
 namespace wafersim::stream {
@@ -44,17 +45,15 @@ class Mains {
     uint32_t initial(int32_t tile);
 
     // Local code whose first instruction issues in cycle `floor` or later, up to the first one that is not local or
-    // would issue at `limit` or later. `enter`, called next, makes it happen.
+    // would issue at `limit` or later. `evaluate` and then `enter` make it happen.
     const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only, const uint8_t* cells);
+    void evaluate(const Stretch& s, const uint8_t* cells);
     void enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const;
     // The same again, in a script: whether the values still choose a stretch; those behind it.
     int32_t number(const Stretch& s) const { return static_cast<int32_t>(&s - stretches_.data()); }
     bool guarded(const Stretch& s) const { return s.tape >= 0 && tapes_[static_cast<size_t>(s.tape)].guarded(); }
-    bool chosen(uint64_t stretch, const uint8_t* cells) { return matches(tape_of(stretch), cells, 0, values_); }
-    void set_values(uint64_t stretch, uint8_t* cells) {
-        compute(tape_of(stretch), cells, 0, values_);
-        commit(tape_of(stretch), values_, cells);
-    }
+    bool chosen(uint64_t stretch, const uint8_t* cells) { return matches(tape_of(stretch), cells, values_); }
+    void set_values(uint64_t stretch, uint8_t* cells) { commit(tape_of(stretch), values_, cells); }
     bool run(uint64_t stretch, uint8_t* cells) {
         if (!chosen(stretch, cells)) return false;
         commit(tape_of(stretch), values_, cells);
@@ -70,7 +69,7 @@ class Mains {
         if (fresh) {
             const uint64_t slot = it->first.key;
             Main m = main(n.control);
-            local_.recorder.begin(m.regs.size(), 0);
+            local_.recorder.begin(m.regs.size());
             change(m, dt);
             const uint32_t to = intern(m, dt);
             changes_[ChangeKey{n.control, dt, slot}] = to;
@@ -84,7 +83,7 @@ class Mains {
     template <typename Change>
     void change_once(Node& n, Cycle now, Change&& change) {
         Main m = main(n.control);
-        local_.recorder.begin(m.regs.size(), 0);
+        local_.recorder.begin(m.regs.size());
         const Cycle dt = std::min(now - n.base, place(n.control).horizon);
         change(m, dt);
         n.control = intern(m, dt);
@@ -110,6 +109,8 @@ class Mains {
     }
     const Instr& instruction(const Node& n) const { return program_.code[static_cast<size_t>(main(n.control).pc)]; }
     size_t cell_bytes(int tile) const;
+    // Of the values of a PE: the first byte that a stretch up to now writes.
+    int32_t first_changed(int tile) const { return first_changed_[static_cast<size_t>(tile)]; }
     void initial_cells(int tile, int64_t rank, uint8_t* cells) const;
     size_t num_places() const { return places_.size(); }
     size_t num_stretches() const { return stretches_.size(); }
@@ -149,6 +150,8 @@ class Mains {
     const Program& program_;
     const Arch& arch_;
     Local& local_;
+    Liveness liveness_;
+    std::vector<int32_t> first_changed_;
     const std::vector<ControlBytes>& control_;
     std::vector<std::unique_ptr<Place>> places_;
     std::unordered_map<std::string, uint32_t> ids_;

@@ -15,7 +15,7 @@ void put(std::string& key, T v) {
 
 }  // namespace
 
-Memo::Memo() : slots_(1 << 12), visits_(1), heard_(1 << 12) {}
+Memo::Memo() : slots_(1 << 12), visits_(1), chains_(1), heard_(1 << 12) {}
 
 const char* Memo::keep(std::string_view bytes) {
     if (pieces_.empty() || piece_used_ + bytes.size() > kPiece) {
@@ -40,7 +40,7 @@ void Memo::grow_situations() {
 }
 
 uint32_t Memo::find(std::string_view bytes, const Situation& like) {
-    const uint64_t hash = std::hash<std::string_view>{}(bytes);
+    const auto hash = static_cast<uint32_t>(std::hash<std::string_view>{}(bytes));
     size_t mask = slots_.size() - 1, at = hash & mask;
     for (; slots_[at]; at = (at + 1) & mask) {
         const Situation& s = situations_[slots_[at] - 1];
@@ -60,7 +60,7 @@ uint32_t Memo::find(std::string_view bytes, const Situation& like) {
 bool Memo::play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) {
     if (v.tape >= 0) {
         const Tape& tape = tapes_[static_cast<size_t>(v.tape)];
-        if (!matches(tape, cells, T, values_)) return false;
+        if (!matches(tape, cells, values_)) return false;
         commit(tape, values_, cells);
         return true;
     }
@@ -101,65 +101,61 @@ bool Memo::play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells) {
     return true;
 }
 
-const Memo::Visit* Memo::play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells) {
-    for (int32_t i = situations_[from].visits; i;) {
+int32_t Memo::play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells) {
+    int32_t i = situations_[from].visits;
+    while (i) {
         const Visit& v = visits_[static_cast<size_t>(i)];
         if (v.copies) saved_.assign(cells, cells + num_cells);
-        if (play(v, T, mains, cells)) return &v;
+        if (play(v, T, mains, cells)) break;
         if (v.copies) std::memcpy(cells, saved_.data(), num_cells);
         i = v.next;
     }
-    return nullptr;
+    return i;
 }
 
 // The same tape stands behind many visits.
 int32_t Memo::keep_tape(Tape tape) {
     std::string key;
-    for (const Quick& q : tape.quick) {
-        put(key, q.kind), put(key, q.shift), put(key, q.is_signed), put(key, q.guard), put(key, q.constant);
-        put(key, q.guard ? q.value : 0), put(key, q.operand[0]), put(key, q.operand[1]), put(key, q.operand[2]);
+    for (const Term& t : tape.terms) {
+        put(key, t.kind), put(key, t.op), put(key, t.type), put(key, t.imm), put(key, t.bytes), put(key, t.guard);
+        put(key, t.guard ? t.value : 0);
+        for (size_t o = 0; o < 3; ++o) put(key, t.operand[o]), put(key, t.operand[o] < 0 ? t.constant[o] : 0);
     }
-    bool general = false;
-    for (size_t i = 0; i < tape.terms.size(); ++i) {
-        if (tape.quick[i].kind != Quick::Kind::kTerm) continue;
-        const Term& t = tape.terms[i];
-        general = true;
-        put(key, t.kind), put(key, t.op), put(key, t.type), put(key, t.imm);
-        for (size_t o = 0; o < 3; ++o) put(key, t.operand[o]), put(key, t.constant[o]);
-    }
-    put(key, tape.quick.size());
+    put(key, tape.terms.size());
     for (const CellWrite& w : tape.writes) put(key, w.at), put(key, w.bytes), put(key, w.term), put(key, w.constant);
     const auto [it, fresh] = tape_ids_.try_emplace(std::move(key), static_cast<int32_t>(tapes_.size()));
     if (!fresh) return it->second;
-    if (!general) tape.terms.clear(), tape.terms.shrink_to_fit();
-    tape_bytes_ += sizeof(Tape) + 2 * it->first.size() + tape.terms.size() * sizeof(Term);
+    tape_bytes_ += sizeof(Tape) + 2 * it->first.size() +
+                   3 * (tape.terms.size() * sizeof(Term) + tape.writes.size() * sizeof(CellWrite));
     tapes_.push_back(std::move(tape));
     return it->second;
 }
 
-const Memo::Visit& Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
-                             const Mains& mains) {
+int32_t Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
+                  const Mains& mains) {
     v.next = situations_[from].visits;
     v.first_step = static_cast<int32_t>(steps_.size()), v.num_steps = static_cast<int32_t>(steps.size());
     v.first_said = static_cast<int32_t>(said_.size()), v.num_said = static_cast<int32_t>(said.size());
     Tape tape;
     if (!steps.empty() && compose(steps, mains, tape)) {
         v.num_steps = 0;
-        v.tape = keep_tape(std::move(tape));
+        v.quiet = said.empty() && !v.done;
+        if (!tape.empty()) v.tape = keep_tape(std::move(tape));
     } else {
+        v.quiet = said.empty() && !v.done && steps.empty();
         steps_.insert(steps_.end(), steps.begin(), steps.end());
     }
     said_.insert(said_.end(), said.begin(), said.end());
     bool written = false;
     v.copies = false;
     for (const Step& s : steps) {
-        if (v.tape >= 0) break;
+        if (!v.num_steps) break;
         v.copies = v.copies || (written && s.reads());
         written = written || s.writes();
     }
     situations_[from].visits = static_cast<int32_t>(visits_.size());
     visits_.push_back(v);
-    return visits_.back();
+    return static_cast<int32_t>(visits_.size()) - 1;
 }
 
 uint32_t Memo::message(const Message& m) {
@@ -205,9 +201,9 @@ Memo::Heard& Memo::heard(uint32_t from, uint32_t message, Cycle dt) {
 
 size_t Memo::bytes() const {
     return situations_.capacity() * sizeof(Situation) + slots_.size() * sizeof(uint32_t) +
-           visits_.capacity() * sizeof(Visit) + steps_.capacity() * sizeof(Step) + tape_bytes_ +
-           said_.capacity() * sizeof(Said) + heard_.size() * sizeof(Heard) + messages_.size() * 2 * sizeof(Message) +
-           pieces_.size() * kPiece;
+           visits_.capacity() * sizeof(Visit) + chains_.capacity() * sizeof(Chain) + steps_.capacity() * sizeof(Step) +
+           tape_bytes_ + said_.capacity() * sizeof(Said) + heard_.size() * sizeof(Heard) +
+           messages_.size() * 2 * sizeof(Message) + pieces_.size() * kPiece;
 }
 
 }  // namespace wafersim::stream

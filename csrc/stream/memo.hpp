@@ -1,6 +1,7 @@
 // What happened to PEs in situations that have occurred: a visit, or a message heard, from one snapshot to the next.
 // PEs in the same situation share it, so that most of a run is looked up.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -24,20 +25,45 @@ class Memo {
         uint32_t control = 0;
         int32_t tile = -1;
         int32_t visits = 0;  // the first of the visits that begin here, 0: none
+        int32_t chains = 0;  // likewise, of chains of them
         uint32_t length = 0;
+        uint32_t hash = 0;
         const char* bytes = nullptr;
-        uint64_t hash = 0;
+        int32_t num_chains = 0;
     };
-    // What a visit does, under the values that its script reads.
+    // What was done, for the record.
+    struct Work {
+        Cycle end = kMinus;  // behind the last thing that ended
+        uint64_t words = 0, leaps = 0, beyond = 0;
+        int64_t most = 0;
+        uint64_t visits = 0;
+        void add(const Work& w, Cycle after) {
+            if (w.end > kMinus) end = std::max(end, after + w.end);
+            words += w.words, leaps += w.leaps, beyond += w.beyond, most = std::max(most, w.most), visits += w.visits;
+        }
+    };
+    // What a visit does, under the values that its script reads; cycles count from its own.
     struct Visit {
         uint32_t to = 0;
         int32_t next = 0;  // another visit from the same situation, 0: none
         int32_t first_step = 0, num_steps = 0, first_said = 0, num_said = 0, done = 0;
         int32_t tape = -1;    // the whole script, -1: its steps
         bool copies = false;  // its script reads after it has written
-        Cycle end = kMinus;   // behind the last thing that ended
-        uint64_t words = 0, leaps = 0, beyond = 0;
-        int64_t most = 0;
+        bool quiet = false;   // it says nothing to anybody
+        Work work;
+    };
+    // Quiet visits one behind the other, under the values before the first. Nobody can tell when they are made, so they
+    // wait until somebody asks. Cycles count from the situation they begin in.
+    struct Chain {
+        Cycle due = kForever;  // the visit behind them
+        Cycle dt = 0;          // the last one of them
+        uint32_t to = 0;
+        int32_t tape = -1;    // of all of them, -1: none
+        int32_t shorter = 0;  // the same without the last one, 0: that was the only one
+        int32_t next = 0;     // another chain from the same situation, 0: none
+        int32_t last = 0;     // visit
+        bool guarded = false, usable = true;
+        Work work;
     };
     struct Said {
         int32_t port = 0;
@@ -49,11 +75,20 @@ class Memo {
     const Situation& operator[](uint32_t i) const { return situations_[i]; }
     std::string_view bytes_of(uint32_t i) const { return {situations_[i].bytes, situations_[i].length}; }
 
-    // The visit that these values choose, played on them; null if there is none yet.
-    const Visit* play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells);
-    const Visit& add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
-                     const Mains& mains);
+    // The visit that these values choose, played on them; 0 if there is none yet.
+    int32_t play(uint32_t from, Cycle T, Mains& mains, uint8_t* cells, size_t num_cells);
+    int32_t add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
+                const Mains& mains);
+    const Visit& visit(int32_t i) const { return visits_[static_cast<size_t>(i)]; }
     const Said* said(const Visit& v) const { return said_.data() + v.first_said; }
+
+    // chain.cpp
+    const Chain& chain(int32_t i) const { return chains_[static_cast<size_t>(i)]; }
+    // The longest chain that these values choose; 0: none.
+    int32_t choose_chain(uint32_t from, const uint8_t* cells);
+    // A quiet visit was found behind a chain (0: none) from this situation.
+    void lengthen(uint32_t from, int32_t chain, int32_t visit);
+    void write(const Chain& c, uint8_t* cells);
 
     uint32_t message(const Message& m);
     const Message& message(uint32_t i) const { return messages_[i]; }
@@ -74,6 +109,7 @@ class Memo {
   private:
     bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);
     int32_t keep_tape(Tape tape);
+    bool join(int32_t a, int32_t b, int32_t& both);
     const char* keep(std::string_view bytes);
     static uint64_t mix(uint64_t h) {
         h ^= h >> 32;
@@ -86,6 +122,7 @@ class Memo {
     std::vector<Situation> situations_;
     std::vector<uint32_t> slots_;  // open addressing: number of a situation + 1
     std::vector<Visit> visits_;
+    std::vector<Chain> chains_;
     std::vector<Step> steps_;
     std::vector<Tape> tapes_;
     std::unordered_map<std::string, int32_t> tape_ids_;
@@ -101,7 +138,8 @@ class Memo {
     std::vector<uint8_t> saved_;
 };
 
-// The steps as one tape; false if they need more.
+// The steps, or two tapes, as one tape; false if they need more.
 bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape);
+bool compose(const Tape& a, const Tape& b, Tape& tape);
 
 }  // namespace wafersim::stream

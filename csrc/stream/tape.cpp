@@ -24,152 +24,24 @@ uint64_t evaluate(const Term& t, const uint64_t* values) {
     }
 }
 
-namespace {
-
-uint64_t cut(const Quick& q, uint64_t v) {
-    return q.is_signed ? static_cast<uint64_t>(static_cast<int64_t>(v << q.shift) >> q.shift) : v << q.shift >> q.shift;
+void Tape::make_code() {
+    guards_code = code_of_guards(terms);
+    writes_code = code_of_writes(terms, writes);
 }
 
-uint64_t load(const uint8_t* cells, int32_t at, int32_t bytes) {
-    uint64_t v = 0;
-    if (bytes == 8)
-        std::memcpy(&v, cells + at, 8);
-    else if (bytes == 2)
-        std::memcpy(&v, cells + at, 2);
-    else
-        std::memcpy(&v, cells + at, static_cast<size_t>(bytes));
-    return v;
+bool matches(const Tape& tape, const uint8_t* cells, std::vector<uint64_t>& values) {
+    return tape.guards_code.run(cells, values);
 }
 
-bool less(const Quick& q, uint64_t a, uint64_t b) {
-    return q.is_signed ? static_cast<int64_t>(a) < static_cast<int64_t>(b) : a < b;
+void commit(const Tape& tape, std::vector<uint64_t>& values, uint8_t* cells) {
+    tape.writes_code.run(cells, values);
+    tape.writes_code.store(values, cells);
 }
 
-uint64_t quickly(const Quick& q, const uint64_t* values) {
-    const uint64_t a = q.operand[0] >= 0 ? values[q.operand[0]] : q.constant;
-    if (q.kind == Quick::Kind::kExtend) return cut(q, a);
-    if (q.kind == Quick::Kind::kMov) return a;
-    const uint64_t b = q.operand[1] >= 0 ? values[q.operand[1]] : q.constant;
-    switch (q.kind) {
-        case Quick::Kind::kSelect:
-            return a ? b : q.operand[2] >= 0 ? values[q.operand[2]] : q.constant;
-        case Quick::Kind::kAdd:
-            return cut(q, a + b);
-        case Quick::Kind::kSub:
-            return cut(q, a - b);
-        case Quick::Kind::kMul:
-            return cut(q, a * b);
-        case Quick::Kind::kAnd:
-            return cut(q, a & b);
-        case Quick::Kind::kOr:
-            return cut(q, a | b);
-        case Quick::Kind::kXor:
-            return cut(q, a ^ b);
-        case Quick::Kind::kEq:
-            return cut(q, a) == cut(q, b);
-        case Quick::Kind::kNe:
-            return cut(q, a) != cut(q, b);
-        case Quick::Kind::kLt:
-            return less(q, cut(q, a), cut(q, b));
-        case Quick::Kind::kLe:
-            return !less(q, cut(q, b), cut(q, a));
-        case Quick::Kind::kGt:
-            return less(q, cut(q, b), cut(q, a));
-        default:
-            return !less(q, cut(q, a), cut(q, b));
-    }
-}
-
-template <bool guards>
-bool run(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
-    if (values.size() < tape.quick.size()) values.resize(tape.quick.size());
-    uint64_t* out = values.data();
-    for (const Quick& q : tape.quick) {
-        uint64_t v = 0;
-        if (q.kind == Quick::Kind::kLoad) {
-            v = load(cells, q.operand[0], q.operand[1]);
-        } else if (q.kind != Quick::Kind::kTerm) {
-            v = quickly(q, values.data());
-        } else {
-            const Term& t = tape.terms[static_cast<size_t>(out - values.data())];
-            v = t.kind == Term::Kind::kTime ? (static_cast<uint64_t>(now) + t.constant[0]) & ((UINT64_C(1) << 48) - 1)
-                                            : evaluate(t, values.data());
-        }
-        if (guards && q.guard && v != q.value) return false;
-        *out++ = v;
-    }
-    return true;
-}
-
-Quick quick_of(const Term& t) {
-    Quick q;
-    q.guard = t.guard, q.value = t.value;
-    if (t.kind == Term::Kind::kLoad) {
-        q.kind = Quick::Kind::kLoad;
-        q.operand[0] = t.imm, q.operand[1] = t.bytes;
-        return q;
-    }
-    if (t.kind == Term::Kind::kTime || (t.type > Type::kU64 && t.op != Op::kMov && t.op != Op::kSelect)) return q;
-    const int type = std::min(static_cast<int>(t.type), static_cast<int>(Type::kU64));
-    q.shift = static_cast<uint8_t>(64 - (8 << type / 2));
-    q.is_signed = type % 2 == 0;
-    Quick::Kind kind = Quick::Kind::kTerm;
-    size_t operands = 2;
-    if (t.kind == Term::Kind::kExtend)
-        kind = Quick::Kind::kExtend, operands = 1;
-    else if (t.op == Op::kMov)
-        kind = Quick::Kind::kMov, operands = 1;
-    else if (t.op == Op::kSelect)
-        kind = Quick::Kind::kSelect, operands = 3;
-    else if (t.op >= Op::kAdd && t.op <= Op::kMul)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAdd) + static_cast<int>(t.op) -
-                                        static_cast<int>(Op::kAdd));
-    else if (t.op >= Op::kAnd && t.op <= Op::kXor)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kAnd) + static_cast<int>(t.op) -
-                                        static_cast<int>(Op::kAnd));
-    else if (t.op >= Op::kEq && t.op <= Op::kGe)
-        kind = static_cast<Quick::Kind>(static_cast<int>(Quick::Kind::kEq) + static_cast<int>(t.op) -
-                                        static_cast<int>(Op::kEq));
-    int constants = 0;
-    for (size_t i = 0; i < operands; ++i) {
-        q.operand[i] = t.operand[i];
-        if (t.operand[i] < 0) q.constant = t.constant[i], ++constants;
-    }
-    if (constants <= 1) q.kind = kind;
-    return q;
-}
-
-}  // namespace
-
-void Tape::make_quick() {
-    quick.clear();
-    for (const Term& t : terms) quick.push_back(quick_of(t));
-}
-
-bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
-    return run<true>(tape, cells, now, values);
-}
-
-void compute(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values) {
-    run<false>(tape, cells, now, values);
-}
-
-void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells) {
-    for (const CellWrite& w : tape.writes) {
-        const uint64_t v = w.term >= 0 ? values[static_cast<size_t>(w.term)] : w.constant;
-        if (w.bytes == 8) {
-            std::memcpy(cells + w.at, &v, 8);
-            continue;
-        }
-        std::memcpy(cells + w.at, &v, static_cast<size_t>(w.bytes));
-    }
-}
-
-void Recorder::begin(std::size_t registers, int64_t now) {
+void Recorder::begin(std::size_t registers) {
     terms_.clear();
     regs_.assign(registers, {});
     bytes_.clear();
-    now_ = now;
 }
 
 int32_t Recorder::add(const Term& t) {
@@ -195,6 +67,10 @@ void Recorder::store_register(int32_t r, uint64_t value, int32_t term) {
 
 void Recorder::forget_register(int32_t r) {
     regs_[static_cast<size_t>(r)] = {-1, false, 0};
+}
+
+void Recorder::drop_register(int32_t r) {
+    regs_[static_cast<size_t>(r)].written = false;
 }
 
 int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
@@ -288,7 +164,7 @@ Tape Recorder::finish() {
     }
     for (CellWrite& w : tape.writes)
         if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
-    tape.make_quick();
+    tape.make_code();
     return tape;
 }
 

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "program/opcodes.hpp"
+#include "stream/tape_code.hpp"
 
 namespace wafersim::stream {
 
 struct Term {
-    enum class Kind : uint8_t { kLoad, kTime, kOp, kExtend };
+    enum class Kind : uint8_t { kLoad, kOp, kExtend };
     Kind kind = Kind::kOp;
     Op op = Op::kNop;
     Type type = Type::kU64;
@@ -29,39 +30,11 @@ struct CellWrite {
     uint64_t constant = 0;
 };
 
-// The same in a few bytes, as far as it is common: loads and integer arithmetic with at most one constant.
-struct Quick {
-    enum class Kind : uint8_t {
-        kTerm,
-        kLoad,
-        kExtend,
-        kMov,
-        kSelect,
-        kAdd,
-        kSub,
-        kMul,
-        kAnd,
-        kOr,
-        kXor,
-        kEq,
-        kNe,
-        kLt,
-        kLe,
-        kGt,
-        kGe
-    };
-    Kind kind = Kind::kTerm;
-    uint8_t shift = 0;  // 64 less the bits of the type
-    bool is_signed = false, guard = false;
-    int32_t operand[3] = {-1, -1, -1};  // -1: the constant; of a load the first byte and how many
-    uint64_t constant = 0, value = 0;
-};
-
 struct Tape {
     std::vector<Term> terms;
-    std::vector<Quick> quick;  // of each term
     std::vector<CellWrite> writes;
-    void make_quick();
+    Code guards_code, writes_code;
+    void make_code();
     bool empty() const { return terms.empty() && writes.empty(); }
     bool guarded() const {
         return std::any_of(terms.begin(), terms.end(), [](const Term& t) { return t.guard; });
@@ -69,21 +42,20 @@ struct Tape {
 };
 
 uint64_t evaluate(const Term& t, const uint64_t* values);
-// The terms for the cells of a PE.
-void compute(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values);
-// Whether the guards hold for the cells of a PE; `values` gets the terms. Then `commit` writes.
-bool matches(const Tape& tape, const uint8_t* cells, int64_t now, std::vector<uint64_t>& values);
-void commit(const Tape& tape, const std::vector<uint64_t>& values, uint8_t* cells);
+// Whether the guards hold for the cells of a PE; what it writes there. `values`: space for the terms.
+bool matches(const Tape& tape, const uint8_t* cells, std::vector<uint64_t>& values);
+void commit(const Tape& tape, std::vector<uint64_t>& values, uint8_t* cells);
 
 // Collects a tape while a transition runs. Registers come first in the cells, 8 bytes each, then the bytes of memory.
 class Recorder {
   public:
-    void begin(std::size_t registers, int64_t now);
+    void begin(std::size_t registers);
     Tape finish();
 
     int32_t load_register(int32_t r, uint64_t value);  // term of its value, -1: a constant
     void store_register(int32_t r, uint64_t value, int32_t term);
     void forget_register(int32_t r);  // its value is array data
+    void drop_register(int32_t r);    // nobody reads what was written
     // Term of `bytes` bytes of memory; `memory` holds their values now.
     int32_t load_bytes(int32_t at, int32_t bytes, const uint8_t* memory);
     void store_bytes(int32_t at, int32_t bytes, uint64_t value, int32_t term);
@@ -91,7 +63,6 @@ class Recorder {
     int32_t add(const Term& t);
     bool is_fixed(int32_t term) const { return terms_[static_cast<size_t>(term)].fixed; }
     void fix(int32_t term);  // from now on the transition is valid for this value only
-    int64_t now() const { return now_; }
 
   private:
     struct Stored {
@@ -107,7 +78,6 @@ class Recorder {
     std::vector<Term> terms_;
     std::vector<RegState> regs_;
     std::unordered_map<int32_t, Stored> bytes_;
-    int64_t now_ = 0;
 
   public:
     // A trial: what was recorded since is forgotten, but guards stay.

@@ -1,0 +1,60 @@
+// Chains of quiet visits: which there are, and which one the values of a PE choose.
+#include "stream/memo.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+// A chain spares events, but its tape must not grow without end, nor the number of those that are tried in vain.
+constexpr uint64_t kMostVisits = 32;
+constexpr size_t kMostTerms = 128;
+constexpr int32_t kMostChains = 48;
+
+}  // namespace
+
+// `both` does what tapes `a` and `b` do (-1: nothing), one after the other; false if no tape can.
+bool Memo::join(int32_t a, int32_t b, int32_t& both) {
+    if (a < 0 || b < 0) return both = std::max(a, b), true;
+    Tape tape;
+    if (!compose(tapes_[static_cast<size_t>(a)], tapes_[static_cast<size_t>(b)], tape)) return false;
+    if (tape.terms.size() > kMostTerms) return false;
+    both = tape.empty() ? -1 : keep_tape(std::move(tape));
+    return true;
+}
+
+int32_t Memo::choose_chain(uint32_t from, const uint8_t* cells) {
+    int32_t i = situations_[from].chains;
+    for (; i; i = chain(i).next) {
+        const Chain& c = chain(i);
+        if (c.usable && (!c.guarded || matches(tapes_[static_cast<size_t>(c.tape)], cells, values_))) break;
+    }
+    return i;
+}
+
+void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
+    Situation& s = situations_[from];
+    if (s.num_chains >= kMostChains) return;
+    for (int32_t k = s.chains; k; k = chain(k).next)
+        if (chain(k).shorter == shorter && chain(k).last == i) return;
+    const Visit& v = visit(i);
+    Chain c;
+    if (shorter) c = chain(shorter);
+    c.dt = shorter ? c.due : s.wake;
+    c.shorter = shorter;
+    c.last = i;
+    c.to = v.to;
+    const Cycle wake = situations_[v.to].wake;
+    c.due = wake < kForever ? c.dt + wake : kForever;
+    c.work.add(v.work, c.dt);
+    c.usable = c.work.visits <= kMostVisits && (v.tape >= 0 || !v.num_steps) && join(c.tape, v.tape, c.tape);
+    c.guarded = c.usable && c.tape >= 0 && tapes_[static_cast<size_t>(c.tape)].guarded();
+    c.next = s.chains;  // before the shorter ones, which these values would choose, too
+    s.chains = static_cast<int32_t>(chains_.size());
+    ++s.num_chains;
+    chains_.push_back(c);
+}
+
+void Memo::write(const Chain& c, uint8_t* cells) {
+    if (c.tape >= 0) commit(tapes_[static_cast<size_t>(c.tape)], values_, cells);
+}
+
+}  // namespace wafersim::stream

@@ -1,0 +1,60 @@
+// Tapes in a form that runs fast: what guards need and what writes need apart, common terms in a few bytes.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "program/opcodes.hpp"
+
+namespace wafersim::stream {
+
+struct Term;
+struct CellWrite;
+
+// One step of it: a load, or integer arithmetic with at most one constant; the rest are terms as they are.
+struct Quick {
+    enum class Kind : uint8_t {
+        kTerm,   // general[operand[0]]
+        kLoad,   // operand[1] bytes from operand[0] on
+        kLoad8,  // 8 bytes
+        kLoad2,  // 2 bytes, with the sign if `is_signed`
+        kExtend,
+        kMov,
+        kSelect,
+        kAdd,
+        kSub,
+        kMul,
+        kAnd,
+        kOr,
+        kXor,
+        kEq,
+        kNe,
+        kLt,
+        kLe,
+        kGt,
+        kGe
+    };
+    Kind kind = Kind::kTerm;
+    uint8_t shift = 0;  // 64 less the bits of the type
+    bool is_signed = false, guard = false;
+    int32_t operand[3] = {-1, -1, -1};  // steps; -1: the constant
+    uint64_t constant = 0, value = 0;   // a guard wants the value
+};
+
+struct Code {
+    struct Store {
+        int32_t at = 0, bytes = 0, step = -1;  // -1: the constant
+        uint64_t constant = 0;
+    };
+    std::vector<Quick> steps;
+    std::vector<Term> general;  // their operands are steps
+    std::vector<Store> stores;
+
+    // The steps that guards or writes need, for the cells of a PE; false if a guard does not hold.
+    bool run(const uint8_t* cells, std::vector<uint64_t>& values) const;
+    void store(const std::vector<uint64_t>& values, uint8_t* cells) const;
+};
+
+Code code_of_guards(const std::vector<Term>& terms);
+Code code_of_writes(const std::vector<Term>& terms, const std::vector<CellWrite>& writes);
+
+}  // namespace wafersim::stream
