@@ -1,4 +1,4 @@
-"""Layers of language models on one wafer: families WLLM2 (end to end), WLLM3 (prefill), WLLM4 (decode).
+"""Layers of language models on one wafer: WLLM2 (end to end), WLLM3 (prefill), WLLM4 (decode), WLLM5 (cache).
 
 The source measures one layer and multiplies by the number of layers; so does the replay, with the layer as a
 kernel of the library at fidelity stream.  Times are converted with the source's clock.
@@ -198,4 +198,15 @@ def plan_end_to_end(row: Row) -> Plan | NoPlan:
     return Plan(specs, speed, tolerance=0.08, events=events)
 
 
-RECIPES = {"WLLM2": plan_end_to_end, "WLLM3": plan_prefill, "WLLM4": plan_decode}
+def plan_capacity(row: Row) -> NoPlan:
+    """Tokens that fit the cache of keys and values."""
+    return NoPlan(
+        "a capacity: the source does not say what its code and buffers take of a PE's memory, nor how many "
+        "layers share one; that shifting holds as many times more as there are rows is what kv_shift shows",
+        flag="ambiguous",
+    )
+
+
+RECIPES = {
+    "WLLM2": plan_end_to_end, "WLLM3": plan_prefill, "WLLM4": plan_decode, "WLLM5": plan_capacity,
+}  # fmt: skip
