@@ -100,7 +100,7 @@ py::dict sizes() {
     d["node"] = sizeof(stream::Node), d["color"] = sizeof(stream::Color);
     d["link_fifo"] = sizeof(stream::LinkFifo), d["out_link"] = sizeof(stream::OutLink);
     d["in_queue"] = sizeof(stream::InQueue), d["out_queue"] = sizeof(stream::OutQueue);
-    d["thread"] = sizeof(stream::Thread);
+    d["thread"] = sizeof(stream::Thread), d["known_pe"] = stream::Engine::bytes_of_known_pe();
     return d;
 }
 

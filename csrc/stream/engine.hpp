@@ -43,6 +43,7 @@ class Engine {
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
     // The host writes bytes, with or without saying their values. How many are held; the others are array data.
     int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
+    static size_t bytes_of_known_pe() { return sizeof(Pe); }
     size_t table_bytes() const { return mains_.bytes(); }
     size_t pe_bytes() const {
         return nodes_.size() * sizeof(Node) + pes_.size() * sizeof(Pe) + cells_.size() + arena_.bytes();

@@ -64,6 +64,23 @@ def test_dry_run_says_events_seconds_and_bytes():
     assert answer["estimate_host_bytes"] > 1 << 20
 
 
+@pytest.mark.parametrize(
+    ("kernel", "grid", "grain", "looked_up"),
+    [
+        ("broadcast", "120x90", (), True),
+        ("gemm", "40x40", ("--grain", "4096", "--set", "tile=46"), True),
+        ("gemm", "24x24", ("--set", "tile=8"), False),
+    ],
+)
+def test_dry_run_says_whether_situations_recur(kernel, grid, grain, looked_up):
+    asked = ("run", kernel, "--grid", grid, "--fidelity", "stream", "--no-values", "--json", *grain)
+    answer, ran = (json.loads(call(*asked, *more).out) for more in (("--dry-run",), ()))
+    assert answer["estimate_looked_up"] is ("memo_bytes" in ran["stream"]) is looked_up
+    memo = [part["bytes"] for part in answer["largest"] if part["what"].startswith("situations of PEs, and")]
+    if memo and looked_up:
+        assert 0.4 < memo[0] / ran["stream"]["memo_bytes"] < 1.5
+
+
 def test_small_grids_keep_the_shape():
     assert stream_probe.small_grids(64, 64) == [(16, 16), (8, 8)]
     assert stream_probe.small_grids(750, 994) == [(15, 20), (8, 10)]

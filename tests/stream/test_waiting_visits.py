@@ -21,7 +21,9 @@ Seen = list[tuple[int, int]]  # status and cycle
 
 
 def _stream(generated: Generated, look_up: bool):
-    return generated.make(lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, look_up=look_up))
+    return generated.make(
+        lambda tables, ints, costs, _seed: _core.StreamMachine(tables, ints, costs, look_up=look_up)
+    )
 
 
 def _launched_again(machine, generated: Generated, run) -> Seen:

@@ -12,7 +12,7 @@ from wafersim.estimates.model import estimate_run
 from wafersim.program.schema import TileCol
 from wafersim.record import RECORD_SCHEMA
 from wafersim.simulate.fidelity import AUTO, by_size
-from wafersim.simulate.footprint import available_bytes, host_bytes
+from wafersim.simulate.footprint import available_bytes, host_bytes, rss_bytes
 from wafersim.simulate.request import arch_of
 
 if TYPE_CHECKING:
@@ -65,16 +65,22 @@ def _at_stream(
 ) -> dict[str, Any]:
     """What fidelity stream needs: bytes by contributor, events and seconds by runs on small grids."""
     from wafersim.estimates.stream_probe import estimate_events
-    from wafersim.simulate.stream_memory import check_stream_memory, parts
+    from wafersim.simulate.stream_memory import check_stream_memory, part_given_up, parts, parts_looked_up
 
     check_stream_memory(program)
-    found = parts(program)
+    made, python_bytes = parts(program), rss_bytes()
     grid = (program.width, program.height)
     moved = (
         None if request.kernel is None else estimate_events(request.kernel, arch, grid, params, request.grain)
     )
+    looked_up = moved is not None and moved["looked_up"]
+    if moved is not None and looked_up:
+        found = parts_looked_up(program, moved["memo_bytes"], python_bytes)
+    else:
+        found = made if moved is None else [*made, part_given_up(moved["memo_bytes"])]
     return {
         "fidelity": "stream",
+        "estimate_looked_up": looked_up,
         "estimate_host_bytes": sum(part.num_bytes for part in found),
         "largest": [{"what": p.name, "bytes": p.num_bytes, "less": p.less} for p in found[:3]],
         "estimate_events": None if moved is None else moved["events"],

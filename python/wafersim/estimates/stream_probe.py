@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import WafersimError
 from wafersim.simulate.runner import prepare
+from wafersim.simulate.stream import MEMO_BYTES
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
 Grid = tuple[int, int]
 
-#: PEs of the larger small grid, at most; host seconds that a run on a small grid may take
-PROBE_PES, PROBE_SECONDS = 300, 8.0
+#: PEs of the larger small grid, at most; host seconds that a run on a small grid may take; when the small
+#: ones took no longer than this together, one of twice the side is run, too
+PROBE_PES, PROBE_SECONDS, QUICK_SECONDS = 300, 8.0, 1.0
+
+#: looking up is given up where more of the events are new, once so many have come (csrc/stream/lookup.cpp)
+MOST_NEW, LEAST_EVENTS = 0.3, 60_000
 
 #: events grow with the side of the grid to a power between these: a line's PEs; PEs x steps x changes of rate
 LEAST_POWER, MOST_POWER = 1.0, 3.5
 
-#: host seconds of an event that is looked up: in the first steps of a `gemm` on 750 x 750 PEs 75 ns
-LOOKED_UP_SECONDS = 80e-9
+#: host seconds of an event that is looked up: in the first steps of a `gemm` on 750 x 750 PEs 45 ns
+LOOKED_UP_SECONDS = 50e-9
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Probe:
     events: int
     made: int  # events that were not looked up
     seconds: float
+    memo_bytes: int | None  # None: looking up was given up
 
 
 def small_grids(width: int, height: int) -> list[Grid]:
@@ -64,8 +70,9 @@ def probe(
         return None
     if record.status != "finished":
         return None
-    made = int(record.info["stream"].get("made", record.events))
-    return Probe(grid, int(record.events), made, float(record.info["wall_s"]))
+    figures = record.info["stream"]
+    made = int(figures.get("made", record.events))
+    return Probe(grid, int(record.events), made, float(record.info["wall_s"]), figures.get("memo_bytes"))
 
 
 def estimate_events(
@@ -78,18 +85,28 @@ def estimate_events(
     Events grow as a power of the side of the grid, taken from two runs (one run: with the PEs). So do those
     that are made because nothing like them has occurred: they take what they took in the larger run, the
     others `LOOKED_UP_SECONDS`. Within a factor of three in events for the library's kernels; where situations
-    begin to recur only on a larger grid, seconds are too many.
+    begin to recur only on a larger grid, seconds are too many. The memo grows likewise, unless so much is new
+    that looking up is given up (`looked_up`): then it is what the small runs had.
     """
-    small = (probe(kernel, arch, at, params, grain) for at in small_grids(*grid))
-    found = [p for p in small if p is not None]
+    grids = small_grids(*grid)
+    found = [p for p in (probe(kernel, arch, at, params, grain) for at in grids) if p is not None]
     if not found:
         return None
+    larger = (_side(grid[0], max(grid[0] // (2 * grids[0][0]), 1)), 2 * grids[0][1] if grid[1] > 1 else 1)
+    if 4 * larger[0] * larger[1] <= grid[0] * grid[1] and sum(p.seconds for p in found) <= QUICK_SECONDS:
+        one_more = probe(kernel, arch, larger, params, grain)
+        found = [*([] if one_more is None else [one_more]), *found]
     side = math.sqrt(grid[0] * grid[1])
     events = _grown(found, side, [p.events for p in found], LEAST_POWER)
     made = min(_grown(found, side, [p.made for p in found], 0.0), events)
     seconds = made * found[0].seconds / max(found[0].made, 1) + (events - made) * LOOKED_UP_SECONDS
+    memo = [p.memo_bytes for p in found if p.memo_bytes is not None]
+    keeps = len(memo) == len(found) and (made <= MOST_NEW * events or events < LEAST_EVENTS)
+    memo_bytes = _grown(found, side, memo, 0.0) if keeps else max(memo, default=0)
     return {
         "events": round(events),
+        "looked_up": keeps,
+        "memo_bytes": min(memo_bytes, MEMO_BYTES),
         "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}

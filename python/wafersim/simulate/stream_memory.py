@@ -22,6 +22,12 @@ RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 #: threads of a PE, measured on the library's kernels: for each of its queues, and at least
 THREADS_OF_A_QUEUE, THREADS = 0.75, 2
 
+#: of a PE in the queue of events, with the room that its slots have to grow: measured on full wafers
+EVENT_BYTES = 56
+
+#: of the memo: its tables double when they are full, and what is not used yet is not touched
+FILLED = 0.75
+
 #: of host memory, touched as a whole
 PAGE_BYTES = 4096
 
@@ -37,14 +43,56 @@ class Part:
     less: str
 
 
+def parts_looked_up(program: MachineProgram, memo_bytes: float, python_bytes: int) -> list[Part]:
+    """The same for a run that looks up what recurs to its end, in a memo that counts so many bytes."""
+    from wafersim._core import StreamMachine
+
+    num_pes = program.tables["tile_map"].size
+    return sorted(
+        [
+            Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
+            Part("situations of PEs, and what happens in them", round(FILLED * memo_bytes), "a smaller grid"),
+            *_shared_parts(program, python_bytes),
+        ],
+        key=lambda part: -part.num_bytes,
+    )
+
+
+def part_given_up(memo_bytes: float) -> Part:
+    """What a run has in its memo when it gives looking up up."""
+    return Part("situations of PEs, until most are new", round(FILLED * memo_bytes), "a smaller grid")
+
+
+def _shared_parts(program: MachineProgram, python_bytes: int) -> list[Part]:
+    """What takes the same memory whether visits are looked up or made."""
+    tables = program.tables
+    state = _placed(tables) * (
+        8 * tables["tiles"][:, TileCol.NUM_REGS].astype(np.int64) + _held_bytes(tables)
+    )
+    shared = RUN_BYTES + int(CODE_BYTES * len(tables["code"]) ** 0.5)
+    return [
+        Part("state of scalar code", int(state.sum()), "smaller arrays that scalar code reads"),
+        # Python's and the engine's
+        Part("tables of the program", 2 * sum(table.nbytes for table in tables.values()), "fewer parameters"),
+        Part("stretches of code, shared by all PEs", shared, "fewer kinds of PEs"),
+        Part("Python and the program as it is built", python_bytes, "a smaller grid"),
+    ]
+
+
+def _placed(tables: dict[str, Array]) -> Array:
+    """PEs of each tile."""
+    tile_map = tables["tile_map"]
+    return np.bincount(tile_map[tile_map >= 0], minlength=len(tables["tiles"]))
+
+
 def parts(program: MachineProgram, values: bool = False) -> list[Part]:
-    """Contributors to the memory of a run, the largest first."""
+    """Contributors to the memory of a run in which nothing is looked up, the largest first."""
     from wafersim._core import StreamMachine
 
     size = StreamMachine.sizes()
     tables = program.tables
     tile_map, route_map = tables["tile_map"], tables["route_map"]
-    placed = np.bincount(tile_map[tile_map >= 0], minlength=len(tables["tiles"]))
+    placed = _placed(tables)
     used = np.bincount(route_map[route_map >= 0], minlength=len(tables["routes"]))
     into, out = _ports(tables["routes"])
     stages = used * (size["color"] + _count(into) * size["link_fifo"] + _count(out) * size["out_link"])
@@ -54,17 +102,12 @@ def parts(program: MachineProgram, values: bool = False) -> list[Part]:
     )
     queues = placed * _queue_bytes(tables["queues"], len(tables["tiles"]), size)
     threads = placed * _threads(tables["queues"], len(tables["tiles"])) * size["thread"]
-    state = placed * (8 * tables["tiles"][:, TileCol.NUM_REGS].astype(np.int64) + _held_bytes(tables))
-    shared = RUN_BYTES + int(CODE_BYTES * len(tables["code"]) ** 0.5)
     elements = int(queues.sum() + threads.sum())
     found = [
         Part("routers: colors, buffers of links", int(stages.sum() + changed), "fewer colors routed at a PE"),
         Part("compute elements: queues, threads", elements, "fewer queues"),
         Part("PEs", tile_map.size * size["node"], "a smaller grid"),
-        Part("state of scalar code", int(state.sum()), "smaller arrays that scalar code reads"),
-        Part("tables of the program", sum(table.nbytes for table in tables.values()), "fewer parameters"),
-        Part("stretches of code, shared by all PEs", shared, "fewer kinds of PEs"),
-        Part("Python and the program as it is built", rss_bytes(), "a smaller grid"),
+        *_shared_parts(program, rss_bytes()),
     ]
     if values:
         sram = placed * (
