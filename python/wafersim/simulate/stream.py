@@ -13,6 +13,7 @@ from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
 from wafersim.record.source import Source
 from wafersim.simulate import places
+from wafersim.simulate.footprint import available_bytes
 from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
@@ -33,8 +34,8 @@ STREAM_LEAVES_OUT = "fidelity stream: {values}cycles per class, events and link 
 #: whether situations of PEs that occurred before are looked up; results do not depend on it
 LOOK_UP = True
 
-#: host memory for them; when it is full those that no PE is in are forgotten
-MEMO_BYTES = 1 << 30
+#: host memory for them, at most, and of what is free; when it is full those that no PE is in are forgotten
+MEMO_BYTES, MEMO_SHARE = 2 << 30, 0.25
 
 
 class StreamSimulator(LoadedProgram):
@@ -277,6 +278,7 @@ def _zeros(*shape: int) -> Array:
 def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool) -> Any:
     from wafersim import _core as core
 
+    memo_bytes = min(MEMO_BYTES, int(MEMO_SHARE * available_bytes()))
     return core.StreamMachine(
-        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, MEMO_BYTES, values
+        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, memo_bytes, values
     )
