@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 
@@ -94,6 +95,64 @@ int write(PyStream& self, int x, int y, int w, int h, int address, const py::arr
     return kept;
 }
 
+template <typename Visit>
+void every_pe(const stream::Engine& m, int x, int y, int w, int h, Visit&& visit) {
+    check_rectangle(m, x, y, w, h);
+    for (int j = 0; j < h; ++j)
+        for (int i = 0; i < w; ++i) visit(static_cast<uint32_t>((y + j) * m.program().width + x + i), j, i);
+}
+
+// values [h, w, n] and, if not empty, control [h, w, n] (0 or 1); the host's end has judged color and port.
+void feed(PyStream& self, int x, int y, int w, int h, int color, int port,
+          const py::array_t<uint32_t, py::array::c_style>& values,
+          const py::array_t<uint8_t, py::array::c_style>& control) {
+    const BusyStream busy(self);
+    if (values.ndim() != 3 || values.shape(0) != h || values.shape(1) != w)
+        throw py::value_error("values must have the shape [h, w, n]");
+    if (control.size() && (control.ndim() != 3 || control.size() != values.size()))
+        throw py::value_error("control must have the shape of the values");
+    const auto n = static_cast<size_t>(values.shape(2));
+    size_t at = 0;
+    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
+        stream::HostWords words;
+        words.payloads.assign(values.data() + at, values.data() + at + n);
+        if (control.size()) words.control.assign(control.data() + at, control.data() + at + n);
+        at += n;
+        self.engine->feed(pe, port, color, words);
+    });
+}
+
+// (values, cycles, control), each [h, w, count]; so many have arrived.
+py::tuple collect(PyStream& self, int x, int y, int w, int h, int color, int port, int64_t count) {
+    const BusyStream busy(self);
+    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
+        if (count < 0 || self.engine->arrived(pe, port, color) < count)
+            throw py::value_error("a PE has given fewer than " + std::to_string(count) + " wavelets");
+    });
+    const std::vector<py::ssize_t> shape{h, w, count};
+    py::array_t<uint32_t> values(shape);
+    py::array_t<int64_t> cycles(shape);
+    py::array_t<uint8_t> control(shape);
+    ptrdiff_t at = 0;
+    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
+        stream::HostWords words;
+        self.engine->collect(pe, port, color, count, words);
+        std::copy(words.payloads.begin(), words.payloads.end(), values.mutable_data() + at);
+        std::copy(words.cycles.begin(), words.cycles.end(), cycles.mutable_data() + at);
+        std::copy(words.control.begin(), words.control.end(), control.mutable_data() + at);
+        at += static_cast<ptrdiff_t>(count);
+    });
+    return py::make_tuple(values, cycles, control);
+}
+
+py::array_t<int64_t> arrived(PyStream& self, int x, int y, int w, int h, int color, int port) {
+    const BusyStream busy(self);
+    py::array_t<int64_t> out(std::vector<py::ssize_t>{h, w});
+    every_pe(*self.engine, x, y, w, h,
+             [&](uint32_t pe, int j, int i) { out.mutable_at(j, i) = self.engine->arrived(pe, port, color); });
+    return out;
+}
+
 // Bytes of what a PE is made of, for estimates.
 py::dict sizes() {
     py::dict d;
@@ -178,6 +237,15 @@ void register_stream(py::module_& m) {
         .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })
         .def_property_readonly("events_processed", [](const PyStream& self) { return self.engine->events(); })
         .def_property_readonly("open_launches", [](const PyStream& self) { return self.engine->open_launches(); })
+        .def("feed", &feed, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("color"), py::arg("port"),
+             py::arg("values"), py::arg("control"))
+        .def(  // nothing to prepare
+            "declare_port", [](PyStream&, int, int, int, int, int, int) {}, py::arg("x"), py::arg("y"), py::arg("w"),
+            py::arg("h"), py::arg("color"), py::arg("port"))
+        .def("collect", &collect, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("color"),
+             py::arg("port"), py::arg("count"))
+        .def("arrived", &arrived, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("color"),
+             py::arg("port"))
         .def("prints", &prints)
         .def("figures", &figures)
         .def_static("sizes", &sizes);

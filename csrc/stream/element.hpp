@@ -38,6 +38,7 @@ class Element {
         : program_(program), arch_(arch), local_(local), mains_(mains), router_(router), loop_(loop), arena_(arena) {}
     // `cells`: the PE's values. Returns how many launches ended.
     int step(Node& n, Cycle T, uint8_t* cells);
+    void feed(Node& n, int color, const HostWords& words, const RunRef& run, Cycle T);
     std::vector<Launch> launches;
     mutable Script script;  // of the values that a visit reads and writes, while it is on
     std::vector<Print> prints;

@@ -59,9 +59,10 @@ std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
     return arrays;
 }
 
-// Whether something is kept beside the PEs' state: what they print, and clocks that are not the cycle.
+// Whether something is kept beside the PEs' state: what they print, clocks that are not the cycle, words for the host.
 bool any_marks(const Program& program) {
-    return std::any_of(program.code.begin(), program.code.end(),
+    return std::any_of(program.routes.begin(), program.routes.end(), [](const RouteClass& r) { return r.sink != 0; }) ||
+           std::any_of(program.code.begin(), program.code.end(),
                        [](const Instr& in) { return in.op == Op::kPrint || in.op == Op::kTscControl; });
 }
 
@@ -98,7 +99,6 @@ Engine::~Engine() {
 void Engine::check_supported() const {
     for (const RouteClass& r : program_.routes) {
         if (r.swap_x || r.swap_y) throw Refused("color swap");
-        if (r.sink) throw Refused("routes that lead to the host (SINK)");
     }
     for (const Tile& tile : program_.tiles) {
         if (!tile.fifos.empty()) throw Refused("FIFOs");
@@ -270,6 +270,10 @@ Cycle Engine::last_fact(const Node& n) const {
     for (int i = 0; i < n.num_colors; ++i)
         for (const LinkFifo* f : n.colors[i].fifo)
             if (f) look(f->a), look(f->d), end = std::max(end, f->granted + 1);
+    for (int i = 0; i < n.num_colors; ++i)
+        for (int port = 0; n.colors[i].sinks && port < 5; ++port)
+            if (const Cycle t = n.colors[i].sinks[port].link.sent.last(); t > kMinus)
+                end = std::max(end, t + (port == kPortRamp ? arch_.ramp_in : arch_.hop) + 1);
     for (const InQueue* q : n.iq)
         if (q) look(q->b);
     for (const OutQueue* q : n.oq)
@@ -351,6 +355,39 @@ std::vector<Print> Engine::prints() const {
         return a.cycle != b.cycle ? a.cycle < b.cycle : a.pe < b.pe;
     });
     return out;
+}
+
+void Engine::feed(uint32_t pe, int port, int color, const HostWords& words) {
+    if (words.payloads.empty()) return;
+    forget_situations();
+    Node& n = nodes_[pe];
+    RunRef run;
+    if (values_) {
+        run = RunRef(new Run);
+        run->pe = pe;
+        run->filled = static_cast<int64_t>(words.payloads.size());
+        run->word.reset(new uint32_t[words.payloads.size()]);
+        std::copy(words.payloads.begin(), words.payloads.end(), run->word.get());
+    }
+    try {
+        if (port == kPortRamp)
+            element_.feed(n, color, words, run, now_);
+        else
+            router_.feed(n, port, color, words, run, now_);
+    } catch (const Refused& r) {
+        refuse(pe, r);
+    }
+    wake(pe, n);
+}
+
+int64_t Engine::arrived(uint32_t pe, int port, int color) const {
+    return memo_ ? 0 : router_.arrived(nodes_[pe], port, color, now_);
+}
+
+void Engine::collect(uint32_t pe, int port, int color, int64_t count, HostWords& words) {
+    if (count == 0) return;
+    if (!values_ || !settled_) throw Refused("values of words for the host, without values or before the end of a run");
+    router_.collect(nodes_[pe], port, color, count, words);
 }
 
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {

@@ -44,6 +44,10 @@ class Engine {
     // The host writes bytes, with or without saying their values. How many are held; the others are array data.
     int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
     static size_t bytes_of_known_pe() { return sizeof(Pe); }
+    // Words from the host and to it, by a port of a PE (`host`).
+    void feed(uint32_t pe, int port, int color, const HostWords& words);
+    int64_t arrived(uint32_t pe, int port, int color) const;
+    void collect(uint32_t pe, int port, int color, int64_t count, HostWords& words);
     size_t table_bytes() const { return mains_.bytes(); }
     size_t pe_bytes() const {
         return nodes_.size() * sizeof(Node) + pes_.size() * sizeof(Pe) + cells_.size() + arena_.bytes();

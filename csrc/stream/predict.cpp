@@ -69,10 +69,10 @@ void Element::add_ramp(Node& n, Cycle T) {
         s.k = ramp->a.end();
         s.k_end = q.pushed;
         s.mask = s.reach = 2;
-        s.tie = i;
+        s.tie = q.fed > kMinus ? 8 + q.ramp_color : i;
         s.last = std::max(ramp->a.last(), ramp->entered);
         s.paced = true;
-        s.floor = std::max(ramp->a.last() + 1, loop_.pace.free);
+        s.floor = std::max({ramp->a.last() + 1, loop_.pace.free, q.fed});
         s.min_next = std::max(T, ramp->a.last() + 1);
         s.out[s.num_out++] = &ramp->a;
         s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});

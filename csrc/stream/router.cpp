@@ -69,10 +69,10 @@ void Router::forget(const Target& t, Color* c) {
         if (changed_[i].target.into() == into) return;
     Changed& ch = changed_[num_changed_++];
     ch.target = t, ch.color = c;
-    into->forget_before(now_ - keep_);
+    if (!t.host) into->forget_before(now_ - keep_);
     into->truncate(now_, &ch.before);
-    if (!t.specials().empty()) {  // an input queue keeps them until a task takes them
-        const int64_t known = t.link ? into->count_before(now_) : 0;
+    if (!t.specials().empty()) {  // an input queue keeps them until a task takes them, the host until it reads them
+        const int64_t known = t.link && !t.host ? into->count_before(now_) : 0;
         std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end() || s.k < known; });
     }
     if (values) ch.words_before = {};
@@ -88,9 +88,12 @@ void Router::forget_outputs(Node& n) {
         if (!any) continue;
         for (int port = 0; port < 4; ++port)
             if (OutLink* o = c.out[static_cast<size_t>(port)]; o && o->sent.last() >= now_)
-                forget({port, o, nullptr}, &c);
+                forget({port, o, nullptr, false}, &c);
+        for (int port = 0; c.sinks && port < 5; ++port)
+            if (OutLink& o = c.sinks[port].link; o.sent.last() >= now_) forget({port, &o, nullptr, true}, &c);
         if (c.iq < 0) continue;
-        if (InQueue* q = n.iq[static_cast<size_t>(c.iq)]; q->a.last() >= now_) forget({kPortRamp, nullptr, q}, &c);
+        if (InQueue* q = n.iq[static_cast<size_t>(c.iq)]; q->a.last() >= now_)
+            forget({kPortRamp, nullptr, q, false}, &c);
     }
 }
 
@@ -139,7 +142,11 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
         const int port = std::countr_zero(rest);
         Target t;
         t.port = port;
-        if (port == kPortRamp) {
+        if (route(c).sink >> port & 1) {  // there is always room
+            t.link = &sink(c, port).link;
+            t.host = true;
+            forget(t, &c);
+        } else if (port == kPortRamp) {
             if (c.iq < 0)
                 throw Refused("color " + std::to_string(c.color) + " reaches a ramp where no input queue has it");
             t.iq = node_->iq[static_cast<size_t>(c.iq)];
@@ -204,7 +211,7 @@ void Router::deliver(Service& v, int64_t to) {
     for (int i = 0; i < v.num; ++i) {
         Seq* into = v.to[i].into();
         if (v.control && to > v.from)
-            v.to[i].specials().push_back({into->end(), v.to[i].link ? v.payload : v.own_payload, false});
+            v.to[i].specials().push_back({into->end(), v.to[i].port == kPortRamp ? v.own_payload : v.payload, false});
         if (values) {
             if (!v.to[i].words()) v.to[i].words() = std::make_unique<Words>();
             v.to[i].words()->append_range(into->end(), *v.fifo->words, v.from, to);
@@ -253,6 +260,11 @@ void Router::collect(Node& n) {
 }
 
 void Router::serve(Node& n, Cycle T, std::vector<Told>& told) {
+    serve_own(n, T, told);
+    if (n.host) serve_host(n, T, told);
+}
+
+void Router::serve_own(Node& n, Cycle T, std::vector<Told>& told) {
     node_ = &n;
     now_ = T;
     num_changed_ = 0;
@@ -300,6 +312,10 @@ void Router::act_on_specials(Service& v) {
         }
         f.specials.erase(f.specials.begin() + static_cast<ptrdiff_t>(j--));
         Color& c = *v.color;
+        if (node_->tile == kHostTile) {
+            node_->wake_router(now_ + 1);
+            continue;
+        }
         c.changed = now_;
         c.pending = sp.advance ? SwitchCommand::kAdvance : static_cast<SwitchCommand>(command_field(sp.payload) & 3);
         if (c.pending == SwitchCommand::kTeardown && node_->tile >= 0) {

@@ -18,8 +18,14 @@ struct Told {
 class Router {
   public:
     Router(const Program& program, const Arch& arch, Loop& loop, Arena& arena);
-    // Serves all stages anew from cycle T on; what changes for the neighbors goes to `told`.
+    // Serves all stages anew from cycle T on, those of the host beyond it too; what changes for the neighbors goes to
+    // `told`.
     void serve(Node& n, Cycle T, std::vector<Told>& told);
+    // Words that the host has in cycle T, for a port that looks out of the fabric; their values if there are any.
+    void feed(Node& n, int port, int color, const HostWords& words, const RunRef& run, Cycle T);
+    // Words that have come to the host by a port in cycle T or before; the first `count` of them are taken.
+    int64_t arrived(const Node& n, int port, int color, Cycle T) const;
+    void collect(Node& n, int port, int color, int64_t count, HostWords& words);
     // A neighbor says something in cycle T.
     void hear(Node& n, const Message& m, Cycle T);
     void settle(Color& c, Cycle now) const;  // a control wavelet acts behind its grant
@@ -31,11 +37,13 @@ class Router {
     bool values = false;  // words have values
 
   private:
-    static constexpr int kMostTargets = 5 * kMaxColors;
+    friend class Element;
+    static constexpr int kMostTargets = 10 * kMaxColors;
     struct Target {
         int port = 0;
         OutLink* link = nullptr;
         InQueue* iq = nullptr;
+        bool host = false;
         Seq* into() const { return link ? &link->sent : &iq->a; }
         std::vector<Special>& specials() const { return link ? link->specials : iq->specials; }
         WordsOf& words() const { return link ? link->words : iq->words; }
@@ -69,6 +77,13 @@ class Router {
         Seq before;
         Words words_before;  // what the times before stood for
     };
+    void serve_own(Node& n, Cycle T, std::vector<Told>& told);
+    void serve_host(Node& n, Cycle T, std::vector<Told>& told);
+    Sink& sink(Color& c, int port) {
+        if (!c.sinks) c.sinks = arena_.make<Sink>(5);
+        return c.sinks[port];
+    }
+    static void add_words(LinkFifo& f, int64_t first, const HostWords& words, const RunRef& run);
     void forget(const Target& t, Color* c);
     void forget_outputs(Node& n);
     void collect(Node& n);

@@ -38,6 +38,19 @@ void Routes::store_switch_word(Color& c, uint32_t word) {
     give(c, e, word >> 13 & 3);
 }
 
+int32_t Routes::straight(int port) {
+    if (straight_[port] < 0) {
+        Entry e{};
+        e.origin = e.switch_word = -1;
+        e.route.num_positions = 1;
+        e.route.in[0] = 1u << kPortRamp;
+        e.route.out[0] = static_cast<uint8_t>(1u << port);
+        straight_[port] = static_cast<int32_t>(all_.size());
+        all_.push_back(e);
+    }
+    return straight_[port];
+}
+
 void Routes::give(Color& c, Entry e, uint32_t position) {
     e.route.num_positions = switch_positions(e.route.in, e.route.out, e.switch_word);
     std::vector<int32_t> key = {e.origin, static_cast<int32_t>(e.route.pop_mode), e.route.ring, e.switch_word};

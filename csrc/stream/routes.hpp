@@ -21,6 +21,7 @@ class Routes {
     uint32_t switch_word(const Color& c);
     void store_color_word(Color& c, uint32_t word);
     void store_switch_word(Color& c, uint32_t word);
+    int32_t straight(int port);  // from the RAMP to a port
 
   private:
     struct Entry {
@@ -31,6 +32,7 @@ class Routes {
     int32_t bits(const Color& c) const;
     void give(Color& c, Entry entry, uint32_t position);
     std::deque<Entry> all_;
+    int32_t straight_[4] = {-1, -1, -1, -1};
     std::map<std::vector<int32_t>, int32_t> made_;  // number of the route of an origin, positions and words
 };
 

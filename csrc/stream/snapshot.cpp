@@ -281,6 +281,7 @@ void end_of_life(Node& n) {
         for (OutLink* o : n.colors[i].out)
             if (o) o->~OutLink();
         if (n.colors[i].filter) n.colors[i].filter->~Filter();
+        for (int port = 0; n.colors[i].sinks && port < 5; ++port) n.colors[i].sinks[port].~Sink();
     }
     for (InQueue* q : n.iq)
         if (q) q->~InQueue();

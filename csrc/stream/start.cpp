@@ -76,6 +76,7 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     OutQueue*& place = n.oq[static_cast<size_t>(d.queue)];
     if (!place) place = arena_.make<OutQueue>(), n.oqs = static_cast<uint8_t>(n.oqs | 1u << d.queue);
     OutQueue& q = *place;
+    if (q.fed > kMinus) refuse(in, "an output queue whose place the host has");
     const int c = d.color >= 0 ? d.color : q.color >= 0 ? q.color : 0;
     if (q.ramp_color >= 0 && q.ramp_color != c) refuse(in, "several colors on one output queue");
     for (const OutQueue* other : n.oq)

@@ -51,6 +51,12 @@ struct OutLink {
     WordsOf words;  // of `sent`
 };
 
+// What a router sends to the host by one of its ports: all of it, until the host reads it.
+struct Sink {
+    OutLink link;
+    int64_t taken = 0;
+};
+
 struct Color {
     int32_t color = -1, route = -1, position = 0, iq = -1;
     bool teardown = false, torn = false;          // torn: by a command, since TEARDOWN_PENDING was last read
@@ -63,6 +69,7 @@ struct Color {
     Filter* filter = nullptr;  // made when the first route with one comes
     std::array<LinkFifo*, 5> fifo{};
     std::array<OutLink*, 4> out{};
+    Sink* sinks = nullptr;  // of each port, made when the first word is to go to the host
 };
 
 struct InQueue {
@@ -80,6 +87,7 @@ struct OutQueue {
     Seq b;                    // pushes
     int32_t ramp_color = -1;  // color of all its words
     int64_t pushed = 0;       // words of all ops so far, announced or not
+    Cycle fed = kMinus;       // when the host fed it last; then it stands for a port of the host's, not for a queue
     LinkFifo* ramp = nullptr;
 };
 
@@ -147,6 +155,12 @@ struct Main {
     int32_t priority = static_cast<int32_t>(Priority::kMainMediumLow);
 };
 
+// The host's ends of the links that look out of the fabric.
+struct HostLinks;
+struct DropHostLinks {
+    void operator()(HostLinks* links) const;
+};
+
 struct Node {
     Cycle router_wake = kForever, element_wake = kForever;  // next events
     Cycle queued = kForever;                                // earliest entry in the queue
@@ -171,6 +185,7 @@ struct Node {
     std::array<Thread*, 9> thread{};
     std::vector<Completion> completions;
     std::vector<int32_t> launches;  // pending: numbers of the launch table
+    std::unique_ptr<HostLinks, DropHostLinks> host;
 
     Color* color(int c) {
         for (int i = 0; i < num_colors; ++i)
@@ -191,6 +206,19 @@ struct Node {
     void wake_router(Cycle t) { router_wake = std::min(router_wake, t); }
     void wake_element(Cycle t) { element_wake = std::min(element_wake, t); }
     Cycle next() const { return std::min(router_wake, element_wake); }
+};
+
+// What the host has for a port that looks out of the fabric stands in the router of a PE of its own beyond that port.
+inline constexpr int32_t kHostTile = -2;
+struct HostLinks {
+    std::array<std::unique_ptr<Node>, 4> beyond;
+};
+
+// Words from or to the host.
+struct HostWords {
+    std::vector<uint32_t> payloads;
+    std::vector<uint8_t> control;
+    std::vector<Cycle> cycles;  // of arrivals
 };
 
 // What one router tells another.

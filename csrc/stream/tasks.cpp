@@ -18,11 +18,16 @@ Cycle Element::head(const Node& n, int number, int& task) const {
     const int data = tile(n).data_task[static_cast<size_t>(number)];
     task = -1;
     if (!q || (data < 0 && q->specials.empty())) return kForever;
+    const int64_t k = q->b.end();
+    Cycle behind = kMinus;  // the words of an op, which has the queue until it is complete
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
-        if (th.in[0] == number || th.in[1] == number) return kForever;  // the word is an op's
+        if (th.in[0] != number && th.in[1] != number) continue;
+        if (std::none_of(q->specials.begin(), q->specials.end(), [&](const Special& s) { return s.k == k; }) ||
+            (!th.finished && k < th.in_base[th.in[0] == number ? 0 : 1] + th.words))
+            return kForever;
+        behind = std::max(behind, q->b.last() + 1);
     }
-    const int64_t k = q->b.end();
     const Seq::Value v = q->a.at(k);
     if (!v.known) return kForever;
     task = data;
@@ -33,7 +38,7 @@ Cycle Element::head(const Node& n, int number, int& task) const {
         return kForever;  // it waits for an op
     if (control && data >= 0 && (n.blocked >> data & 1)) return kForever;
     if (task >= 0 && (n.blocked >> task & 1)) return kForever;
-    return v.t <= kMinus ? kMinus : v.t + arch_.ramp_in;
+    return std::max(behind, v.t <= kMinus ? kMinus : v.t + arch_.ramp_in);
 }
 
 // Cycle from which there is something to pick, as far as it is known.

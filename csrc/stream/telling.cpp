@@ -51,6 +51,7 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
 }
 
 void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
+    if (ch.target.host) return;
     const Seq& into = *ch.target.into();
     const int64_t facts = into.count_before(now_);
     Difference diff = difference(ch.before, into, facts, false);

@@ -11,7 +11,7 @@ import numpy as np
 from tests.oracle.generate import Generated, generate
 from wafersim import _core
 from wafersim.errors import UnsupportedError
-from wafersim.program.schema import ParamCol, TileCol
+from wafersim.program.schema import NUM_PORTS, ParamCol, TileCol
 from wafersim.simulate import Simulator
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
@@ -76,7 +76,12 @@ def kept_parts(seed: int) -> Iterator[Callable[[str, int], bool]]:
 
 
 def repeated(generated: Generated, across: int, down: int) -> Generated:
-    """The same program side by side: many PEs are in the same situation, but not those at the edges of the copies."""
+    """The same program side by side: many PEs are in the same situation, but not those at the edges of the copies.
+
+    One that the host feeds stays alone: the ports that it feeds look out of the fabric.
+    """
+    if generated.feeds or generated.more_feeds:
+        return generated
     tables = dict(generated.tables)
     tile_map = generated.tables["tile_map"]
     tables["grid"] = (generated.tables["grid"] * (across, down)).astype(np.int32)
@@ -134,30 +139,64 @@ def coarse_error(generated: Generated, grain: int) -> float | None:
 def difference(
     generated: Generated, most_words: int, look_up: bool = True, values: bool = False
 ) -> str | None:
-    """What differs between the fidelities; "" nothing, None if the program is refused or needs host ports.
+    """What differs between the fidelities; "" nothing, None if the program is refused.
 
-    `look_up`: whether situations of PEs that occurred before are looked up. `values`: with values, whose memory is compared too.
+    `look_up`: whether situations of PEs that occurred before are looked up. `values`: with values, whose memory is
+    compared too, and the words that came to the host.
     """
-    if generated.feeds:
-        return None
-    try:
-        stream = generated.make(
-            lambda tables, ints, costs, _seed: _core.StreamMachine(
-                tables, ints, costs, 1, most_words, look_up=look_up, values=values
-            )
-        )
-        status = stream.run(MAX_CYCLES)
-    except UnsupportedError:
-        return None
+    stream: Any = None
     wavelet = generated.make(_core.Machine)
-    expected = wavelet.run(MAX_CYCLES)
-    if status != expected:
-        return f"status {status}, wavelet {expected}"
-    if expected != LIMIT and stream.cycle != wavelet.cycle:
-        return f"cycles {stream.cycle}, wavelet {wavelet.cycle}"
-    if values and expected != LIMIT and (what := _other_memory(generated, stream, wavelet)):
-        return what
+    for turn in range(2 if generated.more_feeds else 1):
+        expected = wavelet.run(MAX_CYCLES) if not turn else _fed_again(generated, wavelet)
+        try:
+            if stream is None:
+                stream = generated.make(
+                    lambda tables, ints, costs, _seed: _core.StreamMachine(
+                        tables, ints, costs, 1, most_words, look_up=look_up, values=values
+                    )
+                )
+                status = stream.run(MAX_CYCLES)
+            else:
+                status = _fed_again(generated, stream)
+        except UnsupportedError:
+            return None
+        if expected == FAULT and not values and "wavelet index" in wavelet.fault()["message"]:
+            return None  # where the words of an op with INDEX_OFFSET go is array data
+        if status != expected:
+            return f"run {turn}: status {status}, wavelet {expected}"
+        if expected in (LIMIT, FAULT):
+            break
+        if stream.cycle != wavelet.cycle:
+            return f"run {turn}: cycles {stream.cycle}, wavelet {wavelet.cycle}"
+        if values and (what := _other_memory(generated, stream, wavelet)):
+            return f"run {turn}: {what}"
+        if what := _other_words(generated, stream, wavelet, values):
+            return f"run {turn}: {what}"
     return f"{stream.figures()['late']} late words" if stream.figures()["late"] else ""
+
+
+def _fed_again(generated: Generated, machine: Any) -> int:
+    """The status of another run, with what the host feeds once nothing can happen any more."""
+    generated.feed(machine, generated.more_feeds)
+    return int(machine.run(MAX_CYCLES))
+
+
+def _other_words(generated: Generated, stream: Any, wavelet: Any, values: bool) -> str:
+    """What came to the host otherwise, "" if nothing did: how many words, and with values which ones and when."""
+    height, width = generated.tables["tile_map"].shape
+    for color in generated.tables["colors"].tolist():
+        for port in range(NUM_PORTS):
+            counts = [np.asarray(m.arrived(0, 0, width, height, color, port)) for m in (stream, wavelet)]
+            if (counts[0] != counts[1]).any():
+                return f"color {color}, port {port}: {counts[0].tolist()} words, wavelet {counts[1].tolist()}"
+            for y, x in np.argwhere(counts[1]) if values else ():
+                place = (int(x), int(y), 1, 1, color, port, int(counts[1][y, x]))
+                found, right = stream.collect(*place), wavelet.collect(*place)
+                for name, a, b in zip(("values", "cycles", "control"), found, right, strict=True):
+                    if (a != b).any():
+                        at = int(np.argwhere(a != b)[0][2])
+                        return f"{name} of word {at} by port {port} of PE ({x}, {y}), color {color}: {a[0, 0, at]}, wavelet {b[0, 0, at]}"
+    return ""
 
 
 def paused_and_whole(generated: Generated) -> tuple[tuple[int, int], tuple[int, int]] | None:

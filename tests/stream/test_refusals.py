@@ -95,18 +95,6 @@ def test_a_batch_takes_both_fidelities():
     assert [answer["verified"] for answer in answers] == [True, None, True]
 
 
-def test_routes_to_the_host():
-    layout = Layout(1, 1, arch="wse2")
-    pe = layout.tile("a")
-    color = layout.color("out", 3)
-    layout.route(color, rx="RAMP", tx="EAST", sink="EAST")
-    with pe.function("main"):
-        pe.done()
-    layout.place(pe)
-    with pytest.raises(UnsupportedError, match="SINK"):
-        StreamSimulator(layout.build(), "wse2")
-
-
 @pytest.mark.parametrize("op", ["queue_exit", "queue_get"])
 def test_instructions_it_does_not_execute(op):
     layout = Layout(1, 1, arch="wse2")

@@ -32,8 +32,6 @@ class Borders:
     ----------
     program : MachineProgram
         Colors that the host reads are left alone.
-    sinks : bool
-        False: nothing is changed, and a wavelet that leaves ends the run (fidelity stream).
 
     Attributes
     ----------
@@ -41,11 +39,8 @@ class Borders:
         The same program, in which these outputs are sinks.
     """
 
-    def __init__(self, program: MachineProgram, sinks: bool = True) -> None:
+    def __init__(self, program: MachineProgram) -> None:
         self.open: list[tuple[int, Port]] = []
-        self.program = program
-        if not sinks:
-            return
         tables = dict(program.tables)
         self._rows = [tuple(int(x) for x in row) for row in tables["routes"]]
         grid = tables["route_map"].copy()
@@ -56,6 +51,7 @@ class Borders:
             for port, edge in _EDGES.items():
                 if self._open_edge(grid[layer], edge, port):
                     self.open.append((int(color), port))
+        self.program = program
         if self.open:
             tables["routes"] = np.array(self._rows, tables["routes"].dtype)
             self.program = MachineProgram({**tables, "route_map": grid}, program.meta)

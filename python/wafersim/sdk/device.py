@@ -34,7 +34,7 @@ class Device:
         self.folder = folder
         self.fidelity = chosen.fidelity
         self.arch = Arch.load(chosen.profiles[folder.arch])
-        self._borders = Borders(folder.program, sinks=chosen.fidelity == "wavelet")
+        self._borders = Borders(folder.program)
         self.sim = new_machine(self._borders.program, self.arch, chosen)
         self.link = Link.of(self.arch, int(folder.csl.get("channels", 1)))
         self.log = SimLog(log_path)

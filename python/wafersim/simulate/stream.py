@@ -19,6 +19,7 @@ from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
 from wafersim.simulate.simulator import color_entries
 from wafersim.simulate.stream_memory import check_stream_memory
+from wafersim.simulate.streams import HostPorts
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -79,6 +80,7 @@ class StreamSimulator(LoadedProgram):
             self._machine = _new_machine(program, self.arch, self.grain, most, values)
         except UnsupportedError as error:
             raise self._placed(error) from None
+        self._ports = HostPorts(program, self._machine)
         self._start_cycle = self._start_events = 0
 
     def write(self, name: str, value: Any, rect: Rect | None = None) -> None:
@@ -112,20 +114,25 @@ class StreamSimulator(LoadedProgram):
         """PEs on which a launched function has not signalled completion."""
         return int(self._machine.open_launches)
 
-    def feed(self, values: Any, **place: Any) -> None:
-        """Host ports have no words at this fidelity; raises UnsupportedError."""
-        raise UnsupportedError(
-            "fidelity stream cannot represent this program: words that the host feeds while it runs; "
-            "run at fidelity wavelet"
-        )
+    def feed(self, values: Any, *, control: Any = None, **place: Any) -> None:
+        """Give wavelets to a router port; see `Simulator.feed`."""
+        self._ports.feed(values, control, place)
 
-    def collect(self, count: int | None = None, **place: Any) -> tuple[Array, ...]:
-        """Nothing arrives at the host at this fidelity; raises UnsupportedError."""
-        raise UnsupportedError("fidelity stream cannot represent this program: words that go to the host")
+    def collect(
+        self, count: int | None = None, *, with_control: bool = False, **place: Any
+    ) -> tuple[Array, ...]:
+        """Take the wavelets that have arrived at the host from a sink; see `Simulator.collect`.
+
+        Raises
+        ------
+        UnsupportedError
+            There are no values, or the run is not at its end.
+        """
+        return self._ports.collect(count, with_control, place)
 
     def arrived(self, **place: Any) -> Array:
-        """Nothing arrives at the host at this fidelity; raises UnsupportedError."""
-        raise UnsupportedError("fidelity stream cannot represent this program: words that go to the host")
+        """How many wavelets wait to be collected: int64 ``[H, W]`` of a place; see `Simulator.arrived`."""
+        return self._ports.arrived(place)
 
     def run(
         self,
