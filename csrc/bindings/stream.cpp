@@ -8,7 +8,7 @@
 
 #include "bindings/bindings.hpp"
 #include "bindings/tables.hpp"
-#include "stream/engine.hpp"
+#include "stream/strips.hpp"
 
 namespace py = pybind11;
 
@@ -16,7 +16,7 @@ namespace wafersim {
 namespace {
 
 struct PyStream {
-    std::unique_ptr<stream::Engine> engine;
+    std::unique_ptr<stream::Strips> strips;
     std::atomic<bool> running{false};
 };
 
@@ -28,7 +28,7 @@ struct BusyStream {
     std::atomic<bool>& flag;
 };
 
-void check_rectangle(const stream::Engine& m, int x, int y, int w, int h) {
+void check_rectangle(const stream::Strips& m, int x, int y, int w, int h) {
     if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m.program().width || y + h > m.program().height)
         throw py::value_error("the rectangle is not inside the fabric");
 }
@@ -44,7 +44,7 @@ int run(PyStream& self, const Limits& limits, const py::object& progress) {
         }
         if (progress.is_none()) return false;
         try {
-            progress(self.engine->now(), self.engine->events());
+            progress(self.strips->now(), self.strips->events());
         } catch (py::error_already_set& e) {
             raised.emplace(std::move(e));
         }
@@ -53,7 +53,7 @@ int run(PyStream& self, const Limits& limits, const py::object& progress) {
     Status status;
     {
         const py::gil_scoped_release release;
-        status = self.engine->run(limits, poll);
+        status = self.strips->run(limits, poll);
     }
     if (raised && !raised->matches(PyExc_KeyboardInterrupt)) throw std::move(*raised);
     return static_cast<int>(status);
@@ -62,7 +62,7 @@ int run(PyStream& self, const Limits& limits, const py::object& progress) {
 // [h, w, bytes], or None if a PE does not know the bytes without values.
 py::object read(PyStream& self, int x, int y, int w, int h, int address, int bytes) {
     const BusyStream busy(self);
-    stream::Engine& m = *self.engine;
+    stream::Strips& m = *self.strips;
     check_rectangle(m, x, y, w, h);
     py::array_t<uint8_t> out({h, w, bytes});
     uint8_t* to = out.mutable_data();
@@ -76,7 +76,7 @@ py::object read(PyStream& self, int x, int y, int w, int h, int address, int byt
 // How many bytes are scalar state and so kept; the others are array data, which has no values.
 int write(PyStream& self, int x, int y, int w, int h, int address, const py::array_t<uint8_t>& data, bool known) {
     const BusyStream busy(self);
-    stream::Engine& m = *self.engine;
+    stream::Strips& m = *self.strips;
     if (data.ndim() != 3 || data.shape(0) != h || data.shape(1) != w)
         throw py::value_error("data must have the shape [h, w, bytes]");
     const auto bytes = static_cast<int>(data.shape(2));
@@ -96,7 +96,7 @@ int write(PyStream& self, int x, int y, int w, int h, int address, const py::arr
 }
 
 template <typename Visit>
-void every_pe(const stream::Engine& m, int x, int y, int w, int h, Visit&& visit) {
+void every_pe(const stream::Strips& m, int x, int y, int w, int h, Visit&& visit) {
     check_rectangle(m, x, y, w, h);
     for (int j = 0; j < h; ++j)
         for (int i = 0; i < w; ++i) visit(static_cast<uint32_t>((y + j) * m.program().width + x + i), j, i);
@@ -113,20 +113,20 @@ void feed(PyStream& self, int x, int y, int w, int h, int color, int port,
         throw py::value_error("control must have the shape of the values");
     const auto n = static_cast<size_t>(values.shape(2));
     size_t at = 0;
-    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
+    every_pe(*self.strips, x, y, w, h, [&](uint32_t pe, int, int) {
         stream::HostWords words;
         words.payloads.assign(values.data() + at, values.data() + at + n);
         if (control.size()) words.control.assign(control.data() + at, control.data() + at + n);
         at += n;
-        self.engine->feed(pe, port, color, words);
+        self.strips->feed(pe, port, color, words);
     });
 }
 
 // (values, cycles, control), each [h, w, count]; so many have arrived.
 py::tuple collect(PyStream& self, int x, int y, int w, int h, int color, int port, int64_t count) {
     const BusyStream busy(self);
-    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
-        if (count < 0 || self.engine->arrived(pe, port, color) < count)
+    every_pe(*self.strips, x, y, w, h, [&](uint32_t pe, int, int) {
+        if (count < 0 || self.strips->arrived(pe, port, color) < count)
             throw py::value_error("a PE has given fewer than " + std::to_string(count) + " wavelets");
     });
     const std::vector<py::ssize_t> shape{h, w, count};
@@ -134,9 +134,9 @@ py::tuple collect(PyStream& self, int x, int y, int w, int h, int color, int por
     py::array_t<int64_t> cycles(shape);
     py::array_t<uint8_t> control(shape);
     ptrdiff_t at = 0;
-    every_pe(*self.engine, x, y, w, h, [&](uint32_t pe, int, int) {
+    every_pe(*self.strips, x, y, w, h, [&](uint32_t pe, int, int) {
         stream::HostWords words;
-        self.engine->collect(pe, port, color, count, words);
+        self.strips->collect(pe, port, color, count, words);
         std::copy(words.payloads.begin(), words.payloads.end(), values.mutable_data() + at);
         std::copy(words.cycles.begin(), words.cycles.end(), cycles.mutable_data() + at);
         std::copy(words.control.begin(), words.control.end(), control.mutable_data() + at);
@@ -148,8 +148,8 @@ py::tuple collect(PyStream& self, int x, int y, int w, int h, int color, int por
 py::array_t<int64_t> arrived(PyStream& self, int x, int y, int w, int h, int color, int port) {
     const BusyStream busy(self);
     py::array_t<int64_t> out(std::vector<py::ssize_t>{h, w});
-    every_pe(*self.engine, x, y, w, h,
-             [&](uint32_t pe, int j, int i) { out.mutable_at(j, i) = self.engine->arrived(pe, port, color); });
+    every_pe(*self.strips, x, y, w, h,
+             [&](uint32_t pe, int j, int i) { out.mutable_at(j, i) = self.strips->arrived(pe, port, color); });
     return out;
 }
 
@@ -159,14 +159,14 @@ py::dict sizes() {
     d["node"] = sizeof(stream::Node), d["color"] = sizeof(stream::Color);
     d["link_fifo"] = sizeof(stream::LinkFifo), d["out_link"] = sizeof(stream::OutLink);
     d["in_queue"] = sizeof(stream::InQueue), d["out_queue"] = sizeof(stream::OutQueue);
-    d["thread"] = sizeof(stream::Thread), d["known_pe"] = stream::Engine::bytes_of_known_pe();
+    d["thread"] = sizeof(stream::Thread), d["known_pe"] = sizeof(stream::Pe);
     return d;
 }
 
 py::list prints(const PyStream& self) {
-    const int32_t width = self.engine->program().width;
+    const int32_t width = self.strips->program().width;
     py::list out;
-    for (const stream::Print& p : self.engine->prints()) {
+    for (const stream::Print& p : self.strips->prints()) {
         py::list values;
         for (size_t i = 0; i < 3; ++i)
             if (p.regs[i] >= 0) values.append(p.values[i]);
@@ -176,20 +176,42 @@ py::list prints(const PyStream& self) {
     return out;
 }
 
-py::dict figures(const PyStream& self) {
-    const stream::Engine& m = *self.engine;
+// `exact`: the same whatever the number of threads; the others are about how the work was done.
+py::dict figures(const PyStream& self, bool exact) {
+    const stream::Strips& m = *self.strips;
+    auto sum = [&](auto&& of) {
+        uint64_t all = 0;
+        for (const auto& e : m.engines()) all += of(*e);
+        return all;
+    };
+    using E = stream::Engine;
     py::dict d;
-    d["steps"] = m.figures.steps, d["messages"] = m.figures.hears;
-    d["waited"] = m.figures.waited;
-    d["stretches"] = m.mains().runs, d["stretches_recorded"] = m.mains().recorded;
-    d["places"] = m.mains().num_places();
-    d["words_placed"] = m.loop().words, d["leaps"] = m.loop().leaps, d["late"] = m.loop().late;
-    if (m.loop().coarse.on()) d["beyond_buffers"] = m.loop().coarse.beyond, d["most_waiting"] = m.loop().coarse.most;
-    if (const stream::Memo* memo = m.memo()) {
-        d["looked_up"] = memo->lookups - memo->misses, d["made"] = memo->misses;
-        d["situations"] = memo->size(), d["memo_bytes"] = memo->bytes(), d["memo_renewals"] = m.figures.renewals;
+    if (exact) {
+        d["steps"] = sum([](const E& e) { return e.figures.steps; });
+        d["messages"] = sum([](const E& e) { return e.figures.hears; });
+        d["late"] = sum([](const E& e) { return e.loop().late; });
+        if (!m.engines()[0]->loop().coarse.on()) return d;
+        int64_t most = 0;
+        for (const auto& e : m.engines()) most = std::max(most, e->loop().coarse.most);
+        d["beyond_buffers"] = sum([](const E& e) { return e.loop().coarse.beyond; }), d["most_waiting"] = most;
+        return d;
     }
-    d["table_bytes"] = m.table_bytes(), d["pe_bytes"] = m.pe_bytes();
+    d["threads"] = m.engines().size();
+    d["band"] = m.band(), d["barriers"] = m.barriers(), d["events_of_busiest"] = m.events_of_busiest();
+    d["stretches"] = sum([](const E& e) { return e.mains().runs; });
+    d["stretches_recorded"] = sum([](const E& e) { return e.mains().recorded; });
+    d["places"] = sum([](const E& e) { return e.mains().num_places(); });
+    d["words_placed"] = sum([](const E& e) { return e.loop().words; });
+    d["leaps"] = sum([](const E& e) { return e.loop().leaps; });
+    d["looking_up"] = sum([](const E& e) { return e.memo() != nullptr; });
+    d["waited"] = sum([](const E& e) { return e.figures.waited; });
+    d["looked_up"] = sum([](const E& e) { return e.memo() ? e.memo()->lookups - e.memo()->misses : 0; });
+    d["made"] = sum([](const E& e) { return e.memo() ? e.memo()->misses : e.events(); });
+    d["situations"] = sum([](const E& e) { return e.memo() ? e.memo()->size() : 0; });
+    d["memo_bytes"] = sum([](const E& e) { return e.memo() ? e.memo()->bytes() : 0; });
+    d["memo_renewals"] = sum([](const E& e) { return e.figures.renewals; });
+    d["table_bytes"] = sum([](const E& e) { return e.table_bytes(); });
+    d["pe_bytes"] = sum([](const E& e) { return e.pe_bytes(); });
     return d;
 }
 
@@ -199,27 +221,25 @@ void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words,
-                         bool look_up, size_t memo_bytes, bool values) {
+                         bool look_up, size_t memo_bytes, bool values, int threads, int band) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
                  const std::span<const int32_t> costs(vops.data(), static_cast<size_t>(vops.size()));
                  py::gil_scoped_release release;
-                 out->engine = std::make_unique<stream::Engine>(t, ints, costs, values);
-                 if (grain > 1) out->engine->set_grain(grain);
-                 out->engine->set_most_words(most_words);
-                 out->engine->set_most_memo_bytes(memo_bytes);
-                 if (!look_up) out->engine->forget_situations();
+                 out->strips = std::make_unique<stream::Strips>(
+                     t, ints, costs,
+                     stream::Strips::Options{values, threads, band, grain, most_words, look_up, memo_bytes});
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 1,
              py::arg("most_words") = 0, py::arg("look_up") = true, py::arg("memo_bytes") = size_t{1} << 30,
-             py::arg("values") = false)
+             py::arg("values") = false, py::arg("threads") = 1, py::arg("band") = 0)
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {
                 const BusyStream busy(self);
-                return self.engine->launch(function, args);
+                return self.strips->launch(function, args);
             },
             py::arg("function"), py::arg("args"))
         .def("read", &read, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("address"),
@@ -234,9 +254,9 @@ void register_stream(py::module_& m) {
             },
             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
             py::arg("pause_at") = -1, py::arg("progress") = py::none())
-        .def_property_readonly("cycle", [](const PyStream& self) { return self.engine->now(); })
-        .def_property_readonly("events_processed", [](const PyStream& self) { return self.engine->events(); })
-        .def_property_readonly("open_launches", [](const PyStream& self) { return self.engine->open_launches(); })
+        .def_property_readonly("cycle", [](const PyStream& self) { return self.strips->now(); })
+        .def_property_readonly("events_processed", [](const PyStream& self) { return self.strips->events(); })
+        .def_property_readonly("open_launches", [](const PyStream& self) { return self.strips->open_launches(); })
         .def("feed", &feed, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("color"), py::arg("port"),
              py::arg("values"), py::arg("control"))
         .def(  // nothing to prepare
@@ -247,7 +267,8 @@ void register_stream(py::module_& m) {
         .def("arrived", &arrived, py::arg("x"), py::arg("y"), py::arg("w"), py::arg("h"), py::arg("color"),
              py::arg("port"))
         .def("prints", &prints)
-        .def("figures", &figures)
+        .def("figures", [](const PyStream& self) { return figures(self, true); })
+        .def("work", [](const PyStream& self) { return figures(self, false); })
         .def_static("sizes", &sizes);
 }
 

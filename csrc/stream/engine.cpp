@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 
 namespace wafersim::stream {
 namespace {
@@ -34,75 +33,42 @@ void fetch_stages(const Node& n, Cycle t) {
     }
 }
 
-std::vector<int32_t> owners(const Tables& tables, size_t num_code) {
-    std::vector<int32_t> owner(num_code, -1);
-    for (int64_t i = 0; i < tables.tiles.rows; ++i) {
-        const int32_t* row = tables.tiles.row(i);
-        const int32_t first = row[static_cast<int>(TileCol::kCodeFirst)], n = row[static_cast<int>(TileCol::kNumCode)];
-        std::fill_n(owner.begin() + first, n, static_cast<int32_t>(i));
-    }
-    return owner;
-}
-
-std::vector<Array> read_arrays(const Tables& tables, int32_t sram_bytes) {
-    std::vector<Array> arrays;
-    for (int64_t i = 0; i < tables.arrays.rows; ++i) {
-        const int32_t* row = tables.arrays.row(i);
-        auto at = [&](ArrayCol column) { return row[static_cast<int>(column)]; };
-        const int32_t tile = at(ArrayCol::kTile), address = at(ArrayCol::kAddress), bytes = at(ArrayCol::kBytes);
-        if (tile < 0 || tile >= tables.tiles.rows || address < 0 || bytes < 0 || address > sram_bytes - bytes)
-            throw ProgramFault("table 'arrays', row " + std::to_string(i) + ": tile " + std::to_string(tile) +
-                               ", address " + std::to_string(address) + ", bytes " + std::to_string(bytes) +
-                               "; a tile that exists and bytes inside of SRAM wanted");
-        arrays.push_back({tile, address, bytes, (at(ArrayCol::kFlags) & static_cast<int>(ArrayFlag::kData)) != 0});
-    }
-    return arrays;
-}
-
-// Whether something is kept beside the PEs' state: what they print, clocks that are not the cycle, words for the host.
-bool any_marks(const Program& program) {
-    return std::any_of(program.routes.begin(), program.routes.end(), [](const RouteClass& r) { return r.sink != 0; }) ||
-           std::any_of(program.code.begin(), program.code.end(),
-                       [](const Instr& in) { return in.op == Op::kPrint || in.op == Op::kTscControl; });
-}
-
 }  // namespace
 
-Engine::Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, bool values)
-    : arch_(arch, vops),
-      program_(tables, arch_.sram_bytes),
-      control_(find_control_bytes(program_, arch_.sram_bytes, owners(tables, program_.code.size()),
-                                  read_arrays(tables, arch_.sram_bytes))),
+Engine::Engine(Shared& shared, int strip)
+    : shared_(shared),
+      strip_(strip),
+      arch_(shared.arch),
+      program_(shared.program),
+      control_(shared.control),
       local_(program_, arch_, control_),
       mains_(program_, arch_, local_, control_),
       router_(program_, arch_, loop_, arena_),
       element_(program_, arch_, local_, mains_, router_, loop_, arena_),
+      pes_(shared.pes),
       snapshots_(program_, arch_, mains_),
+      foreign_(static_cast<size_t>(shared.strips)),
+      cells_(shared.cells),
       neighbor_{-program_.width, 1, program_.width, -1} {
-    check_supported();
+    for (std::vector<Outbox>& boxes : outboxes_) boxes.resize(static_cast<size_t>(shared.strips));
     for (size_t t = 0; t < program_.tiles.size(); ++t) cell_bytes_.push_back(mains_.cell_bytes(static_cast<int>(t)));
-    start_looking_up();
-    if (values || any_marks(program_)) forget_situations();
-    if (values) {
-        values_ = std::make_unique<Values>(program_, arch_, nodes_, cells_.data());
-        element_.values = values_.get();
-        router_.values = true;
-        local_.data = &values_->tapes;
-    }
+}
+
+void Engine::turn_values_on() {
+    forget_situations();
+    values_ = std::make_unique<Values>(shared_, strip_, arch_);
+    element_.values = values_.get();
+    router_.values = true;
+    local_.data = &values_->tapes;
 }
 
 Engine::~Engine() {
-    for (Node& n : nodes_) end_of_life(n);
+    if (!memo_ && !nodes_.empty())
+        shared_.each_of(strip_, [&](uint32_t pe) {
+            end_of_life(nodes_[pe]);
+            nodes_[pe].~Node();
+        });
     end_of_life(open_node_);
-}
-
-void Engine::check_supported() const {
-    for (const RouteClass& r : program_.routes) {
-        if (r.swap_x || r.swap_y) throw Refused("color swap");
-    }
-    for (const Tile& tile : program_.tiles) {
-        if (!tile.fifos.empty()) throw Refused("FIFOs");
-    }
 }
 
 // A PE before anything happened.
@@ -154,14 +120,18 @@ void Engine::place(uint32_t pe, Node& n) {
     if (n.active & ~n.blocked) n.wake_element(0);
 }
 
-void Engine::refuse(uint32_t pe, const Refused& r) const {
+std::string Engine::placed(uint32_t pe, const Refused& r) const {
     const auto width = static_cast<uint32_t>(program_.width);
-    throw Refused(
-        std::string(r.what()) + " at PE (" + std::to_string(pe % width) + ", " + std::to_string(pe / width) + ")",
-        r.line);
+    return std::string(r.what()) + " at PE (" + std::to_string(pe % width) + ", " + std::to_string(pe / width) + ")";
 }
 
-int Engine::launch(int function, std::span<const uint64_t> args) {
+// All that is refused in a cycle is found, whatever the order; the first of it ends the run.
+void Engine::fail(int phase, uint32_t pe, const Refused& r) {
+    Failure f{now_, phase, pe, placed(pe, r), r.line};
+    if (!failure || f < *failure) failure = std::move(f);
+}
+
+int Engine::launch(int function, std::span<const uint64_t> args, Cycle now) {
     const Launch launch{function, {args.begin(), args.end()}};
     auto& launches = element_.launches;
     auto at = std::find(launches.begin(), launches.end(), launch);  // the same launch on many PEs has one number
@@ -170,18 +140,18 @@ int Engine::launch(int function, std::span<const uint64_t> args) {
     int count = 0;
     auto tell = [&](Node& n) {
         n.launches.push_back(number);
-        n.wake_element(now_);
+        n.wake_element(now);
     };
-    for (uint32_t pe = 0; pe < num_pes(); ++pe) {
+    shared_.each_of(strip_, [&](uint32_t pe) {
         const int32_t tile = program_.tile_map[pe];
-        if (tile < 0) continue;
+        if (tile < 0) return;
         for (const Function& f : program_.tiles[static_cast<size_t>(tile)].functions) {
             if (f.number != function) continue;
             if (memo_) {
-                catch_up(pes_[pe], now_);
+                catch_up(pes_[pe], now - 1);
                 open(pes_[pe], pes_[pe].base);
                 tell(open_node_);
-                settle_in(pes_[pe], now_);
+                settle_in(pes_[pe], now);
                 wake_known(pe, pes_[pe]);
             } else {
                 tell(nodes_[pe]);
@@ -190,7 +160,7 @@ int Engine::launch(int function, std::span<const uint64_t> args) {
             ++open_;
             ++count;
         }
-    }
+    });
     return count;
 }
 
@@ -221,7 +191,7 @@ int Engine::make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells) {
     says_.clear();
     const bool routes = n.router_wake <= T;
     if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
-    if (!memo_)
+    if (!memo_ && shared_.strips == 1)
         for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));
     if (n.element_wake > T + (routes && n.dirty ? 3 : 0)) return 0;
     n.element_wake = kForever;
@@ -237,16 +207,20 @@ void Engine::visit(uint32_t pe, Cycle T) {
     try {
         open_ -= make_visit(pe, n, T, cells(n));
         wake(pe, n);
-        for (const Told& t : says_) {
-            ++figures.hears;
-            const uint32_t other = heard_by(pe, t.port);
-            Node& o = nodes_[other];
-            router_.hear(o, t.message, T);
-            wake(other, o);
-        }
     } catch (const Refused& r) {
-        refuse(pe, r);
+        return fail(0, pe, r);
     }
+    for (Told& t : says_) deliver(pe, t.port, std::move(t.message));
+}
+
+void Engine::hear(uint32_t pe, const Message& m, Cycle T) {
+    Node& n = nodes_[pe];
+    try {
+        router_.hear(n, m, T);
+    } catch (const Refused& r) {
+        return fail(1, pe, r);
+    }
+    wake(pe, n);
 }
 
 bool Engine::at_rest(const Node& n) const {
@@ -281,64 +255,52 @@ Cycle Engine::last_fact(const Node& n) const {
     return end;
 }
 
-Status Engine::run(const Limits& limits, const std::function<bool()>& interrupted) {
-    const auto began = std::chrono::steady_clock::now();
-    const Cycle start = now_;
-    settled_ = false;
-    const uint64_t events = this->events();
-    uint64_t look = events + 20000;
-    bool far = pe_bytes() > kCacheBytes;
-    for (;;) {
-        Cycle t = queue_.next(now_);
-        const bool done = t >= kForever;
-        if (done) t = memo_ ? last_waiting() : kMinus;
-        if (limits.max_cycles >= 0 && t >= start + limits.max_cycles)
-            return now_ = start + limits.max_cycles, Status::kLimit;
-        if (limits.pause_at >= 0 && t >= limits.pause_at)
-            return now_ = std::max(now_, limits.pause_at), Status::kPaused;
-        if (done) break;
-        now_ = t;
-        auto& bucket = queue_.bucket(t);
-        for (size_t i = 0; i < bucket.size(); ++i) {
-            if (memo_) {
-                if (far) look_ahead_known(bucket, i, t);
-                visit_known(bucket[i], t);
-            } else {
-                if (far) look_ahead(bucket, i);
-                visit(bucket[i], t);
-            }
-        }
-        queue_.clear(t);
-        if (this->events() < look) continue;
-        look = this->events() + 20000;
+void Engine::step(Cycle t) {
+    now_ = t;
+    const auto& bucket = queue_.bucket(t);
+    for (size_t i = 0; i < bucket.size(); ++i) {
         if (memo_) {
-            judge_memo();
-            far = pe_bytes() > kCacheBytes;  // unpacked PEs take more
+            if (far_) look_ahead_known(bucket, i, t);
+            visit_known(bucket[i], t);
+        } else {
+            if (far_) look_ahead(bucket, i);
+            visit(bucket[i], t);
         }
-        if (limits.max_events && static_cast<int64_t>(this->events() - events) >= limits.max_events)
-            return now_ = t + 1, Status::kLimit;
-        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-        if (limits.max_seconds > 0 && seconds > limits.max_seconds) return now_ = t + 1, Status::kLimit;
-        if (interrupted && interrupted()) return now_ = t + 1, Status::kInterrupted;
     }
-    bool rest = open_ == 0;
-    if (memo_) rest = rest_of_known() && rest;
-    for (const Node& n : nodes_) {
-        rest = rest && at_rest(n);
-        end_ = std::max(end_, last_fact(n));
-    }
-    now_ = end_ = std::max(end_, start);
-    settled_ = true;
-    for (Node& n : nodes_)
-        if (values_) values_->advance(n, kForever);
-    return rest ? Status::kFinished : Status::kStuck;
+    queue_.clear(t);
+    for (const SpokenKnown& s : spoken_known_) hear_known(s.pe, s.message, t);
+    spoken_known_.clear();
+    for (const Spoken& s : spoken_) hear(s.pe, s.message, t);
+    spoken_.clear();
 }
 
-bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
+void Engine::look_after() {
+    old_memo_.reset();
+    if (memo_) judge_memo();
+    far_ = pe_bytes() > kCacheBytes;  // unpacked PEs take more
+}
+
+bool Engine::at_end(Cycle& end) {
+    bool rest = true;
+    if (memo_) {
+        rest = rest_of_known();
+    } else {
+        shared_.each_of(strip_, [&](uint32_t pe) {
+            rest = rest && at_rest(nodes_[pe]);
+            end_ = std::max(end_, last_fact(nodes_[pe]));
+            if (values_ && shared_.strips == 1) values_->advance(nodes_[pe], kForever);
+        });
+    }
+    end = end_;
+    return rest;
+}
+
+// Scalar state of a PE: `bytes` bytes from `address`; with values all of its memory, at the end of a run (`settled`).
+// False if they are not known.
+bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out, bool settled) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return values_ && (std::fill_n(out, bytes, uint8_t{0}), true);
-    if (memo_) catch_up_now(pe);
-    if (values_ && settled_) return values_->read(nodes_[pe], address, {out, static_cast<size_t>(bytes)}), true;
+    if (values_ && settled) return values_->read(nodes_[pe], address, {out, static_cast<size_t>(bytes)}), true;
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     const uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();
     for (int i = 0; i < bytes; ++i) {
@@ -349,51 +311,10 @@ bool Engine::read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out) {
     return true;
 }
 
-std::vector<Print> Engine::prints() const {
-    std::vector<Print> out = element_.prints;
-    std::stable_sort(out.begin(), out.end(), [](const Print& a, const Print& b) {
-        return a.cycle != b.cycle ? a.cycle < b.cycle : a.pe < b.pe;
-    });
-    return out;
-}
-
-void Engine::feed(uint32_t pe, int port, int color, const HostWords& words) {
-    if (words.payloads.empty()) return;
-    forget_situations();
-    Node& n = nodes_[pe];
-    RunRef run;
-    if (values_) {
-        run = RunRef(new Run);
-        run->pe = pe;
-        run->filled = static_cast<int64_t>(words.payloads.size());
-        run->word.reset(new uint32_t[words.payloads.size()]);
-        std::copy(words.payloads.begin(), words.payloads.end(), run->word.get());
-    }
-    try {
-        if (port == kPortRamp)
-            element_.feed(n, color, words, run, now_);
-        else
-            router_.feed(n, port, color, words, run, now_);
-    } catch (const Refused& r) {
-        refuse(pe, r);
-    }
-    wake(pe, n);
-}
-
-int64_t Engine::arrived(uint32_t pe, int port, int color) const {
-    return memo_ ? 0 : router_.arrived(nodes_[pe], port, color, now_);
-}
-
-void Engine::collect(uint32_t pe, int port, int color, int64_t count, HostWords& words) {
-    if (count == 0) return;
-    if (!values_ || !settled_) throw Refused("values of words for the host, without values or before the end of a run");
-    router_.collect(nodes_[pe], port, color, count, words);
-}
-
+// The host writes bytes, with or without saying their values. How many are held; the others are array data.
 int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known) {
     const int32_t tile = program_.tile_map[pe];
     if (tile < 0) return 0;
-    if (memo_) catch_up_now(pe);
     if (values_ && known) values_->write(nodes_[pe], address, values);
     const Main& m = mains_.main(memo_ ? (*memo_)[pes_[pe].at].control : nodes_[pe].control);
     uint8_t* memory = (memo_ ? cells(pes_[pe]) : cells(nodes_[pe])) + 8 * m.regs.size();

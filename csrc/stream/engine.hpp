@@ -1,16 +1,18 @@
-// A wafer at stream fidelity: the PEs, their values, and their events in order of time.
+// A strip of a wafer at stream fidelity: its PEs, their values, and their events cycle by cycle: first all visits, then
+// all messages, so that nothing depends on their order, nor on how many strips there are. `strips` runs it.
 #pragma once
 #include <array>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "stream/element.hpp"
 #include "stream/memo.hpp"
+#include "stream/outbox.hpp"
 #include "stream/queue.hpp"
+#include "stream/shared.hpp"
 #include "stream/snapshot.hpp"
-#include "wafer/machine.hpp"
 
 namespace wafersim::stream {
 
@@ -22,71 +24,82 @@ struct Figures {
 
 class Engine {
   public:
-    // `values`: of array data too; else only the state of scalar code has values.
-    Engine(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, bool values);
-
-    int launch(int function, std::span<const uint64_t> args);  // on how many PEs
-    Status run(const Limits& limits, const std::function<bool()>& interrupted);
-
-    Cycle now() const { return now_; }
-    uint64_t events() const { return figures.steps + figures.hears; }
-    const Program& program() const { return program_; }
-    const Arch& arch() const { return arch_; }
-    const Mains& mains() const { return mains_; }
-    const Loop& loop() const { return loop_; }
-    void set_most_words(int64_t words) { loop_.most_words = words; }      // placed in one step, 0: no limit
-    void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
-    int64_t open_launches() const { return open_; }
-    std::vector<Print> prints() const;  // in the order of cycles and places
-    // Scalar state of a PE: `bytes` bytes from `address`; with values all of its memory. False if they are not known:
-    // without values, or while a run is not at its end.
-    bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out);
-    // The host writes bytes, with or without saying their values. How many are held; the others are array data.
-    int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
-    static size_t bytes_of_known_pe() { return sizeof(Pe); }
-    // Words from the host and to it, by a port of a PE (`host`).
-    void feed(uint32_t pe, int port, int color, const HostWords& words);
-    int64_t arrived(uint32_t pe, int port, int color) const;
-    void collect(uint32_t pe, int port, int color, int64_t count, HostWords& words);
-    size_t table_bytes() const { return mains_.bytes(); }
-    size_t pe_bytes() const {
-        return nodes_.size() * sizeof(Node) + pes_.size() * sizeof(Pe) + cells_.size() + arena_.bytes();
-    }
-    void set_most_memo_bytes(size_t bytes) { most_memo_bytes_ = bytes; }
-    const Memo* memo() const { return memo_.get(); }  // null when visits are not looked up (any more)
-    void forget_situations();                         // from now on every visit is made
-    Figures figures;
-
+    Engine(Shared& shared, int strip);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
+    void lay_out_cells();     // of all PEs of the wafer
+    void start_looking_up();  // its PEs before anything happened
+    void turn_values_on();    // of array data too; else only the state of scalar code has values
+
+    int launch(int function, std::span<const uint64_t> args, Cycle now);  // on how many PEs
+    // A cycle: its visits, and what is said between PEs of the strip. Then, behind the barrier, what others said.
+    Cycle next(Cycle now) { return queue_.next(now); }
+    void step(Cycle t);
+    bool crossed() const { return crossed_; }  // whether the last step said anything to another strip
+    // Boxes come in two sets: of one the others still hear, while what is said goes into the other one.
+    void turn_outboxes(size_t set);
+    void hear_others(const Engine& from, size_t set);
+    void forget_old() { old_memo_.reset(); }  // all that was said in it has been heard
+    // All visits before cycle `now` are made, those that wait included; `waits`: whether some may wait from now on.
+    void stop(Cycle now, bool waits = true);
+    void count_waiting(bool on);  // how many of them wait
+    uint64_t waiting() const { return waiting_; }
+    Cycle last_waiting() const;  // the last visit that still waits
+    void look_after();           // now and then, between steps: is what it keeps worth it
+    // The end of a run: whether all its PEs are at rest; the cycle behind the last thing that happened.
+    bool at_end(Cycle& end);
+    // With several strips and values: those of beats before cycle t, of the PEs that step(t) will visit, or of all.
+    void begin_values(Cycle t);
+    void try_values(std::span<const uint32_t> asked, size_t set);
+
+    uint64_t events() const { return figures.steps + figures.hears; }
+    const Mains& mains() const { return mains_; }
+    const Loop& loop() const { return loop_; }
+    Loop& loop() { return loop_; }
+    void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
+    int64_t open_launches() const { return open_; }
+    const std::vector<Print>& prints() const { return element_.prints; }
+    bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out, bool settled);
+    int write(uint32_t pe, int32_t address, std::span<const uint8_t> values, bool known);
+    // Words from the host and to it, by a port of a PE (`host`).
+    void feed(uint32_t pe, int port, int color, const HostWords& words, Cycle now);
+    int64_t arrived(uint32_t pe, int port, int color, Cycle now) const;
+    void collect(uint32_t pe, int port, int color, int64_t count, HostWords& words) {
+        router_.collect(nodes_[pe], port, color, count, words);
+    }
+    size_t table_bytes() const { return mains_.bytes(); }
+    size_t pe_bytes() const {
+        return num_own_ * (memo_ ? sizeof(Pe) : sizeof(Node)) + cell_bytes_own_ + arena_.bytes();
+    }
+    void set_most_memo_bytes(size_t bytes) { most_memo_bytes_ = bytes; }
+    const Memo* memo() const { return memo_.get(); }  // null when visits are not looked up (any more)
+    void forget_situations();                         // from now on every visit is made
+    Values* values() { return values_.get(); }
+    std::optional<Failure> failure;
+    Figures figures;
+
   private:
-    void check_supported() const;
-    // A PE while visits are looked up: its situation, since `base`.
-    struct Pe {
-        uint32_t at = 0;
-        uint32_t cells = 0;  // in units of 8 bytes
-        Cycle base = 0, queued = kForever;
-        int32_t chain = 0;  // of visits that wait, 0: none
-    };
     void place(uint32_t pe, Node& n);
     void wake(uint32_t pe, Node& n);
+    // borders.cpp
+    void deliver(uint32_t pe, int port, Message&& message);
+    void deliver_known(uint32_t pe, int port, uint32_t message);
+    uint32_t number_of(const Outbox::Entry& said, ForeignNumbers& known);
+    void keep_foreign(Memo& fresh);
     // lookup.cpp
-    void start_looking_up();
     void wake_known(uint32_t pe, Pe& p);
     void put_in_queue(uint32_t pe, Pe& p);
     Cycle due(const Pe& p) const {
         const Cycle t = p.chain ? memo_->chain(p.chain).due : (*memo_)[p.at].wake;
         return t < kForever ? p.base + t : kForever;
     }
-    Cycle last_waiting() const;
     void visit_known(uint32_t pe, Cycle T);
     int32_t visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     void hear_known(uint32_t pe, uint32_t message, Cycle T);
     void account(const Memo::Work& w, Cycle T);
     void catch_up(Pe& p, Cycle T);
-    void catch_up_now(uint32_t pe);
     void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T);
     // Inlined in any case: a call of a function that only fetches may be left out.
     [[gnu::always_inline]] inline void fetch_cells(const Pe& p) const;
@@ -97,7 +110,7 @@ class Engine {
     bool rest_of_known();
     void judge_memo();
     void renew_memo();
-    size_t num_pes() const { return program_.tile_map.size(); }
+    void hear(uint32_t pe, const Message& m, Cycle T);
     void visit(uint32_t pe, Cycle T);
     int make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells);
     void look_ahead(const std::vector<uint32_t>& bucket, size_t i);
@@ -106,13 +119,19 @@ class Engine {
     uint32_t heard_by(uint32_t pe, int port) const {
         return static_cast<uint32_t>(static_cast<int32_t>(pe) + neighbor_[port]);
     }
+    int neighbor_strip(uint32_t other, int port) const {  // only rows are in different strips
+        return shared_.strips == 1 || port == kPortEast || port == kPortWest ? strip_ : shared_.strip_of(other);
+    }
     uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
     uint8_t* cells(const Pe& p) { return cells_.data() + 8 * static_cast<size_t>(p.cells); }
-    [[noreturn]] void refuse(uint32_t pe, const Refused& r) const;
+    std::string placed(uint32_t pe, const Refused& r) const;
+    void fail(int phase, uint32_t pe, const Refused& r);
 
-    Arch arch_;
-    Program program_;
-    std::vector<ControlBytes> control_;
+    Shared& shared_;
+    const int strip_;
+    Arch arch_;  // its buffers may be deeper
+    const Program& program_;
+    const std::vector<ControlBytes>& control_;
     Arena arena_;
     Loop loop_;
     Local local_;
@@ -120,9 +139,10 @@ class Engine {
     Router router_;
     Element element_;
     Queue queue_;
-    std::vector<Node, LargePages<Node>> nodes_;  // empty while visits are looked up
+    std::span<Node> nodes_;  // those of the strip are there once visits are not looked up
     std::unique_ptr<Memo> memo_;
-    std::vector<Pe, LargePages<Pe>> pes_;
+    std::vector<Pe, LargePages<Pe>>& pes_;
+    size_t num_own_ = 0, cell_bytes_own_ = 0;
     std::vector<size_t> cell_bytes_;  // of each tile
     Snapshots snapshots_;
     Node open_node_;
@@ -131,10 +151,28 @@ class Engine {
     size_t most_memo_bytes_ = size_t{1} << 30;  // then situations that no PE is in are forgotten
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;
     int poor_ = 0;  // stretches of the run, up to now, in which most visits were new
+    bool far_ = false;
+    bool waits_ = true, counting_ = false;
+    uint64_t waiting_ = 0;  // visits in chains that PEs are in, while they are counted
     std::unique_ptr<Values> values_;
-    bool settled_ = true;  // no op is under way
     std::vector<Told> says_;
-    std::vector<uint8_t, LargePages<uint8_t>> cells_;
+    struct Spoken {
+        uint32_t pe = 0;
+        Message message;
+    };
+    struct SpokenKnown {
+        uint32_t pe = 0, message = 0;
+    };
+    // Said in this cycle to PEs of the strip.
+    std::vector<Spoken> spoken_;
+    std::vector<SpokenKnown> spoken_known_;
+    std::vector<Outbox> outboxes_[2];  // to each strip
+    size_t set_ = 0;
+    bool crossed_ = false;
+    std::vector<ForeignNumbers> foreign_;  // of each strip
+    std::unique_ptr<Memo> old_memo_;       // its messages may still be heard
+    uint64_t memo_number_ = 0;
+    std::vector<uint8_t, LargePages<uint8_t>>& cells_;
     std::vector<int> written_;
     Cycle now_ = 0, end_ = 0;
     int64_t open_ = 0;

@@ -17,27 +17,34 @@ constexpr int kPoor = 3;
 
 }  // namespace
 
+void Engine::lay_out_cells() {
+    size_t bytes = 0;
+    for (uint32_t pe = 0; pe < shared_.num_pes(); ++pe) {
+        const int32_t tile = program_.tile_map[pe];
+        if (tile < 0) continue;
+        pes_[pe].cells = static_cast<uint32_t>(bytes / 8);
+        bytes += cell_bytes_[static_cast<size_t>(tile)];
+    }
+    cells_.resize(bytes);
+}
+
 void Engine::start_looking_up() {
     memo_ = std::make_unique<Memo>();
-    pes_.resize(num_pes());
     std::vector<int64_t> rank(program_.tiles.size(), 0);
     std::vector<uint32_t> initial;
     for (size_t t = 0; t < program_.tiles.size(); ++t) initial.push_back(mains_.initial(static_cast<int32_t>(t)));
-    size_t bytes = 0;
-    for (const int32_t t : program_.tile_map)
-        if (t >= 0) bytes += mains_.cell_bytes(t);
-    cells_.resize(bytes);
-    bytes = 0;
-    for (uint32_t pe = 0; pe < pes_.size(); ++pe) {
-        Pe& p = pes_[pe];
+    for (uint32_t pe = 0; pe < shared_.num_pes(); ++pe) {
         const int32_t tile = program_.tile_map[pe];
+        const int64_t r = tile < 0 ? 0 : rank[static_cast<size_t>(tile)]++;
+        if (shared_.strip_of(pe) != strip_) continue;
+        Pe& p = pes_[pe];
         place(pe, clear_open());
         if (tile >= 0) {
             open_node_.control = initial[static_cast<size_t>(tile)];
-            p.cells = static_cast<uint32_t>(bytes / 8);
-            bytes += mains_.cell_bytes(tile);
-            mains_.initial_cells(tile, rank[static_cast<size_t>(tile)]++, cells(p));
+            mains_.initial_cells(tile, r, cells(p));
+            cell_bytes_own_ += cell_bytes_[static_cast<size_t>(tile)];
         }
+        ++num_own_;
         settle_in(p, 0);
         wake_known(pe, p);
     }
@@ -74,7 +81,8 @@ void Engine::settle_in(Pe& p, Cycle T) {
 }
 
 void Engine::wake_known(uint32_t pe, Pe& p) {
-    p.chain = (*memo_)[p.at].chains ? memo_->choose_chain(p.at, cells(p)) : 0;
+    p.chain = waits_ && (*memo_)[p.at].chains ? memo_->choose_chain(p.at, cells(p)) : 0;
+    if (counting_ && p.chain) waiting_ += memo_->chain(p.chain).work.visits;
     put_in_queue(pe, p);
 }
 
@@ -96,6 +104,7 @@ void Engine::account(const Memo::Work& w, Cycle T) {
 // The visits of the PE's chain up to cycle T; it is given up.
 void Engine::catch_up(Pe& p, Cycle T) {
     int32_t i = std::exchange(p.chain, 0);
+    if (counting_ && i) waiting_ -= memo_->chain(i).work.visits;
     while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
     if (!i) return;
     const Memo::Chain& c = memo_->chain(i);
@@ -106,10 +115,25 @@ void Engine::catch_up(Pe& p, Cycle T) {
     p.base += c.dt;
 }
 
-// Before somebody looks at a PE from outside.
-void Engine::catch_up_now(uint32_t pe) {
-    catch_up(pes_[pe], now_ - 1);
-    wake_known(pe, pes_[pe]);
+void Engine::count_waiting(bool on) {
+    counting_ = on;
+    waits_ = true;
+    waiting_ = 0;
+    if (memo_ && on)
+        shared_.each_of(strip_, [&](uint32_t pe) {
+            if (const int32_t i = pes_[pe].chain) waiting_ += memo_->chain(i).work.visits;
+        });
+}
+
+void Engine::stop(Cycle now, bool waits) {
+    now_ = now;
+    waits_ = waits;
+    if (!memo_) return;
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        if (!pes_[pe].chain) return;
+        catch_up(pes_[pe], now - 1);
+        wake_known(pe, pes_[pe]);
+    });
 }
 
 void Engine::visit_known(uint32_t pe, Cycle T) {
@@ -127,7 +151,8 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
         found = visit_unknown(pe, T, cells);
     else if (memo_->visit(found).quiet)
         memo_->lengthen(from, chain, found);
-    const Memo::Visit& v = memo_->visit(found);  // nothing below adds a visit
+    if (!found) return;
+    const Memo::Visit& v = memo_->visit(found);
     account(v.work, T);
     p.at = v.to;
     p.base = T;
@@ -135,11 +160,11 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
     wake_known(pe, p);
     for (int32_t i = 0; i < v.num_said; ++i) {
         const Memo::Said said = memo_->said(v)[i];
-        hear_known(heard_by(pe, said.port), said.message, T);
+        deliver_known(pe, said.port, said.message);
     }
 }
 
-// What has not occurred before: made on the PE itself, and kept.
+// What has not occurred before: made on the PE itself, and kept; 0 if it is refused.
 int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     ++memo_->misses;
     Pe& p = pes_[pe];
@@ -151,7 +176,7 @@ int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     try {
         v.done = make_visit(pe, n, T, cells);
     } catch (const Refused& r) {
-        refuse(pe, r);
+        return fail(0, pe, r), 0;
     }
     element_.script.on = false;
     v.work.visits = 1;
@@ -169,7 +194,6 @@ int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
 }
 
 void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
-    ++figures.hears;
     ++memo_->lookups;
     Pe& p = pes_[pe];
     if (p.chain) catch_up(p, T);
@@ -181,7 +205,7 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
         try {
             router_.hear(n, memo_->message(message), T);
         } catch (const Refused& r) {
-            refuse(pe, r);
+            return fail(1, pe, r);
         }
         Cycle fact = kMinus;
         h.to = close(T, fact);
@@ -219,8 +243,11 @@ void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cyc
             if (s.visits) {
                 const Memo::Visit& v = memo_->visit(s.visits);
                 for (int32_t k = 0; k < v.num_said && k < 2; ++k) {
-                    listeners[static_cast<size_t>(k)] = heard_by(pe, memo_->said(v)[k].port);
-                    __builtin_prefetch(&pes_[listeners[static_cast<size_t>(k)]]);
+                    const int port = memo_->said(v)[k].port;
+                    const uint32_t other = heard_by(pe, port);
+                    if (neighbor_strip(other, port) != strip_) continue;
+                    listeners[static_cast<size_t>(k)] = other;
+                    __builtin_prefetch(&pes_[other]);
                 }
             }
         }
@@ -233,8 +260,11 @@ void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cyc
 // The last visit that still waits in a chain.
 Cycle Engine::last_waiting() const {
     Cycle last = kMinus;
-    for (const Pe& p : pes_)
+    if (!memo_) return last;
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        const Pe& p = pes_[pe];
         if (p.chain) last = std::max(last, p.base + memo_->chain(p.chain).dt);
+    });
     return last;
 }
 
@@ -242,7 +272,8 @@ Cycle Engine::last_waiting() const {
 bool Engine::rest_of_known() {
     std::unordered_map<uint32_t, std::pair<bool, Cycle>> known;
     bool rest = true;
-    for (Pe& p : pes_) {
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        Pe& p = pes_[pe];
         catch_up(p, kForever);
         const auto [at, fresh] = known.try_emplace(p.at);
         if (fresh) {
@@ -251,7 +282,7 @@ bool Engine::rest_of_known() {
         }
         rest = rest && at->second.first;
         if (at->second.second > kMinus) end_ = std::max(end_, p.base + at->second.second);
-    }
+    });
     return rest;
 }
 
@@ -259,7 +290,7 @@ bool Engine::rest_of_known() {
 void Engine::judge_memo() {
     if (memo_->bytes() > most_memo_bytes_) renew_memo();
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
-    if (lookups < std::max(kJudged, kJudgedPerPe * num_pes())) return;
+    if (lookups < std::max(kJudged / static_cast<uint64_t>(shared_.strips), kJudgedPerPe * num_own_)) return;
     judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
     poor_ = 10 * misses > 3 * lookups ? poor_ + 1 : 0;
     if (poor_ >= kPoor) forget_situations();
@@ -271,7 +302,8 @@ void Engine::renew_memo() {
     auto fresh = std::make_unique<Memo>();
     fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;
-    for (Pe& p : pes_) {
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        Pe& p = pes_[pe];
         catch_up(p, now_);
         const auto [at, first] = to.try_emplace(p.at, 0);
         if (first) {
@@ -280,28 +312,29 @@ void Engine::renew_memo() {
             at->second = fresh->find(memo_->bytes_of(p.at), s);
         }
         p.at = at->second;
-    }
-    memo_ = std::move(fresh);
-    for (uint32_t pe = 0; pe < pes_.size(); ++pe) wake_known(pe, pes_[pe]);
+    });
+    keep_foreign(*fresh);
+    old_memo_ = std::exchange(memo_, std::move(fresh));
+    ++memo_number_;
+    shared_.each_of(strip_, [&](uint32_t pe) { wake_known(pe, pes_[pe]); });
     most_memo_bytes_ = std::max(most_memo_bytes_, 2 * memo_->bytes());  // else it would be full again at once
 }
 
 void Engine::forget_situations() {
     if (!memo_) return;
     clear_open();
-    nodes_.resize(num_pes());
-    for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
+    nodes_ = shared_.nodes();
+    shared_.each_of(strip_, [&](uint32_t pe) {
         Pe& p = pes_[pe];
         catch_up(p, now_);
-        Node& n = nodes_[pe];
+        Node& n = *new (&nodes_[pe]) Node();
         snapshots_.restore(memo_->bytes_of(p.at), p.base, n, arena_);
         n.cells = p.cells;
         n.queued = p.queued;
         wake(pe, n);
-    }
-    memo_.reset();
-    pes_.clear();
-    pes_.shrink_to_fit();
+    });
+    old_memo_ = std::move(memo_);
+    ++memo_number_;
 }
 
 }  // namespace wafersim::stream

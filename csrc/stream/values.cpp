@@ -10,8 +10,8 @@
 namespace wafersim::stream {
 namespace {
 
-constexpr int kDeepest =
-    10000;  // PEs that wait for each other's words in one step; each takes about 500 bytes of stack
+constexpr int kDeepest = 2000;  // PEs whose words a word waits for, one behind the other; each takes about 500 bytes of
+                                // stack. Beyond, the last one is seen to first.
 
 }  // namespace
 
@@ -19,23 +19,31 @@ void DropValues::operator()(OpValues* op) const {
     delete op;
 }
 
-Values::Values(const Program& program, const Arch& arch, std::span<Node> nodes, uint8_t* cells)
-    : tapes(program, arch), program_(program), arch_(arch), nodes_(nodes), cells_(cells) {
-    sram_.reserve(nodes.size(), static_cast<size_t>(arch.sram_bytes));
-    busy_.resize(nodes.size());
-    ordered_.resize(nodes.size());
-    std::vector<int64_t> rank(program.tiles.size(), 0);
-    for (size_t pe = 0; pe < nodes.size(); ++pe) {
-        const int32_t t = program.tile_map[pe];
+Values::Values(Shared& shared, int strip, const Arch& arch)
+    : tapes(shared.program, arch),
+      program_(shared.program),
+      arch_(arch),
+      shared_(shared),
+      strip_(strip),
+      nodes_(shared.nodes()),
+      cells_(shared.cells.data()),
+      sram_(shared.sram) {
+    for (auto& set : wanted) set.resize(static_cast<size_t>(shared.strips));
+    busy_.resize(nodes_.size());
+    ordered_.resize(nodes_.size());
+    std::vector<int64_t> rank(program_.tiles.size(), 0);
+    for (uint32_t pe = 0; pe < nodes_.size(); ++pe) {
+        const int32_t t = program_.tile_map[pe];
         if (t < 0) continue;
-        const Tile& tile = program.tiles[static_cast<size_t>(t)];
+        const int64_t r = rank[static_cast<size_t>(t)]++;
+        if (shared.strip_of(pe) != strip) continue;
+        const Tile& tile = program_.tiles[static_cast<size_t>(t)];
         uint8_t* sram = sram_.at(pe);
-        const uint8_t* image = program.image.data() + tile.image_offset;
+        const uint8_t* image = program_.image.data() + tile.image_offset;
         for (int32_t i = 0; i < tile.image_bytes; ++i)  // pages without a value stay untouched
             if (image[i]) sram[i] = image[i];
-        const int64_t r = rank[static_cast<size_t>(t)]++;
         for (const ParamBlock& b : tile.params)
-            std::memcpy(sram + b.address, program.param_values.data() + b.offset + r * b.bytes,
+            std::memcpy(sram + b.address, program_.param_values.data() + b.offset + r * b.bytes,
                         static_cast<size_t>(b.bytes));
     }
 }
@@ -55,6 +63,7 @@ void Values::read(const Node& n, int32_t address, std::span<uint8_t> bytes) cons
 RunRef Values::send(const Node& n, int thread, int64_t words) const {
     RunRef run(new Run);
     run->pe = number(n);
+    run->crosses = shared_.strips > 1;
     run->thread = thread;
     run->word.reset(new uint32_t[static_cast<size_t>(words)]);
     return run;
@@ -112,6 +121,79 @@ bool Values::meet(const OpValues& a, const OpValues& b) {
 
 void Values::advance(Node& n, Cycle T) {
     if (!n.live) return;
+    if (!advance_all(number(n), T)) throw Refused("internal: a word without a value");
+}
+
+void Values::begin(Cycle T) {
+    now_ = T;
+    todo_.clear();
+}
+
+void Values::add(uint32_t pe) {
+    const Node& n = nodes_[pe];
+    bool any = n.live;
+    for (const InQueue* q : n.iq) any = any || (q && q->feeds_task && q->words);
+    if (any) todo_.push_back(pe);
+}
+
+// `asked`: what others want, which is tried once; who lacks something asks again.
+void Values::try_all(std::span<const uint32_t> asked, size_t set) {
+    set_ = set;
+    for (std::vector<uint32_t>& w : wanted[set_]) w.clear();
+    for (const uint32_t pe : asked) advance_all(pe, now_);
+    std::erase_if(todo_, [&](uint32_t pe) {
+        const bool done = advance_all(pe, now_);
+        return fill_heads(nodes_[pe], now_) && done;
+    });
+}
+
+// The words that a task may take now.
+bool Values::fill_heads(Node& n, Cycle T) {
+    if (T >= kForever) return true;
+    heads_.clear();
+    for (const InQueue* q : n.iq) {
+        if (!q || !q->feeds_task || !q->words) continue;
+        const int64_t end = q->a.count_before(T - arch_.ramp_in + 1);
+        for (const Words::Piece& p : q->words->pieces())
+            if (const int64_t last = std::min(p.first + p.n, end) - 1; last >= p.first)
+                heads_.push_back({p.run, p.offset + last - p.first});
+    }
+    bool done = true;
+    for (const auto& [run, at] : heads_) {
+        if (run->filled > at) continue;
+        if (shared_.strip_of(run->pe) == strip_)
+            advance_all(run->pe, T);
+        else
+            pull(*run.get(), T);
+        done = done && run->filled > at;
+    }
+    heads_.clear();
+    return done;
+}
+
+// A PE, and whatever of this strip it waits for; false if it waits for another strip.
+bool Values::advance_all(uint32_t pe, Cycle T) {
+    stack_.assign(1, pe);
+    uint64_t before = moved;
+    for (int still = 0; !stack_.empty();) {
+        deeper_.clear();
+        foreign_ = false;
+        if (advance_once(nodes_[stack_.back()], T)) {
+            stack_.pop_back();
+            continue;
+        }
+        if (foreign_) return false;
+        still = moved == before ? still + 1 : 0;
+        before = moved;
+        if (deeper_.empty() || still > 1 << 20) throw Refused("internal: a word without a value");
+        stack_.insert(stack_.end(), deeper_.begin(), deeper_.end());
+    }
+    return true;
+}
+
+// False if words are missing.
+bool Values::advance_once(Node& n, Cycle T) {
+    if (!n.live) return true;
     Due all[9];
     size_t num = 0;
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
@@ -119,17 +201,17 @@ void Values::advance(Node& n, Cycle T) {
         if (!th.values) continue;
         if (const int64_t to = due(n, th, T); to > th.values->units) all[num++] = {&th, to};
     }
-    if (!num) return;
+    if (!num) return true;
     bool order = false;
     for (size_t i = 0; i < num; ++i)
         for (size_t j = 0; j < i; ++j) order = order || meet(*all[i].thread->values, *all[j].thread->values);
-    if (++depth_ > kDeepest) throw Refused("words that more than 10,000 PEs pass on in one step");
+    ++depth_;
     busy_[number(n)] = true;
     ordered_[number(n)] = order;
     const bool done = order ? in_order(n, {all, num}, T) : in_any_order(n, {all, num}, T);
     busy_[number(n)] = ordered_[number(n)] = false;
     --depth_;
-    if (!done && depth_ == 0) throw Refused("internal: a word without a value");
+    return done;
 }
 
 bool Values::in_any_order(Node& n, std::span<Due> all, Cycle T) {
@@ -164,8 +246,8 @@ bool Values::in_order(Node& n, std::span<Due> all, Cycle T) {
     }
 }
 
-// The words that its next units need, as many as there are of `wanted`.
-int64_t Values::words_there(Node& n, const Thread& th, int64_t wanted, const uint32_t* from[3]) const {
+// The words that its next units need, `most` or as many as there are.
+int64_t Values::words_there(Node& n, const Thread& th, int64_t most, const uint32_t* from[3]) const {
     const OpValues& op = *th.values;
     for (size_t s = 0; s < 3; ++s) {
         from[s] = nullptr;
@@ -175,10 +257,10 @@ int64_t Values::words_there(Node& n, const Thread& th, int64_t wanted, const uin
         const Words::Piece* p = q.words ? q.words->find(k) : nullptr;
         if (!p) throw Refused("internal: a word of no run");
         const int64_t at = p->offset + k - p->first;
-        wanted = std::min({wanted, p->first + p->n - k, p->run->filled - at});
+        most = std::min({most, p->first + p->n - k, p->run->filled - at});
         from[s] = p->run->word.get() + at;
     }
-    return wanted;
+    return most;
 }
 
 // The first run whose values are missing.
@@ -202,7 +284,9 @@ bool Values::apply(Node& n, Thread& th, int64_t to, Cycle T) {
         const uint32_t* from[3];
         int64_t count = words_there(n, th, to - op.units, from);
         if (count <= 0) {
-            const RunRef run = missing(n, th)->run;
+            const Words::Piece* lacks = missing(n, th);
+            if (!lacks) continue;  // another strip has just filled it
+            const RunRef run = lacks->run;
             const int64_t before = run->filled;
             pull(*run.get(), T);
             if (run->filled == before) break;
@@ -210,6 +294,7 @@ bool Values::apply(Node& n, Thread& th, int64_t to, Cycle T) {
         }
         pass(n, th, count, from);
         op.units += count;
+        moved += static_cast<uint64_t>(count);
     }
     op.busy = false;
     for (int i = 0; i < 2; ++i)
@@ -219,12 +304,17 @@ bool Values::apply(Node& n, Thread& th, int64_t to, Cycle T) {
 
 // Somebody wants words of a run.
 void Values::pull(const Run& run, Cycle T) {
-    Node& n = nodes_[run.pe];
-    if (!busy_[run.pe]) return advance(n, T);
+    if (const int strip = shared_.strip_of(run.pe); strip != strip_) {
+        foreign_ = true;
+        return wanted[set_][static_cast<size_t>(strip)].push_back(run.pe), void();
+    }
     if (ordered_[run.pe]) return;
+    if (depth_ >= kDeepest) return deeper_.push_back(run.pe), void();
+    Node& n = nodes_[run.pe];
+    if (!busy_[run.pe]) return advance_once(n, T), void();
     Thread* th = n.thread[static_cast<size_t>(run.thread)];
     if (!th->values || th->values->run.get() != &run) return;
-    if (++depth_ > kDeepest) throw Refused("words that more than 10,000 PEs pass on in one step");
+    ++depth_;
     apply(n, *th, due(n, *th, T), T);
     --depth_;
 }
@@ -251,11 +341,11 @@ bool Values::copy(Node& n, OpValues& op, int64_t count, const uint32_t* const fr
     uint8_t* sram = sram_.at(number(n));
     const void* source = in ? static_cast<const void*>(from[0]) : sram + e.a.addr;
     void* target = out ? static_cast<void*>(op.run->word.get() + op.run->filled) : sram + e.dst.addr;
-    const auto moved = static_cast<int32_t>(count);
+    const auto words = static_cast<int32_t>(count);
     std::memmove(target, source, 4 * static_cast<size_t>(count));
-    if (!in) e.a.addr += 4 * moved, e.a.index[0] += moved;
-    if (!out) e.dst.addr += 4 * moved, e.dst.index[0] += moved;
-    if (out) op.run->filled += count;
+    if (!in) e.a.addr += 4 * words, e.a.index[0] += words;
+    if (!out) e.dst.addr += 4 * words, e.dst.index[0] += words;
+    if (out) op.run->filled.store(op.run->filled + count, std::memory_order_release);
     e.done += count;
     return true;
 }
@@ -280,7 +370,9 @@ void Values::pass(Node& n, Thread& th, int64_t count, const uint32_t* const from
         }
         if (!op.run.get()) continue;
         if (e.dst.elem_bytes == 2 && !op.packed) outgoing = (outgoing & 0xffff) | e.index << 16;
-        op.run->word[static_cast<size_t>(op.run->filled++)] = outgoing;
+        const int64_t at = op.run->filled;
+        op.run->word[static_cast<size_t>(at)] = outgoing;
+        op.run->filled.store(at + 1, std::memory_order_release);
     }
 }
 
@@ -289,7 +381,7 @@ uint32_t Values::take(Node& n, InQueue& q, int64_t k, Cycle T) {
     if (!p) throw Refused("internal: a word of no run");
     const RunRef run = p->run;
     const int64_t at = p->offset + k - p->first;
-    if (run->filled <= at) pull(*run.get(), T);
+    if (run->filled <= at && shared_.strip_of(run->pe) == strip_) advance_all(run->pe, T);
     if (run->filled <= at) throw Refused("internal: a word without a value");
     q.words->forget(k + 1);
     (void)n;

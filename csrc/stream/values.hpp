@@ -1,13 +1,13 @@
 // Values of array data: the memory of the PEs, and the ops under way. Beats take effect in the order of their times,
 // late: when the PE is looked at, or when another PE wants a word. Beats before now are facts, so that order is known.
+// A strip has the values of its own PEs; what a word of another strip's needs is wanted from there (`try_all`).
 #pragma once
 #include <span>
 #include <vector>
 
 #include "stream/data_tape.hpp"
-#include "stream/state.hpp"
+#include "stream/shared.hpp"
 #include "stream/words.hpp"
-#include "wafer/sram.hpp"
 
 namespace wafersim::stream {
 
@@ -27,7 +27,7 @@ struct OpValues {
 
 class Values {
   public:
-    Values(const Program& program, const Arch& arch, std::span<Node> nodes, uint8_t* cells);
+    Values(Shared& shared, int strip, const Arch& arch);
 
     DataTapes tapes;
     Place place(const Node& n) const;
@@ -37,8 +37,16 @@ class Values {
     // An op starts; its thread has its queues and words.
     void start(Node& n, Thread& th, Local& local, const Main& m, const Instr& in, int64_t length);
     RunRef send(const Node& n, int thread, int64_t words) const;
-    // Everything before cycle T takes effect.
+    // Everything before cycle T takes effect. With several strips that has been seen to by `try_all`.
     void advance(Node& n, Cycle T);
+    // Before a cycle: the PEs that are to be looked at then, and what other strips asked for. Begin, then try until
+    // nobody lacks anything, with what is wanted from others handed to them in between.
+    void begin(Cycle T);
+    void add(uint32_t pe);  // to be looked at
+    void try_all(std::span<const uint32_t> asked, size_t set);
+    bool lacking() const { return !todo_.empty(); }
+    std::vector<std::vector<uint32_t>> wanted[2];  // from each strip: PEs; in two sets, one of which is being read
+    uint64_t moved = 0;                            // units that have taken effect
     // The word at index k of an input queue, which is taken from it.
     uint32_t take(Node& n, InQueue& q, int64_t k, Cycle T);
 
@@ -50,6 +58,9 @@ class Values {
     uint32_t number(const Node& n) const { return static_cast<uint32_t>(&n - nodes_.data()); }
     int64_t due(const Node& n, const Thread& th, Cycle T) const;
     static bool meet(const OpValues& a, const OpValues& b);
+    bool advance_once(Node& n, Cycle T);
+    bool advance_all(uint32_t pe, Cycle T);
+    bool fill_heads(Node& n, Cycle T);
     bool in_any_order(Node& n, std::span<Due> all, Cycle T);
     bool in_order(Node& n, std::span<Due> all, Cycle T);
     bool apply(Node& n, Thread& th, int64_t to, Cycle T);
@@ -62,12 +73,19 @@ class Values {
 
     const Program& program_;
     const Arch& arch_;
+    Shared& shared_;
+    const int strip_;
     std::span<Node> nodes_;
     uint8_t* cells_;
-    SramArena sram_;
+    SramArena& sram_;
     std::vector<bool> busy_;     // PEs whose beats are taking effect now,
     std::vector<bool> ordered_;  // and one after the other by time
     int depth_ = 0;
+    Cycle now_ = 0;
+    std::vector<uint32_t> todo_, deeper_, stack_;  // deeper_: PEs that a chain was too long to reach
+    std::vector<std::pair<RunRef, int64_t>> heads_;
+    size_t set_ = 0;
+    bool foreign_ = false;  // something is wanted from another strip
 };
 
 }  // namespace wafersim::stream

@@ -2,6 +2,7 @@
 // pass says which words of which runs stand at its indices; that does not depend on their times.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -10,31 +11,46 @@
 namespace wafersim::stream {
 
 struct Run {
-    uint32_t refs = 0, pe = 0;
+    std::atomic<uint32_t> refs{0};
+    uint32_t pe = 0;
     int32_t thread = -1;
-    int64_t filled = 0;  // words whose values are known
+    bool crosses = false;            // threads of several strips may hold it
+    std::atomic<int64_t> filled{0};  // words whose values are known; the others are nobody's but the sender's
     std::unique_ptr<uint32_t[]> word;
 };
 
 class RunRef {
   public:
     RunRef() = default;
-    explicit RunRef(Run* run) : run_(run) { ++run_->refs; }
-    RunRef(const RunRef& o) : run_(o.run_) {
-        if (run_) ++run_->refs;
-    }
+    explicit RunRef(Run* run) : run_(run) { hold(); }
+    RunRef(const RunRef& o) : run_(o.run_) { hold(); }
     RunRef(RunRef&& o) noexcept : run_(std::exchange(o.run_, nullptr)) {}
     RunRef& operator=(RunRef o) noexcept {
         std::swap(run_, o.run_);
         return *this;
     }
     ~RunRef() {
-        if (run_ && --run_->refs == 0) delete run_;
+        if (!run_) return;
+        uint32_t left;
+        if (run_->crosses) {
+            left = run_->refs.fetch_sub(1, std::memory_order_acq_rel) - 1;
+        } else {
+            left = run_->refs.load(std::memory_order_relaxed) - 1;
+            run_->refs.store(left, std::memory_order_relaxed);
+        }
+        if (!left) delete run_;
     }
     Run* operator->() const { return run_; }
     Run* get() const { return run_; }
 
   private:
+    void hold() {
+        if (!run_) return;
+        if (run_->crosses)
+            run_->refs.fetch_add(1, std::memory_order_relaxed);
+        else
+            run_->refs.store(run_->refs.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
     Run* run_ = nullptr;
 };
 
