@@ -42,7 +42,12 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "grid huge": (["run", "reduce", "--grid", "9" * 30 + "x2"], ["WIDTHxHEIGHT"]),
     "fidelity unknown": (["run", "reduce", "--fidelity", "exact"], ["'exact'", "wavelet"]),
     "no values": (["run", "reduce", "--fidelity", "wavelet", "--no-values"], ["values", "stream"]),
-    "two threads": (["run", "reduce", "--threads", "2"], ["threads=2", "1 thread"]),
+    "two threads at wavelet": (["run", "reduce", "--threads", "2"], ["threads=2", "1 thread", "stream"]),
+    "no thread": (["run", "reduce", "--fidelity", "stream", "--threads", "0"], ["threads", "0"]),
+    "threads beyond all": (
+        ["run", "reduce", "--fidelity", "stream", "--threads", "257"],
+        ["threads", "257", "256"],
+    ),
     "grain": (["run", "reduce", "--grain", "4"], ["grain", "stream"]),
     "trace at fidelity stream": (
         ["run", "reduce", "--fidelity", "stream", "--out", "o", "--trace"],

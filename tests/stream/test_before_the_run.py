@@ -31,10 +31,10 @@ def test_memory_of_the_pes(kernel, grid, params, monkeypatch):
     estimated = sum(
         p.num_bytes for p in stream_memory.parts(prepared.built.program) if p.name.startswith(names)
     )
-    looked_up = prepared.execute(fidelity="stream").info["stream"]
+    looked_up = prepared.execute(fidelity="stream").info["work"]
     assert looked_up["pe_bytes"] <= estimated
     monkeypatch.setattr(stream, "LOOK_UP", False)  # the estimate is of a run in which nothing recurs
-    taken = prepared.execute(fidelity="stream").info["stream"]["pe_bytes"]
+    taken = prepared.execute(fidelity="stream").info["work"]["pe_bytes"]
     assert 0.85 * taken <= estimated <= 1.35 * taken
 
 

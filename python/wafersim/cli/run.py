@@ -24,7 +24,12 @@ from wafersim.cli.common import json_option
     help="wavelet (every wavelet) or stream (runs of them).  [default: wavelet; with --no-values by size]",
 )
 @click.option("--no-values", is_flag=True, help="Array data has no values: faster at fidelity stream.")
-@click.option("--threads", type=int, default=1, help="Only 1 so far.  [default: 1]")
+@click.option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Fidelity stream: threads of the run; no result depends on it.  [default: 1]",
+)
 @click.option("--seed", type=int, default=0, help="Seed of inputs and random numbers.  [default: 0]")
 @click.option("--max-cycles", type=int, metavar="N", help="Stop after so many cycles.")
 @click.option("--max-seconds", type=float, metavar="S", help="Stop after so many seconds of host time.")

@@ -67,19 +67,22 @@ def _at_stream(
     from wafersim.estimates.stream_probe import estimate_events
     from wafersim.simulate.stream_memory import check_stream_memory, part_given_up, parts, parts_looked_up
 
-    check_stream_memory(program)
-    made, python_bytes = parts(program), rss_bytes()
+    check_stream_memory(program, threads=request.threads)
+    made, python_bytes = parts(program, threads=request.threads), rss_bytes()
     grid = (program.width, program.height)
     moved = (
-        None if request.kernel is None else estimate_events(request.kernel, arch, grid, params, request.grain)
+        None
+        if request.kernel is None
+        else estimate_events(request.kernel, arch, grid, params, request.grain, request.threads)
     )
     looked_up = moved is not None and moved["looked_up"]
     if moved is not None and looked_up:
-        found = parts_looked_up(program, moved["memo_bytes"], python_bytes)
+        found = parts_looked_up(program, moved["memo_bytes"], python_bytes, request.threads)
     else:
         found = made if moved is None else [*made, part_given_up(moved["memo_bytes"])]
     return {
         "fidelity": "stream",
+        "threads": request.threads,
         "estimate_looked_up": looked_up,
         "estimate_host_bytes": sum(part.num_bytes for part in found),
         "largest": [{"what": p.name, "bytes": p.num_bytes, "less": p.less} for p in found[:3]],

@@ -70,13 +70,18 @@ def probe(
         return None
     if record.status != "finished":
         return None
-    figures = record.info["stream"]
-    made = int(figures.get("made", record.events))
-    return Probe(grid, int(record.events), made, float(record.info["wall_s"]), figures.get("memo_bytes"))
+    work = record.info["work"]
+    memo_bytes = int(work["memo_bytes"]) if work["looking_up"] else None
+    return Probe(grid, int(record.events), int(work["made"]), float(record.info["wall_s"]), memo_bytes)
 
 
 def estimate_events(
-    kernel: str, arch: Arch, grid: Grid, params: dict[str, Any], grain: int | None = None
+    kernel: str,
+    arch: Arch,
+    grid: Grid,
+    params: dict[str, Any],
+    grain: int | None = None,
+    threads: int = 1,
 ) -> dict[str, Any] | None:
     """Events and seconds of a run, and the runs that they were made of; None if no small grid is taken.
 
@@ -86,7 +91,8 @@ def estimate_events(
     that are made because nothing like them has occurred: they take what they took in the larger run, the
     others `LOOKED_UP_SECONDS`. Within a factor of three in events for the library's kernels; where situations
     begin to recur only on a larger grid, seconds are too many. The memo grows likewise, unless so much is new
-    that looking up is given up (`looked_up`): then it is what the small runs had.
+    that looking up is given up (`looked_up`): then it is what the small runs had. Threads share what is looked
+    up; what is new each of them makes for itself, and keeps it.
     """
     grids = small_grids(*grid)
     found = [p for p in (probe(kernel, arch, at, params, grain) for at in grids) if p is not None]
@@ -99,14 +105,14 @@ def estimate_events(
     side = math.sqrt(grid[0] * grid[1])
     events = _grown(found, side, [p.events for p in found], LEAST_POWER)
     made = min(_grown(found, side, [p.made for p in found], 0.0), events)
-    seconds = made * found[0].seconds / max(found[0].made, 1) + (events - made) * LOOKED_UP_SECONDS
+    seconds = made * found[0].seconds / max(found[0].made, 1) + (events - made) * LOOKED_UP_SECONDS / threads
     memo = [p.memo_bytes for p in found if p.memo_bytes is not None]
     keeps = len(memo) == len(found) and (made <= MOST_NEW * events or events < LEAST_EVENTS)
     memo_bytes = _grown(found, side, memo, 0.0) if keeps else max(memo, default=0)
     return {
         "events": round(events),
         "looked_up": keeps,
-        "memo_bytes": min(memo_bytes, MEMO_BYTES),
+        "memo_bytes": min(memo_bytes, MEMO_BYTES),  # of one thread
         "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}

@@ -148,6 +148,12 @@ _RUN = (
     Term("events", "events", "run", "simulator events processed; a measure of the simulator's own work"),
     Term("wall_s", "s", "run", "host time spent in the run", "building the program, checking the values"),
     Term("peak_rss_bytes", "bytes", "run", "most memory that this process has held so far"),
+    Term(
+        "work",
+        "",
+        "run",
+        "at fidelity stream: how the host did the run; with other threads it is another",
+    ),
     Term("utilisation", "share", "run", "busy cycles over all cycles of the PEs that have a tile"),
     Term(
         "bottleneck",

@@ -110,6 +110,7 @@ OPTIONAL: Mapping[str, Check] = {
     "prints": many(fields({"cycle": count, "x": count, "y": count, "text": text})),
     "timeline": maybe(_TIMELINE), "approximate": flag, "fidelity_chosen": text, "launch": maybe(text),
     "program_file": text, "stream": fields({}, {"grain": count, "late": count}),
+    "work": fields({}, {"threads": count}),
     "formula": maybe(fields({"name": text, "source": text, "cycles": maybe(amount)})),
     "waits": many(_WAIT), "fault": fields({"text": text}, {"pe": place}),
 }  # fmt: skip

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ConfigError, UnsupportedError
-from wafersim.simulate.limits import did_you_mean
+from wafersim.simulate.limits import checked_int, did_you_mean
 
 if TYPE_CHECKING:
     from wafersim.program import MachineProgram
@@ -16,6 +16,9 @@ FIDELITIES = ("wavelet", "stream")
 
 #: no wish, no values: the one that `by_size` finds
 AUTO = "auto"
+
+#: threads of a run, at most
+MOST_THREADS = 256
 
 #: PEs from which fidelity stream is chosen: below, every wavelet takes seconds and the record is complete
 STREAM_FROM_PES = 4096
@@ -32,6 +35,16 @@ def check_fidelity(fidelity: str | None, values: bool, grain: int | None) -> str
     if fidelity is None and not values:
         return AUTO if grain is None else "stream"
     return fidelity or "wavelet"
+
+
+def check_threads(threads: Any, fidelity: str) -> int:
+    """The number of threads, or `ConfigError` for one that a run at this fidelity cannot have."""
+    count = 1 if threads is None else checked_int("threads", threads, 1, MOST_THREADS)
+    if count > 1 and fidelity == "wavelet":
+        raise ConfigError(
+            f"threads={count}: fidelity 'wavelet' runs on 1 thread; several belong to fidelity 'stream'"
+        )
+    return count
 
 
 def by_size(program: MachineProgram, watched: bool = False) -> tuple[str, str]:

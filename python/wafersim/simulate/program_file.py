@@ -76,6 +76,7 @@ def execute_opened(
     fidelity: str = "wavelet",
     values: bool = False,
     grain: int | None = None,
+    threads: int = 1,
     progress: Any = None,
     watch: Watch | None = None,
     frames: int | None = None,
@@ -89,7 +90,8 @@ def execute_opened(
             watch is not None or frames is not None,
             lambda chosen: execute_opened(
                 path, opened, function=function, arguments=arguments, seed=seed, fidelity=chosen,
-                values=values, grain=grain, progress=progress, watch=watch, frames=frames, **limits,
+                values=values, grain=grain, threads=threads, progress=progress, watch=watch, frames=frames,
+                **limits,
             ),
         )  # fmt: skip
     functions = FunctionTable(program.meta.get("functions", {}))
@@ -99,7 +101,7 @@ def execute_opened(
         from wafersim.simulate.stream import StreamSimulator, refuse_watch
 
         refuse_watch(watch, frames)
-        sim = StreamSimulator(program, loaded, seed, grain, values=values)
+        sim = StreamSimulator(program, loaded, seed, grain, values=values, threads=threads)
     else:
         sim = Simulator(program, loaded, seed)
         if watch is not None:

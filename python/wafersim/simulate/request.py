@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import ANSWER_SCHEMA, ConfigError
-from wafersim.simulate.fidelity import check_fidelity
+from wafersim.simulate.fidelity import check_fidelity, check_threads
 from wafersim.simulate.interrupt import remembered_interrupts
 from wafersim.simulate.limits import did_you_mean
 
@@ -33,7 +33,7 @@ FIELDS: dict[str, str] = {
     "fidelity": "wavelet or stream",
     "values": "true or false",
     "grain": "whole number",
-    "threads": "1",
+    "threads": "whole number",
     "seed": "whole number",
     "max_cycles": "whole number",
     "max_events": "whole number",
@@ -64,6 +64,7 @@ class Request:
     fidelity: str = "wavelet"
     grain: int | None = None
     values: bool = True
+    threads: int = 1
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
     fidelity = _typed(fields, "fidelity", str)
     values, grain = _typed(fields, "values", bool), _whole(fields, "grain", 1)
     fidelity = check_fidelity(fidelity, values is not False, grain)
-    refuse_threads(fields.get("threads"))
+    threads = check_threads(_whole(fields, "threads", 1), fidelity)
     texts = {name: _typed(fields, name, str) for name in ("kernel", "program", "launch")}
     if (texts["kernel"] is None) == (texts["program"] is None):
         raise ConfigError("request: exactly one of 'kernel' and 'program' is wanted")
@@ -108,6 +109,7 @@ def from_fields(fields: Mapping[str, Any]) -> Request:
         fidelity=fidelity,
         grain=grain,
         values=values is not False,
+        threads=threads,
     )
 
 
@@ -152,12 +154,6 @@ def _changed_arch(text: str) -> Arch:
     return loaded.replace(source="set by the request", **changes) if changes else loaded
 
 
-def refuse_threads(threads: Any) -> None:
-    """Raise for more than one thread."""
-    if threads is not None and (isinstance(threads, bool) or threads != 1):
-        raise ConfigError(f"threads={threads!r} is not available: this version runs on 1 thread")
-
-
 def execute(
     request: Request, progress: Any = None, watch: Watch | None = None, frames: int | None = None
 ) -> Record:
@@ -194,6 +190,7 @@ def run_built(
             fidelity=request.fidelity,
             values=request.values,
             grain=request.grain,
+            threads=request.threads,
             raise_on_stuck=False,
             progress=progress,
             watch=watch,
@@ -212,6 +209,7 @@ def run_built(
         fidelity=request.fidelity,
         values=request.values,
         grain=request.grain,
+        threads=request.threads,
         progress=progress,
         watch=watch,
         frames=frames,

@@ -10,7 +10,7 @@ import numpy as np
 
 from wafersim.errors import ConfigError
 from wafersim.record import Record
-from wafersim.simulate.fidelity import AUTO, check_fidelity, run_by_size
+from wafersim.simulate.fidelity import AUTO, check_fidelity, check_threads, run_by_size
 from wafersim.simulate.limits import did_you_mean
 from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
@@ -42,6 +42,7 @@ def run(
     fidelity: str | None = None,
     values: bool = True,
     grain: int | None = None,
+    threads: int = 1,
     **more_params: Any,
 ) -> Record:
     """Run a library kernel and check its values against NumPy.
@@ -66,7 +67,9 @@ def run(
     values : bool
         Whether array data has values; without them nothing can be verified.
     grain : int, optional
-        At fidelity stream: most wavelets that are placed in one step.
+        At fidelity stream: wavelets that buffers hold at least; above 1 an approximation.
+    threads : int
+        At fidelity stream: threads of the run; the result is the same for every number.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def run(
         fidelity=chosen,
         values=values,
         grain=grain,
+        threads=check_threads(threads, chosen),
         max_cycles=max_cycles,
         max_seconds=max_seconds,
         max_events=max_events,
@@ -124,24 +128,25 @@ class PreparedRun:
         grain: int | None = None,
         watch: Watch | None = None,
         frames: int | None = None,
+        threads: int = 1,
         **limits: Any,
     ) -> Record:
         """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`).
 
-        ``values`` is for fidelity stream; at wavelet arrays always have values.
+        ``values`` and ``threads`` are for fidelity stream; at wavelet arrays always have values.
         """
         if fidelity == AUTO:
             return run_by_size(
                 self.built.program,
                 watch is not None or frames is not None,
-                lambda chosen: self.execute(seed, chosen, values, grain, watch, frames, **limits),
+                lambda chosen: self.execute(seed, chosen, values, grain, watch, frames, threads, **limits),
             )
         sim: Any
         if fidelity == "stream":
             from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
 
             refuse_watch(watch, frames)
-            sim = StreamSimulator(self.built.program, self.arch, seed, grain, values=values)
+            sim = StreamSimulator(self.built.program, self.arch, seed, grain, values=values, threads=threads)
             if values:
                 self.built.setup(sim, np.random.default_rng(seed))
             else:

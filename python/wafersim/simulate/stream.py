@@ -13,6 +13,7 @@ from wafersim.program.schema import Counter, Event
 from wafersim.record import Record
 from wafersim.record.source import Source
 from wafersim.simulate import places
+from wafersim.simulate.fidelity import MOST_THREADS
 from wafersim.simulate.footprint import available_bytes
 from wafersim.simulate.limits import checked_int, run_limits
 from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
@@ -55,6 +56,8 @@ class StreamSimulator(LoadedProgram):
         Most words placed in one step; the result does not depend on it. Default: no limit. For tests.
     values : bool
         Whether array data has values. They change no cycle; control flow must not depend on them.
+    threads : int
+        Threads of a run, at most one per row of PEs; the result does not depend on it.
 
     Raises
     ------
@@ -70,14 +73,16 @@ class StreamSimulator(LoadedProgram):
         grain: int | None = None,
         most_words: int | None = None,
         values: bool = False,
+        threads: int = 1,
     ) -> None:
         super().__init__(program, arch, seed)
         self.grain = 1 if grain is None else checked_int("grain", grain, 1, (1 << 31) - 1)
         most = 0 if most_words is None else checked_int("most_words", most_words, 1, (1 << 31) - 1)
         self.values = values
-        check_stream_memory(program, values)
+        count = checked_int("threads", threads, 1, MOST_THREADS)
+        check_stream_memory(program, values, count)
         try:
-            self._machine = _new_machine(program, self.arch, self.grain, most, values)
+            self._machine = _new_machine(program, self.arch, self.grain, most, values, count)
         except UnsupportedError as error:
             raise self._placed(error) from None
         self._ports = HostPorts(program, self._machine)
@@ -184,6 +189,7 @@ class StreamSimulator(LoadedProgram):
             "not_modelled": [*NOT_MODELLED, self._leaves_out(), *_coarse(self.grain)],
             "approximate": self.grain > 1,
             "stream": {"grain": self.grain, **self._machine.figures()},
+            "work": self._machine.work(),
         }
         if self.grain > 1:
             info["validity"] = "approximate"
@@ -282,10 +288,12 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def _new_machine(program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool) -> Any:
+def _new_machine(
+    program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool, threads: int
+) -> Any:
     from wafersim import _core as core
 
     memo_bytes = min(MEMO_BYTES, int(MEMO_SHARE * available_bytes()))
     return core.StreamMachine(
-        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, memo_bytes, values
+        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, memo_bytes, values, threads
     )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: threads, which grow about as the root of the rows of code
 RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 
+#: of the situations that each thread beyond the fourth keeps, at most
+THREAD_BYTES = 256 << 20
+
 #: threads of a PE, measured on the library's kernels: for each of its queues, and at least
 THREADS_OF_A_QUEUE, THREADS = 0.75, 2
 
@@ -43,16 +46,19 @@ class Part:
     less: str
 
 
-def parts_looked_up(program: MachineProgram, memo_bytes: float, python_bytes: int) -> list[Part]:
-    """The same for a run that looks up what recurs to its end, in a memo that counts so many bytes."""
+def parts_looked_up(
+    program: MachineProgram, memo_bytes: float, python_bytes: int, threads: int = 1
+) -> list[Part]:
+    """The same for a run that looks up what recurs to its end, in a memo of each thread of so many bytes."""
     from wafersim._core import StreamMachine
 
     num_pes = program.tables["tile_map"].size
+    memos = round(FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 4 else memo_bytes))
     return sorted(
         [
             Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
-            Part("situations of PEs, and what happens in them", round(FILLED * memo_bytes), "a smaller grid"),
-            *_shared_parts(program, python_bytes),
+            Part("situations of PEs, and what happens in them", memos, "a smaller grid, or fewer threads"),
+            *_shared_parts(program, python_bytes, threads),
         ],
         key=lambda part: -part.num_bytes,
     )
@@ -63,18 +69,18 @@ def part_given_up(memo_bytes: float) -> Part:
     return Part("situations of PEs, until most are new", round(FILLED * memo_bytes), "a smaller grid")
 
 
-def _shared_parts(program: MachineProgram, python_bytes: int) -> list[Part]:
+def _shared_parts(program: MachineProgram, python_bytes: int, threads: int) -> list[Part]:
     """What takes the same memory whether visits are looked up or made."""
     tables = program.tables
     state = _placed(tables) * (
         8 * tables["tiles"][:, TileCol.NUM_REGS].astype(np.int64) + _held_bytes(tables)
     )
-    shared = RUN_BYTES + int(CODE_BYTES * len(tables["code"]) ** 0.5)
+    code = RUN_BYTES + min(threads, program.height) * int(CODE_BYTES * len(tables["code"]) ** 0.5)
     return [
         Part("state of scalar code", int(state.sum()), "smaller arrays that scalar code reads"),
         # Python's and the engine's
         Part("tables of the program", 2 * sum(table.nbytes for table in tables.values()), "fewer parameters"),
-        Part("stretches of code, shared by all PEs", shared, "fewer kinds of PEs"),
+        Part("stretches of code, of each thread", code, "fewer kinds of PEs"),
         Part("Python and the program as it is built", python_bytes, "a smaller grid"),
     ]
 
@@ -85,7 +91,7 @@ def _placed(tables: dict[str, Array]) -> Array:
     return np.bincount(tile_map[tile_map >= 0], minlength=len(tables["tiles"]))
 
 
-def parts(program: MachineProgram, values: bool = False) -> list[Part]:
+def parts(program: MachineProgram, values: bool = False, threads: int = 1) -> list[Part]:
     """Contributors to the memory of a run in which nothing is looked up, the largest first."""
     from wafersim._core import StreamMachine
 
@@ -101,14 +107,18 @@ def parts(program: MachineProgram, values: bool = False) -> list[Part]:
         for count, more_in, more_out in _changed(tables, into, out)
     )
     queues = placed * _queue_bytes(tables["queues"], len(tables["tiles"]), size)
-    threads = placed * _threads(tables["queues"], len(tables["tiles"])) * size["thread"]
-    elements = int(queues.sum() + threads.sum())
+    microthreads = placed * _threads(tables["queues"], len(tables["tiles"])) * size["thread"]
+    elements = int(queues.sum() + microthreads.sum())
     found = [
         Part("routers: colors, buffers of links", int(stages.sum() + changed), "fewer colors routed at a PE"),
         Part("compute elements: queues, threads", elements, "fewer queues"),
         Part("PEs", tile_map.size * size["node"], "a smaller grid"),
-        *_shared_parts(program, rss_bytes()),
+        *_shared_parts(program, rss_bytes(), threads),
     ]
+    if threads > 4:
+        pes = int(stages.sum() + changed) + elements + tile_map.size * size["node"]
+        kept = min((threads - 4) * THREAD_BYTES, pes)
+        found.append(Part("situations that each thread keeps", kept, "fewer threads"))
     if values:
         sram = placed * (
             np.ceil(tables["tiles"][:, TileCol.DATA_BYTES] / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES
@@ -175,12 +185,12 @@ def _held_bytes(tables: dict[str, Array]) -> Array:
     return found
 
 
-def stream_bytes(program: MachineProgram, values: bool = False) -> int:
+def stream_bytes(program: MachineProgram, values: bool = False, threads: int = 1) -> int:
     """About the memory of this process at the end of a run of the program at fidelity stream, in bytes."""
-    return sum(part.num_bytes for part in parts(program, values))
+    return sum(part.num_bytes for part in parts(program, values, threads))
 
 
-def check_stream_memory(program: MachineProgram, values: bool = False) -> None:
+def check_stream_memory(program: MachineProgram, values: bool = False, threads: int = 1) -> None:
     """Refuse a run that would not fit into the host's memory.
 
     Raises
@@ -188,7 +198,7 @@ def check_stream_memory(program: MachineProgram, values: bool = False) -> None:
     ConfigError
         With what it needs, the three largest contributors, and what there is.
     """
-    found = parts(program, values)
+    found = parts(program, values, threads)
     needed, available = sum(part.num_bytes for part in found), available_bytes() + rss_bytes()
     if needed <= SHARE * available:
         return
