@@ -153,12 +153,13 @@ def test_memos_that_are_made_anew_or_given_up(monkeypatch):
         assert three["work"]["memo_renewals"] > 3 if memo_bytes < 1 << 20 else given_up
 
 
-@pytest.mark.parametrize("limit", [{"max_events": 700}, {"max_cycles": 333}])
+@pytest.mark.parametrize("limit", [{"max_events": 700}, {"max_events": 30_000}, {"max_cycles": 9333}])
 def test_limits_cut_at_the_same_place(limit):
-    prepared = prepare("gemm", "wse2", "8x8", {"tile": 4})
+    """Visits that wait count all the same."""
+    prepared = prepare("gemm", "wse2", "14x14", {"tile": 4})
     ends = set()
     for threads in THREADS:
-        record = prepared.execute(fidelity="stream", threads=threads, raise_on_stuck=False, **limit)
+        record = prepared.execute(fidelity="stream", grain=64, threads=threads, raise_on_stuck=False, **limit)
         assert record.status == "limit"
         ends.add((record.cycles, record.info["events"]))
     assert len(ends) == 1

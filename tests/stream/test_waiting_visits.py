@@ -68,7 +68,7 @@ def test_random_programs_launched_again(first):
             expected = _launched_again(wide.make(_core.Machine), wide, _whole)
             assert len(found) == len(expected)
             assert found == expected or found[-1][0] == expected[-1][0] == LIMIT
-            waited += machine.figures()["waited"]
+            waited += machine.work()["waited"]
             compared += 1
             for run in (_with_limits, _with_pauses):
                 one, other = (_launched_again(_stream(wide, look_up), wide, run) for look_up in (True, False))
