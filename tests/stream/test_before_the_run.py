@@ -75,10 +75,10 @@ def test_dry_run_says_events_seconds_and_bytes():
 def test_dry_run_says_whether_situations_recur(kernel, grid, grain, looked_up):
     asked = ("run", kernel, "--grid", grid, "--fidelity", "stream", "--no-values", "--json", *grain)
     answer, ran = (json.loads(call(*asked, *more).out) for more in (("--dry-run",), ()))
-    assert answer["estimate_looked_up"] is ("memo_bytes" in ran["stream"]) is looked_up
+    assert answer["estimate_looked_up"] is (ran["work"]["looking_up"] == 1) is looked_up
     memo = [part["bytes"] for part in answer["largest"] if part["what"].startswith("situations of PEs, and")]
     if memo and looked_up:
-        assert 0.4 < memo[0] / ran["stream"]["memo_bytes"] < 1.5
+        assert 0.4 < memo[0] / ran["work"]["memo_bytes"] < 1.5
 
 
 def test_small_grids_keep_the_shape():

@@ -91,8 +91,8 @@ def estimate_events(
     that are made because nothing like them has occurred: they take what they took in the larger run, the
     others `LOOKED_UP_SECONDS`. Within a factor of three in events for the library's kernels; where situations
     begin to recur only on a larger grid, seconds are too many. The memo grows likewise, unless so much is new
-    that looking up is given up (`looked_up`): then it is what the small runs had. Threads share what is looked
-    up; what is new each of them makes for itself, and keeps it.
+    that looking up is given up (`looked_up`): then it is what the small runs had. Threads share what is
+    looked up; what is new each of them makes for itself, and keeps it.
     """
     grids = small_grids(*grid)
     found = [p for p in (probe(kernel, arch, at, params, grain) for at in grids) if p is not None]

@@ -53,7 +53,9 @@ def parts_looked_up(
     from wafersim._core import StreamMachine
 
     num_pes = program.tables["tile_map"].size
-    memos = round(FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 4 else memo_bytes))
+    memos = round(
+        FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 4 else memo_bytes)
+    )
     return sorted(
         [
             Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
