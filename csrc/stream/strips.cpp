@@ -8,7 +8,7 @@ namespace wafersim::stream {
 namespace {
 
 constexpr uint64_t kLook = 20000;  // events between two looks at clock, host and memos
-constexpr size_t kMemos = 4;       // so many strips share the memory for memos; more take more
+constexpr size_t kMemos = 8;       // so many strips share the memory for memos; more take more
 
 void check_supported(const Program& program) {
     for (const RouteClass& r : program.routes) {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: threads, which grow about as the root of the rows of code
 RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 
-#: of the situations that each thread beyond the fourth keeps, at most
+#: of the situations that each thread beyond the eighth keeps, at most
 THREAD_BYTES = 256 << 20
 
 #: threads of a PE, measured on the library's kernels: for each of its queues, and at least
@@ -54,7 +54,7 @@ def parts_looked_up(
 
     num_pes = program.tables["tile_map"].size
     memos = round(
-        FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 4 else memo_bytes)
+        FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 8 else memo_bytes)
     )
     return sorted(
         [
@@ -117,9 +117,9 @@ def parts(program: MachineProgram, values: bool = False, threads: int = 1) -> li
         Part("PEs", tile_map.size * size["node"], "a smaller grid"),
         *_shared_parts(program, rss_bytes(), threads),
     ]
-    if threads > 4:
+    if threads > 8:
         pes = int(stages.sum() + changed) + elements + tile_map.size * size["node"]
-        kept = min((threads - 4) * THREAD_BYTES, pes)
+        kept = min((threads - 8) * THREAD_BYTES, pes)
         found.append(Part("situations that each thread keeps", kept, "fewer threads"))
     if values:
         sram = placed * (
