@@ -11,7 +11,7 @@ from tests.stream.compare import MAX_CYCLES, random_programs, repeated
 from wafersim import run
 from wafersim.errors import UnsupportedError
 from wafersim.program import Layout
-from wafersim.program.schema import TileCol
+from wafersim.program.schema import NUM_PORTS, TileCol
 from wafersim.simulate import fidelity, stream
 from wafersim.simulate.runner import prepare
 from wafersim.simulate.stream import StreamSimulator, write_without_values
@@ -101,21 +101,36 @@ def _end(generated: Any, threads: int, band: int, values: bool, look_up: bool, m
             )
         )  # fmt: skip
         status = machine.run(MAX_CYCLES)
+        if generated.more_feeds:
+            generated.feed(machine, generated.more_feeds)
+            status = machine.run(MAX_CYCLES)
     except UnsupportedError as error:
         return str(error)
     memory = machine.read(0, 0, width, height, 0, num_bytes) if values else None
     return (
         status, int(machine.cycle), machine.figures(), machine.prints(),
-        None if memory is None else bytes(np.asarray(memory)),
+        None if memory is None else bytes(np.asarray(memory)), _to_host(generated, machine, values),
     )  # fmt: skip
+
+
+def _to_host(generated: Any, machine: Any, values: bool) -> list[Any]:
+    """How many words came to the host by each port, and with values which."""
+    height, width = generated.tables["tile_map"].shape
+    found: list[Any] = []
+    for color in generated.tables["colors"].tolist():
+        for port in range(NUM_PORTS):
+            counts = np.asarray(machine.arrived(0, 0, width, height, color, port))
+            found.append(counts.tolist())
+            for y, x in np.argwhere(counts) if values else ():
+                words = machine.collect(int(x), int(y), 1, 1, color, port, int(counts[y, x]))
+                found.append([part.tolist() for part in words])
+    return found
 
 
 def _compare(seeds: range) -> tuple[int, int]:
     accepted = refused = 0
     for seed in seeds:
         for number, generated in enumerate(random_programs(seed)):
-            if generated.feeds:
-                continue
             values, look_up = number % 3 == 2, number % 3 == 0
             memo = 1 if seed % 2 else 1 << 30  # 1: it is made anew whenever somebody looks at it
             wide = repeated(generated, 2, 3)
