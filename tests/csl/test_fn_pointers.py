@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from lowering import run
 
+from wafersim.csl.compile import compile_csl
 from wafersim.csl.diagnostics import CslError
+from wafersim.csl.scope import Module
 from wafersim.errors import SimulationError
 
 PROGRAM = """
@@ -130,3 +134,22 @@ def test_refused(name):
 def test_a_pointer_to_nothing_is_a_fault():
     with pytest.raises(SimulationError, match="assertion"):
         run(PROGRAM.format(decls=f"var p: {FN};", body="out[0] = p(1);"))
+
+
+def test_a_compiled_program_leaves_no_module_behind(tmp_path):
+    """The collector does not see through the NumPy array of objects that an array of functions is."""
+    body = f"var table = [3]{FN}{{ &inc, &twice, &minus }};"
+    (tmp_path / "pe.csl").write_text(PROGRAM.format(decls=body, body="out[0] = table[k](k);"))
+    layout = (
+        'layout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl"); @export_name("main", fn()void); }'
+    )
+    (tmp_path / "layout.csl").write_text(layout)
+
+    def modules() -> int:
+        gc.collect()
+        return sum(isinstance(o, Module) for o in gc.get_objects())
+
+    before = modules()
+    for _ in range(3):
+        compile_csl(tmp_path / "layout.csl", arch="wse2")
+    assert modules() == before

@@ -18,6 +18,7 @@ from wafersim.csl.comptime.interp import Interp, Options
 from wafersim.csl.comptime.loader import Loader
 from wafersim.csl.diagnostics import CslError, of_builder
 from wafersim.csl.instance import LayoutResult, ProgramInstance
+from wafersim.csl.scope import module_lifetime
 from wafersim.csl.values import Split, Value
 from wafersim.errors import ConfigError, ProgramError
 from wafersim.program.layout import Layout
@@ -131,7 +132,7 @@ def compile_csl(
     )  # fmt: skip
     token = LEGACY.set(ready.options.legacy)
     try:
-        with deep_recursion():
+        with deep_recursion(), module_lifetime():
             result = evaluate_layout(ready)
             return _finish(ready, result, name or Path(source).stem, warnings_as_errors, check)
     finally:

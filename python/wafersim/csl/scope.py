@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +94,28 @@ class Scope:
         return None
 
 
+#: The modules of the compilation that goes on.
+_MADE: ContextVar[list[Module] | None] = ContextVar("csl_modules", default=None)
+
+
+@contextmanager
+def module_lifetime() -> Iterator[None]:
+    """Modules made inside are emptied at the end.
+
+    An array of functions is a NumPy array of objects, through which the collector of cycles does not see:
+    module, variable, array, function, module would stay for ever.
+    """
+    made: list[Module] = []
+    token = _MADE.set(made)
+    try:
+        yield
+    finally:
+        _MADE.reset(token)
+        for module in made:
+            module.params, module.entities, module.variables = {}, {}, []
+            module.evaluate = module.lanes = None
+
+
 @dataclass(slots=True, eq=False)
 class Module:
     """One instance of a source file: the file with its parameters bound.
@@ -110,6 +135,11 @@ class Module:
     number: int = 0
     lanes: Any = None
     pending: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        made = _MADE.get()
+        if made is not None:
+            made.append(self)
 
     @property
     def scope(self) -> Scope:
