@@ -32,6 +32,13 @@ void Engine::turn_outboxes(size_t set) {
     crossed_ = false;
 }
 
+// From now on numbers are those of another memo; nothing has been said in this cycle.
+void Engine::change_memo(std::unique_ptr<Memo> fresh) {
+    old_memo_ = std::exchange(memo_, std::move(fresh));
+    ++memo_number_;
+    for (Outbox& box : outboxes_[set_]) box.memo = memo_number_;
+}
+
 void Engine::hear_others(const Engine& from, size_t set) {
     const Outbox& box = from.outboxes_[set][static_cast<size_t>(strip_)];
     ForeignNumbers& known = foreign_[static_cast<size_t>(from.strip_)];

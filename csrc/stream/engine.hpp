@@ -110,6 +110,7 @@ class Engine {
     bool rest_of_known();
     void judge_memo();
     void renew_memo();
+    void change_memo(std::unique_ptr<Memo> fresh);
     void hear(uint32_t pe, const Message& m, Cycle T);
     void visit(uint32_t pe, Cycle T);
     int make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells);

@@ -314,8 +314,7 @@ void Engine::renew_memo() {
         p.at = at->second;
     });
     keep_foreign(*fresh);
-    old_memo_ = std::exchange(memo_, std::move(fresh));
-    ++memo_number_;
+    change_memo(std::move(fresh));
     shared_.each_of(strip_, [&](uint32_t pe) { wake_known(pe, pes_[pe]); });
     most_memo_bytes_ = std::max(most_memo_bytes_, 2 * memo_->bytes());  // else it would be full again at once
 }
@@ -333,8 +332,7 @@ void Engine::forget_situations() {
         n.queued = p.queued;
         wake(pe, n);
     });
-    old_memo_ = std::move(memo_);
-    ++memo_number_;
+    change_memo(nullptr);
 }
 
 }  // namespace wafersim::stream

@@ -86,7 +86,7 @@ BAD_LINES = {
     "grid has three sides": (b'{"kernel": "reduce", "grid": [1, 2, 3]}', "WIDTHxHEIGHT"),
     "seed is true": (b'{"kernel": "reduce", "seed": true}', "seed=True"),
     "seed is a fraction": (b'{"kernel": "reduce", "seed": 1.5}', "seed=1.5"),
-    "stream": (b'{"kernel": "gemm", "params": {"algorithm": "systolic"}, "fidelity": "stream"}', "feeds"),
+    "stream": (b'{"kernel": "spmm", "fidelity": "stream", "values": false}', "array data"),
     "another schema": (b'{"kernel": "reduce", "schema": 2}', "schema 1"),
     "nested objects": (
         b'{"kernel": "reduce", "params": ' + b'{"a":' * 40 + b"1" + b"}" * 41,

@@ -168,6 +168,20 @@ def test_memos_that_are_made_anew_or_given_up(monkeypatch):
         assert three["work"]["memo_renewals"] > 3 if memo_bytes < 1 << 20 else given_up
 
 
+def test_many_renewals(monkeypatch):
+    """A memo is renewed between two cycles, behind what was heard and before what is said next."""
+    prepared = prepare("gemm", "wse2", "20x20", {"tile": 46})
+    seen, renewals = set(), 0
+    for memo_bytes in (1 << 30, 6 << 20, 3 << 20, 2 << 20):
+        monkeypatch.setattr(stream, "MEMO_BYTES", memo_bytes)
+        for threads in (1, 2, 4):
+            record = prepared.execute(fidelity="stream", grain=4096, threads=threads, raise_on_stuck=False)
+            seen.add((record.status, record.cycles, record.info["stream"]["messages"]))
+            renewals += record.info["work"]["memo_renewals"]
+    assert len(seen) == 1
+    assert renewals > 20
+
+
 @pytest.mark.parametrize("limit", [{"max_events": 700}, {"max_events": 30_000}, {"max_cycles": 9333}])
 def test_limits_cut_at_the_same_place(limit):
     """Visits that wait count all the same."""

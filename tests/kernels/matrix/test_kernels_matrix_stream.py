@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wafersim.errors import UnsupportedError
 from wafersim.simulate import run
 
 CASES = [
     ("gemm", "wse2", "4x4", {"algorithm": "mesh", "mt": 4, "kt": 3, "nt": 5}),
     ("gemm", "wse3-sdk", "3x3", {"algorithm": "mesh", "mt": 4, "kt": 3, "nt": 5, "schedule": "serial"}),
     ("gemm", "wse2", "3x3", {"mt": 4, "kt": 3, "nt": 5}),
+    ("gemm", "wse2", "2x2", {"algorithm": "systolic", "tile": 3}),
     ("gemv", "wse2", "4x6", {"algorithm": "mesh", "rows": 5, "cols": 4}),
     ("gemv", "wse3-sdk", "4x6", {"rows": 5, "cols": 4}),
     ("local_gemm", "wse2", "2x3", {"rows": 8, "inner": 4, "columns": 16}),
@@ -33,8 +33,3 @@ def test_both_fidelities_agree(kernel, arch, grid, params):
 ], ids=str)  # fmt: skip
 def test_both_fidelities_agree_on_larger_grids(kernel, arch, grid, params):
     test_both_fidelities_agree(kernel, arch, grid, params)
-
-
-def test_words_from_the_host_are_refused_at_stream():
-    with pytest.raises(UnsupportedError, match="words that the host feeds"):
-        run("gemm", "wse2", "2x2", {"algorithm": "systolic", "tile": 3}, fidelity="stream", values=False)
