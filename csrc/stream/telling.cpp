@@ -109,7 +109,12 @@ void Router::hear(Node& n, const Message& m, Cycle T) {
     }
     bool more = o.sent.end() > reference + m.first_change + arch_.link_buffer;
     for (const LinkFifo* f : c->fifo) more = more || (f && f->blocked != kNever);
-    if (more) n.wake_router(T + m.wake);
+    if (!more) return;
+    // The neighbor may not have heard yet, in this cycle, that the first word concerned is sent earlier than it knew.
+    Cycle wake = T + m.wake;
+    if (const Seq::Value sent = o.sent.at(reference + m.first_change); sent.known)
+        wake = std::min(wake, std::max(T, sent.t + arch_.hop) + arch_.hop);
+    n.wake_router(wake);
 }
 
 }  // namespace wafersim::stream

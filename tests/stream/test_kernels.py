@@ -13,6 +13,7 @@ CASES = [
     ("gemm", "8x8", {"tile": 4}, False),  # back-pressure
     ("gemm", "12x12", {"tile": 6}, False),  # two colors compete for the ramp
     ("gemm", "5x5", {"tile": 17}, False),
+    ("gemm", "16x16", {"tile": 7}, False),  # words and credits of one link cross in a cycle
     ("reduce", "6x2", {"words": 16}, None),
     ("reduce", "8x2", {"words": 9, "algorithm": "star"}, False),  # switches
     ("reduce", "16x1", {"words": 64, "algorithm": "star"}, False),
