@@ -205,13 +205,12 @@ void Element::renew(Node& n, Cycle T) {
 // The cycle in which the main thread gets its slot.
 Cycle Element::issue(Node& n, Cycle T, Cycle from) {
     const Cycle at = std::max({T, from, n.slot_free});
-    if (!n.beside) renew(n, T);
     const bool known = !n.beside;  // the threads' next beats
+    bool beats = false;
     for (uint32_t rest = n.live; rest; rest &= rest - 1)
-        if (!n.thread[static_cast<size_t>(std::countr_zero(rest))]->finished) {
-            if (!known || first_beat(n, T) <= at) return predict(n, T, from);
-            break;
-        }
+        beats = beats || !n.thread[static_cast<size_t>(std::countr_zero(rest))]->finished;
+    if (known || !beats) renew(n, T);  // behind the last beat words may still wait at the ramp
+    if (beats && (!known || first_beat(n, T) <= at)) return predict(n, T, from);
     if (at > T) n.wake_element(at);
     return at;
 }
