@@ -161,15 +161,20 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join([*rows, f"{len(outcomes)} scripts: {summary}; {seconds:.0f} s of running time"])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(description: str) -> argparse.Namespace:
+    """What a run over a checkout's scripts is told."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("checkout", type=Path)
     parser.add_argument("-k", dest="word", default="", help="only scripts whose path matches this expression")
     parser.add_argument("-j", dest="jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=600, help="seconds per script")
     parser.add_argument("--json", type=Path, help="write the outcomes to this file")
     parser.add_argument("--keep", type=Path, help="write every script's output to this folder")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = arguments(__doc__.splitlines()[0])
     outcomes = []
     for outcome in run_all(args.checkout.resolve(), args.word, args.jobs, args.timeout, args.keep):
         outcomes.append(outcome)

@@ -9,7 +9,6 @@ script the last is compared. NumPy's global random numbers are seeded, so that b
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -119,14 +118,7 @@ def line(c: Compared) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkout", type=Path)
-    parser.add_argument("-k", dest="word", default="", help="only scripts whose path matches this expression")
-    parser.add_argument("-j", dest="jobs", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=600, help="seconds per run")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
-    parser.add_argument("--keep", type=Path, help="write every script's outputs below this folder")
-    args = parser.parse_args()
+    args = conformance.arguments(__doc__.splitlines()[0])
     rows = []
     for row in compare_all(args.checkout.resolve(), args.word, args.jobs, args.timeout, args.keep):
         rows.append(row)
