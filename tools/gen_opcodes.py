@@ -1,4 +1,4 @@
-"""Write ``csrc/program/opcodes.hpp`` and its parts from ``wafersim.program.schema``; ``--check`` compares only."""
+"""Write ``opcodes.hpp`` and its parts from ``wafersim.program.schema``; ``--check`` compares only."""
 
 from __future__ import annotations
 
