@@ -12,6 +12,7 @@ from wafersim.csl.compile import compile_csl
 from wafersim.csl.diagnostics import CslError
 from wafersim.csl.scope import Module
 from wafersim.errors import SimulationError
+from wafersim.simulate import Simulator
 
 PROGRAM = """
 fn inc(x: i16) i16 {{ return x + 1; }}
@@ -136,14 +137,25 @@ def test_a_pointer_to_nothing_is_a_fault():
         run(PROGRAM.format(decls=f"var p: {FN};", body="out[0] = p(1);"))
 
 
-def test_a_compiled_program_leaves_no_module_behind(tmp_path):
-    """The collector does not see through the NumPy array of objects that an array of functions is."""
-    body = f"var table = [3]{FN}{{ &inc, &twice, &minus }};"
-    (tmp_path / "pe.csl").write_text(PROGRAM.format(decls=body, body="out[0] = table[k](k);"))
+def _compiled(folder, decls: str, body: str):
+    (folder / "pe.csl").write_text(PROGRAM.format(decls=decls, body=body))
     layout = (
         'layout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl"); @export_name("main", fn()void); }'
     )
-    (tmp_path / "layout.csl").write_text(layout)
+    (folder / "layout.csl").write_text(layout)
+    return compile_csl(folder / "layout.csl", arch="wse2")
+
+
+@pytest.mark.parametrize(("call", "said"), [("inc(k)", False), ("p(k)", True)])
+def test_records_say_what_the_time_of_such_calls_is(tmp_path, call, said):
+    simulator = Simulator(_compiled(tmp_path, f"var p: {FN} = inc;", f"out[0] = {call};").program, "wse2-sdk")
+    simulator.launch("main")
+    record = simulator.run()
+    assert any("through pointers" in line for line in record.info["not_modelled"]) is said
+
+
+def test_a_compiled_program_leaves_no_module_behind(tmp_path):
+    """The collector does not see through the NumPy array of objects that an array of functions is."""
 
     def modules() -> int:
         gc.collect()
@@ -151,5 +163,5 @@ def test_a_compiled_program_leaves_no_module_behind(tmp_path):
 
     before = modules()
     for _ in range(3):
-        compile_csl(tmp_path / "layout.csl", arch="wse2")
+        _compiled(tmp_path, f"var table = [3]{FN}{{ &inc, &twice, &minus }};", "out[0] = table[k](k);")
     assert modules() == before

@@ -310,6 +310,7 @@ def _finish(ready: Source, result: LayoutResult, name: str, strict: bool, check:
         "fabric_offsets": list(options.fabric_offsets),
         "channels": options.channels,
         "memcpy": options.memcpy,
+        "not_modelled": options.not_modelled,
     }
     emitted = emit(layout, result, placed, csl=meta, check=check)
     warnings = [*options.warnings, *emitted.warnings]

@@ -82,6 +82,10 @@ class LoadedProgram:
         meta = self.program.meta
         return printed(self._machine.prints(), self.program.tables["code"], list(meta.get("strings", [])))
 
+    def _not_modelled(self) -> list[str]:
+        """What any run leaves out, behind what this program's compiler left out."""
+        return [*self.program.meta.get("csl", {}).get("not_modelled", []), *NOT_MODELLED]
+
     def _head(self, status: str, cycles: int, events: int) -> dict[str, Any]:
         """What every record says of its run."""
         clock = self.arch.clock_hz
@@ -109,7 +113,7 @@ class LoadedProgram:
             "validity": "unvalidated",
             "validity_rows": [],
             "validity_detail": NO_SUPPORT.as_json(),
-            "not_modelled": list(NOT_MODELLED),
+            "not_modelled": self._not_modelled(),
             "warnings": [],
             "program_warnings": list(self.program.warnings),
             "prints": [line._asdict() for line in self.prints()[:MOST_PRINTS]],

@@ -16,7 +16,7 @@ from wafersim.simulate import places
 from wafersim.simulate.fidelity import MOST_THREADS
 from wafersim.simulate.footprint import available_bytes
 from wafersim.simulate.limits import checked_int, run_limits
-from wafersim.simulate.loaded import NOT_MODELLED, STATUS, LoadedProgram
+from wafersim.simulate.loaded import STATUS, LoadedProgram
 from wafersim.simulate.memory import Rect
 from wafersim.simulate.simulator import color_entries
 from wafersim.simulate.stream_memory import check_stream_memory
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
 
-#: what a run at this fidelity leaves out, beside `NOT_MODELLED`
+#: what a run at this fidelity leaves out, beside what any run does
 STREAM_LEAVES_OUT = "fidelity stream: {values}cycles per class, events and link counts of each PE"
 
 #: whether situations of PEs that occurred before are looked up; results do not depend on it
@@ -186,7 +186,7 @@ class StreamSimulator(LoadedProgram):
             "fidelity": "stream",
             "values": self.values,
             "counted": False,
-            "not_modelled": [*NOT_MODELLED, self._leaves_out(), *_coarse(self.grain)],
+            "not_modelled": [*self._not_modelled(), self._leaves_out(), *_coarse(self.grain)],
             "approximate": self.grain > 1,
             "stream": {"grain": self.grain, **self._machine.figures()},
             "work": self._machine.work(),

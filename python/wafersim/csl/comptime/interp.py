@@ -50,6 +50,8 @@ class Options:
     vectorize: bool = True
     legacy: bool = False
     warnings: list[str] = field(default_factory=list)
+    #: what a run of the program leaves out, for its record
+    not_modelled: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
 

@@ -25,6 +25,10 @@ from wafersim.program.schema import Type as MType
 if TYPE_CHECKING:
     from wafersim.csl.lower.context import Context
 
+NOT_MODELLED = (
+    "calls through pointers take the time of comparing numbers of functions, not of an indirect jump"
+)
+
 
 class FnPointers:
     """The functions of one tile whose addresses are taken, and the calls through them."""
@@ -105,6 +109,9 @@ class FnPointers:
         for type_, function in self._calls.items():
             fns = [(k, fn, span) for k, (fn, t, span) in enumerate(self._fns, 1) if t == type_]
             self._choose(function, fns, type_)
+        left_out = self.cx.interp.options.not_modelled
+        if self._calls and NOT_MODELLED not in left_out:
+            left_out.append(NOT_MODELLED)
         for function in self._calls.values():
             self._refuse_circles(function)
 
