@@ -58,12 +58,11 @@ void Local::vector_writes(Main& m, int64_t low, int64_t high) {
     const ControlBytes& c = control_[static_cast<size_t>(m.tile)];
     for (size_t i = 0; i < c.ranges.size(); ++i) {
         const int64_t a = std::max<int64_t>(low, c.ranges[i].first), b = std::min<int64_t>(high, c.ranges[i].second);
-        for (int64_t x = a; x < b; ++x) {
-            const auto at = static_cast<int32_t>(c.offset[i] + x - c.ranges[i].first);
-            m.unknown[static_cast<size_t>(at)] = 1;
-            m.memory[static_cast<size_t>(at)] = 0;
-            recorder.forget_bytes(at, 1);
-        }
+        if (a >= b) continue;
+        const auto at = static_cast<int32_t>(c.offset[i] + a - c.ranges[i].first), bytes = static_cast<int32_t>(b - a);
+        std::fill_n(m.unknown.begin() + at, bytes, uint8_t{1});
+        std::fill_n(m.memory.begin() + at, bytes, uint8_t{0});
+        recorder.forget_bytes(at, bytes);
     }
 }
 

@@ -73,6 +73,11 @@ void Recorder::drop_register(int32_t r) {
     regs_[static_cast<size_t>(r)].written = false;
 }
 
+// The first of what is stored that may reach byte `at`: nothing stored is longer than 8 bytes.
+Recorder::Bytes::iterator Recorder::reaching(int32_t at) {
+    return bytes_.lower_bound(at - 7);
+}
+
 int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
     const auto same = bytes_.find(at);
     if (same != bytes_.end() && same->second.bytes == bytes) {
@@ -80,8 +85,12 @@ int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
         return term >= 0 && !is_fixed(term) ? term : -1;
     }
     bool mixed = false;
-    for (const auto& [first, s] : bytes_)
-        if (first < at + bytes && at < first + s.bytes) mixed = true, fix(s.term);
+    uint32_t stored = 0;  // which of the bytes
+    for (auto it = reaching(at); it != bytes_.end() && it->first < at + bytes; ++it) {
+        const auto& [first, s] = *it;
+        for (int32_t i = std::max(first, at); i < std::min(first + s.bytes, at + bytes); ++i)
+            mixed = true, stored |= 1U << (i - at), fix(s.term);
+    }
     Term t;
     t.kind = Term::Kind::kLoad;
     for (int32_t i = 0; i < (mixed ? bytes : 1); ++i) {
@@ -90,34 +99,29 @@ int32_t Recorder::load_bytes(int32_t at, int32_t bytes, const uint8_t* memory) {
         t.value = 0;
         std::memcpy(&t.value, memory + at + i, static_cast<size_t>(t.bytes));
         if (!mixed) return add(t);
-        bool stored = false;
-        for (const auto& [first, s] : bytes_) stored = stored || (first <= at + i && at + i < first + s.bytes);
-        if (!stored) fix(add(t));
+        if (!(stored >> i & 1)) fix(add(t));
     }
     return -1;
 }
 
 void Recorder::store_bytes(int32_t at, int32_t bytes, uint64_t value, int32_t term) {
-    for (auto it = bytes_.begin(); it != bytes_.end();) {
+    for (auto it = reaching(at); it != bytes_.end() && it->first < at + bytes;) {
         const auto [first, s] = *it;
-        const bool inside = at <= first && first + s.bytes <= at + bytes;
-        if (inside) {
-            it = bytes_.erase(it);
-        } else if (first < at + bytes && at < first + s.bytes) {  // split: its value is a constant from now on
-            fix(s.term);
-            it = bytes_.erase(it);
-            for (int32_t i = 0; i < s.bytes; ++i)
-                if (first + i < at || first + i >= at + bytes) bytes_[first + i] = {1, -1, s.value >> 8 * i & 0xff};
-            return store_bytes(at, bytes, value, term);
-        } else {
+        if (first + s.bytes <= at) {
             ++it;
+            continue;
         }
+        it = bytes_.erase(it);
+        if (at <= first && first + s.bytes <= at + bytes) continue;
+        fix(s.term);  // split: its value is a constant from now on
+        for (int32_t i = 0; i < s.bytes; ++i)
+            if (first + i < at || first + i >= at + bytes) bytes_[first + i] = {1, -1, s.value >> 8 * i & 0xff};
     }
     bytes_[at] = {bytes, term, value};
 }
 
 void Recorder::forget_bytes(int32_t at, int32_t bytes) {
-    for (int32_t i = 0; i < bytes; ++i) store_bytes(at + i, 1, 0, -1);
+    for (int32_t i = 0; i < bytes; i += 8) store_bytes(at + i, std::min(bytes - i, 8), 0, -1);
 }
 
 void Recorder::fix(int32_t id) {

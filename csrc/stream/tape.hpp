@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "program/opcodes.hpp"
@@ -77,13 +77,15 @@ class Recorder {
     };
     std::vector<Term> terms_;
     std::vector<RegState> regs_;
-    std::unordered_map<int32_t, Stored> bytes_;
+    using Bytes = std::map<int32_t, Stored>;  // by first byte; no two overlap, none is longer than 8 bytes
+    Bytes::iterator reaching(int32_t at);
+    Bytes bytes_;
 
   public:
     // A trial: what was recorded since is forgotten, but guards stay.
     struct Mark {
         std::vector<RegState> regs;
-        std::unordered_map<int32_t, Stored> bytes;
+        Bytes bytes;
     };
     Mark mark() const { return {regs_, bytes_}; }
     void back_to(Mark&& m) { regs_ = std::move(m.regs), bytes_ = std::move(m.bytes); }
