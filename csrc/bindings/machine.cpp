@@ -236,7 +236,7 @@ void register_machine(py::module_& m) {
                     }
                     if (reports) {
                         try {
-                            progress(machine.cycle(), machine.events());
+                            progress(machine.reached(), machine.events());
                         } catch (py::error_already_set& e) {
                             raised.emplace(std::move(e));
                             return true;

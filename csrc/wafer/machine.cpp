@@ -162,6 +162,7 @@ Status Machine::run(const Limits& limits, const std::function<bool()>& interrupt
             }
             if (interrupted && now - polled > kPollInterval) {
                 polled = now;
+                reached_ = t;
                 if (interrupted()) {
                     status = Status::kInterrupted;
                     end_now = true;

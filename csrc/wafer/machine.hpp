@@ -71,6 +71,7 @@ class Machine {
     Status run(const Limits& limits, const std::function<bool()>& interrupted);
 
     Cycle cycle() const { return cycle_; }
+    Cycle reached() const { return reached_; }  // where the run in progress was when `interrupted` was asked last
     uint64_t events() const { return core_->events + fabric_->events; }
     int width() const { return program_.width; }
     int height() const { return program_.height; }
@@ -137,6 +138,7 @@ class Machine {
     std::vector<int32_t> pe_index_;
     std::vector<Pe> pes_;
     Cycle cycle_ = 0;
+    Cycle reached_ = 0;
     Cycle began_ = 0;      // cycle in which the run began; a run that goes on after a pause began before it
     bool paused_ = false;  // the last run() ended with a pause
     std::unique_ptr<Timeline> timeline_;

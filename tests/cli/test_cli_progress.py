@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from wafersim.cli import progress
+from wafersim.record.running import Expected
 
 
 def test_nothing_without_a_terminal(capsys):
@@ -31,3 +32,12 @@ def test_long_runs_show_cycle_and_events_on_standard_error(monkeypatch, capsys):
     assert said.out == ""
     assert "cycle 5,678" in said.err
     assert "9,000,000 events" in said.err
+
+
+def test_share_and_end_where_an_estimate_is_known(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "_SHOW_AFTER_SECONDS", 0.0)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with progress.progress_bar(Expected(cycles=10_000)) as callback:
+        callback(2_500, 5_000_000)
+    assert "about 25 %, 0 s to go" in capsys.readouterr().err

@@ -198,6 +198,7 @@ def test_progress_is_called_and_its_error_comes_through():
     sim.run(max_seconds=0.4, progress=lambda cycle, events: seen.append((cycle, events)))
     assert seen
     assert seen == sorted(seen)
+    assert seen[0][0] > 0  # cycles of the run in progress, not of the one before
 
     def refuse(cycle, events):
         raise RuntimeError("enough")

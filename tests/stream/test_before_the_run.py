@@ -103,3 +103,19 @@ def test_fidelity_by_size_goes_on_at_wavelet_where_stream_refuses(monkeypatch):
     record = run("spmm", grid="4x3", values=False)
     assert record.status == "finished"
     assert record.info["fidelity_chosen"].startswith("wavelet: fidelity stream cannot represent this program")
+
+
+def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
+    program = prepare("gemm", "wse2", "64x64", {"tile": 4}).built.program
+    monkeypatch.setattr(stream, "memo_limit", lambda: 512 << 20)
+    sizes = []
+    for memo_bytes, threads in (
+        (100 << 20, 1),
+        (600 << 20, 1),
+        (100 << 20, 2),
+        (400 << 20, 2),
+        (100 << 20, 16),
+    ):
+        parts = stream_memory.parts_looked_up(program, memo_bytes, 0, threads)
+        sizes.append(next(p.num_bytes for p in parts if p.name.startswith("situations")) >> 20)
+    assert sizes == [75, 512, 150, 512, 16 * 64]

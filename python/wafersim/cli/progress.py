@@ -6,19 +6,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wafersim.record.running import Expected
 
 #: a run shorter than this shows nothing
 _SHOW_AFTER_SECONDS = 1.0
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A progress callback for `Simulator.run`, or None when nobody would see it."""
+def progress_bar(expected: Expected | None = None) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress callback for `Simulator.run`, or None when nobody would see it.
+
+    With ``expected`` it says the share that is done and the estimated end, where something is known of it.
+    """
     if not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar()
+    bar = _Bar(expected)
     try:
         yield bar.update
     finally:
@@ -26,8 +32,9 @@ def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
 
 
 class _Bar:
-    def __init__(self) -> None:
+    def __init__(self, expected: Expected | None = None) -> None:
         self._began = time.monotonic()
+        self._expected = expected
         self._bar: Any = None
         self._task: Any = None
 
@@ -39,7 +46,11 @@ class _Bar:
         if self._bar is None:
             self._open()
         rate = events / elapsed / 1e6
-        self._bar.update(self._task, description=f"cycle {cycle:,}  {events:,} events  {rate:.1f} M events/s")
+        said = f"cycle {cycle:,}  {events:,} events  {rate:.1f} M events/s"
+        done = self._expected.done(cycle, events, elapsed) if self._expected else None
+        if done:
+            said += f"  about {100 * done:.0f} %, {elapsed / done - elapsed:,.0f} s to go"
+        self._bar.update(self._task, description=said)
 
     def _open(self) -> None:
         from rich.console import Console

@@ -99,14 +99,61 @@ def run(
         return _dry_run(request, as_json)
     if out is not None:
         _check_place(out)
-    from wafersim.cli.progress import progress_bar
-
-    with progress_bar() as progress:
-        record = requests.execute(request, progress, watch, frames)
-    if out is not None:
-        _save(record, out)
+    record = _execute(request, out, watch, frames)
     print_record(record, as_json)
     return requests.exit_code(record)
+
+
+def _execute(request: Any, out: Path | None, watch: Any, frames: int | None) -> Any:
+    """The run's record, saved in ``out``; until then what it has done so far is there and on a terminal."""
+    from contextlib import ExitStack
+
+    from wafersim.cli.progress import progress_bar
+    from wafersim.record.running import Expected, running_file
+    from wafersim.simulate import request as requests
+
+    expected = Expected(_cycles(request), request.max_cycles, request.max_events, request.max_seconds)
+    head = {
+        name: getattr(request, name)
+        for name in (
+            "kernel",
+            "program",
+            "launch",
+            "arch",
+            "grid",
+            "params",
+            "seed",
+            "fidelity",
+            "grain",
+            "values",
+            "threads",
+        )
+    }
+    with ExitStack() as stack:
+        seers: list[Any] = [stack.enter_context(progress_bar(expected))]
+        if out is not None:
+            seers.append(stack.enter_context(running_file(out, head, expected)))
+        seers = [seer for seer in seers if seer is not None]
+
+        def progress(cycle: int, events: int) -> None:
+            for seer in seers:
+                seer(cycle, events)
+
+        record = requests.execute(request, progress if seers else None, watch, frames)
+        if out is not None:
+            _save(record, out)
+        return record
+
+
+def _cycles(request: Any) -> float | None:
+    """Estimated cycles of a run, None where nothing is known or the run will be refused."""
+    from wafersim.errors import WafersimError
+    from wafersim.estimates import estimate_run
+
+    try:
+        return estimate_run(request).cycles
+    except WafersimError:
+        return None
 
 
 def _watch(trace: str | None, out: Path | None) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import WafersimError
 from wafersim.simulate.runner import prepare
-from wafersim.simulate.stream import MEMO_BYTES
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
@@ -112,7 +111,7 @@ def estimate_events(
     return {
         "events": round(events),
         "looked_up": keeps,
-        "memo_bytes": min(memo_bytes, MEMO_BYTES),  # of one thread
+        "memo_bytes": memo_bytes,  # of one thread
         "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}

@@ -288,12 +288,24 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
+def memo_limit() -> int:
+    """Bytes that the memos of a run's threads may take together; a full one is begun anew."""
+    return min(MEMO_BYTES, int(MEMO_SHARE * available_bytes()))
+
+
 def _new_machine(
     program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool, threads: int
 ) -> Any:
     from wafersim import _core as core
 
-    memo_bytes = min(MEMO_BYTES, int(MEMO_SHARE * available_bytes()))
     return core.StreamMachine(
-        program.tables, arch.ints(), arch.vop_costs(), grain, most_words, LOOK_UP, memo_bytes, values, threads
+        program.tables,
+        arch.ints(),
+        arch.vop_costs(),
+        grain,
+        most_words,
+        LOOK_UP,
+        memo_limit(),
+        values,
+        threads,
     )

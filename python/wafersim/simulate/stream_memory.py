@@ -22,6 +22,9 @@ RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 #: of the situations that each thread beyond the eighth keeps, at most
 THREAD_BYTES = 256 << 20
 
+#: threads that share the memory for memos; each more has as much as one of these
+MEMOS = 8
+
 #: threads of a PE, measured on the library's kernels: for each of its queues, and at least
 THREADS_OF_A_QUEUE, THREADS = 0.75, 2
 
@@ -53,9 +56,7 @@ def parts_looked_up(
     from wafersim._core import StreamMachine
 
     num_pes = program.tables["tile_map"].size
-    memos = round(
-        FILLED * min(threads, program.height) * min(memo_bytes, THREAD_BYTES if threads > 8 else memo_bytes)
-    )
+    memos = _memos(memo_bytes, min(threads, program.height))
     return sorted(
         [
             Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
@@ -64,6 +65,14 @@ def parts_looked_up(
         ],
         key=lambda part: -part.num_bytes,
     )
+
+
+def _memos(memo_bytes: float, threads: int) -> int:
+    """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
+    from wafersim.simulate.stream import memo_limit
+
+    limit = memo_limit() / min(threads, MEMOS)
+    return round(threads * (limit if memo_bytes >= limit else FILLED * memo_bytes))
 
 
 def part_given_up(memo_bytes: float) -> Part:
