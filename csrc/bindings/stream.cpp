@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <optional>
 
 #include "bindings/bindings.hpp"
@@ -254,6 +255,17 @@ void register_stream(py::module_& m) {
             },
             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
             py::arg("pause_at") = -1, py::arg("progress") = py::none())
+        .def(  // for benchmarks: the first looks at PEs, [n, 2] cycle and PE; with one thread
+            "keep_order", [](PyStream& self, size_t most) { self.strips->engines().front()->most_order = most; },
+            py::arg("most"))
+        .def_property_readonly("order",
+                               [](const PyStream& self) {
+                                   const auto& order = self.strips->engines().front()->order;
+                                   py::array_t<uint32_t> out({static_cast<py::ssize_t>(order.size()), py::ssize_t{2}});
+                                   if (!order.empty())
+                                       std::memcpy(out.mutable_data(), order.data(), order.size() * sizeof order[0]);
+                                   return out;
+                               })
         .def_property_readonly("cycle", [](const PyStream& self) { return self.strips->now(); })
         .def_property_readonly("events_processed", [](const PyStream& self) { return self.strips->events(); })
         .def_property_readonly("open_launches", [](const PyStream& self) { return self.strips->open_launches(); })

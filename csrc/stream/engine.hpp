@@ -79,6 +79,9 @@ class Engine {
     Values* values() { return values_.get(); }
     std::optional<Failure> failure;
     Figures figures;
+    // For benchmarks: cycle and PE of the first looks at PEs that are situations, at most so many.
+    std::vector<std::array<uint32_t, 2>> order;
+    size_t most_order = 0;
 
   private:
     void place(uint32_t pe, Node& n);
@@ -89,6 +92,9 @@ class Engine {
     uint32_t number_of(const Outbox::Entry& said, ForeignNumbers& known);
     void keep_foreign(Memo& fresh);
     // lookup.cpp
+    void note(uint32_t pe, Cycle T) {
+        if (order.size() < most_order) order.push_back({static_cast<uint32_t>(T), pe});
+    }
     void wake_known(uint32_t pe, Pe& p);
     void put_in_queue(uint32_t pe, Pe& p);
     Cycle due(const Pe& p) const {

@@ -141,6 +141,7 @@ void Engine::visit_known(uint32_t pe, Cycle T) {
     if (p.queued != T) return;  // it has been put in the queue for an earlier cycle since
     p.queued = kForever;
     if (due(p) > T) return put_in_queue(pe, p);
+    note(pe, T);
     const uint32_t from = p.at;
     const int32_t chain = p.chain, tile = (*memo_)[from].tile;
     catch_up(p, T);
@@ -195,6 +196,7 @@ int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
 
 void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     ++memo_->lookups;
+    note(pe, T);
     Pe& p = pes_[pe];
     if (p.chain) catch_up(p, T);
     const Cycle dt = std::min(T - p.base, (*memo_)[p.at].horizon);
