@@ -13,8 +13,6 @@ const char* name_of(Op op) {
     switch (op) {
         case Op::kMap:
             return "MAP";
-        case Op::kFifoSet:
-            return "FIFO_SET";
         case Op::kQueueGet:
         case Op::kQueueFlush:
         case Op::kQueueBind:
@@ -295,6 +293,7 @@ void Element::execute(Node& n, Cycle T) {
             const uint64_t ut = in.a < 0 ? static_cast<uint64_t>(in.imm) : reg(n, in.a, known) & 0xffff;
             if (!known && !values) refuse(in, "a microthread number that depends on array data");
             if (ut < 8) {
+                if (in.op == Op::kBlock) look_at_fifos(n, static_cast<int>(ut), T);
                 const auto bit = static_cast<uint8_t>(1u << ut);
                 n.blocked_uts = static_cast<uint8_t>(in.op == Op::kBlock ? n.blocked_uts | bit : n.blocked_uts & ~bit);
             }
@@ -302,6 +301,10 @@ void Element::execute(Node& n, Cycle T) {
             cost = ArchInt::kCostTaskControl;
             break;
         }
+        case Op::kFifoSet:
+            set_fifo(n, in, T);
+            cost = ArchInt::kCostDsdSet;
+            break;
         case Op::kTeardownPending:
             for (int i = 0; i < n.num_colors; ++i) {
                 router_.settle(n.colors[i], T);

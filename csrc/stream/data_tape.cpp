@@ -53,6 +53,7 @@ Elements DataTapes::elements_of(Local& local, const Main& m, const Instr& in, in
         o.kind = d.kind == DsdKind::kMem      ? Source::kMem
                  : d.kind == DsdKind::kFabin  ? Source::kFabin
                  : d.kind == DsdKind::kFabout ? Source::kFabout
+                 : d.kind == DsdKind::kFifo   ? Source::kFifo
                                               : Source::kNone;
         o.elem_bytes = static_cast<uint8_t>(d.elem_bytes);
         o.ndim = static_cast<uint8_t>(d.ndim);
@@ -60,6 +61,10 @@ Elements DataTapes::elements_of(Local& local, const Main& m, const Instr& in, in
         o.base = o.addr = d.base;
         o.ext = d.ext;
         for (size_t k = 0; k < 4; ++k) o.step[k] = d.stride[k] * d.elem_bytes;
+        if (o.kind != Source::kFifo) continue;
+        const Fifo& f = local.tile(m).fifos[static_cast<size_t>(d.fifo)];
+        o.fifo = static_cast<int16_t>(d.fifo);
+        o.base = f.base, o.ext[0] = f.capacity, o.step[0] = f.elem_bytes;
     }
     if (shape.num_sources == 1 && e.a.kind == Source::kNone) std::swap(e.a, e.b);
     return e;
@@ -303,6 +308,13 @@ void Place::settle(Operand& o, int32_t line) const {
         throw Refused("a scalar operand at an odd address or outside SRAM", line);
 }
 
+// Where the next element of a FIFO lies; goes on to the one behind it.
+int32_t Place::in_ring(Operand& o) {
+    const int32_t at = o.base + o.index[0] * o.step[0];
+    o.index[0] = (o.index[0] + 1) % o.ext[0];
+    return at;
+}
+
 uint32_t Place::fetch(Operand& o, uint32_t word) const {
     uint32_t value = 0;
     switch (o.kind) {
@@ -310,6 +322,9 @@ uint32_t Place::fetch(Operand& o, uint32_t word) const {
         case Source::kPtr:
             if (o.addr >= 0 && o.addr + o.elem_bytes <= sram_bytes) std::memcpy(&value, sram + o.addr, o.elem_bytes);
             if (o.kind == Source::kMem) o.advance();
+            return value;
+        case Source::kFifo:
+            std::memcpy(&value, sram + in_ring(o), static_cast<size_t>(o.step[0]));
             return value;
         case Source::kFabin:
             return word;
@@ -324,6 +339,7 @@ uint32_t Place::fetch(Operand& o, uint32_t word) const {
 
 void Place::store(Operand& o, uint32_t value, uint32_t index, int32_t line) const {
     if (o.kind == Source::kReg) return set_reg(o.reg, value);
+    if (o.kind == Source::kFifo) return std::memcpy(sram + in_ring(o), &value, static_cast<size_t>(o.step[0])), void();
     if (o.kind != Source::kMem && o.kind != Source::kPtr) return;
     int64_t address = o.addr;
     if (o.index_offset) address += static_cast<int64_t>(index) * o.elem_bytes;

@@ -29,6 +29,7 @@ struct Place {
     int32_t sram_bytes = 0;
     uint64_t reg(int32_t r) const;
     void set_reg(int32_t r, uint64_t value) const;
+    static int32_t in_ring(Operand& o);
     uint32_t fetch(Operand& o, uint32_t word) const;
     void store(Operand& o, uint32_t value, uint32_t word, int32_t line) const;
     // One element; `word`: what came for its fabric operands, `index`: of the wavelet.

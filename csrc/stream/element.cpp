@@ -32,21 +32,26 @@ int64_t settle_thread(Node& n, Thread& th, Cycle T) {
 }
 
 void Element::sync(Node& n, Cycle T) {
+    if (n.fifos) settle_fifos(n, T);
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const int t = std::countr_zero(rest);
         Thread& th = *n.thread[static_cast<size_t>(t)];
         if (th.finished) continue;
         const int64_t done = settle_thread(n, th, T);
+        if (th.stops < T) {
+            stop(n, th, th.stops);
+            continue;
+        }
         if (done <= 0) continue;
         if (!th.payloads.empty()) check_payloads(n, th, std::min(done, th.words));
         if (done >= th.words) finish(n, t, th.last_issue);
     }
 }
 
-void Element::finish(Node& n, int t, Cycle last) {
+void Element::finish(Node& n, int t, Cycle last, bool stopped) {
     Thread& th = *n.thread[static_cast<size_t>(t)];
     th.finished = true;
-    const int32_t cost = th.cost_of(th.words - 1);
+    const int32_t cost = stopped ? 1 : th.cost_of(th.words - 1);
     n.end = std::max(n.end, last + cost);
     for (const auto& [dsr, base] : th.saved)
         mains_.change(n, std::max(last, n.base),
@@ -57,7 +62,7 @@ void Element::finish(Node& n, int t, Cycle last) {
                            [&](Main& m, Cycle) { local_.vector_writes(m, th.low, th.reaches); });
     if (th.ok_reg >= 0) {
         const int32_t r = th.ok_reg;
-        set_reg(r, 1);
+        set_reg(r, !stopped);
         mains_.change(n, std::max(last, n.base), kResult | static_cast<uint64_t>(r) << 8,
                       [&](Main& m, Cycle) { m.regs[static_cast<size_t>(r)] = {0, kMinus, true}; });
     }

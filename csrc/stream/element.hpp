@@ -49,7 +49,23 @@ class Element {
     enum class Next { kAgain, kStop };
     void sync(Node& n, Cycle T);
     void complete(Node& n, Cycle T);
-    void finish(Node& n, int t, Cycle last);
+    void finish(Node& n, int t, Cycle last, bool stopped = false);
+    // fifo.cpp
+    FifoStage& fifo(Node& n, int number);
+    void check_endless(const Node& n, const Instr& in, Thread& th) const;
+    static bool goes_round(const Node& n, const Thread& th);
+    void claim_fifos(Node& n, const Instr& in, Thread& th);
+    void set_fifo_costs(Node& n, Thread& th, const Instr& in, const Local::Shape& shape, int64_t length);
+    static void add_fifos(Node& n, const Thread& th, Server& s);
+    void forget_fifos(Node& n, const Thread& th, Cycle T);
+    void begin_fifos(Node& n);
+    void end_fifos(Node& n, Cycle T);
+    static void wake_for_fifos(Node& n, Cycle T);
+    static void settle_fifos(Node& n, Cycle T);
+    static void look_at_fifos(Node& n, int thread, Cycle T);
+    void set_fifo(Node& n, const Instr& in, Cycle T);
+    void empty_fifo(Node& n, int number, Cycle T);
+    void stop(Node& n, Thread& th, Cycle at);
     // tasks.cpp
     bool pick(Node& n, Cycle T);
     void pick_launch(Node& n, Cycle T);
@@ -102,10 +118,11 @@ class Element {
     void start_empty(Node& n, const Instr& in, const Settings& set, Cycle T);
     void set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources);
     void mark_destination(Node& n, const Thread& th, const Instr& in, Cycle T);
-    void claim(const Main& m, const Instr& in, Thread& th) const;
+    void claim(Node& n, const Instr& in, Thread& th);
     void set_payloads(const Node& n, Thread& th, const Instr& in, int64_t words) const;
     bool payload(const Node& n, const Thread& th, int64_t word, uint32_t& value) const;
     void check_payloads(const Node& n, Thread& th, int64_t done) const;
+    void announce_more(Node& n);
     int check_operands(const Main& m, const Instr& in, int64_t length, Thread& th) const;
     bool claimed(const Node& n, const Instr& in);
     int microthread(const Node& n, const Instr& in, const Settings& set);

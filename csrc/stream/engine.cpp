@@ -224,7 +224,11 @@ void Engine::hear(uint32_t pe, const Message& m, Cycle T) {
 }
 
 bool Engine::at_rest(const Node& n) const {
-    return n.tile < 0 || (!mains_.in_task(n) && !n.live && n.launches.empty());
+    if (n.tile < 0) return true;
+    if (!n.launches.empty() || (mains_.in_task(n) && !(n.live >> kMainOp & 1))) return false;
+    for (uint32_t rest = n.live; rest; rest &= rest - 1)
+        if (!n.thread[static_cast<size_t>(std::countr_zero(rest))]->endless) return false;
+    return true;
 }
 
 // Cycle behind the last thing that happens at the PE, of what is known now.

@@ -82,6 +82,7 @@ class Local {
         int64_t words(int64_t length) const { return packed ? (length + 1) / 2 : length; }  // of a fabric operand
     };
     Shape shape(const Main& m, const Instr& in) const;
+    int cost_beside_fifos(const Main& m, const Instr& in) const;
     // Cycles of every beat if they are all alike, 0 if not.
     int even_cost(const Main& m, const Instr& in) const;
     std::vector<uint8_t> costs_of_beats(const Main& m, const Instr& in, int64_t length) const;

@@ -11,6 +11,9 @@ namespace {
 int kind_of(int32_t encoded) {
     return encoded < 0 ? 0 : encoded >> 24;
 }
+bool in_memory(const Dsd* d) {
+    return d && (d->kind == DsdKind::kMem || d->kind == DsdKind::kFifo);
+}
 bool is_scalar(int32_t dst) {
     return kind_of(dst) == static_cast<int>(OperandKind::kReg) || kind_of(dst) == static_cast<int>(OperandKind::kPtr);
 }
@@ -36,15 +39,17 @@ struct Walk {
 
 int64_t Local::vector_length(const Main& m, const Instr& in) const {
     bool endless = false;
-    for (const int32_t encoded : {in.a, in.b, in.dst}) {
-        const Dsd* d = dsr(m, encoded);
+    const int32_t operands[3] = {in.a, in.b, in.dst};
+    for (int k = 0; k < 3; ++k) {
+        const Dsd* d = dsr(m, operands[k]);
         if (!d || d->kind == DsdKind::kNone) continue;
-        if (d->kind == DsdKind::kFifo) refuse(in, "FIFOs");
         int64_t n = 1;
         if (d->kind == DsdKind::kMem)
             for (int i = 0; i < d->ndim; ++i) n *= d->ext[static_cast<size_t>(i)];
         else
             n = d->ext[0];
+        if (d->kind == DsdKind::kFifo)
+            if (const int32_t set = m.lengths[2 * static_cast<size_t>(d->fifo) + (k == 2)]; set > 0) n = set;
         if (d->kind != DsdKind::kMem && n == kEndless) {
             endless = true;
             continue;
@@ -96,7 +101,7 @@ Local::Shape Local::shape(const Main& m, const Instr& in) const {
     bool fabric16 = false, fabric32 = false, sends = false;
     int widest = 0;
     for (const int32_t e : {in.a, in.b, in.c})
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) widest = std::max<int>(widest, d->elem_bytes);
+        if (const Dsd* d = dsr(m, e); in_memory(d)) widest = std::max<int>(widest, d->elem_bytes);
     if (widest) s.width = std::min(s.width, std::max(1, arch_.read_bytes / widest));
     for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
         const Dsd* d = dsr(m, e);
@@ -122,7 +127,7 @@ Local::Shape Local::shape(const Main& m, const Instr& in) const {
 int Local::turns(const Main& m, const Instr& in) const {
     int readers = 0, bytes = 0;
     for (const int32_t e : {in.a, in.b, in.c})
-        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) bytes += d->elem_bytes, ++readers;
+        if (const Dsd* d = dsr(m, e); in_memory(d)) bytes += d->elem_bytes, ++readers;
     return readers > 1 && shape(m, in).width * bytes > arch_.read_bytes ? readers : 0;
 }
 
@@ -142,6 +147,18 @@ int Local::beat_cost(const Main& m, const Instr& in) const {
                                                 int64_t{d->stride[0]} * d->elem_bytes);
         }
     return num < 2 ? cost : cost + conflict;
+}
+
+// What every beat of an op on FIFOs costs, however many elements it takes; 0 if that varies.
+int Local::cost_beside_fifos(const Main& m, const Instr& in) const {
+    const Dsd* source[3] = {};
+    int num = 0;
+    for (const int32_t e : {in.a, in.b, in.c})
+        if (const Dsd* d = dsr(m, e); d && d->kind == DsdKind::kMem) source[num++] = d;
+    if (num < 2 || turns(m, in)) return beat_cost(m, in);
+    const int64_t s0 = source[0]->stride[0] * source[0]->elem_bytes, s1 = source[1]->stride[0] * source[1]->elem_bytes;
+    if (source[0]->ndim != 1 || source[1]->ndim != 1 || s0 != s1 || s0 % 4) return 0;
+    return beat_cost(m, in) + arch_.read_conflict(source[0]->base, source[1]->base);
 }
 
 int Local::even_cost(const Main& m, const Instr& in) const {

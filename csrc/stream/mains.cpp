@@ -34,6 +34,7 @@ void key_of(const Main& m, std::string& key) {
     put(m.calls.size());
     for (const int32_t c : m.calls) put(c);
     for (const int32_t s : m.slots) put(s);
+    for (const int32_t l : m.lengths) put(l);
     for (const Reg& r : m.regs) put(r.ready), put(r.known);
     for (const Dsr& d : m.dsrs) put(d.dsd), put(d.ready);
     key.append(reinterpret_cast<const char*>(m.unknown.data()), m.unknown.size());
@@ -84,6 +85,7 @@ uint32_t Mains::initial(int32_t index) {
     const Tile& tile = program_.tiles[static_cast<size_t>(index)];
     m.regs.resize(static_cast<size_t>(tile.num_regs));
     for (const Dsd& d : tile.dsds) m.slots.push_back(local_.intern(d));
+    m.lengths.resize(2 * tile.fifos.size());
     m.dsrs.assign(static_cast<size_t>(tile.num_dsrs[0] + tile.num_dsrs[1] + tile.num_dsrs[2]),
                   Dsr{local_.intern(Dsd{}), kMinus});
     for (const auto& init : tile.dsr_init) {

@@ -31,6 +31,7 @@ void Element::forget(Node& n, Cycle T) {
         for (const int in : th.in)
             if (in >= 0) take_back(n.iq[static_cast<size_t>(in)]->b, -1, in);
         if (!th.fabric) th.own.forget_before(past), th.own.truncate(T, nullptr);
+        if (th.on_fifos()) forget_fifos(n, th, T);
     }
 }
 
@@ -104,7 +105,7 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     s.k = beats.end();
     if (s.k < th.base) throw Refused("an op starts before the words of the one before it have passed");
     s.k_end = th.base + th.words;
-    s.beats = s.k - th.base;
+    s.beats = !th.fabric && th.on_fifos() ? th.own.end() : s.k - th.base;
     s.min_next = std::max(T, th.next_beat);
     if (s.beats > 0) {
         s.min_next = std::max(T, th.last_issue + last_cost);
@@ -119,7 +120,10 @@ void Element::add_thread(Node& n, int t, Cycle T) {
         s.out[s.num_out++] = &q.b;
         s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kRoom, kNever});
     }
-    if (!th.fabric) s.out[s.num_out++] = &th.own;
+    if (!th.fabric) {
+        if (th.on_fifos()) s.singles |= 1u << s.num_out;
+        s.out[s.num_out++] = &th.own;
+    }
     for (int i = 0; i < 2; ++i) {
         if (th.in[i] < 0) continue;
         InQueue& q = *n.iq[static_cast<size_t>(th.in[i])];
@@ -129,11 +133,32 @@ void Element::add_thread(Node& n, int t, Cycle T) {
         s.out[s.num_out++] = &q.b;
         s.add({&q.a, th.in_base[i] - th.base, arch_.ramp_in, ConKind::kData, kNever});
     }
+    if (th.on_fifos()) add_fifos(n, th, s);
+}
+
+// With values, the words that endless ops have pushed, as far as is predicted now.
+void Element::announce_more(Node& n) {
+    for (uint32_t rest = n.live; rest; rest &= rest - 1) {
+        const int t = std::countr_zero(rest);
+        Thread& th = *n.thread[static_cast<size_t>(t)];
+        if (th.finished || !th.endless || th.out < 0) continue;
+        const OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
+        WordsOf& words = q.ramp->words;
+        if (!words) words = std::make_unique<Words>();
+        OpValues& op = *th.values;
+        for (; th.base + op.announced < q.b.end(); op.announced += kChunk) {
+            const RunRef run = values->send(n, t, kChunk);
+            words->append(th.base + op.announced, kChunk, run, 0);
+            op.chunks.push_back(run);
+            if (!op.run.get()) op.next_chunk();
+        }
+    }
 }
 
 // Predicts all beats and ramp moves from cycle T on. Returns the cycle in which the main thread gets its slot.
 Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     forget(n, T);
+    begin_fifos(n);
     num_ = 0;
     add_ramp(n, T);
     std::fill_n(server_of_, 9, -1);
@@ -161,12 +186,15 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     loop_.run(servers_, num_, T, n.slot_free, [&](Server& s, Cycle t) {
         if (s.id == main_server) main_at = t;
     });
+    if (values) announce_more(n);
     tell_router(n, T);
+    end_fifos(n, T);
     // Wake for what is due: ends of ops, the main thread's slot.
     for (int t = 0; t < 9; ++t) {
         if (server_of_[t] < 0) continue;
         Thread& th = *n.thread[static_cast<size_t>(t)];
         const Server& s = servers_[server_of_[t]];
+        th.stops = s.stopped ? s.last : kForever;
         th.due = s.k < s.k_end ? kForever : s.last + s.cost + (th.synchronous ? 0 : arch_.completion - 1);
         if (th.due < kForever) n.wake_element(std::max(T + 1, th.due));
     }
@@ -196,6 +224,7 @@ void Element::renew(Node& n, Cycle T) {
             predict(n, T, kForever);
         return;
     }
+    if (n.fifos) wake_for_fifos(n, T);
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         if (!th.finished && th.due < kForever) n.wake_element(std::max(T + 1, th.due));

@@ -5,12 +5,15 @@
 #include <cstdint>
 
 #include "stream/coarse.hpp"
+#include "stream/fifo.hpp"
 #include "stream/pace.hpp"
 #include "stream/seq.hpp"
 
 namespace wafersim::stream {
 
-enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf };
+// Element: of a FIFO in memory, one to take or room for one. Pairs: likewise, where a word is two of them, and the last
+// one what is left (`ServerState::elements`).
+enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf, kElement, kPairs };
 
 // A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
 struct Con {
@@ -33,19 +36,32 @@ struct ServerState {
     int64_t beats = 0;
     int32_t pace_num = 1, pace_den = 1;
     int num_con = 0, num_out = 0;
-    int flag_con[3] = {-1, -1, -1};
+    int flag_con[5] = {-1, -1, -1, -1, -1};
     Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
     bool paced = false;                    // of the resource that `Loop::pace` is about
     int needs = 1, takes = 1;              // words of its sources: those that must be there, at most taken by a beat
     const uint8_t* costs = nullptr;        // of each beat, if they are not all alike
+    // Of an op on FIFOs. `coupled`: its words are placed one by one. `stops`: it ends where a FIFO is not ready when
+    // its beat is due, as it did if it is `stopped`. `pairs`, `singles`: outputs that count elements, or beats.
+    int num_fifos = 0;
+    bool coupled = false, stops = false, stopped = false;
+    uint32_t pairs = 0, singles = 0;
+    int64_t first = 0, elements = 0;    // word that it began with; elements in all
+    int32_t row[4] = {}, num_rows = 0;  // no beat reaches beyond a row of a memory operand
     bool plain() const { return needs == 1 && takes == 1 && !costs; }
+    // Elements of n packed words from word `at` on.
+    int64_t in_pairs(int64_t at, int64_t n) const {
+        const int64_t from = 2 * (at - first);
+        return std::min(from + 2 * n, elements) - from;
+    }
 };
 
 struct Server : ServerState {
-    Con con[16];  // arrival, and three for each output
-    Seq* out[3];
+    Con con[16];  // arrival, and three for each output; those of FIFOs come last
+    Seq* out[5];
+    FifoEnd fifo[3];
     void reset() { static_cast<ServerState&>(*this) = {}; }
     void add(const Con& c) { con[num_con++] = c; }
 };
@@ -57,6 +73,7 @@ class Loop {
     Coarse coarse;
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
     Pace pace;            // of the paced servers
+    FifoEvents fifos;     // what the FIFOs of the PE that is served will do
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
@@ -67,6 +84,7 @@ class Loop {
         }
         now_ = T;
         slot_free_ = slot_free;
+        all_ = {sv, static_cast<size_t>(n)};
         check_wakes(sv, n, T);
         if (n == 1) return run_one(*sv, T, exhausted);
         for (;;) {
@@ -96,10 +114,8 @@ class Loop {
     template <typename Exhausted>
     void run_one(Server& s, Cycle T, Exhausted&& exhausted) {
         while (s.k < s.k_end) {
-            s.ready = std::max(ready(s), T);
+            s.ready = due(s, T);
             if (s.ready >= kForever) return;
-            if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
-            if (s.paced) s.ready = std::max(s.ready, pace.free);
             if (stride(s)) {
                 T = s.last + 1;
                 if (s.k >= s.k_end) exhausted(s, s.last);
@@ -118,7 +134,8 @@ class Loop {
     void check_wakes(const Server* sv, int n, Cycle T) {
         for (int i = 0; i < n; ++i) {
             if (sv[i].k >= sv[i].k_end || sv[i].floor >= T) continue;
-            const Cycle r = ready(sv[i], sv[i].floor);
+            const bool stops = sv[i].stops && fifo_bound(sv[i], sv[i].k) > sv[i].floor;
+            const Cycle r = stops ? sv[i].floor : ready(sv[i], sv[i].floor);
             if (r >= T || (sv[i].phase == 0 && busy >= r)) continue;  // `busy`: the resource was somebody else's then
             ++late;
         }
@@ -132,21 +149,20 @@ class Loop {
     };
     Survey survey(Server* sv, int n, Cycle T) const {
         Survey v;
-        int active = 0, phases = 0;
+        int active = 0, phases = 0, on_fifos = 0;
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
             phases |= 1 << s.phase;
-            s.ready = s.k < s.k_end ? std::max(ready(s), T) : kForever;
+            on_fifos += s.num_fifos > 0 && s.k < s.k_end;
+            s.ready = s.k < s.k_end ? due(s, T) : kForever;
             if (s.ready >= kForever) continue;
-            if (s.phase == 1) s.ready = std::max(s.ready, slot_free_);
-            if (s.paced) s.ready = std::max(s.ready, pace.free);
             v.t = std::min(v.t, s.ready);
             if (s.phase == 1 && s.num_con == 0 && s.num_out == 0)
                 v.main = i;
             else
                 v.one = i, ++active;
         }
-        if (active != 1 || phases == 3) return v;
+        if (active != 1 || phases == 3 || on_fifos > 1) return v;
         const Server& s = sv[v.one];
         v.from = s.ready;
         v.alone = v.main < 0 || (sv[v.main].ready >= s.ready && sv[v.main].prio < s.prio && s.cost == 1);
@@ -161,7 +177,7 @@ class Loop {
             int order[24], m = 0;
             for (int i = 0; i < n; ++i) {
                 if (sv[i].phase != phase || sv[i].k >= sv[i].k_end) continue;
-                if (phase == 1 && granted_first) sv[i].ready = std::max({ready(sv[i]), T, slot_free_});
+                if (phase == 1 && granted_first) sv[i].ready = due(sv[i], T);
                 if (sv[i].ready > t) continue;
                 int j = m++;
                 for (; j > 0 && before(sv[i], sv[order[j - 1]]); --j) order[j] = order[j - 1];
@@ -203,18 +219,49 @@ class Loop {
     Cycle ready(const Server& s, Cycle r) const {
         const bool second = s.needs == 2 && s.k + 1 < s.k_end;
         for (int i = 0; i < s.num_con; ++i) {
-            r = std::max(r, bound(s.con[i], s.k));
+            r = std::max(r, s.num_fifos ? bound_of(s, s.con[i], s.k) : bound(s.con[i], s.k));
             if (second && s.con[i].kind == ConKind::kData) r = std::max(r, bound(s.con[i], s.k + 1));
             if (r >= kForever) return kForever;
         }
         return r;
     }
+    // When it goes on, from cycle T on, if nobody is before it.
+    Cycle due(const Server& s, Cycle T) const {
+        if (s.stops) {
+            const Cycle at = std::max({s.min_next, T, slot_free_});
+            return fifo_bound(s, s.k) > at ? at : std::max(ready(s), at);
+        }
+        Cycle r = std::max(ready(s), T);
+        if (r >= kForever) return kForever;
+        if (s.phase == 1) r = std::max(r, slot_free_);
+        return s.paced ? std::max(r, pace.free) : r;
+    }
+    // From when on its FIFOs hold what word k needs, and have room for it.
+    Cycle fifo_bound(const Server& s, int64_t k) const {
+        Cycle r = kMinus;
+        for (int i = 0; i < s.num_con; ++i)
+            if (s.con[i].kind >= ConKind::kElement) r = std::max(r, bound_of(s, s.con[i], k));
+        return r;
+    }
+    Cycle bound_of(const Server& s, const Con& c, int64_t k) const {
+        return bound(c, c.kind == ConKind::kPairs ? s.first + 2 * (k - s.first) + s.in_pairs(k, 1) - 1 : k);
+    }
     // Words that a beat in cycle t takes from each source.
     int taken(const Server& s, Cycle t) const {
+        if (s.num_fifos) return taken_beside_fifos(s, t);
         if (s.takes == 1 || s.k + 1 >= s.k_end) return 1;
         for (int i = 0; i < s.num_con; ++i)
             if (s.con[i].kind == ConKind::kData && bound(s.con[i], s.k + 1) > t) return 1;
         return 2;
+    }
+    int taken_beside_fifos(const Server& s, Cycle t) const {
+        int64_t most = std::min<int64_t>(s.takes, s.k_end - s.k);
+        for (int i = 0; i < s.num_rows; ++i) most = std::min(most, s.row[i] - (s.k - s.first) % s.row[i]);
+        int n = 1;
+        for (; n < most; ++n)
+            for (int i = 0; i < s.num_con; ++i)
+                if (bound_of(s, s.con[i], s.k + n) > t) return n;
+        return n;
     }
     // The same if every server of the last P cycles goes on: a word that one of them has not placed yet counts.
     Cycle ready_in_period(const Server* sv, int n, const Server& s, Cycle P) const {
@@ -236,12 +283,17 @@ class Loop {
         return kForever;
     }
     void grant(Server& s, Cycle t) {
+        if (s.stops && fifo_bound(s, s.k) > t) return stop(s, t);
         s.raw = ready(s);
         const int n = taken(s, t);
         words += static_cast<uint64_t>(n);
-        for (int o = 0; o < s.num_out; ++o)
-            for (int i = 0; i < n; ++i)
+        if (s.num_fifos) tell_fifos(s, t);
+        for (int o = 0; o < s.num_out; ++o) {
+            int64_t count = n;
+            if (s.pairs | s.singles) count = s.singles >> o & 1 ? 1 : s.pairs >> o & 1 ? s.in_pairs(s.k, n) : n;
+            for (int64_t i = 0; i < count; ++i)
                 s.out[o]->append(t, s.flag_con[o] >= 0 && t > bound(s.con[s.flag_con[o]], s.k + i));
+        }
         if (s.costs) s.cost = s.costs[s.beats];
         if (s.start <= kMinus) s.start = t;
         s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
@@ -253,9 +305,32 @@ class Loop {
         if (s.paced) pace.take(t, 1);
         if (s.pace_num > s.pace_den) s.min_next = std::max(s.min_next, s.start + s.beats * s.pace_num / s.pace_den);
     }
+    // A synchronous op ends at a FIFO that is not ready.
+    void stop(Server& s, Cycle t) {
+        for (int i = 0; i < s.num_fifos; ++i) fifos.look(s.fifo[i], t);
+        s.stopped = true;
+        s.k_end = s.k;
+        s.prev = kMinus, s.here = true;
+        s.last = t;
+        s.cost = 1;
+        s.min_next = t + 1;
+    }
+    // Before its beat in cycle t: whoever waits at the other end of a FIFO has found it empty or full by now.
+    void tell_fifos(const Server& s, Cycle t) {
+        for (int i = 0; i < s.num_fifos; ++i) {
+            const FifoEnd& end = s.fifo[i];
+            if (!end.fifo->watched) continue;
+            for (const Server& other : all_)
+                for (int k = 0; k < other.num_fifos; ++k)
+                    if (other.fifo[k].fifo == end.fifo && other.fifo[k].push != end.push && other.k < other.k_end &&
+                        other.min_next <= t)
+                        fifos.look(other.fifo[k], t);
+            fifos.pass(end, t);
+        }
+    }
     // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
     bool stride(Server& s) {
-        if (s.num_con == 0) return false;  // words of an op on memory come from nowhere
+        if (s.num_con == 0 || s.coupled) return false;  // words of an op on memory come from nowhere
         const Con& data = s.con[0];
         if (data.kind > ConKind::kRoom || s.pace_num > s.pace_den || s.needs > 1 || s.costs) return false;
         const Seq::Value v = data.s->at(s.k + data.off);
@@ -351,6 +426,7 @@ class Loop {
         for (int i = 0; i < n; ++i) {
             Server& s = sv[i];
             s.in_period = false;
+            if (s.coupled && (s.k < s.k_end || s.last > t - P)) return false;
             if (s.k >= s.k_end) {
                 if (s.last > t - P) return false;  // it took part and has finished
                 continue;
@@ -382,7 +458,7 @@ class Loop {
             const Server& s = sv[i];
             if (!s.in_period) continue;
             if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
-            std::fill_n(flag_[i], 3, false);
+            std::fill_n(flag_[i], 5, false);
             for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
         }
         if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
@@ -464,7 +540,8 @@ class Loop {
     }
 
     Cycle now_ = 0, slot_free_ = 0;
-    bool flag_[24][3] = {};
+    std::span<const Server> all_;
+    bool flag_[24][5] = {};
 };
 
 }  // namespace wafersim::stream

@@ -50,6 +50,12 @@ bool Element::claimed(const Node& n, const Instr& in) {
                 return true;
         if (const Dsd* d = local_.dsr(main(n), in.dst); d && d->kind == DsdKind::kFabout && th.out == d->queue)
             return true;
+        for (const int32_t e : {in.a, in.b, in.c})
+            if (const Dsd* d = local_.dsr(main(n), e);
+                d && d->kind == DsdKind::kFifo && (th.pop[0] == d->fifo || th.pop[1] == d->fifo))
+                return true;
+        if (const Dsd* d = local_.dsr(main(n), in.dst); d && d->kind == DsdKind::kFifo && th.push == d->fifo)
+            return true;
     }
     const Settings set = local_.settings_of(main(n), in);
     return set.async && (n.live >> microthread(n, in, set) & 1);
@@ -87,12 +93,13 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     th.base = q.pushed;
     advance = advance || d.advance_switch;
     if (d.control) {
+        if (th.endless) refuse(in, "control wavelets without end");
         if (advance) refuse(in, "an advancing op of control wavelets");
         if (d.elem_bytes != 4) refuse(in, "control wavelets of 16-bit elements");
         set_payloads(n, th, in, words);
         for (int64_t k = 0; k < words; ++k)
             ramp.specials.push_back({q.pushed + k, th.payloads[static_cast<size_t>(k)], false});
-    } else if (advance) {
+    } else if (advance && !th.endless) {
         ramp.specials.push_back({q.pushed + words - 1, 0, true});
     }
     q.pushed += words;
@@ -162,8 +169,9 @@ void Element::set_costs(Node& n, Thread& th, const Instr& in, int64_t length, in
     const Local::Shape shape = local_.shape(m, in);
     th.words = th.fabric ? shape.words(length) : shape.beats(length);
     th.needs = static_cast<int8_t>(shape.needs), th.takes = static_cast<int8_t>(shape.takes);
-    th.cost = th.fabric && memory_sources < 2 ? local_.beat_cost(m, in) : local_.even_cost(m, in);
     if (!th.fabric) th.pace_num = arch_.vop[in.type].pace_num, th.pace_den = arch_.vop[in.type].pace_den;
+    if (th.on_fifos()) return set_fifo_costs(n, th, in, shape, length);
+    th.cost = th.fabric && memory_sources < 2 ? local_.beat_cost(m, in) : local_.even_cost(m, in);
     if (th.cost) return;
     if (th.takes > 1) refuse(in, "two memory sources with uneven beats beside a packed fabric source");
     th.costs = local_.costs_of_beats(m, in, length);
@@ -185,7 +193,6 @@ int Element::check_operands(const Main& m, const Instr& in, int64_t length, Thre
     for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
         if (!d) continue;
-        if (d->kind == DsdKind::kFifo) refuse(in, "FIFOs");
         if (d->kind != DsdKind::kMem) {
             th.fabric |= d->kind == DsdKind::kFabin || d->kind == DsdKind::kFabout;
             continue;
@@ -244,7 +251,7 @@ void Element::start_empty(Node& n, const Instr& in, const Settings& set, Cycle T
         place->reset();
         place->last_issue = last_issue;
         place->live = place->finished = true;
-        claim(main(n), in, *place);
+        claim(n, in, *place);
         n.live = static_cast<uint16_t>(n.live | 1u << t);
     } else if (in.aux >= 0) {
         const int32_t r = in.aux;
@@ -259,7 +266,9 @@ void Element::start_empty(Node& n, const Instr& in, const Settings& set, Cycle T
     pass(n, T, 1);
 }
 
-void Element::claim(const Main& m, const Instr& in, Thread& th) const {
+void Element::claim(Node& n, const Instr& in, Thread& th) {
+    const Main& m = main(n);
+    claim_fifos(n, in, th);
     if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout) th.out = static_cast<int8_t>(d->queue);
     for (const int32_t e : {in.a, in.b, in.c})
         if (const Dsd* d = local_.dsr(m, e); d && d->kind == DsdKind::kFabin) {
@@ -274,6 +283,7 @@ void Element::start_values(Node& n, int t, const Main& m, const Instr& in, int64
     Thread& th = *n.thread[static_cast<size_t>(t)];
     values->start(n, th, local_, m, in, length);
     if (th.out < 0) return;
+    if (th.endless) return;  // `announce_more`
     th.values->run = values->send(n, t, th.words);
     WordsOf& words = n.oq[static_cast<size_t>(th.out)]->ramp->words;
     if (!words) words = std::make_unique<Words>();
@@ -284,8 +294,7 @@ void Element::start_values(Node& n, int t, const Main& m, const Instr& in, int64
 void Element::start(Node& n, const Instr& in, Cycle T) {
     const Main& m = main(n);
     const Settings set = local_.settings_of(m, in);
-    const int64_t length = local_.vector_length(m, in);
-    if (length == kEndless) refuse(in, "an op of endless length");
+    const int64_t words = local_.vector_length(m, in), length = words == kEndless ? kNoEnd : words;
     if (set.on_control != OnControl::kNone) refuse(in, "ON_CONTROL");
     if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
     if (length == 0) return start_empty(n, in, set, T);
@@ -303,6 +312,8 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     th.ok_reg = set.async ? -1 : in.aux;
     th.saved = local_.saved_bases(m, in, length);
     const int memory_sources = check_operands(m, in, length, th);
+    if (!tile(n).fifos.empty()) claim_fifos(n, in, th);
+    if (length == kNoEnd) check_endless(n, in, th);
     set_costs(n, th, in, length, memory_sources);
     int priority = -1, source_priority = -1;
     if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout)
@@ -311,7 +322,10 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
         const Dsd* d = local_.dsr(m, e);
         if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, th.words, source_priority);
     }
-    if (th.out < 0) th.base = th.in[0] >= 0 ? th.in_base[0] : 0, priority = source_priority;
+    if (th.out < 0) {
+        th.base = th.in[0] >= 0 ? th.in_base[0] : th.push >= 0 ? th.push_base : th.pop[0] >= 0 ? th.pop_base[0] : 0;
+        priority = source_priority;
+    }
     th.priority = set.priority >= 0 ? set.priority : priority >= 0 ? priority : static_cast<int>(Priority::kUtLow);
     if (th.synchronous) th.priority = m.priority;
     n.live = static_cast<uint16_t>(n.live | 1u << t);

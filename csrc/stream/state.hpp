@@ -11,14 +11,16 @@
 #include <vector>
 
 #include "program/program.hpp"
+#include "stream/fifo.hpp"
 #include "stream/filter.hpp"
 #include "stream/seq.hpp"
 #include "stream/words.hpp"
 
 namespace wafersim::stream {
 
-inline constexpr int64_t kNever = INT64_MAX;  // no such word
-inline constexpr int kMainOp = 8;             // thread number of a synchronous op of the main thread
+inline constexpr int64_t kNever = INT64_MAX;         // no such word
+inline constexpr int kMainOp = 8;                    // thread number of a synchronous op of the main thread
+inline constexpr int64_t kNoEnd = INT64_C(1) << 48;  // words of an op of endless length
 
 // What this fidelity cannot represent; the run ends with the reason.
 struct Refused : std::runtime_error {
@@ -98,15 +100,21 @@ struct DropValues {
 
 struct Thread {
     bool live = false, finished = false, synchronous = false, fabric = false, memory_dst = false;
-    int8_t in[2] = {-1, -1}, out = -1;
+    bool endless = false;                                             // it takes what comes, for ever
+    int8_t in[2] = {-1, -1}, out = -1, push = -1, pop[2] = {-1, -1};  // queues and FIFOs
     int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
     int64_t in_base[2] = {}, base = 0, words = 0;
+    int64_t push_base = 0, pop_base[2] = {}, elements = 0;  // of an op on FIFOs
+    int32_t row[4] = {}, num_rows = 0;                      // likewise: lengths of rows that its beats do not leave
+    bool packed = false;                                    // likewise: a word is two elements
+    Cycle stops = kForever;  // a FIFO that is not ready ends it, as predicted; it may only if it is synchronous
     Cycle next_beat = 0, last_issue = kMinus, start = kMinus;
-    Cycle due = kForever;            // to be looked at when it has ended, as predicted
-    int32_t low = 0, high = 0;       // memory destination
-    int8_t needs = 1, takes = 1;     // words of a fabric source that a beat needs, and takes at most
-    int32_t reaches = 0;             // end of what a destination with INDEX_OFFSET may write, 0: no such
-    Seq own;                         // beats of an op without a fabric operand
+    Cycle due = kForever;         // to be looked at when it has ended, as predicted
+    int32_t low = 0, high = 0;    // memory destination
+    int8_t needs = 1, takes = 1;  // words of a fabric source that a beat needs, and takes at most
+    int32_t reaches = 0;          // end of what a destination with INDEX_OFFSET may write, 0: no such
+    Seq own;                      // beats of an op without a fabric operand
+    bool on_fifos() const { return push >= 0 || pop[0] >= 0; }
     std::vector<uint8_t> costs;      // of each beat, if they are not all alike
     std::vector<uint32_t> payloads;  // of control wavelets
     int32_t payload_reg = -1, payload_address = -1, payload_step = 0, checked = 0;  // where they come from
@@ -146,6 +154,7 @@ struct Main {
     int32_t pc = 0;
     Cycle next_issue = kMinus, next_vector = kMinus, free_at = kMinus, last_issue = kMinus, end = kMinus;
     std::vector<int32_t> calls, slots;
+    std::vector<int32_t> lengths;  // of each FIFO: READ_LENGTH, WRITE_LENGTH
     std::vector<Reg> regs;
     std::vector<Dsr> dsrs;
     std::vector<uint8_t> memory, unknown;  // bytes of scalar state
@@ -186,22 +195,24 @@ struct Node {
     std::vector<Completion> completions;
     std::vector<int32_t> launches;  // pending: numbers of the launch table
     std::unique_ptr<HostLinks, DropHostLinks> host;
+    std::unique_ptr<Fifos> fifos;  // made when an op first uses one
 
+    FifoStage& fifo(int number) { return fifos->stages[static_cast<size_t>(number)]; }
+    const FifoStage& fifo(int number) const { return fifos->stages[static_cast<size_t>(number)]; }
     Color* color(int c) {
         for (int i = 0; i < num_colors; ++i)
             if (colors[i].color == c) return colors + i;
         return nullptr;
     }
-    // Beats of a thread: of its output queue, else of its first input queue, else its own.
-    Seq& beats(Thread& t) {
-        return t.out >= 0     ? oq[static_cast<size_t>(t.out)]->b
-               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])]->b
-                              : t.own;
-    }
+    // What a thread has done, in its units: words of its output queue, else of its first input queue, else elements of
+    // its FIFO, else beats.
+    Seq& beats(Thread& t) { return const_cast<Seq&>(static_cast<const Node*>(this)->beats(t)); }
     const Seq& beats(const Thread& t) const {
-        return t.out >= 0     ? oq[static_cast<size_t>(t.out)]->b
-               : t.in[0] >= 0 ? iq[static_cast<size_t>(t.in[0])]->b
-                              : t.own;
+        return t.out >= 0      ? oq[static_cast<size_t>(t.out)]->b
+               : t.in[0] >= 0  ? iq[static_cast<size_t>(t.in[0])]->b
+               : t.push >= 0   ? fifo(t.push).push
+               : t.pop[0] >= 0 ? fifo(t.pop[0]).pop
+                               : t.own;
     }
     void wake_router(Cycle t) { router_wake = std::min(router_wake, t); }
     void wake_element(Cycle t) { element_wake = std::min(element_wake, t); }

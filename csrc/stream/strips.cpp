@@ -14,14 +14,13 @@ void check_supported(const Program& program) {
     for (const RouteClass& r : program.routes) {
         if (r.swap_x || r.swap_y) throw Refused("color swap");
     }
-    for (const Tile& tile : program.tiles) {
-        if (!tile.fifos.empty()) throw Refused("FIFOs");
-    }
 }
 
-// Whether something is kept beside the PEs' state: what they print, clocks that are not the cycle, words for the host.
+// Whether something is kept beside the form of PEs: what they print, clocks that are not the cycle, words for the host,
+// FIFOs in memory.
 bool any_marks(const Program& program) {
-    return std::any_of(program.routes.begin(), program.routes.end(), [](const RouteClass& r) { return r.sink != 0; }) ||
+    return std::any_of(program.tiles.begin(), program.tiles.end(), [](const Tile& t) { return !t.fifos.empty(); }) ||
+           std::any_of(program.routes.begin(), program.routes.end(), [](const RouteClass& r) { return r.sink != 0; }) ||
            std::any_of(program.code.begin(), program.code.end(),
                        [](const Instr& in) { return in.op == Op::kPrint || in.op == Op::kTscControl; });
 }

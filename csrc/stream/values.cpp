@@ -79,6 +79,7 @@ void Values::start(Node& n, Thread& th, Local& local, const Main& m, const Instr
     const Local::Shape shape = local.shape(m, in);
     op.width = shape.width, op.packed = shape.packed;
     op.fabric = th.fabric;
+    op.one_by_one = th.on_fifos();
     op.low = th.low, op.high = th.reaches ? th.reaches : th.memory_dst ? th.high : th.low;
     int queues = 0;
     Operand* sources[3] = {&op.e.a, &op.e.b, &op.e.c};
@@ -86,6 +87,7 @@ void Values::start(Node& n, Thread& th, Local& local, const Main& m, const Instr
         here.settle(*o, in.line);
         if (o->kind == Source::kPtr && o == &op.e.dst) op.low = o->addr, op.high = o->addr + o->elem_bytes;
         if (o->kind == Source::kPtr && o != &op.e.dst) op.reads.push_back({o->addr, o->addr + o->elem_bytes});
+        if (o->kind == Source::kFifo) start_ring(n, th, op, *o);
     }
     for (const int32_t encoded : {in.a, in.b, in.c}) {
         const Dsd* d = local.dsr(m, encoded);
@@ -97,6 +99,19 @@ void Values::start(Node& n, Thread& th, Local& local, const Main& m, const Instr
     for (size_t s = 0; s < 3; ++s)
         if (sources[s]->kind == Source::kFabin) op.queue[s] = th.in[queues++];
     if (queues == 2 && th.in[0] == th.in[1]) throw Refused("two sources from one input queue", in.line);
+}
+
+// Where an op begins in the ring of a FIFO, whose bytes it may touch.
+void Values::start_ring(const Node& n, const Thread& th, OpValues& op, Operand& o) const {
+    const bool pushes = &o == &op.e.dst;
+    const int64_t first = pushes ? th.push_base : th.pop_base[o.fifo == th.pop[0] ? 0 : 1];
+    o.index[0] = static_cast<int32_t>((first - n.fifo(o.fifo).origin) % o.ext[0]);
+    const int32_t high = o.base + o.ext[0] * o.step[0];
+    if (high > arch_.sram_bytes) throw Refused("a FIFO outside SRAM", op.e.line);
+    if (pushes)
+        op.low = o.base, op.high = high;
+    else
+        op.reads.push_back({o.base, high});
 }
 
 // How much of an op has happened before cycle T.
@@ -292,6 +307,10 @@ bool Values::apply(Node& n, Thread& th, int64_t to, Cycle T) {
             if (run->filled == before) break;
             continue;
         }
+        if (th.endless && op.run.get()) {
+            if (op.run->filled == kChunk) op.next_chunk();
+            count = std::min(count, kChunk - op.run->filled);
+        }
         pass(n, th, count, from);
         op.units += count;
         moved += static_cast<uint64_t>(count);
@@ -313,7 +332,7 @@ void Values::pull(const Run& run, Cycle T) {
     Node& n = nodes_[run.pe];
     if (!busy_[run.pe]) return advance_once(n, T), void();
     Thread* th = n.thread[static_cast<size_t>(run.thread)];
-    if (!th->values || th->values->run.get() != &run) return;
+    if (!th->values || !th->values->sends_in(run)) return;
     ++depth_;
     apply(n, *th, due(n, *th, T), T);
     --depth_;
@@ -356,7 +375,9 @@ void Values::pass(Node& n, Thread& th, int64_t count, const uint32_t* const from
     if (copy(n, op, count, from)) return;
     const Place here = place(n);
     for (int64_t i = 0; i < count; ++i) {
-        const int64_t elements = op.packed ? std::min<int64_t>(2, e.length - e.done) : op.fabric ? 1 : beat(op);
+        const int64_t elements = op.packed                    ? std::min<int64_t>(2, e.length - e.done)
+                                 : op.fabric || op.one_by_one ? 1
+                                                              : beat(op);
         uint32_t index = 0, outgoing = 0, word[3] = {};
         for (size_t s = 0; s < 3; ++s)
             if (from[s]) index = from[s][i] >> 16;

@@ -2,6 +2,8 @@
 // late: when the PE is looked at, or when another PE wants a word. Beats before now are facts, so that order is known.
 // A strip has the values of its own PEs; what a word of another strip's needs is wanted from there (`try_all`).
 #pragma once
+#include <algorithm>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -11,6 +13,8 @@
 
 namespace wafersim::stream {
 
+inline constexpr int64_t kChunk = 512;
+
 // A vector op under way whose beats have taken effect up to `units` words of its fabric operands, or beats if it has
 // none. `queue`: which of its thread's input queues is which source.
 struct OpValues {
@@ -18,9 +22,17 @@ struct OpValues {
     int64_t units = 0;
     int width = 1;
     bool packed = false, fabric = false, busy = false;
+    bool one_by_one = false;  // its units are elements
     int8_t queue[3] = {-1, -1, -1};
     bool sends = false;
     RunRef run;
+    std::deque<RunRef> chunks;  // of an endless op: of kChunk words each, the next ones to be filled
+    int64_t announced = 0;      // words of all of them so far
+    void next_chunk() { run = chunks.front(), chunks.pop_front(); }
+    bool sends_in(const Run& r) const {
+        return run.get() == &r ||
+               std::any_of(chunks.begin(), chunks.end(), [&](const RunRef& c) { return c.get() == &r; });
+    }
     int32_t low = 0, high = 0;                       // bytes written
     std::vector<std::pair<int32_t, int32_t>> reads;  // bytes read
 };
@@ -36,6 +48,7 @@ class Values {
 
     // An op starts; its thread has its queues and words.
     void start(Node& n, Thread& th, Local& local, const Main& m, const Instr& in, int64_t length);
+    void start_ring(const Node& n, const Thread& th, OpValues& op, Operand& o) const;
     RunRef send(const Node& n, int thread, int64_t words) const;
     // Everything before cycle T takes effect. With several strips that has been seen to by `try_all`.
     void advance(Node& n, Cycle T);

@@ -137,7 +137,7 @@ def coarse_error(generated: Generated, grain: int) -> float | None:
 
 
 def difference(
-    generated: Generated, most_words: int, look_up: bool = True, values: bool = False
+    generated: Generated, most_words: int, look_up: bool = True, values: bool = False, threads: int = 1
 ) -> str | None:
     """What differs between the fidelities; "" nothing, None if the program is refused.
 
@@ -152,7 +152,7 @@ def difference(
             if stream is None:
                 stream = generated.make(
                     lambda tables, ints, costs, _seed: _core.StreamMachine(
-                        tables, ints, costs, 1, most_words, look_up=look_up, values=values
+                        tables, ints, costs, 1, most_words, look_up=look_up, values=values, threads=threads
                     )
                 )
                 status = stream.run(MAX_CYCLES)
