@@ -89,6 +89,14 @@ class Element {
     static bool idle(const Node& n, Cycle T);
     Cycle issue(Node& n, Cycle T, Cycle from);
     void forget(Node& n, Cycle T);
+    Cycle take_back(Seq& s, int ramp_queue, int in_queue, Cycle T);
+    // mixed.cpp
+    bool mix_for(Node& n, OutQueue& q, int color, LinkFifo& ramp, int64_t words, Cycle T);
+    void mix(OutQueue& q, Cycle T);
+    void forget_mixed(Mixed& m, Cycle T);
+    void next_part(Server& s, OutQueue& q) const;
+    void deliver_mixed(Node& n, Cycle T);
+    void tell_mixed(Node& n, Cycle T);
     Pace ramp_pace(const Node& n) const;
     void add_ramp(Node& n, Cycle T);
     void add_thread(Node& n, int t, Cycle T);
@@ -113,7 +121,8 @@ class Element {
     void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock = 0);
     void pass(Node& n, Cycle T, Cycle next);
     void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
-    void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t length, int& priority);
+    void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t words, Cycle T,
+                    int& priority);
     void start_values(Node& n, int t, const Main& m, const Instr& in, int64_t length);
     void start_empty(Node& n, const Instr& in, const Settings& set, Cycle T);
     void set_costs(Node& n, Thread& th, const Instr& in, int64_t length, int memory_sources);
@@ -148,11 +157,18 @@ class Element {
         Seq before;
         int ramp_queue, in_queue;  // one of them -1
     };
-    Was before_[32];
+    Was before_[64];
+    struct MixedRamp {  // what the arrivals taken back were
+        LinkFifo* ramp = nullptr;
+        Words words;
+        std::vector<Special> specials;
+    };
+    std::vector<MixedRamp> mixed_;
     int num_before_ = 0;
     Server servers_[24];
     int num_ = 0;
     int server_of_[9] = {};
+    OutQueue* mixed_of_[8] = {};  // of the first servers
     Cycle keep_ = keep_of(arch_);
     uint8_t* cells_ = nullptr;
     struct Tsc {  // the cycle counter of a PE that is not the number of the cycle

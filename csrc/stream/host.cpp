@@ -107,7 +107,7 @@ void Element::feed(Node& n, int color, const HostWords& words, const RunRef& run
     LinkFifo& ramp = router_.ramp_of(n, color);
     OutQueue* q = nullptr;
     for (OutQueue* other : n.oq)
-        if (other && other->ramp_color == color) q = other;
+        if (other && (other->mixed ? other->mixed->colors >> color & 1 : other->ramp_color == color)) q = other;
     if (q && q->fed <= kMinus) throw Refused("a color that the host feeds to a RAMP and the PE sends");
     for (size_t i = n.oq.size(); !q && i-- > 0;) {
         bool named = n.oq[i] != nullptr;

@@ -6,31 +6,36 @@
 
 namespace wafersim::stream {
 
+// Takes back what is predicted; the last time that is forgotten.
+Cycle Element::take_back(Seq& s, int ramp_queue, int in_queue, Cycle T) {
+    for (int i = 0; i < num_before_; ++i)
+        if (before_[i].seq == &s) return kMinus;
+    Was& was = before_[num_before_++];
+    was.seq = &s, was.ramp_queue = ramp_queue, was.in_queue = in_queue;
+    const Cycle forgotten = s.forget_before(T - keep_);
+    s.truncate(T, &was.before);
+    return forgotten;
+}
+
 void Element::forget(Node& n, Cycle T) {
     num_before_ = 0;
-    const Cycle past = T - keep_;
-    auto take_back = [&](Seq& s, int ramp_queue, int in_queue) {
-        for (int i = 0; i < num_before_; ++i)
-            if (before_[i].seq == &s) return kMinus;
-        Was& was = before_[num_before_++];
-        was.seq = &s, was.ramp_queue = ramp_queue, was.in_queue = in_queue;
-        const Cycle forgotten = s.forget_before(past);
-        s.truncate(T, &was.before);
-        return forgotten;
-    };
+    mixed_.clear();
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
         const int q = std::countr_zero(rest);
         OutQueue& out = *n.oq[static_cast<size_t>(q)];
-        if (!out.ramp || out.ramp->a.count_before(T) == out.pushed) continue;
-        take_back(out.b, -1, -1);
-        out.ramp->entered = std::max(out.ramp->entered, take_back(out.ramp->a, q, -1));
+        if (!out.ramp || out.moves().count_before(T) == out.pushed) continue;
+        take_back(out.b, -1, -1, T);
+        if (out.mixed)
+            forget_mixed(*out.mixed, T);
+        else
+            out.ramp->entered = std::max(out.ramp->entered, take_back(out.ramp->a, q, -1, T));
     }
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         if (th.finished) continue;
         for (const int in : th.in)
-            if (in >= 0) take_back(n.iq[static_cast<size_t>(in)]->b, -1, in);
-        if (!th.fabric) th.own.forget_before(past), th.own.truncate(T, nullptr);
+            if (in >= 0) take_back(n.iq[static_cast<size_t>(in)]->b, -1, in, T);
+        if (!th.fabric) th.own.forget_before(T - keep_), th.own.truncate(T, nullptr);
         if (th.on_fifos()) forget_fifos(n, th, T);
     }
 }
@@ -43,10 +48,10 @@ Pace Element::ramp_pace(const Node& n) const {
     Cycle last = kMinus;
     int64_t moves = 0;
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
-        const LinkFifo* ramp = n.oq[static_cast<size_t>(std::countr_zero(rest))]->ramp;
-        if (!ramp) continue;
-        moves += ramp->a.end();
-        last = std::max({last, ramp->a.last(), ramp->entered});
+        const OutQueue& q = *n.oq[static_cast<size_t>(std::countr_zero(rest))];
+        if (!q.ramp) continue;
+        moves += q.moves().end();
+        last = std::max(last, q.last_move());
     }
     if (moves) pace.moves = moves - 1, pace.take(last, 1);
     return pace;
@@ -59,22 +64,29 @@ void Element::add_ramp(Node& n, Cycle T) {
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
         const int i = std::countr_zero(rest);
         OutQueue& q = *n.oq[static_cast<size_t>(i)];
-        LinkFifo* ramp = q.ramp;
-        if (!ramp) continue;
-        loop_.busy = std::max(loop_.busy, ramp->a.last());
-        if (ramp->a.end() == q.pushed) continue;
+        if (!q.ramp) continue;
+        const Seq& moves = q.moves();
+        loop_.busy = std::max(loop_.busy, moves.last());
+        if (moves.end() == q.pushed) continue;
         Server& s = servers_[num_];
         s.reset();
         s.id = num_++;
         s.phase = 0;
-        s.k = ramp->a.end();
+        s.k = moves.end();
         s.k_end = q.pushed;
         s.mask = s.reach = 2;
         s.tie = q.fed > kMinus ? 8 + q.ramp_color : i;
-        s.last = std::max(ramp->a.last(), ramp->entered);
+        s.last = q.last_move();
         s.paced = true;
-        s.floor = std::max({ramp->a.last() + 1, loop_.pace.free, q.fed});
-        s.min_next = std::max(T, ramp->a.last() + 1);
+        s.floor = std::max({moves.last() + 1, loop_.pace.free, q.fed});
+        s.min_next = std::max(T, moves.last() + 1);
+        mixed_of_[s.id] = q.mixed ? &q : nullptr;
+        if (q.mixed) {
+            loop_.tails = true;
+            next_part(s, q);
+            continue;
+        }
+        LinkFifo* ramp = q.ramp;
         s.out[s.num_out++] = &ramp->a;
         s.add({&q.b, 0, arch_.fabric_write, ConKind::kData, kNever});
         s.add({&ramp->d, -arch_.ramp_buffer, arch_.ramp_out, ConKind::kCredit, ramp->blocked});
@@ -118,7 +130,7 @@ void Element::add_thread(Node& n, int t, Cycle T) {
     if (th.out >= 0) {
         OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
         s.out[s.num_out++] = &q.b;
-        s.add({&q.ramp->a, -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kRoom, kNever});
+        s.add({&q.moves(), -static_cast<int64_t>(arch_.oq_depth[th.out]), 0, ConKind::kRoom, kNever});
     }
     if (!th.fabric) {
         if (th.on_fifos()) s.singles |= 1u << s.num_out;
@@ -143,7 +155,7 @@ void Element::announce_more(Node& n) {
         Thread& th = *n.thread[static_cast<size_t>(t)];
         if (th.finished || !th.endless || th.out < 0) continue;
         const OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
-        WordsOf& words = q.ramp->words;
+        WordsOf& words = q.mixed ? q.mixed->words : q.ramp->words;
         if (!words) words = std::make_unique<Words>();
         OpValues& op = *th.values;
         for (; th.base + op.announced < q.b.end(); op.announced += kChunk) {
@@ -160,7 +172,9 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     forget(n, T);
     begin_fifos(n);
     num_ = 0;
+    loop_.tails = false;
     add_ramp(n, T);
+    const int queues = num_;
     std::fill_n(server_of_, 9, -1);
     for (uint32_t rest = n.live; rest; rest &= rest - 1) {
         const int t = std::countr_zero(rest);
@@ -185,8 +199,11 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
     }
     loop_.run(servers_, num_, T, n.slot_free, [&](Server& s, Cycle t) {
         if (s.id == main_server) main_at = t;
+        if (s.id < queues && mixed_of_[s.id] && s.k < mixed_of_[s.id]->pushed) next_part(s, *mixed_of_[s.id]);
     });
+    loop_.tails = false;
     if (values) announce_more(n);
+    if (!mixed_.empty()) deliver_mixed(n, T);
     tell_router(n, T);
     end_fifos(n, T);
     // Wake for what is due: ends of ops, the main thread's slot.
@@ -210,7 +227,7 @@ bool Element::idle(const Node& n, Cycle T) {
         if (!n.thread[static_cast<size_t>(std::countr_zero(rest))]->finished) return false;
     for (uint32_t rest = n.oqs; rest; rest &= rest - 1) {
         const OutQueue& q = *n.oq[static_cast<size_t>(std::countr_zero(rest))];
-        if (q.ramp && (q.ramp->a.end() < q.pushed || q.ramp->a.last() >= T)) return false;
+        if (q.ramp && (q.moves().end() < q.pushed || q.moves().last() >= T)) return false;
     }
     return true;
 }
@@ -254,6 +271,7 @@ void Element::tell_router(Node& n, Cycle T) {
         }
         if (w.in_queue >= 0) tell_credit(n, *n.iq[static_cast<size_t>(w.in_queue)], w.in_queue, w.before, T);
     }
+    if (!mixed_.empty()) tell_mixed(n, T);
 }
 
 void Element::tell_credit(Node& n, InQueue& q, int number, const Seq& was, Cycle T) {

@@ -13,7 +13,7 @@ namespace wafersim::stream {
 
 // Element: of a FIFO in memory, one to take or room for one. Pairs: likewise, where a word is two of them, and the last
 // one what is left (`ServerState::elements`).
-enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf, kElement, kPairs };
+enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf, kTail, kElement, kPairs };
 
 // A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
 struct Con {
@@ -22,6 +22,7 @@ struct Con {
     int32_t add;
     ConKind kind;
     // Credit: words from here on have no time yet and hold everybody up. Self: words before this one went elsewhere.
+    // Tail: of a sequence that several servers append to.
     int64_t blocked;
 };
 
@@ -41,8 +42,11 @@ struct ServerState {
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
     bool paced = false;                    // of the resource that `Loop::pace` is about
-    int needs = 1, takes = 1;              // words of its sources: those that must be there, at most taken by a beat
-    const uint8_t* costs = nullptr;        // of each beat, if they are not all alike
+    // Several servers append to this sequence; constraints 1 and 2 are about the words `depth` before its end.
+    const Seq* tail = nullptr;
+    int32_t depth = 0;
+    int needs = 1, takes = 1;        // words of its sources: those that must be there, at most taken by a beat
+    const uint8_t* costs = nullptr;  // of each beat, if they are not all alike
     // Of an op on FIFOs. `coupled`: its words are placed one by one. `stops`: it ends where a FIFO is not ready when
     // its beat is due, as it did if it is `stopped`. `pairs`, `singles`: outputs that count elements, or beats.
     int num_fifos = 0;
@@ -74,6 +78,7 @@ class Loop {
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
     Pace pace;            // of the paced servers
     FifoEvents fifos;     // what the FIFOs of the PE that is served will do
+    bool tails = false;   // whether servers look at sequences from their ends
 
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
@@ -88,6 +93,7 @@ class Loop {
         check_wakes(sv, n, T);
         if (n == 1) return run_one(*sv, T, exhausted);
         for (;;) {
+            if (tails) aim(sv, n);
             const Survey v = survey(sv, n, T);
             if (v.t >= kForever) return;
             if (v.alone && stride(sv[v.one])) {
@@ -100,6 +106,7 @@ class Loop {
             }
             grant_cycle(sv, n, T, v.t, exhausted);
             T = v.t + 1;
+            if (tails) aim(sv, n);
             if (leap(sv, n, v.t))
                 for (int i = 0; i < n; ++i) {
                     if (!sv[i].in_period) continue;
@@ -110,6 +117,11 @@ class Loop {
     }
 
   private:
+    // Others may have appended to a sequence that a server looks at from its end.
+    static void aim(Server* sv, int n) {
+        for (int i = 0; i < n; ++i)
+            if (sv[i].tail) sv[i].con[1].off = sv[i].con[2].off = sv[i].tail->end() - sv[i].k - sv[i].depth;
+    }
     // The same with nobody else there.
     template <typename Exhausted>
     void run_one(Server& s, Cycle T, Exhausted&& exhausted) {
@@ -393,10 +405,13 @@ class Loop {
     // How many words from s.k on a constraint lets pass at t, t + gap, ...
     int64_t free_words(const Server& s, const Con& c, Cycle t, int32_t gap, int64_t wanted) const {
         const int64_t i = s.k + c.off;
-        if (c.kind == ConKind::kSelf) {  // own words, `-off` before
-            if (c.add > -c.off * gap) wanted = std::min<int64_t>(wanted, -c.off);
-            if (s.last <= kMinus || s.last + c.off + 1 + c.add <= t) return wanted;  // they passed a cycle apart
-            for (int64_t j = 0; j < std::min<int64_t>(wanted, -c.off); ++j)
+        if (c.kind == ConKind::kSelf ||
+            c.kind == ConKind::kTail) {  // own words, `-off` before, or those at the end of a sequence
+            const int64_t before = c.kind == ConKind::kTail ? s.depth : -c.off;
+            if (c.add > before * gap) wanted = std::min(wanted, before);
+            if (c.kind == ConKind::kSelf && (s.last <= kMinus || s.last - before + 1 + c.add <= t))
+                return wanted;  // they passed a cycle apart
+            for (int64_t j = 0; j < std::min(wanted, before); ++j)
                 if (bound(c, s.k + j) > t + j * gap) return j;
             return wanted;
         }
@@ -500,6 +515,11 @@ class Loop {
                 if (sv[i].out[o] == c.s && sv[i].in_period) return true;
         return false;
     }
+    static bool others_append(const Server* sv, int n, const Server& s, const Con& con) {
+        for (int i = 0; i < n; ++i)
+            if (sv + i != &s && sv[i].in_period && sv[i].tail == con.s) return true;
+        return false;
+    }
     int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
         const Con& con = s.con[c];
         const int index = static_cast<int>(&s - sv);
@@ -518,12 +538,14 @@ class Loop {
         for (int i = 0; i < n; ++i)
             for (int o = 0; o < sv[i].num_out; ++o)
                 if (sv[i].out[o] == con.s && sv[i].in_period) grows = true;
-        if (con.kind ==
-            ConKind::kSelf) {  // past words of the same server: check those that exist, then the period itself
-            const bool apart = s.last + con.off + 1 + con.add <= s.min_next;  // they passed a cycle apart
-            for (int64_t j = 0; !apart && j < std::min<int64_t>(wanted, -con.off); ++j)
+        if (con.kind == ConKind::kSelf ||
+            con.kind == ConKind::kTail) {  // past words of the same server: check those that exist, then the period
+            const int64_t before = con.kind == ConKind::kTail ? s.depth : -con.off;
+            if (con.kind == ConKind::kTail && others_append(sv, n, s, con)) return 0;
+            const bool apart = con.kind == ConKind::kSelf && s.last - before + 1 + con.add <= s.min_next;
+            for (int64_t j = 0; !apart && j < std::min(wanted, before); ++j)  // else they passed a cycle apart
                 if (bound(con, s.k + j) > s.min_next + j * P) return j;
-            return con.add <= s.cost + (-con.off - 1) * P ? wanted : std::min<int64_t>(wanted, -con.off);
+            return con.add <= s.cost + (before - 1) * P ? wanted : std::min(wanted, before);
         }
         if (b <= kMinus) return std::min(m, wanted);
         if (v.gap == P) {

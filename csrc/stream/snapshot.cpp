@@ -136,11 +136,28 @@ class Exchange {
     }
     void out_queue(Node& n, OutQueue& q) {
         io_.values(q.initialised, q.color, q.priority, q.ramp_color);
+        bool mixed = q.mixed != nullptr;
+        io_.values(mixed);
+        if (Io::kReads && mixed) q.mixed = std::make_unique<Mixed>();
         if (q.ramp_color < 0) return;
         if (Io::kReads) q.ramp = n.color(q.ramp_color)->fifo[kPortRamp];
-        const int64_t from = space(q.ramp->d.end());
+        const int64_t from = space(sent(q).end());
+        if (mixed) mixture(n, *q.mixed, from);
         sequence(q.b, from);
         index(q.pushed, from);
+    }
+    // What the indices of an output queue count from.
+    static const Seq& sent(const OutQueue& q) { return q.mixed ? q.mixed->d : q.ramp->d; }
+    void mixture(Node& n, Mixed& m, int64_t from) {
+        io_.values(m.colors);
+        io_.ranked(m.granted);
+        sequence(m.d, from);
+        specials(m.specials, from);
+        list(m.parts, [&](Mixed::Part& p) {
+            index(p.end, from);
+            io_.values(p.color);
+            if (Io::kReads) p.ramp = n.color(p.color)->fifo[kPortRamp];
+        });
     }
     void thread(Node& n, Thread& th, bool live) {
         io_.ranked(th.last_issue);
@@ -153,7 +170,7 @@ class Exchange {
         for (size_t i = 0; i < 2; ++i)
             if (th.in[i] >= 0) index(th.in_base[i], space(n.iq[static_cast<size_t>(th.in[i])]->b.end()));
         if (th.out >= 0)
-            index(th.base, space(n.oq[static_cast<size_t>(th.out)]->ramp->d.end()));
+            index(th.base, space(sent(*n.oq[static_cast<size_t>(th.out)]).end()));
         else if (th.in[0] >= 0)
             index(th.base, space(n.iq[static_cast<size_t>(th.in[0])]->b.end()));
         else
@@ -229,8 +246,16 @@ Cycle Snapshots::settle(Node& n, Cycle T) {
     }
     for (InQueue* q : n.iq)
         if (q) q->a.trim_before(past), trim(q->b);
-    for (OutQueue* q : n.oq)
-        if (q) trim(q->b);
+    for (OutQueue* q : n.oq) {
+        if (!q) continue;
+        trim(q->b);
+        if (!q->mixed) continue;
+        Mixed& m = *q->mixed;
+        m.granted = std::max(m.granted, trim(m.d));
+        const int64_t known = m.d.count_before(T);
+        std::erase_if(m.parts, [&](const Mixed::Part& p) { return p.end <= known; });
+        std::erase_if(m.specials, [&](const Special& s) { return s.k < known; });
+    }
     if (n.slot_free < past) n.slot_free = kMinus;
     if (n.ahead < past) n.ahead = kMinus;
     if (n.tile < 0) return fact;
@@ -253,6 +278,8 @@ void Snapshots::rank_rest(const Node& n, Cycle T) {
     for (int i = 0; i < n.num_colors; ++i)
         for (const LinkFifo* f : n.colors[i].fifo)
             if (f) look(f->granted), look(f->entered);
+    for (const OutQueue* q : n.oq)
+        if (q && q->mixed) look(q->mixed->granted);
     std::sort(rest_.begin(), rest_.end());
     rest_.erase(std::unique(rest_.begin(), rest_.end()), rest_.end());
 }

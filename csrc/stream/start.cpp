@@ -76,7 +76,7 @@ void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, in
         priority = q.priority >= 0 ? q.priority : arch_.generation == 2 ? static_cast<int>(Priority::kUtHigh) : -1;
 }
 
-void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t words,
+void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t words, Cycle T,
                          int& priority) {
     th.fabric = true;
     OutQueue*& place = n.oq[static_cast<size_t>(d.queue)];
@@ -84,11 +84,10 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     OutQueue& q = *place;
     if (q.fed > kMinus) refuse(in, "an output queue whose place the host has");
     const int c = d.color >= 0 ? d.color : q.color >= 0 ? q.color : 0;
-    if (q.ramp_color >= 0 && q.ramp_color != c) refuse(in, "several colors on one output queue");
-    for (const OutQueue* other : n.oq)
-        if (other && other != &q && other->ramp_color == c) refuse(in, "one color on several output queues");
     LinkFifo& ramp = router_.ramp_of(n, c);
-    if (q.ramp_color < 0) q.ramp_color = c, q.ramp = &ramp, q.pushed = ramp.a.end(), q.b.append_past(q.pushed);
+    if (!mix_for(n, q, c, ramp, words, T) && q.ramp_color < 0)
+        q.ramp_color = c, q.ramp = &ramp, q.pushed = ramp.a.end(), q.b.append_past(q.pushed);
+    std::vector<Special>& specials = q.mixed ? q.mixed->specials : ramp.specials;
     th.out = static_cast<int8_t>(d.queue);
     th.base = q.pushed;
     advance = advance || d.advance_switch;
@@ -98,9 +97,9 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
         if (d.elem_bytes != 4) refuse(in, "control wavelets of 16-bit elements");
         set_payloads(n, th, in, words);
         for (int64_t k = 0; k < words; ++k)
-            ramp.specials.push_back({q.pushed + k, th.payloads[static_cast<size_t>(k)], false});
+            specials.push_back({q.pushed + k, th.payloads[static_cast<size_t>(k)], false});
     } else if (advance && !th.endless) {
-        ramp.specials.push_back({q.pushed + words - 1, 0, true});
+        specials.push_back({q.pushed + words - 1, 0, true});
     }
     q.pushed += words;
     const bool high = q.initialised && arch_.generation == 2;
@@ -285,7 +284,8 @@ void Element::start_values(Node& n, int t, const Main& m, const Instr& in, int64
     if (th.out < 0) return;
     if (th.endless) return;  // `announce_more`
     th.values->run = values->send(n, t, th.words);
-    WordsOf& words = n.oq[static_cast<size_t>(th.out)]->ramp->words;
+    OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
+    WordsOf& words = q.mixed ? q.mixed->words : q.ramp->words;
     if (!words) words = std::make_unique<Words>();
     words->append(th.base, th.words, th.values->run, 0);
 }
@@ -317,7 +317,7 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     set_costs(n, th, in, length, memory_sources);
     int priority = -1, source_priority = -1;
     if (const Dsd* d = local_.dsr(m, in.dst); d && d->kind == DsdKind::kFabout)
-        start_send(n, th, in, *d, set.advance_switch, th.words, priority);
+        start_send(n, th, in, *d, set.advance_switch, th.words, T, priority);
     for (const int32_t e : {in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
         if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, th.words, source_priority);

@@ -83,14 +83,35 @@ struct InQueue {
     WordsOf words;  // of `a`
 };
 
+// Of an output queue whose words have several colors, or one that other queues send too: the words leave it under an
+// index of their own, and what they are stands here until they do.
+struct Mixed {
+    Seq d;                   // moves to the ramp
+    Cycle granted = kMinus;  // last one that `d` has forgotten
+    uint32_t colors = 0;     // that it has had
+    struct Part {            // words up to `end`
+        int64_t end = 0;
+        int32_t color = -1;
+        LinkFifo* ramp = nullptr;
+    };
+    std::vector<Part> parts;  // of the words that are still in it
+    std::vector<Special> specials;
+    WordsOf words;
+};
+
 struct OutQueue {
     bool initialised = false;
     int32_t color = -1, priority = -1;
     Seq b;                    // pushes
-    int32_t ramp_color = -1;  // color of all its words
+    int32_t ramp_color = -1;  // color of all its words, or of the last op's if they are mixed
     int64_t pushed = 0;       // words of all ops so far, announced or not
     Cycle fed = kMinus;       // when the host fed it last; then it stands for a port of the host's, not for a queue
     LinkFifo* ramp = nullptr;
+    std::unique_ptr<Mixed> mixed;
+    // Its words leave it in the ramp's arrivals, or in moves of its own.
+    Seq& moves() { return mixed ? mixed->d : ramp->a; }
+    const Seq& moves() const { return mixed ? mixed->d : ramp->a; }
+    Cycle last_move() const { return std::max(moves().last(), mixed ? mixed->granted : ramp->entered); }
 };
 
 struct OpValues;

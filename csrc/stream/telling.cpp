@@ -24,7 +24,8 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     t = std::max(t >= kForever ? now_ : t, now_);
     if (v.port == kPortRamp) {  // only if the sender has words that this credit concerns
         bool more = f.a.end() > diff.k + arch_.ramp_buffer;
-        for (const OutQueue* q : node_->oq) more = more || (q && q->ramp == &f && q->pushed > f.a.end());
+        for (const OutQueue* q : node_->oq)
+            more = more || (q && q->ramp && (q->mixed || q->ramp == &f) && q->pushed > q->moves().end());
         if (more) node_->dirty = true, node_->wake_element(t + latency);
         return;
     }

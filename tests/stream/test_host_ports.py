@@ -73,7 +73,7 @@ def test_a_color_that_the_host_and_the_pe_send_is_refused():
     sim = StreamSimulator(layout.build(), values=True)
     sim.feed(np.arange(3, dtype=np.uint32), color="out", port="RAMP", pe=(0, 0))
     sim.launch("main")
-    with pytest.raises(UnsupportedError, match="one color on several output queues"):
+    with pytest.raises(UnsupportedError, match="a color that the host feeds to a RAMP and the PE sends"):
         sim.run()
 
 

@@ -77,6 +77,7 @@ class PeGen:
             I16: self._region(I16, 2, 40),
         }
         self.result = self.asm.data(bytes(64), 4)
+        self.sends_by: list[int] = []  # output queues that flows have
         self.busy_threads: set[int] = set()  # held for ever by daemons
         self.computes = False  # has a role in a flow
         self.marks: set[str] = set()
@@ -162,14 +163,24 @@ class PeGen:
 
     def output_queue(self, color: int) -> int | None:
         """A free output queue (bound, or leaving the color to the descriptor)."""
+        if self.program.shares_queues and self.sends_by and self.rng.random() < 0.5:
+            return self.rng.choice(self.sends_by)
         if not self.free_oq:
             return None
         number = self.free_oq[-1]
         self.take(number)
+        self.sends_by.append(number)
         if self.rng.random() < 0.8:
             bound = self.program.generation == 3 or self.rng.random() < 0.6
             self.asm.queue(1, number, color if bound else -1, self._queue_priority())
         return number
+
+    def another_queue(self, queue: int, color: int) -> int:
+        """The output queue of a further op of a flow: its own, or one that others have too."""
+        if self.rng.random() < 0.5:
+            return queue
+        other = self.output_queue(color)
+        return queue if other is None else other
 
     def _queue_priority(self) -> int:
         return self.rng.choice((-1, -1, -1, 0, 2, 5))
@@ -236,6 +247,7 @@ class ProgramGen:
         self.pes: dict[tuple[int, int], PeGen] = {}
         self.vop_turn = rng.randrange(1000)
         self.op_turn = rng.randrange(1000)
+        self.shares_queues = False  # flows share output queues, and have several
         self.feeds: list[Feed] = []
         self.more_feeds: list[Feed] = []
 

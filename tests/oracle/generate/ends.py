@@ -105,13 +105,24 @@ def send_ops(
 ) -> list[Emitter]:
     """One emitter per batch."""
     out: list[Emitter] = []
+    if pe.program.shares_queues:
+        batches = [part for batch in batches for part in _parts(pe, batch)]
     for k, batch in enumerate(batches):
+        queue = pe.another_queue(queue, color) if k and pe.program.shares_queues else queue
         flag = {"advance_switch": 1} if advance and k == len(batches) - 1 else {}
         if batch.controls is None:
             out.append(_data_sender(pe, color, queue, width, batch, flag))
         else:
             out.append(_control_sender(pe, color, queue, batch.controls, flag))
     return out
+
+
+def _parts(pe: PeGen, batch: Batch) -> list[Batch]:
+    """What one op, or two, of a flow that may have several queues send."""
+    if batch.controls is not None or batch.wavelets < 2 or pe.rng.random() < 0.4:
+        return [batch]
+    first = pe.rng.randint(1, batch.wavelets - 1)
+    return [Batch(first, index=batch.index), Batch(batch.wavelets - first, index=batch.index)]
 
 
 def _data_sender(
