@@ -222,7 +222,7 @@ void register_stream(py::module_& m) {
     py::class_<PyStream>(m, "StreamMachine")
         .def(py::init([](const py::dict& tables, const py::array_t<int64_t, py::array::c_style>& arch,
                          const py::array_t<int32_t, py::array::c_style>& vops, int64_t grain, int64_t most_words,
-                         bool look_up, size_t memo_bytes, bool values, int threads, int band) {
+                         bool look_up, size_t memo_bytes, bool values, int threads, int band, uint64_t seed) {
                  auto out = std::make_unique<PyStream>();
                  const Tables t = read_tables(tables);
                  const std::span<const int64_t> ints(arch.data(), static_cast<size_t>(arch.size()));
@@ -230,12 +230,12 @@ void register_stream(py::module_& m) {
                  py::gil_scoped_release release;
                  out->strips = std::make_unique<stream::Strips>(
                      t, ints, costs,
-                     stream::Strips::Options{values, threads, band, grain, most_words, look_up, memo_bytes});
+                     stream::Strips::Options{values, threads, band, grain, most_words, look_up, seed, memo_bytes});
                  return out;
              }),
              py::arg("tables"), py::arg("arch_ints"), py::arg("vop_costs"), py::arg("grain") = 1,
              py::arg("most_words") = 0, py::arg("look_up") = true, py::arg("memo_bytes") = size_t{1} << 30,
-             py::arg("values") = false, py::arg("threads") = 1, py::arg("band") = 0)
+             py::arg("values") = false, py::arg("threads") = 1, py::arg("band") = 0, py::arg("seed") = 0)
         .def(
             "launch",
             [](PyStream& self, int function, const std::vector<uint64_t>& args) {

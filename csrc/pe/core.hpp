@@ -121,7 +121,6 @@ class Core {
     void store_queue_word(Pe& p, int number, uint32_t value);
     uint64_t load_configuration(Pe& p, int32_t address, Cycle t);
     void store_configuration(Pe& p, int32_t address, uint32_t value, Cycle t);
-    uint32_t next_random(Pe& p) const;
     int64_t event_count(const Pe& p, int event) const;
     void end_task(Pe& p, Cycle t);
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "pe/core.hpp"
+#include "pe/random.hpp"
 #include "pe/values.hpp"
 
 namespace wafersim {
@@ -129,7 +130,7 @@ void Core::exec_scalar(Pe& p, const Instr& in, Cycle t) {
             if (in.imm == 2) p.tsc_offset = t, p.tsc_frozen = 0;
             break;
         case Op::kRandom:
-            result = next_random(p) & 0xffff;
+            result = next_random(p.random) & 0xffff;
             cost = ArchInt::kCostRandom;
             latency = arch_.value(ArchInt::kCostRandom);
             break;
@@ -191,14 +192,6 @@ int64_t Core::event_count(const Pe& p, int event) const {
         default:
             return count;
     }
-}
-
-// Galois register of x^23 + x^18 + 1, 128 steps per use.
-uint32_t Core::next_random(Pe& p) const {
-    uint32_t s = p.random & 0x7fffff;
-    for (int i = 0; i < 128; ++i) s = s >> 1 ^ ((s & 1) ? 0x420000u : 0u);
-    p.random = s;
-    return s;
 }
 
 }  // namespace wafersim

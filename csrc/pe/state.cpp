@@ -6,6 +6,7 @@
 
 #include "base/guard.hpp"
 #include "pe/core.hpp"
+#include "pe/random.hpp"
 
 namespace wafersim {
 namespace {
@@ -58,13 +59,7 @@ void Core::init(Pe& p, uint32_t id, const Tile& tile, uint8_t* sram) const {
         if (tile.tasks[i].priority) p.high_tasks |= UINT64_C(1) << i;
     }
     const PeCoord at = fabric_.coord(id);
-    uint64_t z =
-        seed_ * UINT64_C(0x9e3779b97f4a7c15) + (static_cast<uint64_t>(at.y) << 32) + static_cast<uint64_t>(at.x);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    p.random = (0xdeadbeefu ^ static_cast<uint32_t>(z)) & 0x7fffff;
-    if (!p.random) p.random = 1;
+    p.random = first_random(seed_, static_cast<uint32_t>(at.x), static_cast<uint32_t>(at.y));
 }
 
 }  // namespace wafersim

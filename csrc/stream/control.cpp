@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "pe/random.hpp"
 #include "stream/element.hpp"
 
 namespace wafersim::stream {
@@ -11,16 +12,13 @@ namespace {
 
 const char* name_of(Op op) {
     switch (op) {
-        case Op::kMap:
-            return "MAP";
         case Op::kQueueGet:
         case Op::kQueueFlush:
         case Op::kQueueBind:
         case Op::kQueueExit:
             return "queue control";
-        case Op::kRandom:
         case Op::kPerfGet:
-            return "RANDOM and PERF_GET";
+            return "PERF_GET";
         default:
             return "this instruction";
     }
@@ -183,7 +181,10 @@ bool Element::plan(Node& n, Cycle at) {
     if ((in.op != Op::kTeardownGet && in.op != Op::kTeardownExit && in.op != Op::kRouteSet) || in.a >= 0) return false;
     Color* c = n.color(in.imm);
     if (!c || c->pending != SwitchCommand::kNop || c->filter) return false;
-    if (in.op == Op::kRouteSet && router_.routes[in.imm2].filter != FilterKind::kNone) return false;
+    if (in.op == Op::kRouteSet) {
+        const RouteClass &r = router_.routes[in.imm2], &was = router_.routes.of(*c);
+        if (r.filter != FilterKind::kNone || r.swap_x != was.swap_x || r.swap_y != was.swap_y) return false;
+    }
     const bool planned = c->planned < kForever;
     if (!(planned ? c->planned_teardown : c->teardown)) return false;
     const Cycle next = arch_.value(ArchInt::kCostConfig);
@@ -213,6 +214,14 @@ void Element::control_tsc(int32_t what, Cycle T) {
     if (what == 0 && t.enabled) t.frozen = T - t.offset, t.enabled = false;
     if (what == 1 && !t.enabled) t.offset = T - t.frozen, t.enabled = true;
     if (what == 2) t.offset = T, t.frozen = 0;
+}
+
+// The next number of the PE's generator.
+uint64_t Element::random() {
+    const auto width = static_cast<uint32_t>(program_.width);
+    const auto [at, fresh] = random_.try_emplace(pe, 0);
+    if (fresh) at->second = first_random(seed, pe % width, pe / width);
+    return next_random(at->second) & 0xffff;
 }
 
 // `clock`: the part of the cycle (`clock_value`) that the value is, 0: none.
@@ -310,6 +319,11 @@ void Element::execute(Node& n, Cycle T) {
                 router_.settle(n.colors[i], T);
                 if (std::exchange(n.colors[i].torn, false)) value |= UINT64_C(1) << n.colors[i].color;
             }
+            result = in.dst;
+            break;
+        case Op::kRandom:
+            cost = ArchInt::kCostRandom;
+            value = random();
             result = in.dst;
             break;
         default:

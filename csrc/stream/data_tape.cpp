@@ -76,6 +76,15 @@ void DataTapes::set(int32_t r, uint64_t value) {
     constants_.push_back(value);
 }
 
+void DataTapes::move(bool loads, Type type, int32_t r, int32_t address) {
+    moves_.push_back(
+        {loads ? Kind::kLoad : Kind::kStore, static_cast<uint8_t>(type), static_cast<int16_t>(r), address});
+}
+
+void DataTapes::low_half(int32_t r, int32_t from) {
+    moves_.push_back({Kind::kLow, 0, static_cast<int16_t>(r), from});
+}
+
 void DataTapes::note(Local& local, const Main& m, const Instr& in) {
     const int op = static_cast<int>(in.op);
     if (in.op == Op::kVop) return note_vector(local, m, in);
@@ -161,6 +170,7 @@ void DataTapes::reads(const Move& move, Visit&& visit) const {
             break;
         }
         case Kind::kCopy:
+        case Kind::kLow:
         case Kind::kNext:
             if (move.x >= 0) visit(move.x);
             break;
@@ -241,6 +251,9 @@ void DataTapes::replay(int32_t tape, const Place& place) const {
                 break;
             case Kind::kCopy:
                 place.set_reg(move.reg, move.x < 0 ? 0 : place.reg(move.x));
+                break;
+            case Kind::kLow:
+                place.set_reg(move.reg, place.reg(move.x) & 0xffffffff);
                 break;
             case Kind::kNext:
                 place.set_reg(move.reg, place.reg(move.x) + 1);

@@ -46,12 +46,26 @@ class DataTapes {
     void begin() { moves_.clear(); }
     void note(Local& local, const Main& m, const Instr& in);
     void set(int32_t r, uint64_t value);
+    void move(bool loads, Type type, int32_t r, int32_t address);  // between a register and memory
+    void low_half(int32_t r, int32_t from);
     int32_t finish(const Main& m);  // number of the tape, -1 if nothing is left to do
     void replay(int32_t tape, const Place& place) const;
     size_t bytes() const { return bytes_; }
 
   private:
-    enum class Kind : uint8_t { kScalar, kSet, kCopy, kNext, kLoad, kLoadAt, kStore, kStoreAt, kFmacs, kElements };
+    enum class Kind : uint8_t {
+        kScalar,
+        kSet,
+        kCopy,
+        kLow,
+        kNext,
+        kLoad,
+        kLoadAt,
+        kStore,
+        kStoreAt,
+        kFmacs,
+        kElements
+    };
     struct Move {
         Kind kind = Kind::kScalar;
         uint8_t type = 0;

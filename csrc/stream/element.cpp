@@ -50,6 +50,7 @@ void Element::sync(Node& n, Cycle T) {
 
 void Element::finish(Node& n, int t, Cycle last, bool stopped) {
     Thread& th = *n.thread[static_cast<size_t>(t)];
+    if (th.maps) return finish_map_beat(n, th, last);
     th.finished = true;
     const int32_t cost = stopped ? 1 : th.cost_of(th.words - 1);
     n.end = std::max(n.end, last + cost);
@@ -110,6 +111,7 @@ void Element::drop_pending(Node& n, Cycle T) {
     if (s->count) enter(n, *s, n.pending_start);
     n.slot_free = std::max(n.slot_free, n.last_issue + 1);
     n.pending = false;
+    complete(n, T);  // it may have been one of its ops
 }
 
 // Earliest beat of any thread from now on, as predicted.
@@ -206,6 +208,10 @@ Element::Next Element::advance(Node& n, Cycle T) {
     }
     if (const Instr& in = mains_.instruction(n); in.op == Op::kAssert || in.op == Op::kPrint)
         return free(n, in, T, from);
+    else if (in.op == Op::kMap && n.live && local)
+        check_map(n, in);
+    else if (in.op == Op::kMap && !local)
+        return advance_map(n, in, T, from);
     if (local && defer_ && !(mains_.is_vector(n) && n.live)) {
         const Next next = advance_local(n, T, from, false);
         if (n.pending) return next;
@@ -248,7 +254,8 @@ Element::Next Element::advance_local(Node& n, Cycle T, Cycle from, bool alone) {
         enter(n, s, floor);
         n.ahead = floor + s.stop;
         n.slot_free = floor + s.slot_free;
-        if (s.in_task || n.ahead <= T) return Next::kAgain;
+        if ((s.in_task && n.completions.empty()) || n.ahead <= T) return Next::kAgain;
+        if (s.in_task) n.wake_element(n.ahead);
         renew(n, T);
         return Next::kStop;
     }

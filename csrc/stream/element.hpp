@@ -43,6 +43,7 @@ class Element {
     mutable Script script;  // of the values that a visit reads and writes, while it is on
     std::vector<Print> prints;
     uint32_t pe = 0;           // that `step` is about
+    uint64_t seed = 0;         // of random numbers
     Values* values = nullptr;  // of array data, if they are on
 
   private:
@@ -79,6 +80,7 @@ class Element {
     Next advance_local(Node& n, Cycle T, Cycle from, bool alone);
     const Stretch& find(const Node& n, Cycle floor, Cycle limit, bool scalar_only);
     void enter(Node& n, const Stretch& s, Cycle floor);
+    void check_map(const Node& n, const Instr& in) const;
     void reveal(Node& n);
     void wake_ahead(Node& n);
     bool plan(Node& n, Cycle at);
@@ -103,6 +105,13 @@ class Element {
     void tell_router(Node& n, Cycle T);
     void tell_credit(Node& n, InQueue& q, int number, const Seq& was, Cycle T);
     Cycle first_beat(Node& n, Cycle T);
+    // map_beats.cpp
+    Next advance_map(Node& n, const Instr& in, Cycle T, Cycle from);
+    void start_map(Node& n, const Instr& in, Cycle T);
+    void start_map_beat(Node& n, const Instr& in, Cycle T, Cycle from);
+    void start_map_values(Node& n, Thread& th, const Instr& in);
+    void finish_map_beat(Node& n, Thread& th, Cycle last);
+    void read_beside(Node& n, const Dsd& d, int64_t k, int32_t r);
     // start.cpp
     void execute(Node& n, Cycle T);
     uint64_t control_color(Node& n, const Instr& in, Cycle T);
@@ -116,6 +125,7 @@ class Element {
     }
     void start(Node& n, const Instr& in, Cycle T);
     Next free(Node& n, const Instr& in, Cycle T, Cycle from);
+    uint64_t random();
     void control_tsc(int32_t what, Cycle T);
     Cycle tsc(Cycle T) const;
     void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock = 0);
@@ -176,7 +186,8 @@ class Element {
         bool enabled = true;
     };
     std::unordered_map<uint32_t, Tsc> tsc_;
-    uint32_t word_ = 0;  // that a data task took, with values
+    std::unordered_map<uint32_t, uint32_t> random_;  // of each PE: its generator
+    uint32_t word_ = 0;                              // that a data task took, with values
     int done_ = 0;
     bool dirty_ = false, defer_ = true;
 };

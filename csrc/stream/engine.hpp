@@ -59,6 +59,7 @@ class Engine {
     const Loop& loop() const { return loop_; }
     Loop& loop() { return loop_; }
     void set_grain(int64_t grain) { loop_.coarse.deepen(arch_, grain); }  // before anything is launched
+    void set_seed(uint64_t seed) { element_.seed = seed; }                // of random numbers
     int64_t open_launches() const { return open_; }
     const std::vector<Print>& prints() const { return element_.prints; }
     bool read(uint32_t pe, int32_t address, int32_t bytes, uint8_t* out, bool settled);

@@ -221,9 +221,11 @@ void Element::stop(Node& n, Thread& th, Cycle at) {
     }
     if (th.out >= 0) {
         OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
-        std::erase_if(q.ramp->specials, [&](const Special& w) { return w.k >= th.base + done; });
-        if (q.ramp->words) q.ramp->words->cut(th.base + done, nullptr);
         q.pushed = th.base + done;
+        std::erase_if(q.mixed ? q.mixed->specials : q.ramp->specials,
+                      [&](const Special& w) { return w.k >= q.pushed; });
+        if (const WordsOf& words = q.mixed ? q.mixed->words : q.ramp->words) words->cut(q.pushed, nullptr);
+        if (q.mixed) q.mixed->end_at(q.pushed);
     }
     th.last_issue = at;
     n.slot_free = std::max(n.slot_free, at + 1);

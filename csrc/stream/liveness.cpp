@@ -82,6 +82,7 @@ bool Liveness::update(size_t pc) {
         join(pc + 1);
     if (is_branch(in) && in.op != Op::kRet) join(static_cast<size_t>(in.imm));
     if (in.op == Op::kCall && pc + 1 < num_code_) changed = merge(behind_return, pc + 1);
+    if (in.op == Op::kMap) join(static_cast<size_t>(in.imm)), changed = merge(behind_return, pc);
     if (is_scalar(in) && in.op != Op::kStore) set(in.dst, 0);
     if (in.op == Op::kLoop) set(in.dst, 0), set(in.c, 0);
     const Uses uses = uses_of(program_, in);

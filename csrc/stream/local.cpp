@@ -167,6 +167,7 @@ Settings Local::settings_of(const Main& m, const Instr& in) const {
 bool Local::is_local(const Main& m) const {
     const Instr& in = program_.code[static_cast<size_t>(m.pc)];
     const Decoded& u = decoded_[static_cast<size_t>(m.pc)];
+    if (in.op == Op::kMap) return map_is_local(m, in);
     if (u.local) return true;
     if (!u.vector) return false;
     for (const int32_t encoded : {in.dst, in.a, in.b, in.c})
@@ -178,12 +179,14 @@ bool Local::is_local(const Main& m) const {
 Cycle Local::ready_from(const Main& m, Cycle t) const {
     const Instr& in = program_.code[static_cast<size_t>(m.pc)];
     const Decoded& u = decoded_[static_cast<size_t>(m.pc)];
-    Cycle from = u.vector ? m.next_vector : m.next_issue;
+    if (m.map.beat_due()) return m.next_issue;
+    const bool vector = u.vector || in.op == Op::kMap;
+    Cycle from = vector ? m.next_vector : m.next_issue;
     for (int i = 0; i < u.num_regs; ++i)
         from = std::max(from, m.regs[static_cast<size_t>(u.regs[static_cast<size_t>(i)])].ready);
     for (int i = 0; i < u.num_dsrs; ++i)
         from = std::max(from, m.dsrs[static_cast<size_t>(dsr_index(m, u.dsrs[static_cast<size_t>(i)]))].ready);
-    if (!u.vector) return from;
+    if (!vector) return from;
     const Cycle at = std::max(t, from);
     for (const Recent& r : m.recent) {
         if (r.start + arch_.vector_raw <= at) continue;
@@ -232,7 +235,9 @@ int32_t Local::undecided(const Main& m) const {
             return !(in.flags & static_cast<int>(CodeFlag::kBImm)) && open(in.b) ? in.b : -1;
         case Op::kEndloop:
             return open(in.dst) ? in.dst : open(in.c) ? in.c : -1;
-        case Op::kVop:  // where its scalar destination lies, and whether it adds into it
+        case Op::kMap:  // where its scalar destination lies
+            return m.map.pc < 0 && open(scalar(in.dst)) ? scalar(in.dst) : -1;
+        case Op::kVop:  // likewise, and whether it adds into it
             if (scalar(in.dst) < 0) return -1;
             for (const int32_t e : {in.dst, in.a, in.b, in.c})
                 if (open(scalar(e))) return scalar(e);
@@ -254,6 +259,7 @@ int64_t Local::run(Main& m, Cycle now, Cycle limit, Cycle slot_free, bool scalar
         ++instructions;
         ++count;
         floor = vector ? m.next_vector : at + 1;
+        if (m.completes < kForever) break;
     }
     return count;
 }

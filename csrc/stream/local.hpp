@@ -34,6 +34,8 @@ struct Array {
 std::vector<ControlBytes> find_control_bytes(const Program& program, int sram_bytes,
                                              const std::vector<int32_t>& code_owner, const std::vector<Array>& arrays);
 
+int32_t address_of(const Dsd& d, int64_t k);  // of element k
+
 class Local {
   public:
     Local(const Program& program, const Arch& arch, const std::vector<ControlBytes>& control);
@@ -47,6 +49,12 @@ class Local {
     bool leaves_sram(Main& m);
     bool is_vector(const Main& m) const { return decoded_[static_cast<size_t>(m.pc)].vector; }
     void execute(Main& m, const Instr& in, Cycle t);  // one local instruction
+    // MAP: its start, and what is behind a beat that passed in cycle t.
+    bool map_is_local(const Main& m, const Instr& in) const;
+    void begin_map(Main& m, const Instr& in, Cycle t, int32_t scalar);
+    void note_first_beat(Main& m, Cycle t) const;
+    void call_back(Main& m, const Instr& in, Cycle t) const;
+    void map_next(Main& m, const Instr& in, Cycle t);
 
     uint64_t tasks_named(int32_t tile, BlockSpace space, int id) const;
     Settings settings_of(const Main& m, const Instr& in) const;
@@ -111,6 +119,17 @@ class Local {
     };
     Decoded decode(const Instr& in) const;
     void local_vector(Main& m, const Instr& in, Cycle t);
+    // map.cpp
+    void start_map(Main& m, const Instr& in, Cycle t);
+    void map_beat(Main& m, const Instr& in, Cycle t);
+    void map_return(Main& m, Cycle t);
+    void complete(Main& m, Cycle when, int32_t activate, int32_t unblock);
+    void set_low_half(Main& m, int32_t r, int32_t from, Cycle t);
+    void load_at(Main& m, int32_t address, Type type, int32_t r, Cycle ready);
+    void store_at(Main& m, int32_t address, int bytes, int32_t r);
+    bool saves_itself(const Dsd& d) const {
+        return d.settings >= 0 && program_.settings[static_cast<size_t>(d.settings)].save_own;
+    }
     int turns(const Main& m, const Instr& in) const;
     Cycle branch(Main& m, const Instr& in, Cycle t, int32_t& target);
     Cycle descriptor(Main& m, const Instr& in, Cycle t);

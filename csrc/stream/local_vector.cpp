@@ -215,7 +215,7 @@ std::vector<std::pair<int32_t, int32_t>> Local::saved_bases(const Main& m, const
     for (const int32_t e : {in.dst, in.a, in.b, in.c}) {
         const Dsd* d = dsr(m, e);
         if (!d || d->kind != DsdKind::kMem || d->ndim != 1) continue;
-        if (!all && (d->settings < 0 || !program_.settings[static_cast<size_t>(d->settings)].save_own)) continue;
+        if (!all && !saves_itself(*d)) continue;
         saved.push_back(
             {e & 0xffffff, (d->base + static_cast<int32_t>(length) * d->stride[0] * d->elem_bytes) & 0xffff});
     }
@@ -244,6 +244,7 @@ void Local::scalar_destination(Main& m, const Instr& in) {
 
 // A synchronous op on memory alone, starting at t: its last beat and cost give the next instructions' times.
 void Local::local_vector(Main& m, const Instr& in, Cycle t) {
+    if (m.map.pc >= 0) refuse(in, "a vector operation inside a MAP callback");
     const VopCost& rate = arch_.vop[in.type];
     const int64_t length = vector_length(m, in);
     if (length == kEndless) refuse(in, "a memory op of endless length");

@@ -13,7 +13,7 @@ void move(Cycle& t, Cycle base) {
 
 // The one form of what the code sees, times counted from `base`: what is past can hold nobody up any more.
 void to_form(Main& m, Cycle base, int vector_raw) {
-    if (!m.in_task) m.pc = 0, m.calls.clear(), m.next_issue = m.next_vector = kMinus;
+    if (!m.in_task) m.map = {}, m.pc = 0, m.calls.clear(), m.next_issue = m.next_vector = kMinus;
     for (Cycle* t : {&m.next_issue, &m.next_vector, &m.free_at}) move(*t, base);
     for (Reg& r : m.regs) move(r.ready, base), r.value = 0;
     for (Dsr& d : m.dsrs) move(d.ready, base);
@@ -25,6 +25,7 @@ void to_form(Main& m, Cycle base, int vector_raw) {
     std::fill(m.memory.begin(), m.memory.end(), 0);
     m.active = m.blocked = m.cleared = m.high = m.lowered = 0;
     m.last_issue = m.end = kMinus;
+    m.completes = kForever, m.activate = m.unblock = -1;
 }
 
 void key_of(const Main& m, std::string& key) {
@@ -39,6 +40,12 @@ void key_of(const Main& m, std::string& key) {
     for (const Dsr& d : m.dsrs) put(d.dsd), put(d.ready);
     key.append(reinterpret_cast<const char*>(m.unknown.data()), m.unknown.size());
     for (const Recent& r : m.recent) put(r.start), put(r.low), put(r.high);
+    const Mapping& map = m.map;
+    put(map.phase);
+    if (map.phase == Mapping::Phase::kNone) return;
+    put(map.save), put(map.pc), put(map.depth), put(map.activate), put(map.unblock), put(map.scalar), put(map.done),
+        put(map.length);
+    for (const int32_t o : map.operand) put(o);
 }
 
 Cycle horizon_of(const Main& m, int vector_raw) {
@@ -163,6 +170,7 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
         s.in_task = m.in_task;
         s.slot_free = after - dt;
         if (m.in_task && m.next_vector < m.next_issue) s.slot_free = std::max(s.slot_free, m.next_vector - dt);
+        if (m.completes < kForever) s.completes = m.completes - dt, s.activate = m.activate, s.unblock = m.unblock;
         s.active = m.active, s.blocked = m.blocked, s.cleared = m.cleared, s.high = m.high, s.lowered = m.lowered;
         const Cycle base = m.last_issue;
         for (size_t r = 0; r < m.regs.size(); ++r)
@@ -198,6 +206,7 @@ void Mains::enter(Node& n, const Stretch& s, Cycle floor, uint8_t* cells) const 
     n.active |= s.active;
     n.blocked = (n.blocked & ~s.cleared) | s.blocked;
     n.high = (n.high & ~s.lowered) | s.high;
+    if (s.completes < kForever) n.completions.push_back({floor + s.completes, -1, s.activate, s.unblock});
 }
 
 }  // namespace wafersim::stream

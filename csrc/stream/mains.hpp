@@ -24,6 +24,8 @@ struct Stretch {
     Cycle slot_free = 0;                      // the issue slot is free from then on
     bool in_task = false;
     uint64_t active = 0, blocked = 0, cleared = 0, high = 0, lowered = 0;
+    Cycle completes = kForever;  // of a synchronous op with an action, with which it ends
+    int32_t activate = -1, unblock = -1;
 };
 
 class Mains {

@@ -31,6 +31,10 @@ int32_t* Local::descriptor_place(Main& m, const Instr& in, int32_t operand) {
 }
 
 void Local::execute(Main& m, const Instr& in, Cycle t) {
+    if (m.map.beat_due()) return map_beat(m, in, t);
+    if (in.op == Op::kMap) return start_map(m, in, t);
+    if (in.op == Op::kRet && m.map.pc >= 0 && static_cast<int32_t>(m.calls.size()) == m.map.depth)
+        return map_return(m, t);
     if (data) data->note(*this, m, in);
     if (in.op == Op::kVop) return local_vector(m, in, t);
     m.last_issue = t;
@@ -249,26 +253,15 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
     const int32_t base_term = in.a < 0 ? -1 : term_;
     const auto address =
         static_cast<int32_t>(static_cast<uint16_t>(base + static_cast<uint64_t>(static_cast<int64_t>(in.imm))));
-    const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
     if (base_term >= 0) recorder.fix(base_term);
     if (known && (address + bytes > arch_.sram_bytes || (bytes > 1 && address % 2)))
         refuse(in, "a load or store at an odd address or outside SRAM");
-    const int at = known ? control.find(address, address + bytes) : -1;
     if (in.op == Op::kLoad) {
-        uint64_t value = 0;
-        bool clear = at >= 0;
-        for (int i = 0; at >= 0 && i < bytes; ++i) {
-            clear = clear && !m.unknown[static_cast<size_t>(at + i)] && !control.data[static_cast<size_t>(at + i)];
-            value |= static_cast<uint64_t>(m.memory[static_cast<size_t>(at + i)]) << 8 * i;
-        }
-        int32_t term = clear ? recorder.load_bytes(at, bytes, m.memory.data()) : -1;
-        if (term >= 0) {
-            Term extended;
-            extended.kind = Term::Kind::kExtend, extended.type = type, extended.operand[0] = term,
-            extended.value = extend(type, value);
-            term = recorder.add(extended);
-        }
-        write(m, in.dst, extend(type, value), clear, t + arch_.value(ArchInt::kLatencyLoad), term);
+        const Cycle ready = t + arch_.value(ArchInt::kLatencyLoad);
+        if (known)
+            load_at(m, address, type, in.dst, ready);
+        else
+            write(m, in.dst, extend(type, 0), false, ready);
         return cost(t, ArchInt::kCostLoad);
     }
     if (!known && !data) refuse(in, "a store to an address that depends on array data");
@@ -276,19 +269,42 @@ Cycle Local::load_store(Main& m, const Instr& in, Cycle t) {
         vector_writes(m, 0, arch_.sram_bytes);
         return cost(t, ArchInt::kCostStore);
     }
-    bool value_known = true;
-    const uint64_t value = read(m, in.b, value_known);
-    if (at < 0) {
-        vector_writes(m, address, address + bytes);
-        return cost(t, ArchInt::kCostStore);
+    store_at(m, address, bytes, in.b);
+    return cost(t, ArchInt::kCostStore);
+}
+
+// Of bytes in SRAM at a known address into a register.
+void Local::load_at(Main& m, int32_t address, Type type, int32_t r, Cycle ready) {
+    const ControlBytes& control = control_[static_cast<size_t>(m.tile)];
+    const int bytes = type_bytes(type), at = control.find(address, address + bytes);
+    uint64_t value = 0;
+    bool clear = at >= 0;
+    for (int i = 0; at >= 0 && i < bytes; ++i) {
+        clear = clear && !m.unknown[static_cast<size_t>(at + i)] && !control.data[static_cast<size_t>(at + i)];
+        value |= static_cast<uint64_t>(m.memory[static_cast<size_t>(at + i)]) << 8 * i;
     }
+    int32_t term = clear ? recorder.load_bytes(at, bytes, m.memory.data()) : -1;
+    if (term >= 0) {
+        Term extended;
+        extended.kind = Term::Kind::kExtend, extended.type = type, extended.operand[0] = term,
+        extended.value = extend(type, value);
+        term = recorder.add(extended);
+    }
+    write(m, r, extend(type, value), clear, ready, term);
+}
+
+// Of a register's low bytes.
+void Local::store_at(Main& m, int32_t address, int bytes, int32_t r) {
+    const int at = control_[static_cast<size_t>(m.tile)].find(address, address + bytes);
+    bool value_known = true;
+    const uint64_t value = read(m, r, value_known);
+    if (at < 0) return vector_writes(m, address, address + bytes);
     for (int i = 0; i < bytes; ++i) {
         m.memory[static_cast<size_t>(at + i)] = value_known ? static_cast<uint8_t>(value >> 8 * i) : 0;
         m.unknown[static_cast<size_t>(at + i)] = !value_known;
     }
     const uint64_t kept = !value_known ? 0 : bytes == 8 ? value : value & ((UINT64_C(1) << 8 * bytes) - 1);
     recorder.store_bytes(at, bytes, kept, value_known ? term_ : -1);
-    return cost(t, ArchInt::kCostStore);
 }
 
 Cycle Local::compute(Main& m, const Instr& in, Cycle t) {

@@ -163,7 +163,7 @@ class Exchange {
         io_.ranked(th.last_issue);
         th.live = live;
         if (!live) return;
-        io_.values(th.finished, th.endless, th.in[0], th.in[1], th.out);
+        io_.values(th.finished, th.endless, th.maps, th.in[0], th.in[1], th.out);
         if (th.finished) return;
         io_.values(th.synchronous, th.fabric, th.memory_dst, th.cost, th.pace_num, th.pace_den, th.priority,
                    th.activate, th.unblock, th.ok_reg, th.words, th.low, th.high, th.needs, th.takes, th.reaches);

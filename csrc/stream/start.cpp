@@ -57,8 +57,19 @@ bool Element::claimed(const Node& n, const Instr& in) {
         if (const Dsd* d = local_.dsr(main(n), in.dst); d && d->kind == DsdKind::kFifo && th.push == d->fifo)
             return true;
     }
+    for (const int32_t o : main(n).map.operand) {  // a MAP has its queues while its callback runs
+        if (o < 0) continue;
+        const Dsd held = local_.dsd(o);
+        if (held.kind == DsdKind::kFabin)
+            for (const int32_t e : {in.a, in.b, in.c})
+                if (const Dsd* d = local_.dsr(main(n), e); d && d->kind == held.kind && d->queue == held.queue)
+                    return true;
+        if (const Dsd* d = local_.dsr(main(n), in.dst);
+            d && held.kind == DsdKind::kFabout && d->kind == held.kind && d->queue == held.queue)
+            return true;
+    }
     const Settings set = local_.settings_of(main(n), in);
-    return set.async && (n.live >> microthread(n, in, set) & 1);
+    return set.async && in.op != Op::kMap && (n.live >> microthread(n, in, set) & 1);
 }
 
 void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, int& priority) {
@@ -297,6 +308,7 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
     const int64_t words = local_.vector_length(m, in), length = words == kEndless ? kNoEnd : words;
     if (set.on_control != OnControl::kNone) refuse(in, "ON_CONTROL");
     if (static_cast<VOp>(in.type) == VOp::kDfilt) refuse(in, "dfilt");
+    if (!set.async && length && m.map.pc >= 0) refuse(in, "a vector operation inside a MAP callback");
     if (length == 0) return start_empty(n, in, set, T);
     const int t = set.async ? microthread(n, in, set) : kMainOp;
     Thread*& place = n.thread[static_cast<size_t>(t)];

@@ -97,6 +97,10 @@ struct Mixed {
     std::vector<Part> parts;  // of the words that are still in it
     std::vector<Special> specials;
     WordsOf words;
+    void end_at(int64_t end) {  // no more words than these
+        while (parts.size() > 1 && parts[parts.size() - 2].end >= end) parts.pop_back();
+        if (!parts.empty()) parts.back().end = std::min(parts.back().end, end);
+    }
 };
 
 struct OutQueue {
@@ -121,6 +125,7 @@ struct DropValues {
 
 struct Thread {
     bool live = false, finished = false, synchronous = false, fabric = false, memory_dst = false;
+    bool maps = false;                                                // one beat of a MAP
     bool endless = false;                                             // it takes what comes, for ever
     int8_t in[2] = {-1, -1}, out = -1, push = -1, pop[2] = {-1, -1};  // queues and FIFOs
     int32_t cost = 1, pace_num = 1, pace_den = 1, priority = 0, activate = -1, unblock = -1, ok_reg = -1;
@@ -168,6 +173,19 @@ struct Recent {  // destination of a vector op that younger ones may read
     int32_t low = 0, high = 0;
 };
 
+// A MAP that is running, its operands as they were at its start.
+struct Mapping {
+    enum class Phase : uint8_t { kNone, kRead, kCall, kWrite };
+    Phase phase = Phase::kNone;
+    bool save = false;
+    int32_t pc = -1, depth = 0;  // its row; calls outside of its callback
+    int32_t activate = -1, unblock = -1;
+    int32_t scalar = -1;                         // address of a scalar destination in memory
+    int64_t done = 0, length = 0;                // elements
+    std::array<int32_t, 3> operand{-1, -1, -1};  // interned descriptors: DST, A, B; -1: none
+    bool beat_due() const { return phase == Phase::kRead || phase == Phase::kWrite; }
+};
+
 // The main thread as its code sees it. PEs share these (`mains`), with times that count from a cycle of their own.
 struct Main {
     int32_t tile = -1;
@@ -180,8 +198,11 @@ struct Main {
     std::vector<Dsr> dsrs;
     std::vector<uint8_t> memory, unknown;  // bytes of scalar state
     std::vector<Recent> recent;
+    Mapping map;
     uint64_t high = 0, lowered = 0;                 // tasks that are given a priority
     uint64_t active = 0, blocked = 0, cleared = 0;  // task flags set, and blocked flags cleared, by what it runs
+    Cycle completes = kForever;                     // of an op that it runs, with an action
+    int32_t activate = -1, unblock = -1;
     int32_t priority = static_cast<int32_t>(Priority::kMainMediumLow);
 };
 

@@ -1,3 +1,6 @@
+for (const RouteClass& r : program.routes) {
+    if (r.swap_x || r.swap_y) throw Refused("color swap");
+}
 #include "stream/strips.hpp"
 
 #include <algorithm>
@@ -17,12 +20,13 @@ void check_supported(const Program& program) {
 }
 
 // Whether something is kept beside the form of PEs: what they print, clocks that are not the cycle, words for the host,
-// FIFOs in memory.
+// FIFOs in memory, random numbers.
 bool any_marks(const Program& program) {
     return std::any_of(program.tiles.begin(), program.tiles.end(), [](const Tile& t) { return !t.fifos.empty(); }) ||
            std::any_of(program.routes.begin(), program.routes.end(), [](const RouteClass& r) { return r.sink != 0; }) ||
-           std::any_of(program.code.begin(), program.code.end(),
-                       [](const Instr& in) { return in.op == Op::kPrint || in.op == Op::kTscControl; });
+           std::any_of(program.code.begin(), program.code.end(), [](const Instr& in) {
+               return in.op == Op::kPrint || in.op == Op::kTscControl || in.op == Op::kRandom;
+           });
 }
 
 }  // namespace
@@ -92,6 +96,7 @@ Strips::Strips(const Tables& tables, std::span<const int64_t> arch, std::span<co
         if (values_) e.turn_values_on();
         if (options.grain > 1) e.set_grain(options.grain);
         e.loop().most_words = options.most_words;
+        e.set_seed(options.seed);
         e.set_most_memo_bytes(options.memo_bytes / std::min(strips, kMemos));
     });
 }

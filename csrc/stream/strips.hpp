@@ -20,6 +20,7 @@ class Strips {
         int band = 0;                         // rows, 0: as the wafer suggests
         int64_t grain = 1, most_words = 0;    // words placed in one step, 0: no limit
         bool look_up = true;                  // situations that occurred before
+        uint64_t seed = 0;                    // of random numbers
         size_t memo_bytes = size_t{1} << 30;  // for them, of all strips; then those that no PE is in are forgotten
     };
     Strips(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops, const Options& options);

@@ -151,8 +151,16 @@ def difference(
         try:
             if stream is None:
                 stream = generated.make(
-                    lambda tables, ints, costs, _seed: _core.StreamMachine(
-                        tables, ints, costs, 1, most_words, look_up=look_up, values=values, threads=threads
+                    lambda tables, ints, costs, seed: _core.StreamMachine(
+                        tables,
+                        ints,
+                        costs,
+                        1,
+                        most_words,
+                        look_up=look_up,
+                        values=values,
+                        threads=threads,
+                        seed=seed,
                     )
                 )
                 status = stream.run(MAX_CYCLES)

@@ -82,7 +82,7 @@ class StreamSimulator(LoadedProgram):
         count = checked_int("threads", threads, 1, MOST_THREADS)
         check_stream_memory(program, values, count)
         try:
-            self._machine = _new_machine(program, self.arch, self.grain, most, values, count)
+            self._machine = _new_machine(program, self.arch, self.grain, most, values, count, self.seed)
         except UnsupportedError as error:
             raise self._placed(error) from None
         self._ports = HostPorts(program, self._machine)
@@ -294,18 +294,9 @@ def memo_limit() -> int:
 
 
 def _new_machine(
-    program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool, threads: int
+    program: MachineProgram, arch: Arch, grain: int, most_words: int, values: bool, threads: int, seed: int
 ) -> Any:
     from wafersim import _core as core
 
-    return core.StreamMachine(
-        program.tables,
-        arch.ints(),
-        arch.vop_costs(),
-        grain,
-        most_words,
-        LOOK_UP,
-        memo_limit(),
-        values,
-        threads,
-    )
+    tables = (program.tables, arch.ints(), arch.vop_costs())
+    return core.StreamMachine(*tables, grain, most_words, LOOK_UP, memo_limit(), values, threads, seed=seed)
