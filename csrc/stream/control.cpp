@@ -79,7 +79,8 @@ uint64_t Element::control_color(Node& n, const Instr& in, Cycle T) {
     if (in.op == Op::kTeardownExit && !c.teardown) return 0;
     switch (in.op) {
         case Op::kRouteSet: {
-            const RouteClass& r = router_.routes[in.imm2];
+            const RouteClass &r = router_.routes[in.imm2], &was = router_.routes.of(c);
+            if (r.swap_x != was.swap_x || r.swap_y != was.swap_y) refuse(in, "a route that changes a color swap");
             c.route = in.imm2;
             c.position = r.initial;
             c.teardown = r.teardown;

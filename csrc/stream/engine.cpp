@@ -190,6 +190,7 @@ void Engine::look_ahead(const std::vector<uint32_t>& bucket, size_t i) {
 int Engine::make_visit(uint32_t pe, Node& n, Cycle T, uint8_t* cells) {
     says_.clear();
     const bool routes = n.router_wake <= T;
+    if (routes && values_) values_->fill_filtered(n, T);
     if (routes) n.router_wake = kForever, router_.serve(n, T, says_);
     if (!memo_ && shared_.strips == 1)
         for (const Told& t : says_) fetch(nodes_[heard_by(pe, t.port)].colors, sizeof(Color));

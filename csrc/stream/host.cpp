@@ -104,6 +104,7 @@ void Router::collect(Node& n, int port, int color, int64_t count, HostWords& wor
 
 // The host's words for a RAMP take their turns with the output queues.
 void Element::feed(Node& n, int color, const HostWords& words, const RunRef& run, Cycle T) {
+    if (router_.ramp_color(n, color) != color) throw Refused("a color fed to a RAMP that a swap changes there");
     LinkFifo& ramp = router_.ramp_of(n, color);
     OutQueue* q = nullptr;
     for (OutQueue* other : n.oq)

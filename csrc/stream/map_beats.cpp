@@ -46,6 +46,8 @@ Element::Next Element::advance_map(Node& n, const Instr& in, Cycle T, Cycle from
 
 void Element::start_map(Node& n, const Instr& in, Cycle T) {
     if (const Cycle next = main(n).next_issue; next > kMinus) n.end = std::max(n.end, n.base + next);
+    for (const int32_t e : {in.dst, in.a, in.b})
+        if (const Dsd* d = local_.dsr(main(n), e); d && d->kind == DsdKind::kFifo) refuse(in, "a MAP over a FIFO");
     const Settings set = local_.settings_of(main(n), in);
     if (set.index_reg >= 0) refuse(in, "a MAP with an index of wavelets");
     int32_t scalar = -1;
@@ -80,7 +82,6 @@ void Element::start_map_beat(Node& n, const Instr& in, Cycle T, Cycle from) {
             if (map.operand[i] < 0) continue;
             const Dsd d = local_.dsd(map.operand[i]);
             if (d.kind == DsdKind::kFabin) start_receive(n, th, d, 1, priority);
-            if (d.kind == DsdKind::kFifo || d.kind == DsdKind::kFabout) refuse(in, "a MAP over a FIFO");
         }
         th.base = th.in_base[0];
     }

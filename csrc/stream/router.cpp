@@ -55,6 +55,11 @@ LinkFifo& Router::ramp_of(Node& n, int color) {
     return fifo(*c, kPortRamp);
 }
 
+int Router::ramp_color(Node& n, int color) const {
+    const Color* c = n.color(color);
+    return c && route(*c).swap_x && route(*c).swap_y ? color ^ 1 : color;
+}
+
 // Whether words of the color are still to leave after cycle T.
 bool Router::waiting(const Color& c, Cycle T) {
     for (const LinkFifo* f : c.fifo)
@@ -166,6 +171,36 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
     }
 }
 
+// Whether word k passes a filter by its index; the next ones do the same up to `end`. What a word that is still under
+// way holds may not be known: it is looked at when it is there.
+bool Router::judge(const Service& v, int64_t k, int64_t& end) const {
+    if (!values) throw Refused("a filter by the index of wavelets, which is array data");
+    const LinkFifo& f = *v.fifo;
+    const Filter& filter = *v.color->filter;
+    const int latency = v.port == kPortRamp ? arch_.ramp_out : arch_.hop;
+    const int64_t here = f.a.count_before(now_ - latency + 1);
+    int64_t at = k;
+    bool passes = true;
+    while (at < end) {
+        const Words::Piece* p = f.words->find(at);
+        if (!p) throw Refused("internal: a word of no run");
+        const int64_t in_run = p->offset + at - p->first;
+        const bool alike = p->run->index >= 0;
+        if (!alike && at >= here) break;
+        if (!alike && p->run->filled <= in_run) throw Refused("internal: a word without a value");
+        const auto index =
+            alike ? p->run->index : static_cast<int32_t>(p->run->word[static_cast<size_t>(in_run)] >> 16);
+        const bool inside = index >= filter.min && index <= filter.ahead.max;
+        if (at > k && inside != passes) break;
+        passes = inside;
+        at += alike ? p->first + p->n - at : 1;
+    }
+    end = std::min(at, end);
+    if (at == k)
+        if (const Seq::Value a = f.a.at(k); a.known) node_->wake_router(std::max(now_ + 1, a.t + latency));
+    return passes;
+}
+
 // The word at s.k if it is special, else the words up to the next special one.
 void Router::next_part(Server& s, Service& v) {
     LinkFifo& f = *v.fifo;
@@ -192,9 +227,8 @@ void Router::next_part(Server& s, Service& v) {
     }
     if (ramp && v.color->filter) {
         const Filter& filter = *v.color->filter;
-        if (filter.ahead.on == FilterKind::kRange && !v.control)
-            throw Refused("a filter by the index of wavelets, which is array data");
-        ramp = filter.passes(v.control);
+        const bool by_index = filter.ahead.on == FilterKind::kRange && !v.control;
+        ramp = by_index ? judge(v, k, end) : filter.passes(v.control);
         v.counted = filter.counts(v.control);
         end = k + filter.alike(v.control, end - k);
     }

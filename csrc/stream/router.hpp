@@ -33,6 +33,7 @@ class Router {
     void load_filter(Color& c);                      // that of its route
     static void settle_filter(Color& c, Cycle now);  // counts the words granted before
     LinkFifo& ramp_of(Node& n, int color);
+    int ramp_color(Node& n, int color) const;  // that a word sent as `color` has in the router
     Routes routes;
     bool values = false;  // words have values
 
@@ -77,6 +78,10 @@ class Router {
         Seq before;
         Words words_before;  // what the times before stood for
     };
+    static bool swaps(const RouteClass& r, int port) {
+        return port == kPortEast || port == kPortWest ? r.swap_x : port != kPortRamp && r.swap_y;
+    }
+    Color& arrives(Node& n, const Message& m);
     void serve_own(Node& n, Cycle T, std::vector<Told>& told);
     void serve_host(Node& n, Cycle T, std::vector<Told>& told);
     Sink& sink(Color& c, int port) {
@@ -91,6 +96,7 @@ class Router {
     void add_own(Server& s, const Color& c, const Seq& d, const Seq& into, int64_t k, int capacity, int32_t add) const;
     void build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k_end);
     void next_part(Server& s, Service& v);
+    bool judge(const Service& v, int64_t k, int64_t& end) const;
     void deliver(Service& v, int64_t to);
     void act_on_specials(Service& v);
     void tell_upstream(Service& v, std::vector<Told>& told);

@@ -14,7 +14,8 @@ int32_t Routes::bits(const Color& c) const {
 uint32_t Routes::color_word(const Color& c) const {
     const RouteClass& r = of(c);
     return mask_to_config(r.in[0]) << 5 | mask_to_config(r.out[0]) | static_cast<uint32_t>(c.teardown) << 14 |
-           static_cast<uint32_t>(r.pop_mode) << 12;
+           static_cast<uint32_t>(r.pop_mode) << 12 | static_cast<uint32_t>(r.swap_x) << 11 |
+           static_cast<uint32_t>(r.swap_y) << 10;
 }
 
 uint32_t Routes::switch_word(const Color& c) {
@@ -23,7 +24,9 @@ uint32_t Routes::switch_word(const Color& c) {
 }
 
 void Routes::store_color_word(Color& c, uint32_t word) {
-    if (word >> 10 & 3) throw Refused("color swap");
+    const RouteClass& was = of(c);
+    if ((word >> 10 & 3) != (static_cast<uint32_t>(was.swap_x) << 1 | static_cast<uint32_t>(was.swap_y)))
+        throw Refused("a configuration word that changes a color swap");
     Entry e{of(c), all_[static_cast<size_t>(c.route)].origin, bits(c)};
     e.route.in[0] = static_cast<uint8_t>(config_to_mask(word >> 5 & 31));
     e.route.out[0] = static_cast<uint8_t>(config_to_mask(word & 31));

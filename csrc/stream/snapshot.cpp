@@ -99,6 +99,7 @@ class Exchange {
         const int64_t from = space(f.d.end());
         sequence(f.d, from), sequence(f.a, from);
         index(f.blocked, from);
+        io_.values(f.come_as);
         io_.ranked(f.granted), io_.ranked(f.entered);
         specials(f.specials, from);
     }

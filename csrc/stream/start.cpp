@@ -94,7 +94,7 @@ void Element::start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, boo
     if (!place) place = arena_.make<OutQueue>(), n.oqs = static_cast<uint8_t>(n.oqs | 1u << d.queue);
     OutQueue& q = *place;
     if (q.fed > kMinus) refuse(in, "an output queue whose place the host has");
-    const int c = d.color >= 0 ? d.color : q.color >= 0 ? q.color : 0;
+    const int c = router_.ramp_color(n, d.color >= 0 ? d.color : q.color >= 0 ? q.color : 0);
     LinkFifo& ramp = router_.ramp_of(n, c);
     if (!mix_for(n, q, c, ramp, words, T) && q.ramp_color < 0)
         q.ramp_color = c, q.ramp = &ramp, q.pushed = ramp.a.end(), q.b.append_past(q.pushed);
@@ -295,6 +295,8 @@ void Element::start_values(Node& n, int t, const Main& m, const Instr& in, int64
     if (th.out < 0) return;
     if (th.endless) return;  // `announce_more`
     th.values->run = values->send(n, t, th.words);
+    if (const OpValues& op = *th.values; op.e.dst.elem_bytes == 2 && !op.packed)
+        op.run->index = static_cast<int32_t>(op.e.index);
     OutQueue& q = *n.oq[static_cast<size_t>(th.out)];
     WordsOf& words = q.mixed ? q.mixed->words : q.ramp->words;
     if (!words) words = std::make_unique<Words>();

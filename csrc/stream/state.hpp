@@ -41,6 +41,7 @@ struct LinkFifo {
     int64_t blocked = kNever;  // first word that is here, or can come, and cannot leave
     Cycle granted = kMinus;    // last departure that `d` has forgotten, for the order of grants
     Cycle entered = kMinus;    // last arrival that `a` has forgotten, for the order of queues at the ramp
+    int8_t come_as = -1;  // its color, or the other one of the pair if a swap flips it on its way; -1: nothing came
     std::vector<Special> specials;
     WordsOf words;  // of `a`
 };

@@ -1,6 +1,3 @@
-for (const RouteClass& r : program.routes) {
-    if (r.swap_x || r.swap_y) throw Refused("color swap");
-}
 #include "stream/strips.hpp"
 
 #include <algorithm>
@@ -12,12 +9,6 @@ namespace {
 
 constexpr uint64_t kLook = 20000;  // events between two looks at clock, host and memos
 constexpr size_t kMemos = 8;       // so many strips share the memory for memos; more take more
-
-void check_supported(const Program& program) {
-    for (const RouteClass& r : program.routes) {
-        if (r.swap_x || r.swap_y) throw Refused("color swap");
-    }
-}
 
 // Whether something is kept beside the form of PEs: what they print, clocks that are not the cycle, words for the host,
 // FIFOs in memory, random numbers.
@@ -84,7 +75,6 @@ struct Strips::Place {
 Strips::Strips(const Tables& tables, std::span<const int64_t> arch, std::span<const int32_t> vops,
                const Options& options)
     : shared_(tables, arch, vops, options.threads, options.band), values_(options.values) {
-    check_supported(shared_.program);
     if (values_) shared_.sram.reserve(shared_.num_pes(), static_cast<size_t>(shared_.arch.sram_bytes));
     const auto strips = static_cast<size_t>(shared_.strips);
     for (size_t i = 0; i < strips; ++i) engines_.push_back(std::make_unique<Engine>(shared_, static_cast<int>(i)));

@@ -31,7 +31,7 @@ void Router::tell_upstream(Service& v, std::vector<Told>& told) {
     }
     Message m;
     m.credit = true;
-    m.color = v.color->color;
+    m.color = f.come_as >= 0 ? f.come_as : v.color->color;
     m.port = opposite(v.port);
     m.wake = t + latency - now_;
     const int64_t reference = f.a.count_before(now_);
@@ -81,11 +81,21 @@ void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     told.push_back({ch.target.port, std::move(m)});
 }
 
+// The color that words have behind the link.
+Color& Router::arrives(Node& n, const Message& m) {
+    const Color* as = n.color(m.color);
+    const int color = as && swaps(route(*as), m.port) ? m.color ^ 1 : m.color;
+    Color* c = n.color(color);
+    if (!c) throw Refused("a word meets no route on color " + std::to_string(color));
+    LinkFifo& f = fifo(*c, m.port);
+    if (f.come_as >= 0 && f.come_as != m.color) throw Refused("two colors that a swap makes one");
+    f.come_as = static_cast<int8_t>(m.color);
+    return *c;
+}
+
 void Router::hear(Node& n, const Message& m, Cycle T) {
-    Color* c = n.color(m.color);
-    if (!c) throw Refused("a word meets no route on color " + std::to_string(m.color));
     if (!m.credit) {
-        LinkFifo& f = fifo(*c, m.port);
+        LinkFifo& f = fifo(arrives(n, m), m.port);
         f.a.truncate(T, nullptr);
         const int64_t base = f.a.end();
         if (!f.specials.empty()) std::erase_if(f.specials, [&](const Special& s) { return s.k >= base; });
@@ -99,6 +109,8 @@ void Router::hear(Node& n, const Message& m, Cycle T) {
         n.wake_router(T + m.wake);
         return;
     }
+    Color* c = n.color(m.color);
+    if (!c) throw Refused("a credit for no route on color " + std::to_string(m.color));
     OutLink& o = out(*c, m.port);
     o.credit.forget_before(T - keep_);
     const int64_t reference = o.sent.count_before(T);

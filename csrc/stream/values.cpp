@@ -148,6 +148,7 @@ void Values::add(uint32_t pe) {
     const Node& n = nodes_[pe];
     bool any = n.live;
     for (const InQueue* q : n.iq) any = any || (q && q->feeds_task && q->words);
+    for (int i = 0; i < n.num_colors; ++i) any = any || by_index(n.colors[i]);
     if (any) todo_.push_back(pe);
 }
 
@@ -160,30 +161,6 @@ void Values::try_all(std::span<const uint32_t> asked, size_t set) {
         const bool done = advance_all(pe, now_);
         return fill_heads(nodes_[pe], now_) && done;
     });
-}
-
-// The words that a task may take now.
-bool Values::fill_heads(Node& n, Cycle T) {
-    if (T >= kForever) return true;
-    heads_.clear();
-    for (const InQueue* q : n.iq) {
-        if (!q || !q->feeds_task || !q->words) continue;
-        const int64_t end = q->a.count_before(T - arch_.ramp_in + 1);
-        for (const Words::Piece& p : q->words->pieces())
-            if (const int64_t last = std::min(p.first + p.n, end) - 1; last >= p.first)
-                heads_.push_back({p.run, p.offset + last - p.first});
-    }
-    bool done = true;
-    for (const auto& [run, at] : heads_) {
-        if (run->filled > at) continue;
-        if (shared_.strip_of(run->pe) == strip_)
-            advance_all(run->pe, T);
-        else
-            pull(*run.get(), T);
-        done = done && run->filled > at;
-    }
-    heads_.clear();
-    return done;
 }
 
 // A PE, and whatever of this strip it waits for; false if it waits for another strip.

@@ -60,6 +60,8 @@ class Values {
     bool lacking() const { return !todo_.empty(); }
     std::vector<std::vector<uint32_t>> wanted[2];  // from each strip: PEs; in two sets, one of which is being read
     uint64_t moved = 0;                            // units that have taken effect
+    // What a router that is to be served in cycle T may look at.
+    void fill_filtered(const Node& n, Cycle T);
     // The word at index k of an input queue, which is taken from it.
     uint32_t take(Node& n, InQueue& q, int64_t k, Cycle T);
 
@@ -73,6 +75,10 @@ class Values {
     static bool meet(const OpValues& a, const OpValues& b);
     bool advance_once(Node& n, Cycle T);
     bool advance_all(uint32_t pe, Cycle T);
+    // heads.cpp
+    static bool by_index(const Color& c);
+    void add_filtered(const Node& n, Cycle T);
+    bool fill(Cycle T);
     bool fill_heads(Node& n, Cycle T);
     bool in_any_order(Node& n, std::span<Due> all, Cycle T);
     bool in_order(Node& n, std::span<Due> all, Cycle T);

@@ -14,6 +14,7 @@ struct Run {
     std::atomic<uint32_t> refs{0};
     uint32_t pe = 0;
     int32_t thread = -1;
+    int32_t index = -1;              // that all its words carry; -1: it is part of their values
     bool crosses = false;            // threads of several strips may hold it
     std::atomic<int64_t> filled{0};  // words whose values are known; the others are nobody's but the sender's
     std::unique_ptr<uint32_t[]> word;
