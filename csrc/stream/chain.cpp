@@ -11,14 +11,16 @@ constexpr int32_t kMostChains = 48;
 
 }  // namespace
 
-// `both` does what tapes `a` and `b` do (-1: nothing), one after the other; false if no tape can.
-bool Memo::join(int32_t a, int32_t b, int32_t& both) {
-    if (a < 0 || b < 0) return both = std::max(a, b), true;
+// A tape that does what `a` and `b` do (-1: nothing), one after the other.
+int32_t Memo::join(int32_t a, int32_t b) {
+    if (a < 0 || b < 0) return std::max(a, b);
+    const auto key = static_cast<uint64_t>(a) << 32 | static_cast<uint64_t>(b);
+    const auto [it, fresh] = joined_.try_emplace(key, kNoTape);
+    if (!fresh) return it->second;
     Tape tape;
-    if (!compose(tapes_[static_cast<size_t>(a)], tapes_[static_cast<size_t>(b)], tape)) return false;
-    if (tape.terms.size() > kMostTerms) return false;
-    both = tape.empty() ? -1 : keep_tape(std::move(tape));
-    return true;
+    if (!compose(tapes_[static_cast<size_t>(a)], tapes_[static_cast<size_t>(b)], tape)) return kNoTape;
+    if (tape.terms.size() > kMostTerms) return kNoTape;
+    return it->second = tape.empty() ? -1 : keep_tape(std::move(tape));
 }
 
 int32_t Memo::choose_chain(uint32_t from, const uint8_t* cells) {
@@ -45,7 +47,9 @@ void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     const Cycle wake = situations_[v.to].wake;
     c.due = wake < kForever ? c.dt + wake : kForever;
     c.work.add(v.work, c.dt);
-    c.usable = c.work.visits <= kMostVisits && (v.tape >= 0 || !v.num_steps) && join(c.tape, v.tape, c.tape);
+    const bool fits = c.work.visits <= kMostVisits && !v.num_steps;
+    c.tape = fits ? join(c.tape, v.tape) : kNoTape;
+    c.usable = c.tape != kNoTape;
     c.guarded = c.usable && c.tape >= 0 && tapes_[static_cast<size_t>(c.tape)].guarded();
     c.next = s.chains;  // before the shorter ones, which these values would choose, too
     s.chains = static_cast<int32_t>(chains_.size());

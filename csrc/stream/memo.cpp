@@ -131,18 +131,30 @@ int32_t Memo::keep_tape(Tape tape) {
     return it->second;
 }
 
+// Of a script; -1: it neither asks for values nor changes any. The same one is behind many visits.
+int32_t Memo::tape_of(const std::vector<Step>& steps, const Mains& mains) {
+    if (steps.empty()) return -1;
+    std::string key;
+    for (const Step& s : steps) put(key, s.kind), put(key, s.bytes), put(key, s.at), put(key, s.value);
+    const auto [it, fresh] = composed_.try_emplace(std::move(key), kNoTape);
+    if (!fresh) return it->second;
+    tape_bytes_ += 2 * it->first.size();
+    Tape tape;
+    if (compose(steps, mains, tape)) it->second = tape.empty() ? -1 : keep_tape(std::move(tape));
+    return it->second;
+}
+
 int32_t Memo::add(uint32_t from, Visit v, const std::vector<Step>& steps, const std::vector<Said>& said,
                   const Mains& mains) {
     v.next = situations_[from].visits;
     v.first_step = static_cast<int32_t>(steps_.size()), v.num_steps = static_cast<int32_t>(steps.size());
     v.first_said = static_cast<int32_t>(said_.size()), v.num_said = static_cast<int32_t>(said.size());
-    Tape tape;
-    if (!steps.empty() && compose(steps, mains, tape)) {
+    const int32_t tape = tape_of(steps, mains);
+    v.quiet = said.empty() && !v.done && tape != kNoTape;
+    if (tape != kNoTape) {
         v.num_steps = 0;
-        v.quiet = said.empty() && !v.done;
-        if (!tape.empty()) v.tape = keep_tape(std::move(tape));
+        v.tape = tape;
     } else {
-        v.quiet = said.empty() && !v.done && steps.empty();
         steps_.insert(steps_.end(), steps.begin(), steps.end());
     }
     said_.insert(said_.end(), said.begin(), said.end());

@@ -109,7 +109,8 @@ class Memo {
   private:
     bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);
     int32_t keep_tape(Tape tape);
-    bool join(int32_t a, int32_t b, int32_t& both);
+    int32_t tape_of(const std::vector<Step>& steps, const Mains& mains);
+    int32_t join(int32_t a, int32_t b);
     const char* keep(std::string_view bytes);
     static uint64_t mix(uint64_t h) {
         h ^= h >> 32;
@@ -126,6 +127,10 @@ class Memo {
     std::vector<Step> steps_;
     std::vector<Tape> tapes_;
     std::unordered_map<std::string, int32_t> tape_ids_;
+    // Tapes made before: of scripts, and of two tapes one after the other. kNoTape: no tape can.
+    static constexpr int32_t kNoTape = -2;
+    std::unordered_map<std::string, int32_t> composed_;
+    std::unordered_map<uint64_t, int32_t> joined_;
     size_t tape_bytes_ = 0;
     std::vector<uint64_t> values_;
     std::vector<Said> said_;
