@@ -107,7 +107,7 @@ def test_fidelity_by_size_goes_on_at_wavelet_where_stream_refuses(monkeypatch):
 
 def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
     program = prepare("gemm", "wse2", "64x64", {"tile": 4}).built.program
-    monkeypatch.setattr(stream, "memo_limit", lambda: 512 << 20)
+    monkeypatch.setattr(stream, "memo_limit", lambda threads: 512 << 20)
     sizes = []
     for memo_bytes, threads in (
         (100 << 20, 1),

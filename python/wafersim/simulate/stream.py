@@ -38,6 +38,8 @@ LOOK_UP = True
 
 #: host memory for them, at most, and of what is free; when it is full those that no PE is in are forgotten
 MEMO_BYTES, MEMO_SHARE = 2 << 30, 0.25
+#: threads that get so much each; more share what four have
+MEMO_THREADS = 4
 
 
 class StreamSimulator(LoadedProgram):
@@ -288,9 +290,9 @@ def _zeros(*shape: int) -> Array:
     return np.broadcast_to(np.int64(0), shape)
 
 
-def memo_limit() -> int:
+def memo_limit(threads: int) -> int:
     """Bytes that the memos of a run's threads may take together; a full one is begun anew."""
-    return min(MEMO_BYTES, int(MEMO_SHARE * available_bytes()))
+    return min(MEMO_BYTES * min(threads, MEMO_THREADS), int(MEMO_SHARE * available_bytes()))
 
 
 def _new_machine(
@@ -299,4 +301,6 @@ def _new_machine(
     from wafersim import _core as core
 
     tables = (program.tables, arch.ints(), arch.vop_costs())
-    return core.StreamMachine(*tables, grain, most_words, LOOK_UP, memo_limit(), values, threads, seed=seed)
+    return core.StreamMachine(
+        *tables, grain, most_words, LOOK_UP, memo_limit(threads), values, threads, seed=seed
+    )

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 #: threads, which grow about as the root of the rows of code
 RUN_BYTES, CODE_BYTES = 12 << 20, 220 << 10
 
-#: of the situations that each thread beyond the eighth keeps, at most
-THREAD_BYTES = 256 << 20
-
 #: threads that share the memory for memos; each more has as much as one of these
 MEMOS = 8
 
@@ -71,7 +68,7 @@ def _memos(memo_bytes: float, threads: int) -> int:
     """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
     from wafersim.simulate.stream import memo_limit
 
-    limit = memo_limit() / min(threads, MEMOS)
+    limit = memo_limit(threads) / min(threads, MEMOS)
     return round(threads * (limit if memo_bytes >= limit else FILLED * memo_bytes))
 
 
@@ -105,6 +102,7 @@ def _placed(tables: dict[str, Array]) -> Array:
 def parts(program: MachineProgram, values: bool = False, threads: int = 1) -> list[Part]:
     """Contributors to the memory of a run in which nothing is looked up, the largest first."""
     from wafersim._core import StreamMachine
+    from wafersim.simulate.stream import memo_limit
 
     size = StreamMachine.sizes()
     tables = program.tables
@@ -126,9 +124,9 @@ def parts(program: MachineProgram, values: bool = False, threads: int = 1) -> li
         Part("PEs", tile_map.size * size["node"], "a smaller grid"),
         *_shared_parts(program, rss_bytes(), threads),
     ]
-    if threads > 8:
+    if threads > MEMOS:
         pes = int(stages.sum() + changed) + elements + tile_map.size * size["node"]
-        kept = min((threads - 8) * THREAD_BYTES, pes)
+        kept = min((threads - MEMOS) * memo_limit(threads) // MEMOS, pes)
         found.append(Part("situations that each thread keeps", kept, "fewer threads"))
     if values:
         sram = placed * (
