@@ -168,6 +168,9 @@ bool Element::plan_receive(Node& n, const Instr& in, Cycle at) {
     const Main& m = main(n);
     if (!local_.settings_of(m, in).async || local_.vector_length(m, in) <= 0) return false;
     if (const Dsd* d = local_.dsr(m, in.dst); !d || d->kind != DsdKind::kMem) return false;
+    for (const int32_t e : {in.a, in.b, in.c})  // one that gives its queue a color does so in its cycle
+        if (const Dsd* d = local_.dsr(m, e); d && d->kind == DsdKind::kFabin && d->color >= 0)
+            if (const InQueue* q = n.iq[static_cast<size_t>(d->queue)]; q && q->color != d->color) return false;
     start(n, in, std::max(at, n.slot_free));
     n.ahead = n.slot_free;
     dirty_ = true;

@@ -130,7 +130,8 @@ class Element {
     Cycle tsc(Cycle T) const;
     void read_result(Node& n, Cycle T, int32_t result, uint64_t value, Cycle latency, int clock = 0);
     void pass(Node& n, Cycle T, Cycle next);
-    void start_receive(Node& n, Thread& th, const Dsd& d, int64_t length, int& priority);
+    void bind_queue(Node& n, InQueue& q, int color, Cycle T);
+    void start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, Cycle T, int& priority);
     void start_send(Node& n, Thread& th, const Instr& in, const Dsd& d, bool advance, int64_t words, Cycle T,
                     int& priority);
     void start_values(Node& n, int t, const Main& m, const Instr& in, int64_t length);

@@ -81,7 +81,7 @@ void Element::start_map_beat(Node& n, const Instr& in, Cycle T, Cycle from) {
         for (const size_t i : {1, 2}) {
             if (map.operand[i] < 0) continue;
             const Dsd d = local_.dsd(map.operand[i]);
-            if (d.kind == DsdKind::kFabin) start_receive(n, th, d, 1, priority);
+            if (d.kind == DsdKind::kFabin) start_receive(n, th, d, 1, T, priority);
         }
         th.base = th.in_base[0];
     }

@@ -233,6 +233,8 @@ void Router::next_part(Server& s, Service& v) {
         end = k + filter.alike(v.control, end - k);
     }
     if (!ramp) outputs &= ~(1u << kPortRamp);
+    if (ramp && v.color->iq < 0 && !(r.sink >> kPortRamp & 1))  // it waits until a queue has the color
+        return build(s, v, outputs & ~(1u << kPortRamp), k, k);
     build(s, v, outputs, k, end);
 }
 

@@ -72,14 +72,37 @@ bool Element::claimed(const Node& n, const Instr& in) {
     return set.async && in.op != Op::kMap && (n.live >> microthread(n, in, set) & 1);
 }
 
-void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, int& priority) {
+// Generation 2: the queue takes the color of the op that begins to read it, from whatever queue had it.
+void Element::bind_queue(Node& n, InQueue& q, int color, Cycle T) {
+    for (InQueue* other : n.iq) {
+        if (!other || (other != &q && other->color != color)) continue;
+        if (other->a.count_before(T + 1) > other->b.count_before(T))
+            throw Refused("an op that binds its input queue to another color while words of the old one are in it");
+        other->a.cut(other->a.count_before(T + 1));  // what was to come in the old color does not
+        std::erase_if(other->specials, [&](const Special& s) { return s.k >= other->a.end(); });
+        if (other->words) other->words->cut(other->a.end(), nullptr);
+        other->color = -1;
+    }
+    q.color = color;
+    for (int i = 0; i < n.num_colors; ++i) {
+        Color& c = n.colors[i];
+        const int32_t was = std::exchange(c.iq, -1);
+        for (int32_t k = 7; k >= 0; --k)
+            if (const InQueue* at = n.iq[static_cast<size_t>(k)]; at && at->color == c.color) c.iq = k;
+        if (c.iq == was) continue;
+        router_.settle(c, T + 1);
+        c.changed = T;
+        n.wake_router(T + 1);
+    }
+}
+
+void Element::start_receive(Node& n, Thread& th, const Dsd& d, int64_t words, Cycle T, int& priority) {
     th.fabric = true;
     const int slot = th.in[0] < 0 ? 0 : 1;
     if (th.in[slot] >= 0) throw Refused("an op with three fabric sources");
     if (!n.iq[static_cast<size_t>(d.queue)]) throw Refused("a receive on an input queue that is not initialised");
     InQueue& q = *n.iq[static_cast<size_t>(d.queue)];
-    if (arch_.generation == 2 && d.color >= 0 && d.color != q.color)
-        throw Refused("an op that binds its input queue to another color");
+    if (arch_.generation == 2 && d.color >= 0 && d.color != q.color) bind_queue(n, q, d.color, T);
     th.in[slot] = static_cast<int8_t>(d.queue);
     th.in_base[slot] = q.cover;
     q.cover += words;
@@ -334,7 +357,7 @@ void Element::start(Node& n, const Instr& in, Cycle T) {
         start_send(n, th, in, *d, set.advance_switch, th.words, T, priority);
     for (const int32_t e : {in.a, in.b, in.c}) {
         const Dsd* d = local_.dsr(m, e);
-        if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, th.words, source_priority);
+        if (d && d->kind == DsdKind::kFabin) start_receive(n, th, *d, th.words, T, source_priority);
     }
     if (th.out < 0) {
         th.base = th.in[0] >= 0 ? th.in_base[0] : th.push >= 0 ? th.push_base : th.pop[0] >= 0 ? th.pop_base[0] : 0;

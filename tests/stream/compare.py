@@ -100,11 +100,11 @@ def repeated(generated: Generated, across: int, down: int) -> Generated:
     return replace(generated, tables=tables)
 
 
-def random_programs(seed: int, shares_queues: bool = False) -> Iterator[Generated]:
-    """Distinct programs made of parts of one seed; flows may share output queues."""
+def random_programs(seed: int, **options: bool) -> Iterator[Generated]:
+    """Distinct programs made of parts of one seed; options: those of `generate`."""
     seen = set()
     for keep in kept_parts(seed):
-        generated = generate(seed, keep, shares_queues)
+        generated = generate(seed, keep, **options)
         key = hash(tuple(table.tobytes() for table in generated.tables.values()))
         if key not in seen:
             seen.add(key)

@@ -37,6 +37,7 @@ ACCEPTED = [
     ("spmv", "3x3", {}),
     ("fft", "4x2", {"n": 8}),
     ("cg", "2x2", {**FIXED, "iterations": 1}),
+    ("cg", "2x3", {**FIXED, "iterations": 1, "dot": "map"}),
     ("pcg", "2x2", {**FIXED, "iterations": 1}),
     ("bicgstab", "2x2", {**FIXED, "iterations": 1}),
     ("llm_decode_layer", "4x4", {}),

@@ -1,4 +1,4 @@
-"""Output queues whose words have several colors, and colors that several queues send."""
+"""Output queues of several colors, colors of several output queues, and input queues that get their colors from ops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from wafersim.program import Layout
 from wafersim.simulate import Simulator
 from wafersim.simulate.stream import StreamSimulator
 
-CHUNK, DEFAULT, LONG = 25, 100, 3_000  # seeds
+CHUNK, DEFAULT, LONG = 25, 75, 3_000  # seeds
+OPTIONS = ("shares_queues", "binds_queues")  # of `generate`
 
 
 #: (queue, color, words, asynchronous) of what a PE sends
@@ -86,22 +87,24 @@ def test_the_same_words_in_the_same_cycles(sends):
                 )
 
 
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("first", range(0, DEFAULT, CHUNK))
-def test_random_programs(first):
-    _check(first)
+def test_random_programs(first, option):
+    _check(first, option)
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("first", range(DEFAULT, LONG, CHUNK))
-def test_more_random_programs(first):
-    _check(first)
+def test_more_random_programs(first, option):
+    _check(first, option)
 
 
-def _check(first):
-    """Looked up, made, and with values; their flows share output queues."""
+def _check(first, option):
+    """Looked up, made, and with values."""
     failed, accepted = [], 0
     for seed in range(first, first + CHUNK):
-        for number, generated in enumerate(random_programs(seed, shares_queues=True)):
+        for number, generated in enumerate(random_programs(seed, **{option: True})):
             most_words = (seed + number) % 2
             for name, what in (
                 ("looked up", difference(repeated(generated, 3, 2), most_words)),
@@ -115,10 +118,11 @@ def _check(first):
     assert accepted >= CHUNK
 
 
-def test_threads_change_nothing():
+@pytest.mark.parametrize("option", OPTIONS)
+def test_threads_change_nothing(option):
     compared = 0
     for seed in range(4):
-        for generated in random_programs(seed, shares_queues=True):
+        for generated in random_programs(seed, **{option: True}):
             wide = repeated(generated, 2, 3)
             found = []
             for threads in (1, 2):

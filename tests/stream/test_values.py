@@ -19,6 +19,7 @@ MORE = [
     *[("spmm", "4x2", {"format": form}) for form in ("coo", "csr", "csc", "ell")],
     *[(solver, "3x4", {}) for solver in ("cg", "pcg", "bicgstab")],
     ("power", "4x3", {"allreduce": "turns"}),
+    ("cg", "3x2", {"dot": "map"}),
 ]
 CHUNK, DEFAULT, LONG = 25, 75, 2_000  # seeds
 

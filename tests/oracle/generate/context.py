@@ -78,6 +78,7 @@ class PeGen:
         }
         self.result = self.asm.data(bytes(64), 4)
         self.sends_by: list[int] = []  # output queues that flows have
+        self.op_color: dict[int, int] = {}  # input queues that get their colors from ops
         self.busy_threads: set[int] = set()  # held for ever by daemons
         self.computes = False  # has a role in a flow
         self.marks: set[str] = set()
@@ -175,6 +176,13 @@ class PeGen:
             self.asm.queue(1, number, color if bound else -1, self._queue_priority())
         return number
 
+    def bind_late(self, queue: int) -> None:
+        """An input queue gets its color from the ops that read it (generation 2), before that another one or none."""
+        for row in self.asm.queues:
+            if row[1] == 0 and row[2] == queue:
+                self.op_color[queue] = row[3]
+                row[3] = self.rng.choice((-1, -1, -1, self.rng.randrange(24)))
+
     def another_queue(self, queue: int, color: int) -> int:
         """The output queue of a further op of a flow: its own, or one that others have too."""
         if self.rng.random() < 0.5:
@@ -248,6 +256,7 @@ class ProgramGen:
         self.vop_turn = rng.randrange(1000)
         self.op_turn = rng.randrange(1000)
         self.shares_queues = False  # flows share output queues, and have several
+        self.binds_queues = False  # ops give input queues their colors
         self.feeds: list[Feed] = []
         self.more_feeds: list[Feed] = []
 

@@ -186,7 +186,7 @@ def receive_op(
         dst = Source("mem") if position == 2 else memory_or_scalar(pe, 0.15)
         beat = 1 if dst.kind != "mem" else width_of(pe, vop, sources)
         n = packed_length(pe, wavelets + more.get("slack", 0), width, beat)
-        columns = {"queue": queue, "color": -1, "elem_bytes": nbytes(width)}
+        columns = {"queue": queue, "color": pe.op_color.get(queue, -1), "elem_bytes": nbytes(width)}
         endless = dst.kind == "mem" and rng.random() < 0.1
         slot = pe.asm.dsd(DsdKind.FABIN, ext0=ENDLESS if endless else n, **columns)
         sources[position].slot = slot
@@ -206,7 +206,9 @@ def relay_op(pe: PeGen, queue: int, width: str, wavelets: int, color: int, out: 
         pe.program.features.add("relay")
         among = [v for v in (TO_32 if width == WORDS else TO_16) if 0 in _positions(v, width)]
         vop = next_vop(pe, among)
-        slot = pe.asm.dsd(DsdKind.FABIN, queue=queue, color=-1, elem_bytes=nbytes(width))
+        slot = pe.asm.dsd(
+            DsdKind.FABIN, queue=queue, color=pe.op_color.get(queue, -1), elem_bytes=nbytes(width)
+        )
         to = pe.asm.dsd(DsdKind.FABOUT, queue=out, color=color, elem_bytes=nbytes(width))
         sources = random_sources(pe, vop, {0: Source("slot", slot)})
         n = packed_length(pe, wavelets, width, min(2, width_of(pe, vop, sources)))
@@ -352,7 +354,9 @@ def filtering_ops(pe: PeGen, queue: int, width: str, got: list[tuple[int, bool]]
 
     def emit(settings: dict[str, int]) -> None:
         pe.program.features.add("dfilt")
-        slot = pe.asm.dsd(DsdKind.FABIN, queue=queue, color=-1, ext0=len(counts), elem_bytes=2)
+        slot = pe.asm.dsd(
+            DsdKind.FABIN, queue=queue, color=pe.op_color.get(queue, -1), ext0=len(counts), elem_bytes=2
+        )
         number = pe.program.asm.settings(**settings)
         pe.emit(Op.VOP, type=VOp.dfilt, a=pe.load_dsr(1, slot), settings=number)
 
@@ -365,7 +369,13 @@ def endless_op(pe: PeGen, queue: int, width: str) -> Emitter:
     def emit(settings: dict[str, int]) -> None:
         pe.program.features.add("endless receive")
         vop = {WORDS: VOp.fmovs, PACKED: VOp.mov16, INDEXED: VOp.mov16}[width]
-        slot = pe.asm.dsd(DsdKind.FABIN, queue=queue, color=-1, ext0=ENDLESS, elem_bytes=nbytes(width))
+        slot = pe.asm.dsd(
+            DsdKind.FABIN,
+            queue=queue,
+            color=pe.op_color.get(queue, -1),
+            ext0=ENDLESS,
+            elem_bytes=nbytes(width),
+        )
         kept = {k: v for k, v in settings.items() if k in ("async", "priority", "save_address")}
         number = pe.program.asm.settings(**{**kept, **simd_setting(pe, width)})
         dst = Source(pe.rng.choice(("reg", "ptr")))
@@ -397,7 +407,9 @@ def indexed_op(pe: PeGen, queue: int, wavelets: int) -> Emitter:
 
     def emit(settings: dict[str, int]) -> None:
         pe.program.features.add("index offset")
-        slot = pe.asm.dsd(DsdKind.FABIN, queue=queue, color=-1, ext0=wavelets, elem_bytes=2)
+        slot = pe.asm.dsd(
+            DsdKind.FABIN, queue=queue, color=pe.op_color.get(queue, -1), ext0=wavelets, elem_bytes=2
+        )
         base = pe.asm.data(bytes(2 * (wavelets + 16)), 4)
         where = pe.asm.dsd(DsdKind.MEM, base=base, ext0=wavelets, elem_bytes=2, index_offset=1)
         number = pe.program.asm.settings(**{**settings, "simd": int(Simd.OFF)})
@@ -413,7 +425,9 @@ def mapped(pe: PeGen, queue: int, wavelets: int) -> Emitter:
 
     def emit(settings: dict[str, int]) -> None:
         pe.program.features.add("map over fabric")
-        slot = pe.asm.dsd(DsdKind.FABIN, queue=queue, color=-1, ext0=wavelets, elem_bytes=4)
+        slot = pe.asm.dsd(
+            DsdKind.FABIN, queue=queue, color=pe.op_color.get(queue, -1), ext0=wavelets, elem_bytes=4
+        )
         mapping(pe, slot, wavelets)
 
     return emit

@@ -147,6 +147,8 @@ class Flow:
             ends.data_task(pe, queue, node.color, node.got)
             pe.computes = True
             return
+        if self.program.binds_queues and self.program.generation == 2 and rng.random() < 0.6:
+            pe.bind_late(queue)
         ops = self._sink_ops(pe, node, queue, choice, data)
         styles = (
             ("async", "chain") if self.late or choice == "endless" else ("sync", "sync", "async", "chain")

@@ -58,18 +58,22 @@ class Generated:
 
 
 def generate(
-    seed: int, keep: Callable[[str, int], bool] | None = None, shares_queues: bool = False
+    seed: int,
+    keep: Callable[[str, int], bool] | None = None,
+    shares_queues: bool = False,
+    binds_queues: bool = False,
 ) -> Generated:
     """The program of a seed; ``keep(kind, number)`` may leave parts out (used to minimise).
 
     ``shares_queues``: flows share output queues, so that queues have several colors, and colors several queues.
+    ``binds_queues``: ops give input queues their colors (generation 2).
     """
     rng = Random(seed)
     keep = keep or (lambda kind, number: True)
     ints, costs = random_arch(rng)
     width, height = rng.choices(SIZES, SIZE_WEIGHTS)[0]
     program = ProgramGen(rng, width, height, ints, costs)
-    program.shares_queues = shares_queues
+    program.shares_queues, program.binds_queues = shares_queues, binds_queues
     program.features.add(f"generation {program.generation}")
     kinds, weights = zip(*flows.KINDS, (hosts.fed, 8), strict=True)
     for number in range(rng.choice((1, 2, 2, 3, 3, 4, 5))):
