@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.asm import Label
+from tests.oracle.asm import Label, reg_operand
 from tests.oracle.generate import Generated
 from tests.oracle.generate.context import F16, F32, I16, PeGen, ProgramGen
 from tests.oracle.generate.machine import random_arch
@@ -16,7 +16,7 @@ from tests.oracle.generate.scalar_blocks import arithmetic, timestamp
 from tests.oracle.generate.task_blocks import by_number
 from tests.oracle.generate.vector_blocks import completion, small_task
 from tests.oracle.generate.vops import Source, emit_vop, random_settings
-from wafersim.program.schema import BlockSpace, CodeFlag, DsdKind, FifoField, Op, Simd, Type, VOp
+from wafersim.program.schema import BlockSpace, CodeFlag, DsdKind, FifoField, Op, Simd, TaskKind, Type, VOp
 
 NORTH, EAST, SOUTH, WEST, RAMP = (1 << n for n in range(5))
 ENDLESS = 32767
@@ -106,10 +106,11 @@ class FifoGen:
                     acts[end] = task
         return pe.asm.fifo(pe.asm.data(bytes(capacity * self.bytes), 4), capacity, self.bytes, **acts)
 
-    def end(self, number: int, total: int) -> Source:
+    def end(self, number: int, total: int, may_be_endless: bool = True) -> Source:
         """A descriptor of an end of a FIFO."""
+        extent = self.extent(total) if may_be_endless else total
         return Source("slot", self.middle.asm.dsd(
-            DsdKind.FIFO, fifo=number, ext0=self.extent(total), elem_bytes=self.bytes
+            DsdKind.FIFO, fifo=number, ext0=extent, elem_bytes=self.bytes
         ))  # fmt: skip
 
     def op(self, source: list[Source], target: Source, total: int, asynchronous: bool) -> None:
@@ -135,6 +136,29 @@ class FifoGen:
         if self.rng.random() < 0.5:
             register = pe.li(pe.temp(), total)
             pe.emit(Op.FIFO_SET, a=number, imm=FifoField.WRITE_LENGTH, b=register)
+
+    def pushing_task(self, number: int, total: int) -> None:
+        """A data task that pushes what came, as far as there is room."""
+        pe, color = self.middle, self.color(0)
+        self.left.early.append(lambda: self.sent(self.left, color, total))
+        queue = pe.input_queue(color)
+        assert queue is not None
+        entry, register, ok = Label(), pe.asm.reg(), pe.asm.reg()
+        task = color if pe.program.generation == 2 else queue
+        pe.asm.task(TaskKind.DATA, task, entry, queue=queue, nargs=1, arg0=register, priority=0, blocked=0)
+        words = self.rng.choice((1, 1, 2))
+
+        def body() -> None:
+            pe.asm.bind(entry)
+            slot = pe.asm.dsd(DsdKind.FIFO, fifo=number, ext0=words, elem_bytes=self.bytes)
+            target = pe.load_dsr(0, slot)
+            settings = self.settings(pe, asynchronous=False)
+            move = int(self.vop(MOVES))
+            pe.emit(Op.VOP, type=move, dst=target, a=reg_operand(register), settings=settings, aux=ok)
+            pe.keep(ok, int(Type.U16))
+            pe.emit(Op.RET)
+
+        pe.later.append(body)
 
     def popper(self, number: int, total: int) -> None:
         """What takes elements out of a FIFO."""
@@ -182,10 +206,14 @@ class FifoGen:
         total = rng.choice((1, 2, 3, 5, 8, 12, 17, 24, 40))
         taken = total if rng.random() < 0.8 else rng.choice((1, 2, 5, total + 1))
         number = self.fifo()
-        source = [self.fabric_source(total) if rng.random() < 0.65 else Source("mem")]
         if rng.random() < 0.15:
             self.length_set(number, rng.choice((total, total + 1)))
-        self.op(source, self.end(number, total), total, rng.random() < 0.75)
+        way = rng.random()
+        if way < 0.12:
+            self.pushing_task(number, total)
+        else:
+            source = self.fabric_source(total) if way < 0.65 else Source("mem" if way < 0.9 else "imm")
+            self.op([source], self.end(number, total, source.kind != "imm"), total, rng.random() < 0.75)
         if rng.random() < 0.5:
             self.competitor()
         if rng.random() < 0.2:
@@ -193,8 +221,11 @@ class FifoGen:
             self.op([self.end(number, taken)], self.end(second, taken), taken, rng.random() < 0.8)
             number = second
         self.popper(number, taken)
-        if rng.random() < 0.1:
+        if rng.random() < 0.15:
             pe.emit(Op.FIFO_SET, a=number, imm=FifoField.RESET)
+            if rng.random() < 0.5:  # and once more
+                self.op([Source("mem")], self.end(number, 5), 5, rng.random() < 0.6)
+                self.popper(number, rng.choice((4, 5)))
 
     def main(self, pe: PeGen) -> None:
         entry = pe.asm.label()
@@ -223,6 +254,3 @@ class FifoGen:
 def fifo_program(seed: int, endless: bool = False) -> Generated:
     """The program of a seed; with `endless` lengths, too."""
     return FifoGen(seed, endless).generated(seed)
-
-
-__all__ = ["Label", "fifo_program"]

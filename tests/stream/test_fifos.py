@@ -16,7 +16,7 @@ from wafersim.program.schema import TileCol
 from wafersim.simulate import Simulator
 from wafersim.simulate.stream import StreamSimulator
 
-CHUNK, DEFAULT, LONG = 200, 400, 10_000  # seeds; more than nine programs in ten are accepted
+CHUNK, DEFAULT, LONG = 200, 400, 10_000  # seeds
 WORDS = 40
 
 
@@ -30,7 +30,7 @@ def _check(first: int, endless: bool = False, **options: Any) -> None:
             if what:
                 failed.append(f"seed {seed}, values {values}: {what}")
     assert not failed, "\n".join(failed)
-    assert accepted >= 1.6 * CHUNK
+    assert accepted >= 2 * CHUNK - 2  # nothing of what they do is to be refused
 
 
 @pytest.mark.parametrize("first", range(0, DEFAULT, CHUNK))
@@ -71,17 +71,18 @@ class Line:
     """Three PEs in a row, so many rows: from the left through a FIFO of the middle to the right."""
 
     def __init__(
-        self, capacity: int, rows: int = 1, late: int = 0, slow: int = 0, arch: str = "wse2", **tasks: bool
-    ) -> None:
+        self, capacity: int, rows: int = 1, late: int = 0, slow: int = 0, twice: bool = False,
+        arch: str = "wse2", **tasks: bool,
+    ) -> None:  # fmt: skip
         self.layout = layout = Layout(3, rows, arch=arch)
         self.left, self.middle, self.right = (layout.tile(name) for name in ("left", "middle", "right"))
         for x, pe in enumerate((self.left, self.middle, self.right)):
             layout.place(pe, x=x, y=0, width=1, height=rows)
         red, blue = layout.color("red", 5), layout.color("blue", 6)
         for color, x in ((red, 0), (blue, 1)):
-            layout.route(color, x=x, y=0, height=rows, rx="RAMP", tx="EAST")
+            layout.route(color, x=x, y=0, height=rows, rx="RAMP", tx="EAST", switches=[{"tx": "EAST"}])
             layout.route(color, x=x + 1, y=0, height=rows, rx="WEST", tx="RAMP")
-        self._outer(red, blue, slow)
+        self._outer(red, blue, slow, twice)
         middle = self.middle
         self.into, self.onward = middle.input_queue(2, red), middle.output_queue(3, blue)
         self.late = late
@@ -96,7 +97,7 @@ class Line:
                 middle.store(self.woken, number, middle.load(self.woken, number) + 1)
         self.fifo = middle.fifo("fifo", "f32", capacity, **acts)
 
-    def _outer(self, red: Any, blue: Any, slow: int) -> None:
+    def _outer(self, red: Any, blue: Any, slow: int, twice: bool) -> None:
         left, right = self.left, self.right
         source, sent = (
             left.array("source", "f32", WORDS, export=True),
@@ -106,7 +107,10 @@ class Line:
         with left.function("main"):
             with left.for_range(slow):
                 left.store(sent, 0, left.load(sent, 0))
-            left.mov32(left.fabout_dsd(out, WORDS), left.mem_dsd(source))
+            if twice:  # two reads of one bank: a word in two cycles
+                left.fadds(left.fabout_dsd(out, WORDS), left.mem_dsd(source), left.mem_dsd(source))
+            else:
+                left.mov32(left.fabout_dsd(out, WORDS), left.mem_dsd(source))
             left.store(sent, 0, left.timestamp().to("u16"))
             left.done()
         got, last = right.array("got", "f32", WORDS, export=True), right.input_queue(2, blue)
@@ -232,6 +236,25 @@ def test_two_fifos_and_memory(kind):
     assert np.array_equal(read["got"], np.arange(1, WORDS + 1))
 
 
+@pytest.mark.parametrize("capacity", [1, 4, 64])
+@pytest.mark.parametrize("slow", [0, 20])
+@pytest.mark.parametrize("twice", [False, True])
+def test_one_element_a_beat_into_memory(capacity, slow, twice):
+    """Both ends are served one element at a time: what is pushed at once may not pass what can be popped."""
+    line = Line(capacity, slow=slow, twice=twice)
+    middle = line.middle
+    kept = middle.array("kept", "f32", 4 * WORDS, export=True)
+    onward = middle.local_task("onward", id=20)
+    with middle.function("main"):
+        rows = middle.mem_dsd(kept, WORDS, stride=4)  # of one bank
+        middle.mov32(rows, middle.fifo_dsd(line.fifo, WORDS), async_=True, activate=onward)
+        middle.mov32(line.fifo, middle.fabin_dsd(line.into, WORDS), async_=True)
+        middle.done()
+    with onward:
+        middle.mov32(middle.fabout_dsd(line.onward, WORDS), middle.mem_dsd(kept, WORDS, stride=4))
+    assert np.array_equal(_run(line.program())["got"], np.arange(1, WORDS + 1) * (1 + twice))
+
+
 def test_daemons_at_both_ends():
     line = Line(4)
     middle = line.middle
@@ -241,6 +264,24 @@ def test_daemons_at_both_ends():
         middle.done()
     read = _run(line.program())
     assert read["status"] == "finished"
+    assert np.array_equal(read["got"], np.arange(1, WORDS + 1))
+
+
+def test_an_op_that_ends_early_leaves_the_switch_alone():
+    line = Line(4, late=5)
+    middle = line.middle
+    kept = middle.array("kept", "f32", WORDS, export=True)
+    with middle.function("main"):
+        middle.mov32(middle.mem_dsd(kept), middle.fabin_dsd(line.into, WORDS))
+        words = middle.fabout_dsd(line.onward, WORDS, advance_switch=True)
+        for k in range(0, WORDS, 4):
+            middle.mov32(line.fifo, middle.mem_dsd(kept, 4, offset=k))
+            middle.mov32(words, line.fifo)  # of forty words it gets four
+        line.pause()
+        middle.store(line.woken, 1, middle.switch_get(line.onward.color))
+        middle.done()
+    read = _run(line.program())
+    assert not read["woken"].any()
     assert np.array_equal(read["got"], np.arange(1, WORDS + 1))
 
 
