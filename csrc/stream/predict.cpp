@@ -160,6 +160,7 @@ void Element::announce_more(Node& n) {
         OpValues& op = *th.values;
         for (; th.base + op.announced < q.b.end(); op.announced += kChunk) {
             const RunRef run = values->send(n, t, kChunk);
+            if (op.e.dst.elem_bytes == 2 && !op.packed) run->index = static_cast<int32_t>(op.e.index);
             words->append(th.base + op.announced, kChunk, run, 0);
             op.chunks.push_back(run);
             if (!op.run.get()) op.next_chunk();

@@ -33,6 +33,7 @@ class FifoGen:
         ints, costs = random_arch(rng)
         self.program = ProgramGen(rng, 3, 1, ints, costs)
         self.left, self.middle, self.right = (self.program.pe(x, 0) for x in range(3))
+        self.shared: int | None = None  # an output queue that has been used
         self.type = rng.choice((F32, F32, F16, I16))
         self.bytes = 4 if self.type == F32 else 2
         self.simd = {} if self.type == F32 or rng.random() < 0.6 else {"simd": int(Simd.OFF)}
@@ -80,7 +81,9 @@ class FifoGen:
     def fabric_target(self, total: int) -> Source:
         """Words to the right."""
         color = self.color(1)
-        queue, into = self.middle.output_queue(color), self.right.input_queue(color)
+        if self.shared is None or self.rng.random() < 0.6:
+            self.shared = self.middle.output_queue(color)
+        queue, into = self.shared, self.right.input_queue(color)
         assert queue is not None and into is not None
         arrive = self.right.asm.dsd(DsdKind.FABIN, queue=into, color=color, ext0=total, elem_bytes=self.bytes)
 
