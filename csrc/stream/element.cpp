@@ -148,7 +148,7 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     cells_ = cells;
     done_ = 0;
     if (T < n.ahead) {  // the main thread is alone and further on; its queues may still drain
-        dirty_ = std::exchange(n.dirty, false) || T >= n.element_horizon.cut;
+        dirty_ = std::exchange(n.dirty, false);
         renew(n, T);
         wake_ahead(n);
         return 0;
@@ -156,7 +156,8 @@ int Element::step(Node& n, Cycle T, uint8_t* cells) {
     if (values) values->advance(n, T);
     sync(n, T);
     complete(n, T);
-    dirty_ = std::exchange(n.dirty, false) || T >= n.element_horizon.cut;
+    dirty_ = n.dirty;
+    n.dirty = false;
     defer_ = true;
     if (n.pending && T >= n.pending_stop) drop_pending(n, n.pending_stop);
     int guard = 0;

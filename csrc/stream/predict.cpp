@@ -198,8 +198,6 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
         s.k_end = 1;
         s.min_next = std::max(T, main_from);
     }
-    n.element_horizon.look(T);
-    loop_.most_changes = n.element_horizon.changes;
     loop_.run(servers_, num_, T, n.slot_free, [&](Server& s, Cycle t) {
         if (s.id == main_server) main_at = t;
         if (s.id < queues && mixed_of_[s.id] && s.k < mixed_of_[s.id]->pushed) next_part(s, *mixed_of_[s.id]);
@@ -219,8 +217,6 @@ Cycle Element::predict(Node& n, Cycle T, Cycle main_from) {
         if (th.due < kForever) n.wake_element(std::max(T + 1, th.due));
     }
     if (main_at < kForever && main_at > T) n.wake_element(main_at);
-    n.element_horizon.set(T, loop_.cut);
-    n.wake_element(loop_.cut);
     dirty_ = false;
     n.beside = main_from < kForever && num_ > 1;
     return main_at;
@@ -241,7 +237,7 @@ bool Element::idle(const Node& n, Cycle T) {
 void Element::renew(Node& n, Cycle T) {
     if (dirty_ || n.beside) {
         if (idle(n, T))
-            dirty_ = n.beside = false, n.element_horizon.cut = kForever;
+            dirty_ = n.beside = false;
         else
             predict(n, T, kForever);
         return;
@@ -251,7 +247,6 @@ void Element::renew(Node& n, Cycle T) {
         const Thread& th = *n.thread[static_cast<size_t>(std::countr_zero(rest))];
         if (!th.finished && th.due < kForever) n.wake_element(std::max(T + 1, th.due));
     }
-    n.wake_element(n.element_horizon.cut);
 }
 
 // The cycle in which the main thread gets its slot.

@@ -140,8 +140,7 @@ void Router::build(Server& s, Service& v, uint32_t outputs, int64_t k, int64_t k
     s.k = k;
     s.k_end = k_end;
     s.mask = outputs;
-    s.here = false, s.prev = kMinus,
-    s.step = 0;  // what shaped earlier words, of other outputs, shows no period of these
+    s.here = false, s.prev = kMinus;  // what shaped earlier words, of other outputs, shows no period of these
     s.num_con = 0;
     s.add({&f.a, 0, v.port == kPortRamp ? arch_.ramp_out : arch_.hop, ConKind::kData, kNever});
     for (uint32_t rest = outputs; rest; rest &= rest - 1) {
@@ -320,8 +319,6 @@ void Router::serve_own(Node& n, Cycle T, std::vector<Told>& told) {
         for (int i = 0; i < n.num_colors; ++i)
             for (const LinkFifo* f : n.colors[i].fifo)
                 if (f) loop_.busy = std::max(loop_.busy, f->d.last_before(T));
-    n.router_horizon.look(T);
-    loop_.most_changes = n.router_horizon.changes;
     loop_.run(servers_, num_, T, 0, [&](Server& s, Cycle) {
         Service& v = services_[s.id];
         deliver(v, s.k);
@@ -336,8 +333,6 @@ void Router::serve_own(Node& n, Cycle T, std::vector<Told>& told) {
         tell_upstream(v, told);
     }
     for (int i = 0; i < num_changed_; ++i) tell_downstream(changed_[i], told);
-    n.router_horizon.set(T, loop_.cut);
-    n.wake_router(loop_.cut);
 }
 
 // Special words: their effect follows the grant, or is looked at again then.

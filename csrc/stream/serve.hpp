@@ -41,7 +41,6 @@ struct ServerState {
     Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
     Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
     bool in_period = false, here = false;  // `here`: granted in this run
-    Cycle step = 0;                        // between its last two words in this run
     bool paced = false;                    // of the resource that `Loop::pace` is about
     // Several servers append to this sequence; constraints 1 and 2 are about the words `depth` before its end.
     const Seq* tail = nullptr;
@@ -76,10 +75,6 @@ class Loop {
     uint64_t words = 0, leaps = 0, late = 0;
     int64_t most_words = 0;  // that are placed in one step, 0: no limit
     Coarse coarse;
-    // Of several servers: behind the cycle with so many changes of distances the rest is left to cycle `cut`. How words
-    // are placed, one by one or not, makes no difference.
-    int64_t most_changes = 0;
-    Cycle cut = kForever;
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
     Pace pace;            // of the paced servers
     FifoEvents fifos;     // what the FIFOs of the PE that is served will do
@@ -88,7 +83,6 @@ class Loop {
     // Serves from cycle T on until nothing is ready. `exhausted(server)` may give a server more work.
     template <typename Exhausted>
     void run(Server* sv, int n, Cycle T, Cycle slot_free, Exhausted&& exhausted) {
-        cut = kForever;
         if (n > 1 && apart(sv, n)) {  // nothing in common: one after the other
             for (int i = 0; i < n; ++i) run(sv + i, 1, T, slot_free, exhausted);
             return;
@@ -97,17 +91,11 @@ class Loop {
         slot_free_ = slot_free;
         all_ = {sv, static_cast<size_t>(n)};
         check_wakes(sv, n, T);
-        changes_left_ = INT64_MAX;
         if (n == 1) return run_one(*sv, T, exhausted);
-        changes_left_ = most_words ? std::min(most_words, most_changes) : most_changes;
         for (;;) {
             if (tails) aim(sv, n);
             const Survey v = survey(sv, n, T);
             if (v.t >= kForever) return;
-            if (changes_left_ <= 0) {
-                cut = v.t;
-                return;
-            }
             if (v.alone && stride(sv[v.one])) {
                 Server& s = sv[v.one];
                 T = s.last + 1;
@@ -119,7 +107,7 @@ class Loop {
             grant_cycle(sv, n, T, v.t, exhausted);
             T = v.t + 1;
             if (tails) aim(sv, n);
-            if (changes_left_ > 0 && leap(sv, n, v.t))
+            if (leap(sv, n, v.t))
                 for (int i = 0; i < n; ++i) {
                     if (!sv[i].in_period) continue;
                     T = std::max(T, sv[i].last + 1);  // until then the resources are spoken for
@@ -320,7 +308,6 @@ class Loop {
         }
         if (s.costs) s.cost = s.costs[s.beats];
         if (s.start <= kMinus) s.start = t;
-        if (s.here) count_step(s, t - s.last);
         s.prev = s.here ? s.last : kMinus;  // what shaped earlier words may be gone: they show no period
         s.here = true;
         s.last = t;
@@ -353,17 +340,6 @@ class Loop {
             fifos.pass(end, t);
         }
     }
-    void count_step(Server& s, Cycle step) {
-        if (s.step && step != s.step) --changes_left_;
-        s.step = step;
-    }
-    // Words at one distance: as one by one, so at most those up to the last change that is left.
-    int64_t count_steps(Server& s, Cycle t, int32_t gap, int64_t times) {
-        if (s.here) count_step(s, t - s.last);
-        if (times == 1 || changes_left_ <= 0) return 1;
-        count_step(s, gap);
-        return changes_left_ <= 0 ? 2 : times;
-    }
     // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
     bool stride(Server& s) {
         if (s.num_con == 0 || s.coupled) return false;  // words of an op on memory come from nowhere
@@ -390,7 +366,6 @@ class Loop {
         for (int c = 1; c < s.num_con && times > 0; ++c)
             times = std::min(times, free_words(s, s.con[c], t, gap, times));
         if (times < 1) return false;
-        times = count_steps(s, t, gap, times);
         if (times == 1) held = t > arrives;
         ++leaps;
         for (int o = 0; o < s.num_out; ++o) s.out[o]->append_run(t, gap, times, s.flag_con[o] == 0 && held);
@@ -588,7 +563,6 @@ class Loop {
 
     Cycle now_ = 0, slot_free_ = 0;
     std::span<const Server> all_;
-    int64_t changes_left_ = 0;
     bool flag_[24][5] = {};
 };
 

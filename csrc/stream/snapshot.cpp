@@ -65,11 +65,6 @@ class Exchange {
         io_.ranked(n.last_issue);
         io_.values(n.active, n.blocked, n.high, n.live, n.blocked_uts, n.oqs, n.dirty, n.beside, n.pending);
         io_.time(n.slot_free), io_.time(n.ahead);
-        for (Horizon* h : {&n.router_horizon, &n.element_horizon}) {
-            io_.values(h->changes);
-            io_.time(h->cut);
-            if (h->cut < kForever) io_.values(h->span);
-        }
         if (n.pending) io_.time(n.pending_start), io_.time(n.pending_stop);
         picks(n);
     }

@@ -213,33 +213,10 @@ struct DropHostLinks {
     void operator()(HostLinks* links) const;
 };
 
-// How far the words of several servers are placed ahead: behind so many changes of their distances the rest is left to
-// cycle `cut`. Where inputs change long before that, little is placed ahead, for it would be taken back.
-struct Horizon {
-    static constexpr int32_t kLeast = 1, kMost = 32;  // fastest for MeshGEMM with overlap; SUMMA is never cut
-    Cycle cut = kForever;
-    int32_t span = 0;  // from the cycle in which they were placed to the cut
-    int32_t changes = kMost;
-
-    // They are placed anew, from cycle T on.
-    void look(Cycle T) {
-        if (cut <= T)
-            changes = std::min(2 * changes, kMost);
-        else if (cut < kForever && cut - T < span && 2 * (cut - T) > span)
-            changes = std::max(changes / 2, kLeast);
-        cut = kForever;
-    }
-    void set(Cycle T, Cycle t) {
-        cut = t;
-        if (t < kForever) span = static_cast<int32_t>(std::min<Cycle>(t - T, INT32_MAX));
-    }
-};
-
 struct Node {
     Cycle router_wake = kForever, element_wake = kForever;  // next events
     Cycle queued = kForever;                                // earliest entry in the queue
     Cycle base = 0, last_issue = kMinus, end = kMinus;      // of the main thread: times of `control` count from base
-    Horizon router_horizon, element_horizon;
     uint32_t control = 0;
     uint32_t cells = 0;  // values of registers and scalar state, in units of 8 bytes
     uint64_t active = 0, blocked = 0, high = 0;

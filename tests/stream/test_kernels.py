@@ -101,25 +101,6 @@ def test_two_elements_in_a_word(kernel, grid, params, arch):
     assert_same_times(both)
 
 
-UNEVEN = [
-    ("gemm", "8x8", {"algorithm": "mesh", "schedule": "overlap"}),
-    ("gemm", "5x5", {"algorithm": "mesh", "dtype": "f16"}),
-    ("gemm", "4x4", {"algorithm": "mesh_t"}),
-]
-
-
-@pytest.mark.parametrize("most_words", [None, 1])
-@pytest.mark.parametrize(("kernel", "grid", "params"), UNEVEN)
-def test_servers_without_a_common_period(kernel, grid, params, most_words):
-    """Little is placed far ahead, to be taken back at the next visit."""
-    both = run_both(kernel, grid, params, "wse3", most_words)
-    assert_same_times(both)
-    assert both.stream.info["stream"]["late"] == 0
-    moves = int(both.wavelet["pe"]["wavelets_sent"].sum())
-    placed = both.stream.info["work"]["words_placed"]
-    assert placed < 200 * moves  # 93, and 1,258 where predictions had no end
-
-
 def test_what_recurs_is_looked_up(monkeypatch):
     both = run_both("broadcast", "40x30", {"words": 256})
     figures = both.stream.info["work"]
