@@ -5,70 +5,10 @@
 #include <cstdint>
 
 #include "stream/coarse.hpp"
-#include "stream/fifo.hpp"
 #include "stream/pace.hpp"
-#include "stream/seq.hpp"
+#include "stream/server.hpp"
 
 namespace wafersim::stream {
-
-// Element: of a FIFO in memory, one to take or room for one. Pairs: likewise, where a word is two of them, and the last
-// one what is left (`ServerState::elements`).
-enum class ConKind : uint8_t { kData, kRoom, kCredit, kSelf, kTail, kElement, kPairs };
-
-// A lower bound on the time of word k of a server: time of word k + off of `s` plus `add`.
-struct Con {
-    const Seq* s;
-    int64_t off;
-    int32_t add;
-    ConKind kind;
-    // Credit: words from here on have no time yet and hold everybody up. Self: words before this one went elsewhere.
-    // Tail: of a sequence that several servers append to.
-    int64_t blocked;
-};
-
-struct ServerState {
-    int id = 0, phase = 0;  // phase 0 before phase 1 within a cycle
-    int64_t k = 0, k_end = 0;
-    uint32_t mask = 0, reach = 0;  // resources that its next word needs; that any of its words may need
-    int prio = 0, tie = 0;
-    Cycle last = kMinus, prev = kMinus, min_next = 0;
-    int32_t cost = 1;
-    Cycle start = kMinus;  // first beat; pace_num / pace_den counts from it
-    int64_t beats = 0;
-    int32_t pace_num = 1, pace_den = 1;
-    int num_con = 0, num_out = 0;
-    int flag_con[5] = {-1, -1, -1, -1, -1};
-    Cycle floor = kForever;                // min_next without the present: for the check that no wake-up came too late
-    Cycle ready = 0, raw = kMinus;         // next word's time by its bounds alone; the same of the last granted word
-    bool in_period = false, here = false;  // `here`: granted in this run
-    bool paced = false;                    // of the resource that `Loop::pace` is about
-    // Several servers append to this sequence; constraints 1 and 2 are about the words `depth` before its end.
-    const Seq* tail = nullptr;
-    int32_t depth = 0;
-    int needs = 1, takes = 1;        // words of its sources: those that must be there, at most taken by a beat
-    const uint8_t* costs = nullptr;  // of each beat, if they are not all alike
-    // Of an op on FIFOs. `coupled`: its words are placed one by one. `stops`: it ends where a FIFO is not ready when
-    // its beat is due, as it did if it is `stopped`. `pairs`, `singles`: outputs that count elements, or beats.
-    int num_fifos = 0;
-    bool coupled = false, stops = false, stopped = false;
-    uint32_t pairs = 0, singles = 0;
-    int64_t first = 0, elements = 0;    // word that it began with; elements in all
-    int32_t row[4] = {}, num_rows = 0;  // no beat reaches beyond a row of a memory operand
-    bool plain() const { return needs == 1 && takes == 1 && !costs; }
-    // Elements of n packed words from word `at` on.
-    int64_t in_pairs(int64_t at, int64_t n) const {
-        const int64_t from = 2 * (at - first);
-        return std::min(from + 2 * n, elements) - from;
-    }
-};
-
-struct Server : ServerState {
-    Con con[16];  // arrival, and three for each output; those of FIFOs come last
-    Seq* out[5];
-    FifoEnd fifo[3];
-    void reset() { static_cast<ServerState&>(*this) = {}; }
-    void add(const Con& c) { con[num_con++] = c; }
-};
 
 class Loop {
   public:
@@ -340,68 +280,9 @@ class Loop {
             fifos.pass(end, t);
         }
     }
-    // A server with nobody beside it: words at one distance, at once. The first constraint is its words' arrival.
-    bool stride(Server& s) {
-        if (s.num_con == 0 || s.coupled) return false;  // words of an op on memory come from nowhere
-        const Con& data = s.con[0];
-        if (data.kind > ConKind::kRoom || s.pace_num > s.pace_den || s.needs > 1 || s.costs) return false;
-        const Seq::Value v = data.s->at(s.k + data.off);
-        if (!v.known) return false;
-        for (int o = 0; o < s.num_out; ++o)
-            if (s.flag_con[o] > 0) return false;  // its words wait for two things
-        const Cycle arrives = v.t <= kMinus ? kMinus : v.t + data.add, t = s.ready;
-        int64_t times = std::min(v.left, s.k_end - s.k);
-        if (most_words) times = std::min(times, most_words);
-        int32_t gap = s.cost;
-        bool held = false;
-        if (t == arrives && v.gap >= s.cost)
-            gap = v.gap;  // each goes on when it comes
-        else if (!s.plain())
-            return false;
-        else if (v.t <= kMinus || (v.gap <= s.cost && arrives < t))
-            held = true;  // one behind the other
-        else
-            return false;
-        if (s.paced && gap == 1) times = pace.until_pause(times);
-        for (int c = 1; c < s.num_con && times > 0; ++c)
-            times = std::min(times, free_words(s, s.con[c], t, gap, times));
-        if (times < 1) return false;
-        if (times == 1) held = t > arrives;
-        ++leaps;
-        for (int o = 0; o < s.num_out; ++o) s.out[o]->append_run(t, gap, times, s.flag_con[o] == 0 && held);
-        if (s.start <= kMinus) s.start = t;
-        s.last = t + (times - 1) * gap;
-        s.prev = times > 1 ? s.last - gap : kMinus;
-        s.here = true;
-        s.raw = s.last;
-        s.k += times;
-        s.beats += times;
-        s.min_next = s.last + s.cost;
-        if (s.phase == 1) slot_free_ = s.min_next;
-        if (s.paced) pace.take(s.last, times);
-        return true;
-    }
-    // The main thread's one instruction, in the first cycle that words at one distance leave free.
-    void fill_gap(const Server& s, Server& main, Cycle from) {
-        const Cycle gap = s.last - s.prev, behind = s.last + 1;
-        Cycle at = main.ready;
-        if (s.prev <= kMinus || gap == 1) {
-            if (at < behind) return;  // no cycle is free before
-        } else if (at < behind && (at - from) % gap == 0) {
-            ++at;
-        }
-        if (at > s.last) return;  // left to the next words
-        main.last = at;
-        main.k = main.k_end;
-    }
-    static bool apart(const Server* sv, int n) {
-        uint32_t used = 0;
-        for (int i = 0; i < n; ++i) {
-            if (sv[i].phase != 0 || (sv[i].reach & used)) return false;
-            used |= sv[i].reach;
-        }
-        return true;
-    }
+    bool stride(Server& s);
+    void fill_gap(const Server& s, Server& main, Cycle from);
+    static bool apart(const Server* sv, int n);
     // How many words from s.k on a constraint lets pass at t, t + gap, ...
     int64_t free_words(const Server& s, const Con& c, Cycle t, int32_t gap, int64_t wanted) const {
         const int64_t i = s.k + c.off;
@@ -428,58 +309,7 @@ class Loop {
         if (v.gap > gap) m = std::min(m, (t - b) / (v.gap - gap) + 1);
         return m;
     }
-    // If the last period repeats for sure, repeats it as often as that is sure. Every active server was granted once
-    // in the last P cycles and one period before; every bound moves by P per word or cannot bind; nobody else wakes up.
-    bool leap(Server* sv, int n, Cycle t) {
-        Cycle P = 0;
-        for (int i = 0; i < n; ++i)
-            if (sv[i].last == t) P = sv[i].last - sv[i].prev;
-        if (P < 1 || P > 4) return false;
-        int64_t times = INT64_MAX;
-        Cycle limit = kForever;
-        int active = 0;
-        for (int i = 0; i < n; ++i) {
-            Server& s = sv[i];
-            s.in_period = false;
-            if (s.coupled && (s.k < s.k_end || s.last > t - P)) return false;
-            if (s.k >= s.k_end) {
-                if (s.last > t - P) return false;  // it took part and has finished
-                continue;
-            }
-            if (s.last > t - P && s.last - s.prev == P && s.plain() && s.cost <= P &&
-                s.pace_num <= s.pace_den * s.cost && ready_in_period(sv, n, s, P) == s.raw + P) {
-                s.in_period = true;
-                ++active;
-                times = std::min(times, s.k_end - s.k);
-                continue;
-            }
-        }
-        Cycle slot_use = 0;
-        int lowest = INT32_MAX;
-        for (int i = 0; i < n; ++i)
-            if (sv[i].in_period && sv[i].phase == 1) slot_use += sv[i].cost, lowest = std::min(lowest, sv[i].prio);
-        for (int i = 0; i < n; ++i) {
-            Server& s = sv[i];
-            if (s.in_period || s.k >= s.k_end) continue;
-            if (s.last > t - P) return false;  // it shaped the last period and does not go on
-            if (s.phase == 1 && slot_use == P && s.prio < lowest) continue;  // outranked in every cycle
-            s.ready = std::max(ready(s), t + 1);
-            if (s.ready <= t + P) return false;
-            limit = std::min(limit, s.ready);
-        }
-        if (!active || times < 3 || !keep_pace(sv, n, t, P, times)) return false;
-        if (most_words) times = std::min(times, most_words);
-        for (int i = 0; i < n && times >= 2; ++i) {
-            const Server& s = sv[i];
-            if (!s.in_period) continue;
-            if (limit < kForever) times = std::min<int64_t>(times, (limit - 1 - s.last) / P);
-            std::fill_n(flag_[i], 5, false);
-            for (int c = 0; c < s.num_con; ++c) times = std::min(times, sure(sv, n, s, c, P, times));
-        }
-        if (--times < 2) return false;  // one period short: nobody's next word comes before the last one placed here
-        repeat(sv, n, P, times);
-        return true;
-    }
+    bool leap(Server* sv, int n, Cycle t);
     // Limits the periods to those without a pause of the ramp; false if a pause may have shaped the last one.
     bool keep_pace(const Server* sv, int n, Cycle t, Cycle P, int64_t& times) const {
         int paced = 0;
@@ -489,77 +319,10 @@ class Loop {
         if (paced > 1 || P == 1) times = pace.until_pause(std::min(times, pace.den) * paced) / paced;
         return true;
     }
-    void repeat(Server* sv, int n, Cycle P, int64_t times) {
-        ++leaps;
-        int64_t moves = 0;
-        Cycle moved = kMinus;
-        for (int i = 0; i < n; ++i) {
-            Server& s = sv[i];
-            if (!s.in_period) continue;
-            for (int o = 0; o < s.num_out; ++o)
-                s.out[o]->append_run(s.last + P, static_cast<int32_t>(P), times, flag_[i][o]);
-            s.last += times * P;
-            s.raw += times * P;
-            s.prev = s.last - P;
-            s.k += times;
-            s.beats += times;
-            s.min_next = s.last + s.cost;
-            if (s.phase == 1) slot_free_ = std::max(slot_free_, s.last + s.cost);
-            if (s.paced) moves += times, moved = std::max(moved, s.last);
-        }
-        if (moves) pace.take(moved, moves);
-    }
-    static bool produced_in_period(const Server* sv, int n, const Con& c) {
-        for (int i = 0; i < n; ++i)
-            for (int o = 0; o < sv[i].num_out; ++o)
-                if (sv[i].out[o] == c.s && sv[i].in_period) return true;
-        return false;
-    }
-    static bool others_append(const Server* sv, int n, const Server& s, const Con& con) {
-        for (int i = 0; i < n; ++i)
-            if (sv + i != &s && sv[i].in_period && sv[i].tail == con.s) return true;
-        return false;
-    }
-    int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted) {
-        const Con& con = s.con[c];
-        const int index = static_cast<int>(&s - sv);
-        const Cycle next = s.last + P;
-        Seq::Value v;
-        const Cycle b = bound(con, s.k, &v);
-        if (b >= kForever) return produced_in_period(sv, n, con) ? wanted : 0;  // moves with the period
-        int64_t m = v.known                                                   ? v.left
-                    : con.kind == ConKind::kCredit && con.blocked < INT64_MAX ? con.blocked - (s.k + con.off)
-                                                                              : wanted;
-        if (s.k + con.off < 0) m = -(s.k + con.off);
-        bool flagged = false;
-        for (int o = 0; o < s.num_out; ++o)
-            if (s.flag_con[o] == c) flagged = true, flag_[index][o] = next > b;
-        bool grows = false;
-        for (int i = 0; i < n; ++i)
-            for (int o = 0; o < sv[i].num_out; ++o)
-                if (sv[i].out[o] == con.s && sv[i].in_period) grows = true;
-        if (con.kind == ConKind::kSelf ||
-            con.kind == ConKind::kTail) {  // past words of the same server: check those that exist, then the period
-            const int64_t before = con.kind == ConKind::kTail ? s.depth : -con.off;
-            if (con.kind == ConKind::kTail && others_append(sv, n, s, con)) return 0;
-            const bool apart = con.kind == ConKind::kSelf && s.last - before + 1 + con.add <= s.min_next;
-            for (int64_t j = 0; !apart && j < std::min(wanted, before); ++j)  // else they passed a cycle apart
-                if (bound(con, s.k + j) > s.min_next + j * P) return j;
-            return con.add <= s.cost + (before - 1) * P ? wanted : std::min(wanted, before);
-        }
-        if (b <= kMinus) return std::min(m, wanted);
-        if (v.gap == P) {
-            if (b > next) return 0;
-            return grows && v.last_segment ? wanted : std::min(m, wanted);
-        }
-        if (m == 1) return 1;
-        if (v.gap < P) {
-            if (b > s.min_next || (flagged && b >= next)) return 0;
-            return std::min(m, wanted);
-        }
-        if (b >= s.min_next) return 0;
-        return std::min({m, wanted, (s.min_next - 1 - b) / (v.gap - P) + 1});
-    }
+    void repeat(Server* sv, int n, Cycle P, int64_t times);
+    static bool produced_in_period(const Server* sv, int n, const Con& c);
+    static bool others_append(const Server* sv, int n, const Server& s, const Con& con);
+    int64_t sure(Server* sv, int n, const Server& s, int c, Cycle P, int64_t wanted);
 
     Cycle now_ = 0, slot_free_ = 0;
     std::span<const Server> all_;
