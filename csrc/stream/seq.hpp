@@ -131,11 +131,12 @@ class Seq {
     }
     // The same, and the words before T of the first segment that is left.
     Cycle trim_before(Cycle T) {
-        const Cycle last = forget_before(T);
+        Cycle last = forget_before(T);
         if (size_ && data()[0].t > kMinus && data()[0].t < T) {
             Seg& s = data()[0];
             const Cycle words = (T - s.t + s.gap - 1) / s.gap;
             s.t += words * s.gap;
+            last = s.t - s.gap;
             s.n -= static_cast<int32_t>(words);
         }
         return last;

@@ -7,6 +7,7 @@ import pytest
 from tests.stream.compare import run_both
 from wafersim import run
 from wafersim.simulate import stream
+from wafersim.simulate.runner import prepare
 
 CASES = [
     ("gemm", "8x8", {"tile": 2}, True),
@@ -129,3 +130,26 @@ def test_a_memo_that_is_not_worth_it_is_left():
 def test_cost_is_flat_in_words():
     events = [run_both("reduce", "12x1", {"words": words}).stream.events for words in (64, 128, 4096)]
     assert max(events) <= 1.2 * min(events)
+
+
+MESH = {"algorithm": "mesh", "schedule": "overlap", "dtype": "f32"}
+LOOKED_UP = [
+    ("gemm", "4x4", MESH | {"mt": 6, "kt": 6, "nt": 6}, "wse3"),  # its colors take turns after long rests
+    ("gemm", "3x3", MESH | {"mt": 4, "kt": 4, "nt": 4}, "wse3"),
+    ("gemm", "8x8", {"tile": 6}, "wse2"),
+    ("stencil", "9x7", {"variant": "tiled", "tile": "16x16", "iterations": 4}, "wse3"),
+    ("allreduce", "13x9", {"words": 17}, "wse2"),
+]
+
+
+@pytest.mark.parametrize(("kernel", "grid", "params", "arch"), LOOKED_UP)
+def test_looked_up_and_made_are_the_same_run(kernel, grid, params, arch, monkeypatch):
+    """Every visit and message, not the cycles alone: what a situation leaves out decides nothing."""
+    prepared = prepare(kernel, arch, grid, params)
+    found = []
+    for look_up in (True, False):
+        monkeypatch.setattr(stream, "LOOK_UP", look_up)
+        record = prepared.execute(fidelity="stream", values=False)
+        found.append((record.cycles, record.events, record.info["stream"]))
+    assert found[0] == found[1]
+    assert found[0][0] == prepared.execute().cycles
