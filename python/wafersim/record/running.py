@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from wafersim._version import __version__
 from wafersim.errors import ConfigError
 
 RUNNING = "running.json"
+#: it, and its next version while that is written
+OURS = (RUNNING, f".{RUNNING}")
 SCHEMA = 1
 
 #: host seconds between two versions of the file
@@ -94,14 +96,11 @@ class Running:
         }
 
     def _write(self, figures: dict[str, Any]) -> None:
-        draft = self.directory / f".{RUNNING}.{os.getpid()}"
-        try:
+        """A place that cannot be written any more ends no run: it may still give its answer."""
+        draft = self.directory / f".{RUNNING}"
+        with suppress(OSError):
             draft.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
             os.replace(draft, self.directory / RUNNING)
-        except OSError as error:
-            raise ConfigError(
-                f"record: cannot write {self.directory / RUNNING}: {error.strerror or error}"
-            ) from None
 
 
 @contextmanager
@@ -117,7 +116,9 @@ def running_file(directory: Path, head: Mapping[str, Any], expected: Expected) -
     try:
         yield running
     finally:
-        (directory / RUNNING).unlink(missing_ok=True)
+        for name in OURS:
+            with suppress(OSError):
+                (directory / name).unlink()
         if made and directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
 

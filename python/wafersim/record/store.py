@@ -28,7 +28,7 @@ from wafersim.record.frames import FRAMES_FILES, Frames
 from wafersim.record.plain import plain
 from wafersim.record.reader import Parts, open_parts
 from wafersim.record.record import RECORD_SCHEMA, STATUSES, Record
-from wafersim.record.running import RUNNING, left_behind
+from wafersim.record.running import OURS, left_behind
 from wafersim.record.sound import unsound
 from wafersim.record.source import PROGRAM_FILE, SOURCE_FILE, Source
 
@@ -134,7 +134,7 @@ def refuse_foreign(directory: Path) -> None:
     if directory.is_symlink() or not directory.is_dir():
         raise ConfigError(f"record: {directory} exists and is no directory; choose another place")
     try:
-        empty = all(path.name == RUNNING for path in directory.iterdir())
+        empty = all(path.name in OURS for path in directory.iterdir())
     except OSError as error:
         raise ConfigError(f"record: cannot read {directory}: {error.strerror}") from None
     if not empty and not (directory / MANIFEST).is_file():
