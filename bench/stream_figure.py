@@ -112,7 +112,7 @@ def measured(work: Work, probe: Path) -> str:
         (Path(room) / "order").write_bytes(np.ascontiguousarray(order).tobytes())
         command = [str(probe), f"{room}/order", str(work.grid[0] * work.grid[1])]
         least = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
-    looks = record.events - record.info["work"]["waited"]
+    looks = record.info["work"]["passes"]
     unit, look = 1e9 * seconds / total, 1e9 * seconds / looks
     return (
         f"{work.name:20} {parts[0]:12,.0f} {parts[1]:12,.0f} {parts[2]:12,.0f} {seconds:8.2f} {unit:8.1f} "

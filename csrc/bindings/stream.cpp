@@ -206,6 +206,8 @@ py::dict figures(const PyStream& self, bool exact) {
     d["leaps"] = sum([](const E& e) { return e.loop().leaps; });
     d["looking_up"] = sum([](const E& e) { return e.memo() != nullptr; });
     d["waited"] = sum([](const E& e) { return e.figures.waited; });
+    d["passes"] = sum([](const E& e) { return e.figures.passes; });
+    d["taken"] = sum([](const E& e) { return e.figures.taken; });
     d["looked_up"] = sum([](const E& e) { return e.memo() ? e.memo()->lookups - e.memo()->misses : 0; });
     d["made"] = sum([](const E& e) { return e.memo() ? e.memo()->misses : e.events(); });
     d["situations"] = sum([](const E& e) { return e.memo() ? e.memo()->size() : 0; });

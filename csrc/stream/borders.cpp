@@ -21,7 +21,10 @@ void Engine::deliver_known(uint32_t pe, int port, uint32_t message) {
     ++figures.hears;
     const uint32_t other = heard_by(pe, port);
     const int to = neighbor_strip(other, port);
-    if (to == strip_) return spoken_known_.push_back({other, message}), void();
+    if (to == strip_) {
+        if (far_) __builtin_prefetch(&pes_[other]);
+        return spoken_known_.push_back({other, message}), void();
+    }
     crossed_ = true;
     outboxes_[set_][static_cast<size_t>(to)].said.push_back({other, message, &memo_->message(message)});
 }
@@ -45,7 +48,7 @@ void Engine::hear_others(const Engine& from, size_t set) {
     if (known.memo != box.memo) known.memo = box.memo, known.number.clear();
     for (const Outbox::Entry& said : box.said) {
         if (memo_)
-            hear_known(said.pe, number_of(said, known), now_);
+            tell(said.pe, number_of(said, known), now_);
         else
             hear(said.pe, *said.message, now_);
     }
@@ -107,7 +110,7 @@ void Engine::try_values(std::span<const uint32_t> asked, size_t set) {
     try {
         values_->try_all(asked, set);
     } catch (const Refused& r) {
-        fail(0, 0, r);
+        fail(0, 0, now_, r);
     }
 }
 

@@ -7,7 +7,7 @@ namespace {
 // A chain spares events, but its tape must not grow without end, nor the number of those that are tried in vain.
 constexpr uint64_t kMostVisits = 32;
 constexpr size_t kMostTerms = 128;
-constexpr int32_t kMostChains = 48;
+constexpr int kMostChains = 48;
 
 }  // namespace
 
@@ -18,7 +18,8 @@ int32_t Memo::join(int32_t a, int32_t b) {
     const auto [it, fresh] = joined_.try_emplace(key, kNoTape);
     if (!fresh) return it->second;
     Tape tape;
-    if (!compose(tapes_[static_cast<size_t>(a)], tapes_[static_cast<size_t>(b)], tape)) return kNoTape;
+    const TapePart parts[] = {{&tapes_[static_cast<size_t>(a)]}, {&tapes_[static_cast<size_t>(b)]}};
+    if (!compose(parts, tape)) return kNoTape;
     if (tape.terms.size() > kMostTerms) return kNoTape;
     return it->second = tape.empty() ? -1 : keep_tape(std::move(tape));
 }
@@ -34,7 +35,7 @@ int32_t Memo::choose_chain(uint32_t from, const uint8_t* cells) {
 
 void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     Situation& s = situations_[from];
-    if (s.num_chains >= kMostChains) return;
+    if (num_chains_[from] >= kMostChains) return;
     for (int32_t k = s.chains; k; k = chain(k).next)
         if (chain(k).shorter == shorter && chain(k).last == i) return;
     const Visit& v = visit(i);
@@ -53,7 +54,7 @@ void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     c.guarded = c.usable && c.tape >= 0 && tapes_[static_cast<size_t>(c.tape)].guarded();
     c.next = s.chains;  // before the shorter ones, which these values would choose, too
     s.chains = static_cast<int32_t>(chains_.size());
-    ++s.num_chains;
+    ++num_chains_[from];
     chains_.push_back(c);
 }
 

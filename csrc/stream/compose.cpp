@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include "stream/mains.hpp"
@@ -53,6 +54,7 @@ class Composer {
         }
         return true;
     }
+    bool clear_register(int32_t r) { return write(8 * r, 8, {-1, 0}); }
     Tape finish() {
         Tape all;
         all.terms = std::move(terms_);
@@ -138,32 +140,6 @@ class Composer {
         if (constant) return {-1, evaluate(made, nullptr)};
         return {term(made), 0};
     }
-    static Tape needed(Tape all) {
-        std::vector<char> wanted(all.terms.size());
-        for (const CellWrite& w : all.writes)
-            if (w.term >= 0) wanted[static_cast<size_t>(w.term)] = 1;
-        for (size_t i = all.terms.size(); i-- > 0;) {
-            if (!wanted[i] && !all.terms[i].guard) continue;
-            wanted[i] = 1;
-            for (const int32_t o : all.terms[i].operand)
-                if (o >= 0) wanted[static_cast<size_t>(o)] = 1;
-        }
-        std::vector<int32_t> place(all.terms.size(), -1);
-        Tape tape;
-        for (size_t i = 0; i < all.terms.size(); ++i) {
-            if (!wanted[i]) continue;
-            place[i] = static_cast<int32_t>(tape.terms.size());
-            tape.terms.push_back(all.terms[i]);
-            for (int32_t& o : tape.terms.back().operand)
-                if (o >= 0) o = place[static_cast<size_t>(o)];
-        }
-        tape.writes = std::move(all.writes);
-        for (CellWrite& w : tape.writes)
-            if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
-        tape.make_code();
-        return tape;
-    }
-
     std::vector<Term> terms_;
     std::map<Key, int32_t> known_;
     std::map<int32_t, Written> written_;
@@ -179,9 +155,12 @@ bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape) {
     return true;
 }
 
-bool compose(const Tape& a, const Tape& b, Tape& tape) {
+bool compose(std::span<const TapePart> parts, Tape& tape, std::span<const int32_t> cleared) {
     Composer composer;
-    if (!composer.add(a) || !composer.add(b)) return false;
+    for (const TapePart& p : parts)
+        if (!composer.add(*p.tape, p.guards, p.writes)) return false;
+    for (const int32_t r : cleared)
+        if (!composer.clear_register(r)) return false;
     tape = composer.finish();
     return true;
 }

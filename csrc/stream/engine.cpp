@@ -126,8 +126,8 @@ std::string Engine::placed(uint32_t pe, const Refused& r) const {
 }
 
 // All that is refused in a cycle is found, whatever the order; the first of it ends the run.
-void Engine::fail(int phase, uint32_t pe, const Refused& r) {
-    Failure f{now_, phase, pe, placed(pe, r), r.line};
+void Engine::fail(int phase, uint32_t pe, Cycle t, const Refused& r) {
+    Failure f{t, phase, pe, placed(pe, r), r.line};
     if (!failure || f < *failure) failure = std::move(f);
 }
 
@@ -209,7 +209,7 @@ void Engine::visit(uint32_t pe, Cycle T) {
         open_ -= make_visit(pe, n, T, cells(n));
         wake(pe, n);
     } catch (const Refused& r) {
-        return fail(0, pe, r);
+        return fail(0, pe, T, r);
     }
     for (Told& t : says_) deliver(pe, t.port, std::move(t.message));
 }
@@ -219,7 +219,7 @@ void Engine::hear(uint32_t pe, const Message& m, Cycle T) {
     try {
         router_.hear(n, m, T);
     } catch (const Refused& r) {
-        return fail(1, pe, r);
+        return fail(1, pe, T, r);
     }
     wake(pe, n);
 }
@@ -261,20 +261,14 @@ Cycle Engine::last_fact(const Node& n) const {
 }
 
 void Engine::step(Cycle t) {
+    if (memo_) return step_known(t);
     now_ = t;
     const auto& bucket = queue_.bucket(t);
     for (size_t i = 0; i < bucket.size(); ++i) {
-        if (memo_) {
-            if (far_) look_ahead_known(bucket, i, t);
-            visit_known(bucket[i], t);
-        } else {
-            if (far_) look_ahead(bucket, i);
-            visit(bucket[i], t);
-        }
+        if (far_) look_ahead(bucket, i);
+        visit(bucket[i], t);
     }
     queue_.clear(t);
-    for (const SpokenKnown& s : spoken_known_) hear_known(s.pe, s.message, t);
-    spoken_known_.clear();
     for (const Spoken& s : spoken_) hear(s.pe, s.message, t);
     spoken_.clear();
 }
@@ -288,6 +282,7 @@ void Engine::look_after() {
 bool Engine::at_end(Cycle& end) {
     bool rest = true;
     if (memo_) {
+        count_uses();
         rest = rest_of_known();
     } else {
         shared_.each_of(strip_, [&](uint32_t pe) {

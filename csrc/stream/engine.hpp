@@ -7,19 +7,23 @@
 #include <span>
 #include <vector>
 
+#include "stream/classes.hpp"
 #include "stream/element.hpp"
 #include "stream/memo.hpp"
 #include "stream/outbox.hpp"
+#include "stream/partial.hpp"
 #include "stream/queue.hpp"
 #include "stream/shared.hpp"
+#include "stream/shortcut.hpp"
 #include "stream/snapshot.hpp"
 
 namespace wafersim::stream {
 
 struct Figures {
     uint64_t steps = 0, hears = 0;
-    uint64_t renewals = 0;  // of the memo
-    uint64_t waited = 0;    // steps that were made when somebody asked, not in their cycles
+    uint64_t renewals = 0;           // of the memo
+    uint64_t waited = 0;             // steps that were made when somebody asked, not in their cycles
+    uint64_t passes = 0, taken = 0;  // while there are shortcuts; by one of them
 };
 
 class Engine {
@@ -35,7 +39,10 @@ class Engine {
 
     int launch(int function, std::span<const uint64_t> args, Cycle now);  // on how many PEs
     // A cycle: its visits, and what is said between PEs of the strip. Then, behind the barrier, what others said.
-    Cycle next(Cycle now) { return queue_.next(now); }
+    Cycle next(Cycle now) {
+        const Cycle t = queue_.next(now);
+        return fresh_.empty() ? t : std::min(t, now_ + 1);
+    }
     void step(Cycle t);
     bool crossed() const { return crossed_; }  // whether the last step said anything to another strip
     // Boxes come in two sets: of one the others still hear, while what is said goes into the other one.
@@ -44,7 +51,8 @@ class Engine {
     void forget_old() { old_memo_.reset(); }  // all that was said in it has been heard
     // All visits before cycle `now` are made, those that wait included; `waits`: whether some may wait from now on.
     void stop(Cycle now, bool waits = true);
-    void count_waiting(bool on);  // how many of them wait
+    void begin(bool counting);  // a run; `counting`: how many visits wait
+    void hear_fresh();          // what was heard in the last cycle, and not looked at yet
     uint64_t waiting() const { return waiting_; }
     Cycle last_waiting() const;  // the last visit that still waits
     void look_after();           // now and then, between steps: is what it keeps worth it
@@ -97,19 +105,41 @@ class Engine {
         if (order.size() < most_order) order.push_back({static_cast<uint32_t>(T), pe});
     }
     void wake_known(uint32_t pe, Pe& p);
+    void choose(Pe& p);
     void put_in_queue(uint32_t pe, Pe& p);
-    Cycle due(const Pe& p) const {
-        const Cycle t = p.chain ? memo_->chain(p.chain).due : (*memo_)[p.at].wake;
-        return t < kForever ? p.base + t : kForever;
-    }
-    void visit_known(uint32_t pe, Cycle T);
+    int32_t visit_known(uint32_t pe, Cycle T);
     int32_t visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
-    void hear_known(uint32_t pe, uint32_t message, Cycle T);
+    bool hear_known(uint32_t pe, uint32_t message, Cycle T);
     void account(const Memo::Work& w, Cycle T);
     void catch_up(Pe& p, Cycle T);
-    void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T);
+    // pass.cpp
+    static constexpr int32_t kNoReach = INT32_MAX, kNoEnd = INT32_MIN;
+    void own_values(Pe& p);
+    void say(uint32_t pe, int32_t visit, int from);
+    void start_shortcuts();
+    void stop_shortcuts();
+    void clear_shortcuts();
+    void count_uses();
+    void count_work(int32_t i);
+    void judge_shortcuts();
+    void tell(uint32_t pe, uint32_t message, Cycle T);
+    bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;
+    void pass(uint32_t pe, uint32_t message, Cycle T);
+    const Partials::Entry& partial_of(int32_t tape, uint32_t values);
+    const std::vector<int32_t>& dead(const Pe& p);
+    void find_class(Pe& p, uint32_t layout);
+    void begin_following(Pe& p);
+    void end_following(Pe& p, uint32_t layout);
+    bool fits(Pe& p, Shortcuts::Shortcut& s);
+    void take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T);
+    int32_t follow(uint32_t pe, uint32_t message, Cycle T);
+    bool describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s);
+    void step_known(Cycle t);
+    void copy_own(Pe& p, int32_t tile);
+    bool holds(const Pe& p, const Partials::Entry& e);
     // Inlined in any case: a call of a function that only fetches may be left out.
-    [[gnu::always_inline]] inline void fetch_cells(const Pe& p) const;
+    [[gnu::always_inline]] inline void fetch_shortcut(const Pe& p, Cycle T) const;
+    [[gnu::always_inline]] inline void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const;
     Node& clear_open();
     Node& open(const Pe& p, Cycle base);
     uint32_t close(Cycle T, Cycle& fact);
@@ -131,9 +161,11 @@ class Engine {
         return shared_.strips == 1 || port == kPortEast || port == kPortWest ? strip_ : shared_.strip_of(other);
     }
     uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
-    uint8_t* cells(const Pe& p) { return cells_.data() + 8 * static_cast<size_t>(p.cells); }
+    uint8_t* cells(const Pe& p) {
+        return &p == followed_pe_ ? scratch_.data() : cells_.data() + 8 * static_cast<size_t>(p.cells);
+    }
     std::string placed(uint32_t pe, const Refused& r) const;
-    void fail(int phase, uint32_t pe, const Refused& r);
+    void fail(int phase, uint32_t pe, Cycle t, const Refused& r);
 
     Shared& shared_;
     const int strip_;
@@ -154,14 +186,36 @@ class Engine {
     std::vector<size_t> cell_bytes_;  // of each tile
     Snapshots snapshots_;
     Node open_node_;
-    std::array<std::array<uint32_t, 2>, 16> listeners_{};  // of the visits that come next
     std::vector<Memo::Said> said_;
     size_t most_memo_bytes_ = size_t{1} << 30;  // then situations that no PE is in are forgotten
     uint64_t judged_lookups_ = 0, judged_misses_ = 0;
     int poor_ = 0;  // stretches of the run, up to now, in which most visits were new
     bool far_ = false;
     bool waits_ = true, counting_ = false;
-    uint64_t waiting_ = 0;  // visits in chains that PEs are in, while they are counted
+    // Shortcuts, while they pay; what makes the next one.
+    bool shortcuts_on_ = false;
+    std::unique_ptr<Classes> classes_;
+    Shortcuts shortcuts_;
+    struct Trail {
+        bool whole = true;  // tapes say all that was done
+        std::vector<Memo::Part> parts;
+        Cycle chain_end = kMinus;  // since the situation it began in
+        Memo::Work work;           // since its beginning
+        uint64_t waited = 0;
+    };
+    Trail trail_;
+    Cycle trail_begin_ = 0;
+    Partial partial_;
+    Partials partials_;
+    const Pe* followed_pe_ = nullptr;  // its values are here, while it is followed
+    std::vector<uint8_t> scratch_;
+    std::vector<std::pair<bool, std::vector<int32_t>>>
+        dead_;  // registers, of each place of main threads that was asked
+    uint64_t passes_ = 0, followed_ = 0;
+    int poor_passes_ = 0;
+    uint64_t rest_ = 0, resume_ = UINT64_MAX;  // lookups, after which they are tried again
+    std::vector<uint32_t> fresh_;              // PEs that have heard something in the last cycle
+    uint64_t waiting_ = 0;                     // visits in chains that PEs are in, while they are counted
     std::unique_ptr<Values> values_;
     std::vector<Told> says_;
     struct Spoken {

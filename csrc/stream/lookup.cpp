@@ -80,17 +80,35 @@ void Engine::settle_in(Pe& p, Cycle T) {
     if (fact > kMinus) end_ = std::max(end_, T + fact);
 }
 
+// What the PE does next, in the situation that it is in now.
 void Engine::wake_known(uint32_t pe, Pe& p) {
-    p.chain = waits_ && (*memo_)[p.at].chains ? memo_->choose_chain(p.at, cells(p)) : 0;
-    if (counting_ && p.chain) waiting_ += memo_->chain(p.chain).work.visits;
+    choose(p);
     put_in_queue(pe, p);
 }
 
+void Engine::choose(Pe& p) {
+    const Memo::Situation& s = (*memo_)[p.at];
+    p.chain = 0;
+    if (waits_ && s.chains) {
+        own_values(p);
+        p.chain = memo_->choose_chain(p.at, cells(p));
+    }
+    Cycle due = s.wake, reach = s.horizon;
+    if (p.chain) {
+        const Memo::Chain& c = memo_->chain(p.chain);
+        if (counting_) waiting_ += c.work.visits;
+        if (c.guarded) trail_.parts.push_back({c.tape, true, false});
+        due = c.due;
+        reach = (*memo_)[c.to].horizon < kForever ? c.dt + (*memo_)[c.to].horizon : kForever;
+    }
+    p.due = due < kForever ? p.base + due : kForever;
+    p.reach = static_cast<int32_t>(std::min<Cycle>(reach, kNoReach));
+}
+
 void Engine::put_in_queue(uint32_t pe, Pe& p) {
-    const Cycle due = this->due(p);
-    if (due >= p.queued) return;
-    p.queued = due;
-    queue_.push(due, pe);
+    if (p.due >= p.queued) return;
+    p.queued = p.due;
+    queue_.push(p.due, pe);
 }
 
 void Engine::account(const Memo::Work& w, Cycle T) {
@@ -108,27 +126,36 @@ void Engine::catch_up(Pe& p, Cycle T) {
     while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
     if (!i) return;
     const Memo::Chain& c = memo_->chain(i);
+    own_values(p);
     memo_->write(c, cells(p));
     account(c.work, p.base);
     figures.waited += c.work.visits;
+    if (c.tape >= 0) trail_.parts.push_back({c.tape, false, true});
+    trail_.chain_end = c.work.end;
+    trail_.waited = c.work.visits;
+    trail_.work.add(c.work, 0), trail_.work.end = kMinus;
     p.at = c.to;
     p.base += c.dt;
 }
 
-void Engine::count_waiting(bool on) {
-    counting_ = on;
+void Engine::begin(bool counting) {
+    counting_ = counting;
     waits_ = true;
     waiting_ = 0;
-    if (memo_ && on)
+    if (!memo_) return;
+    start_shortcuts();
+    if (counting)
         shared_.each_of(strip_, [&](uint32_t pe) {
             if (const int32_t i = pes_[pe].chain) waiting_ += memo_->chain(i).work.visits;
         });
 }
 
 void Engine::stop(Cycle now, bool waits) {
+    hear_fresh();
     now_ = now;
     waits_ = waits;
     if (!memo_) return;
+    stop_shortcuts();
     shared_.each_of(strip_, [&](uint32_t pe) {
         if (!pes_[pe].chain) return;
         catch_up(pes_[pe], now - 1);
@@ -136,33 +163,32 @@ void Engine::stop(Cycle now, bool waits) {
     });
 }
 
-void Engine::visit_known(uint32_t pe, Cycle T) {
+// What it says is left to say; 0 if it is refused.
+int32_t Engine::visit_known(uint32_t pe, Cycle T) {
     Pe& p = pes_[pe];
-    if (p.queued != T) return;  // it has been put in the queue for an earlier cycle since
-    p.queued = kForever;
-    if (due(p) > T) return put_in_queue(pe, p);
-    note(pe, T);
     const uint32_t from = p.at;
     const int32_t chain = p.chain, tile = (*memo_)[from].tile;
     catch_up(p, T);
+    own_values(p);
     uint8_t* cells = this->cells(p);
     const size_t num_cells = tile >= 0 ? cell_bytes_[static_cast<size_t>(tile)] : 0;
     int32_t found = memo_->play(p.at, T, mains_, cells, num_cells);
-    if (!found)
+    const bool fresh = !found;
+    if (fresh)
         found = visit_unknown(pe, T, cells);
     else if (memo_->visit(found).quiet)
         memo_->lengthen(from, chain, found);
-    if (!found) return;
+    if (!found) return 0;
     const Memo::Visit& v = memo_->visit(found);
     account(v.work, T);
+    trail_.work.add(v.work, T - trail_begin_);
+    trail_.whole = trail_.whole && !v.num_steps && !(fresh && v.quiet);  // chains grow when it occurs again
+    if (v.tape >= 0) trail_.parts.push_back({v.tape});
     p.at = v.to;
     p.base = T;
     open_ -= v.done;
-    wake_known(pe, p);
-    for (int32_t i = 0; i < v.num_said; ++i) {
-        const Memo::Said said = memo_->said(v)[i];
-        deliver_known(pe, said.port, said.message);
-    }
+    choose(p);
+    return found;
 }
 
 // What has not occurred before: made on the PE itself, and kept; 0 if it is refused.
@@ -177,7 +203,7 @@ int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     try {
         v.done = make_visit(pe, n, T, cells);
     } catch (const Refused& r) {
-        return fail(0, pe, r), 0;
+        return fail(0, pe, T, r), 0;
     }
     element_.script.on = false;
     v.work.visits = 1;
@@ -194,9 +220,8 @@ int32_t Engine::visit_unknown(uint32_t pe, Cycle T, uint8_t* cells) {
     return memo_->add(p.at, v, element_.script.steps, said_, mains_);
 }
 
-void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
-    ++memo_->lookups;
-    note(pe, T);
+// False if it is refused. The PE is not in the queue for what it does next.
+bool Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     Pe& p = pes_[pe];
     if (p.chain) catch_up(p, T);
     const Cycle dt = std::min(T - p.base, (*memo_)[p.at].horizon);
@@ -207,7 +232,7 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
         try {
             router_.hear(n, memo_->message(message), T);
         } catch (const Refused& r) {
-            return fail(1, pe, r);
+            return fail(1, pe, T, r), false;
         }
         Cycle fact = kMinus;
         h.to = close(T, fact);
@@ -215,48 +240,12 @@ void Engine::hear_known(uint32_t pe, uint32_t message, Cycle T) {
     }
     p.at = h.to;
     p.base = T;
-    if (h.fact > INT32_MIN) end_ = std::max(end_, T + h.fact);
-    wake_known(pe, p);
-}
-
-// The part of the values that local code was seen to change, and what is behind it.
-void Engine::fetch_cells(const Pe& p) const {
-    const int32_t tile = (*memo_)[p.at].tile;
-    if (tile < 0) return;
-    const uint8_t* at = cells_.data() + 8 * static_cast<size_t>(p.cells);
-    const uint8_t* last = at + cell_bytes_[static_cast<size_t>(tile)] - 1;
-    for (at += mains_.first_changed(tile); at < last; at += 64) __builtin_prefetch(at);
-    __builtin_prefetch(last);
-}
-
-// What the visits after this one will touch, in three steps, because each place is found in the one before: the PE;
-// its values, and to whom its next visit will probably speak; their values.
-void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) {
-    const size_t n = bucket.size();
-    if (i + 12 < n) __builtin_prefetch(&pes_[bucket[i + 12]]);
-    if (i + 8 < n) {
-        const uint32_t pe = bucket[i + 8];
-        const Pe& p = pes_[pe];
-        auto& listeners = listeners_[(i + 8) % listeners_.size()];
-        listeners = {pe, pe};
-        if (p.queued == T) {
-            fetch_cells(p);
-            const Memo::Situation& s = (*memo_)[p.chain ? memo_->chain(p.chain).to : p.at];
-            if (s.visits) {
-                const Memo::Visit& v = memo_->visit(s.visits);
-                for (int32_t k = 0; k < v.num_said && k < 2; ++k) {
-                    const int port = memo_->said(v)[k].port;
-                    const uint32_t other = heard_by(pe, port);
-                    if (neighbor_strip(other, port) != strip_) continue;
-                    listeners[static_cast<size_t>(k)] = other;
-                    __builtin_prefetch(&pes_[other]);
-                }
-            }
-        }
+    if (h.fact > INT32_MIN) {
+        end_ = std::max(end_, T + h.fact);
+        trail_.work.end = std::max<Cycle>(trail_.work.end, T - trail_begin_ + h.fact);
     }
-    if (i + 4 >= n || i < 4) return;  // the first ones have not been asked
-    for (const uint32_t other : listeners_[(i + 4) % listeners_.size()])
-        if (other != bucket[i + 4]) fetch_cells(pes_[other]);
+    choose(p);
+    return true;
 }
 
 // The last visit that still waits in a chain.
@@ -290,6 +279,7 @@ bool Engine::rest_of_known() {
 
 // Now and then: does it still fit, and is it worth it?
 void Engine::judge_memo() {
+    judge_shortcuts();
     if (memo_->bytes() > most_memo_bytes_) renew_memo();
     const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
     if (lookups < std::max(kJudged / static_cast<uint64_t>(shared_.strips), kJudgedPerPe * num_own_)) return;
@@ -301,6 +291,8 @@ void Engine::judge_memo() {
 // Keeps the situations that PEs are in.
 void Engine::renew_memo() {
     ++figures.renewals;
+    hear_fresh();
+    clear_shortcuts();
     auto fresh = std::make_unique<Memo>();
     fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;
@@ -310,7 +302,7 @@ void Engine::renew_memo() {
         const auto [at, first] = to.try_emplace(p.at, 0);
         if (first) {
             Memo::Situation s = (*memo_)[p.at];
-            s.visits = s.chains = s.num_chains = 0;
+            s.visits = s.chains = 0;
             at->second = fresh->find(memo_->bytes_of(p.at), s);
         }
         p.at = at->second;
@@ -323,6 +315,8 @@ void Engine::renew_memo() {
 
 void Engine::forget_situations() {
     if (!memo_) return;
+    hear_fresh();
+    stop_shortcuts();
     clear_open();
     nodes_ = shared_.nodes();
     shared_.each_of(strip_, [&](uint32_t pe) {

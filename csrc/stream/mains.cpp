@@ -63,10 +63,7 @@ Cycle horizon_of(const Main& m, int vector_raw) {
 }  // namespace
 
 Mains::Mains(const Program& program, const Arch& arch, Local& local, const std::vector<ControlBytes>& control)
-    : program_(program), arch_(arch), local_(local), liveness_(program), control_(control), stretches_(1) {
-    for (size_t t = 0; t < program.tiles.size(); ++t)
-        first_changed_.push_back(static_cast<int32_t>(cell_bytes(static_cast<int>(t))));
-}
+    : program_(program), arch_(arch), local_(local), liveness_(program), control_(control), stretches_(1) {}
 
 size_t Mains::cell_bytes(int tile) const {
     const auto t = static_cast<size_t>(tile);
@@ -178,8 +175,6 @@ int32_t Mains::record(const Node& n, Cycle dt, Cycle limit, bool scalar_only, co
                 local_.recorder.drop_register(static_cast<int32_t>(r));
         if (Tape tape = local_.recorder.finish(); !tape.empty()) {
             s.tape = static_cast<int32_t>(tapes_.size());
-            int32_t& first = first_changed_[static_cast<size_t>(m.tile)];
-            for (const CellWrite& w : tape.writes) first = std::min(first, w.at);
             bytes_ += sizeof tape + tape.terms.size() * sizeof(Term) + tape.writes.size() * sizeof(CellWrite);
             tapes_.push_back(std::move(tape));
         }

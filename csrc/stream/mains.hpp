@@ -105,14 +105,17 @@ class Mains {
     }
     bool is_vector(const Node& n) const { return place(n.control).vector; }
     bool in_task(const Node& n) const { return main(n.control).in_task; }
+    // Whether code may still read what a register holds.
+    bool live(uint32_t control, int32_t reg) const {
+        const Main& m = main(control);
+        return liveness_.live(m.in_task ? m.pc : -1, reg);
+    }
     Cycle free_at(const Node& n) const {
         const Cycle t = main(n.control).free_at;
         return t <= kMinus ? kMinus : t + n.base;
     }
     const Instr& instruction(const Node& n) const { return program_.code[static_cast<size_t>(main(n.control).pc)]; }
     size_t cell_bytes(int tile) const;
-    // Of the values of a PE: the first byte that a stretch up to now writes.
-    int32_t first_changed(int tile) const { return first_changed_[static_cast<size_t>(tile)]; }
     void initial_cells(int tile, int64_t rank, uint8_t* cells) const;
     size_t num_places() const { return places_.size(); }
     size_t num_stretches() const { return stretches_.size(); }
@@ -153,7 +156,6 @@ class Mains {
     const Arch& arch_;
     Local& local_;
     Liveness liveness_;
-    std::vector<int32_t> first_changed_;
     const std::vector<ControlBytes>& control_;
     std::vector<std::unique_ptr<Place>> places_;
     std::unordered_map<std::string, uint32_t> ids_;

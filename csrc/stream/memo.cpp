@@ -52,6 +52,7 @@ uint32_t Memo::find(std::string_view bytes, const Situation& like) {
     s.length = static_cast<uint32_t>(bytes.size());
     s.bytes = keep(bytes);
     situations_.push_back(s);
+    num_chains_.push_back(0);
     slots_[at] = static_cast<uint32_t>(situations_.size());
     if (2 * situations_.size() > slots_.size()) grow_situations();
     return static_cast<uint32_t>(situations_.size()) - 1;
@@ -141,6 +142,21 @@ int32_t Memo::tape_of(const std::vector<Step>& steps, const Mains& mains) {
     tape_bytes_ += 2 * it->first.size();
     Tape tape;
     if (compose(steps, mains, tape)) it->second = tape.empty() ? -1 : keep_tape(std::move(tape));
+    return it->second;
+}
+
+int32_t Memo::tape_of(const std::vector<Part>& parts, const std::vector<int32_t>& cleared) {
+    if (parts.empty()) return -1;
+    std::string key;
+    for (const Part& p : parts) put(key, p.tape), put(key, p.guards), put(key, p.writes);
+    for (const int32_t r : cleared) put(key, r);
+    put(key, cleared.size());
+    const auto [it, fresh] = of_parts_.try_emplace(std::move(key), kNoTape);
+    if (!fresh) return it->second;
+    std::vector<TapePart> tapes;
+    for (const Part& p : parts) tapes.push_back({&tape(p.tape), p.guards, p.writes});
+    Tape all;
+    if (compose(tapes, all, cleared)) it->second = all.empty() ? -1 : keep_tape(std::move(all));
     return it->second;
 }
 

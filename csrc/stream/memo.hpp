@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,7 +30,6 @@ class Memo {
         uint32_t length = 0;
         uint32_t hash = 0;
         const char* bytes = nullptr;
-        int32_t num_chains = 0;
     };
     // What was done, for the record.
     struct Work {
@@ -89,6 +89,22 @@ class Memo {
     // A quiet visit was found behind a chain (0: none) from this situation.
     void lengthen(uint32_t from, int32_t chain, int32_t visit);
     void write(const Chain& c, uint8_t* cells);
+    // How many chains begin in a situation.
+    int num_chains(uint32_t i) const { return num_chains_[i]; }
+
+    static constexpr int32_t kNoTape = -2;
+    const Tape& tape(int32_t i) const { return tapes_[static_cast<size_t>(i)]; }
+    int32_t keep_tape(Tape tape);
+    // Of tapes one after the other, and of registers that become 0; -1: nothing, kNoTape: no tape can.
+    struct Part {
+        int32_t tape = -1;
+        bool guards = true, writes = true;
+    };
+    int32_t tape_of(const std::vector<Part>& parts, const std::vector<int32_t>& cleared);
+    bool holds(int32_t tape, const uint8_t* cells) {
+        return matches(tapes_[static_cast<size_t>(tape)], cells, values_);
+    }
+    void write(int32_t tape, uint8_t* cells) { commit(tapes_[static_cast<size_t>(tape)], values_, cells); }
 
     uint32_t message(const Message& m);
     const Message& message(uint32_t i) const { return messages_[i]; }
@@ -108,7 +124,6 @@ class Memo {
 
   private:
     bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);
-    int32_t keep_tape(Tape tape);
     int32_t tape_of(const std::vector<Step>& steps, const Mains& mains);
     int32_t join(int32_t a, int32_t b);
     const char* keep(std::string_view bytes);
@@ -121,15 +136,15 @@ class Memo {
     void grow_heard();
 
     std::vector<Situation> situations_;
+    std::vector<uint8_t> num_chains_;
     std::vector<uint32_t> slots_;  // open addressing: number of a situation + 1
     std::vector<Visit> visits_;
     std::vector<Chain> chains_;
     std::vector<Step> steps_;
     std::vector<Tape> tapes_;
     std::unordered_map<std::string, int32_t> tape_ids_;
-    // Tapes made before: of scripts, and of two tapes one after the other. kNoTape: no tape can.
-    static constexpr int32_t kNoTape = -2;
-    std::unordered_map<std::string, int32_t> composed_;
+    // Tapes made before: of scripts, and of tapes one after the other.
+    std::unordered_map<std::string, int32_t> composed_, of_parts_;
     std::unordered_map<uint64_t, int32_t> joined_;
     size_t tape_bytes_ = 0;
     std::vector<uint64_t> values_;
@@ -143,8 +158,12 @@ class Memo {
     std::vector<uint8_t> saved_;
 };
 
-// The steps, or two tapes, as one tape; false if they need more.
+// The steps, or tapes one after the other, as one tape; false if they need more.
+struct TapePart {
+    const Tape* tape = nullptr;
+    bool guards = true, writes = true;
+};
 bool compose(const std::vector<Step>& steps, const Mains& mains, Tape& tape);
-bool compose(const Tape& a, const Tape& b, Tape& tape);
+bool compose(std::span<const TapePart> parts, Tape& tape, std::span<const int32_t> cleared = {});
 
 }  // namespace wafersim::stream

@@ -30,6 +30,11 @@ class Queue {
         if (t >= near_end_) turn(t);
         return near_[static_cast<size_t>(t) & (kSlots - 1)];
     }
+    // Those of a cycle soon, as far as they are known.
+    const std::vector<uint32_t>& soon(Cycle t) const {
+        static const std::vector<uint32_t> none;
+        return t < near_end_ ? near_[static_cast<size_t>(t) & (kSlots - 1)] : none;
+    }
     void clear(Cycle t) {
         const auto slot = static_cast<size_t>(t) & (kSlots - 1);
         empty(near_[slot], spare_near_);

@@ -15,11 +15,16 @@
 namespace wafersim::stream {
 
 // A PE while visits are looked up: its situation, since `base`.
-struct Pe {
+struct alignas(64) Pe {
     uint32_t at = 0;
-    uint32_t cells = 0;  // in units of 8 bytes
+    uint32_t cells = 0;   // in units of 8 bytes
+    uint32_t values = 0;  // class of those that are not its own; 0: all are in its cells
+    int32_t chain = 0;    // of visits that wait, 0: none
+    int32_t reach = 0;    // cycles after `base` from which on it does not matter when it hears something
+    uint32_t heard = 0;   // number of a message heard in this cycle, and not looked at, + 1
     Cycle base = 0, queued = kForever;
-    int32_t chain = 0;  // of visits that wait, 0: none
+    Cycle due = kForever;  // its next visit
+    uint64_t own = 0;      // the first word of its own values: it is also in its cells
 };
 
 struct Shared {

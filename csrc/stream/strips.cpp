@@ -173,7 +173,7 @@ bool Strips::walk(Place& at) {
     const Limits& limits = run.limits;
     uint64_t look = run.events;
     bool failing = false, exact = false;
-    at.guarded([&] { e.count_waiting(limits.max_events > 0); });
+    at.guarded([&] { e.begin(limits.max_events > 0); });
     auto end = [&](Status status, Cycle t) {
         at.status = static_cast<int>(status), at.end = t;
         at.guarded([&] { e.stop(t); });
@@ -189,6 +189,7 @@ bool Strips::walk(Place& at) {
         if (at.strip == 0) now_ = at.last, events_ = all.events;
         if (all.failed) {  // what else fails in this cycle shows when all is heard
             if (std::exchange(failing, true)) return false;
+            at.guarded([&] { e.hear_fresh(); });
             continue;
         }
         const auto done = static_cast<int64_t>(all.events - run.events);

@@ -141,6 +141,32 @@ void Recorder::fix(int32_t id) {
 }
 
 // Keeps the terms that guards and writes need.
+Tape needed(Tape all) {
+    std::vector<char> wanted(all.terms.size());
+    for (const CellWrite& w : all.writes)
+        if (w.term >= 0) wanted[static_cast<size_t>(w.term)] = 1;
+    for (size_t i = all.terms.size(); i-- > 0;) {
+        if (!wanted[i] && !all.terms[i].guard) continue;
+        wanted[i] = 1;
+        for (const int32_t o : all.terms[i].operand)
+            if (o >= 0) wanted[static_cast<size_t>(o)] = 1;
+    }
+    std::vector<int32_t> place(all.terms.size(), -1);
+    Tape tape;
+    for (size_t i = 0; i < all.terms.size(); ++i) {
+        if (!wanted[i]) continue;
+        place[i] = static_cast<int32_t>(tape.terms.size());
+        tape.terms.push_back(all.terms[i]);
+        for (int32_t& o : tape.terms.back().operand)
+            if (o >= 0) o = place[static_cast<size_t>(o)];
+    }
+    tape.writes = std::move(all.writes);
+    for (CellWrite& w : tape.writes)
+        if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
+    tape.make_code();
+    return tape;
+}
+
 Tape Recorder::finish() {
     Tape tape;
     for (size_t r = 0; r < regs_.size(); ++r)
@@ -149,27 +175,8 @@ Tape Recorder::finish() {
         tape.writes.push_back({static_cast<int32_t>(8 * regs_.size()) + at, s.bytes, s.term, s.value});
     std::sort(tape.writes.begin(), tape.writes.end(),
               [](const CellWrite& a, const CellWrite& b) { return a.at < b.at; });
-    std::vector<int32_t> place(terms_.size(), -1);
-    std::vector<bool> wanted(terms_.size(), false);
-    for (const CellWrite& w : tape.writes)
-        if (w.term >= 0) wanted[static_cast<size_t>(w.term)] = true;
-    for (size_t i = terms_.size(); i-- > 0;) {
-        if (terms_[i].guard) wanted[i] = true;
-        if (!wanted[i]) continue;
-        for (const int32_t o : terms_[i].operand)
-            if (o >= 0) wanted[static_cast<size_t>(o)] = true;
-    }
-    for (size_t i = 0; i < terms_.size(); ++i) {
-        if (!wanted[i]) continue;
-        place[i] = static_cast<int32_t>(tape.terms.size());
-        tape.terms.push_back(terms_[i]);
-        for (int32_t& o : tape.terms.back().operand)
-            if (o >= 0) o = place[static_cast<size_t>(o)];
-    }
-    for (CellWrite& w : tape.writes)
-        if (w.term >= 0) w.term = place[static_cast<size_t>(w.term)];
-    tape.make_code();
-    return tape;
+    tape.terms = terms_;
+    return needed(std::move(tape));
 }
 
 }  // namespace wafersim::stream

@@ -41,6 +41,7 @@ struct Tape {
     }
 };
 
+Tape needed(Tape all);  // without the terms that neither guards nor writes need
 uint64_t evaluate(const Term& t, const uint64_t* values);
 // Whether the guards hold for the cells of a PE; what it writes there. `values`: space for the terms.
 bool matches(const Tape& tape, const uint8_t* cells, std::vector<uint64_t>& values);

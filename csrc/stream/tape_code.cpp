@@ -23,8 +23,9 @@ bool less(const Quick& q, uint64_t a, uint64_t b) {
     return q.is_signed ? static_cast<int64_t>(a) < static_cast<int64_t>(b) : a < b;
 }
 
-uint64_t load(const Quick& q, const uint8_t* cells) {
-    const uint8_t* at = cells + q.operand[0];
+// From the cells, whose first byte here is byte `origin`.
+uint64_t load(const Quick& q, const uint8_t* cells, int32_t origin = 0) {
+    const uint8_t* at = cells + (q.operand[0] - origin);
     if (q.kind == Quick::Kind::kLoad8) return load<uint64_t>(at);
     if (q.kind == Quick::Kind::kLoad2)
         return q.is_signed ? static_cast<uint64_t>(int64_t{load<int16_t>(at)}) : load<uint16_t>(at);
@@ -76,6 +77,12 @@ bool compares(const Quick& q) {
 }
 bool is_integer(const Term& t) {
     return t.type <= Type::kU64;
+}
+
+// Whether both have the same value.
+bool same(const Quick& a, const Quick& b) {
+    return a.kind == b.kind && a.shift == b.shift && a.is_signed == b.is_signed && a.constant == b.constant &&
+           std::equal(a.operand, a.operand + 3, b.operand);
 }
 
 // Terms become steps one by one; a term that only repeats another has no step of its own.
@@ -135,6 +142,8 @@ class Lowering {
             if (operands[i] >= 0) f(operands[i]);
     }
     int32_t push(const Quick& q) {
+        for (size_t i = 0; i < steps_.size() && q.kind != Quick::Kind::kTerm; ++i)
+            if (same(steps_[i], q)) return static_cast<int32_t>(i);
         steps_.push_back(q);
         return static_cast<int32_t>(steps_.size()) - 1;
     }
@@ -218,7 +227,46 @@ class Lowering {
 
 }  // namespace
 
+// Guards without anything else, if all of them are checks.
+void Code::find_checks() {
+    std::vector<Check> found;
+    for (const Quick& q : steps) {
+        if (!q.guard) continue;
+        Check c;
+        if (is_load(q)) {
+            c.load = q;
+            c.compare.kind = Quick::Kind::kEq;
+            c.compare.constant = q.value, c.compare.value = 1;
+        } else if (compares(q) && q.operand[0] >= 0 && q.operand[1] < 0 &&
+                   is_load(steps[static_cast<size_t>(q.operand[0])])) {
+            c.load = steps[static_cast<size_t>(q.operand[0])];
+            c.compare = q;
+        } else {
+            return;
+        }
+        c.compare.operand[0] = 0, c.compare.operand[1] = -1;
+        found.push_back(c);
+    }
+    checks = std::move(found);
+}
+
+bool Code::only_reads(int32_t at) const {
+    return !checks.empty() && std::all_of(checks.begin(), checks.end(), [&](const Check& c) {
+        const int32_t bytes = c.load.kind == Quick::Kind::kLoad8 ? 8 : c.load.operand[1];
+        return c.load.operand[0] >= at && c.load.operand[0] + bytes <= at + 8;
+    });
+}
+
+bool Code::check(const uint8_t* bytes, int32_t at) const {
+    for (const Check& c : checks) {
+        const uint64_t loaded = load(c.load, bytes, at);
+        if (arithmetic(c.compare, &loaded) != c.compare.value) return false;
+    }
+    return true;
+}
+
 bool Code::run(const uint8_t* cells, std::vector<uint64_t>& values) const {
+    if (!checks.empty()) return check(cells, 0);
     if (values.size() < steps.size()) values.resize(steps.size());
     uint64_t* out = values.data();
     for (const Quick& q : steps) {
@@ -252,7 +300,9 @@ Code code_of_guards(const std::vector<Term>& terms) {
     Lowering all(terms);
     for (size_t i = 0; i < terms.size(); ++i)
         if (terms[i].guard) all.guard(i, terms[i].value);
-    return all.finish({});
+    Code code = all.finish({});
+    code.find_checks();
+    return code;
 }
 
 Code code_of_writes(const std::vector<Term>& terms, const std::vector<CellWrite>& writes) {

@@ -45,12 +45,21 @@ struct Code {
         int32_t at = 0, bytes = 0, step = -1;  // -1: the constant
         uint64_t constant = 0;
     };
+    // A guard that compares what is loaded with a constant.
+    struct Check {
+        Quick load, compare;  // of the load, its only operand
+    };
     std::vector<Quick> steps;
     std::vector<Term> general;  // their operands are steps
     std::vector<Store> stores;
+    std::vector<Check> checks;  // if this is all there is to do, the same as the steps
 
     // The steps that guards or writes need, for the cells of a PE; false if a guard does not hold.
     bool run(const uint8_t* cells, std::vector<uint64_t>& values) const;
+    void find_checks();
+    // Whether its guards are checks of these 8 bytes; whether they hold for such.
+    bool only_reads(int32_t at) const;
+    bool check(const uint8_t* bytes, int32_t at) const;
     void store(const std::vector<uint64_t>& values, uint8_t* cells) const;
 };
 

@@ -53,7 +53,7 @@ def _with_pauses(machine) -> Seen:
 
 @pytest.mark.parametrize("first", range(0, 60, 15))
 def test_random_programs_launched_again(first):
-    compared = waited = 0
+    compared = waited = taken = 0
     for seed in range(first, first + 15):
         for generated in random_programs(seed):
             if generated.feeds:
@@ -69,9 +69,11 @@ def test_random_programs_launched_again(first):
             assert len(found) == len(expected)
             assert found == expected or found[-1][0] == expected[-1][0] == LIMIT
             waited += machine.work()["waited"]
+            taken += machine.work()["taken"]
             compared += 1
             for run in (_with_limits, _with_pauses):
                 one, other = (_launched_again(_stream(wide, look_up), wide, run) for look_up in (True, False))
                 assert one == other
     assert compared > 20
     assert waited > 1000
+    assert taken > 10000

@@ -1,0 +1,354 @@
+// Shortcuts in the engine: what is looked up for a PE, from when it hears something until it waits for something else,
+// in one piece where the same has happened before.
+#include <algorithm>
+#include <climits>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "stream/engine.hpp"
+
+namespace wafersim::stream {
+namespace {
+
+// A pass that is followed and kept costs twice one that is only followed, one by a shortcut a tenth: so many are judged
+// together, more on a large wafer, where all is learned anew behind a renewed memo; one in three new is too many, three
+// times running.
+constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
+constexpr int kPoor = 3;
+constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
+constexpr size_t kAhead = 32;  // PEs are fetched so many visits before their own
+constexpr size_t kPartOfMemo = 4;  // of the memory for a memo, for shortcuts and classes
+
+}  // namespace
+
+// All values of the PE into its cells.
+void Engine::own_values(Pe& p) {
+    if (p.values == Classes::kNone) return;
+    classes_->put(p.values, cells(p));
+    p.values = Classes::kNone;
+}
+
+// What differs now from PE to PE will not be shared.
+void Engine::start_shortcuts() {
+    shortcuts_on_ = true;
+    passes_ = followed_ = 0, poor_passes_ = 0, rest_ = kRest;
+    if (!classes_) classes_ = std::make_unique<Classes>(cell_bytes_);
+    std::vector<const uint8_t*> first(program_.tiles.size());
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        if (program_.tile_map[pe] < 0) return;
+        const auto tile = static_cast<size_t>(program_.tile_map[pe]);
+        const uint8_t* own = cells(pes_[pe]);
+        if (!first[tile]) first[tile] = own;
+        classes_->own_what_differs(static_cast<int32_t>(tile), first[tile], own,
+                                   8 * static_cast<size_t>(program_.tiles[tile].num_regs));
+    });
+    shared_.each_of(strip_, [&](uint32_t pe) { copy_own(pes_[pe], program_.tile_map[pe]); });
+}
+
+void Engine::copy_own(Pe& p, int32_t tile) {
+    if (tile >= 0 && cell_bytes_[static_cast<size_t>(tile)])
+        std::memcpy(&p.own, cells(p) + classes_->first_own(tile), sizeof p.own);
+}
+
+void Engine::stop_shortcuts() {
+    resume_ = UINT64_MAX;
+    if (!shortcuts_on_) return;
+    clear_shortcuts();
+    shortcuts_on_ = false;
+}
+
+void Engine::clear_shortcuts() {
+    if (!shortcuts_on_) return;
+    count_uses();
+    shortcuts_.clear();
+    partials_.clear();
+    shared_.each_of(strip_, [&](uint32_t pe) { own_values(pes_[pe]); });
+    classes_->clear();
+}
+
+// Of a shortcut, what is not counted with every use.
+void Engine::count_work(int32_t i) {
+    const Shortcuts::Shortcut& s = shortcuts_[i];
+    if (!s.uses) return;
+    const auto& [work, waited] = shortcuts_.work(i);
+    if (work.end > kMinus) end_ = std::max(end_, s.last + work.end);
+    loop_.words += s.uses * work.words, loop_.leaps += s.uses * work.leaps;
+    loop_.coarse.beyond += s.uses * work.beyond, loop_.coarse.most = std::max(loop_.coarse.most, work.most);
+    figures.waited += s.uses * waited;
+}
+
+void Engine::count_uses() {
+    for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i), shortcuts_[i].uses = 0;
+}
+
+// Are they worth it, and do they fit? Where chains still grow most shortcuts are new: that passes without them, too.
+void Engine::judge_shortcuts() {
+    if (!shortcuts_on_ && memo_->lookups >= resume_) shortcuts_on_ = true, poor_passes_ = 0;
+    if (!shortcuts_on_) return;
+    const size_t most = most_memo_bytes_ / kPartOfMemo;
+    if (shortcuts_.bytes() + partials_.bytes() + classes_->bytes() > most) clear_shortcuts();
+    if (shortcuts_.crowded(most / 2)) {
+        for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i);
+        shortcuts_.keep_used(most / 2);
+    }
+    if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
+    const bool poor = 3 * followed_ > passes_;
+    const uint64_t judged = std::exchange(passes_, 0);
+    followed_ = 0;
+    poor_passes_ = poor ? poor_passes_ + 1 : 0;
+    if (!poor) rest_ = kRest;
+    if (poor_passes_ < kPoor) return;
+    stop_shortcuts();
+    resume_ = memo_->lookups + rest_ * judged;
+    rest_ *= 2;
+}
+
+// What is said to a PE in a cycle is looked at in the next one, together with the visit that it causes there; of
+// several messages in one cycle all but the last one at once.
+void Engine::tell(uint32_t pe, uint32_t message, Cycle T) {
+    ++memo_->lookups;
+    Pe& p = pes_[pe];
+    if (!p.heard) {
+        fresh_.push_back(pe);
+    } else {
+        pass(pe, (p.heard - 1) | Shortcuts::kOnly, T);
+    }
+    p.heard = message + 1;
+    if (Shortcuts::Key key; far_ && p.values && key_of(p, message, T, key)) shortcuts_.fetch_slot(key);
+}
+
+void Engine::hear_fresh() {
+    for (const uint32_t pe : fresh_) {
+        Pe& p = pes_[pe];
+        if (hear_known(pe, std::exchange(p.heard, 0) - 1, now_)) put_in_queue(pe, p);
+    }
+    fresh_.clear();
+}
+
+// False if there can be no shortcut.
+bool Engine::key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const {
+    if (!shortcuts_on_ || !waits_) return false;
+    Cycle dt = 0;
+    if (message != Shortcuts::kNoMessage) {
+        dt = T - p.base;
+        if (p.reach < kNoReach) dt = std::min<Cycle>(dt, p.reach);
+        if (dt >= kNoReach) return false;
+    }
+    key = {p.at, message, p.chain, static_cast<int32_t>(dt)};
+    return true;
+}
+
+// What the tape comes to for the PEs of a class.
+const Partials::Entry& Engine::partial_of(int32_t tape, uint32_t values) {
+    if (const Partials::Entry* known = partials_.find(tape, values)) return *known;
+    Partials::Entry e{.tape = tape, .values = values};
+    const Partial::Outcome outcome = partial_.evaluate(memo_->tape(tape), *classes_, values);
+    if (outcome == Partial::Outcome::kHolds) {
+        e.holds = true;
+        e.after = classes_->find(classes_->tile(values), classes_->layout_of(partial_.mask), partial_.after.data());
+        e.guarded = partial_.rest.guarded(), e.writes = !partial_.rest.writes.empty();
+        e.rest = partial_.rest.empty() ? -1 : memo_->keep_tape(std::move(partial_.rest));
+        const int32_t own = classes_->first_own(classes_->tile(values));
+        if (e.guarded && memo_->tape(e.rest).guards_code.only_reads(own)) e.near = own;
+    }
+    return partials_.add(e);
+}
+
+bool Engine::holds(const Pe& p, const Partials::Entry& e) {
+    if (e.near < 0) return memo_->holds(e.rest, cells(p));
+    return memo_->tape(e.rest).guards_code.check(reinterpret_cast<const uint8_t*>(&p.own), e.near);
+}
+
+// Whether the values of the PE are as its tape wants them; if so they become what it makes of them.
+bool Engine::fits(Pe& p, Shortcuts::Shortcut& s) {
+    if (s.tape < 0) return true;
+    Partials::Entry& e = s.partial;
+    if (e.values != p.values) e = partial_of(s.tape, p.values);
+    if (!e.holds || (e.guarded && !holds(p, e))) return false;
+    if (e.writes) {
+        memo_->write(e.rest, cells(p));
+        copy_own(p, classes_->tile(p.values));
+    }
+    p.values = e.after;
+    return true;
+}
+
+// A PE has heard a message in the cycle before this one, T, or is visited in this one; or it has heard one of several
+// in this one.
+void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
+    note(pe, T);
+    Pe& p = pes_[pe];
+    Shortcuts::Key key;
+    if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
+    if (p.values == Classes::kNone) find_class(p, classes_->layout((*memo_)[p.at].tile));
+    ++passes_, ++figures.passes;
+    int32_t i = shortcuts_.find(key);
+    for (; i; i = shortcuts_[i].next) {
+        Shortcuts::Shortcut& s = shortcuts_[i];
+        if (memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
+        if (fits(p, s)) return take(pe, p, s, T);
+    }
+    Shortcuts::Shortcut s;
+    const uint64_t misses = memo_->misses;
+    const uint32_t layout = classes_->layout_in(p.values);
+    begin_following(p);
+    const int32_t visit = follow(pe, message, T);
+    end_following(p, layout);
+    followed_ += misses == memo_->misses;  // not the first time that it occurs
+    if (visit < 0 || !describe(p, visit, T, s)) return;
+    s.key = key;
+    const Shortcuts::Work work{trail_.work, trail_.waited};
+    if (!i) return shortcuts_.add(s, work);
+    count_work(i);
+    s.next = shortcuts_[i].next;
+    shortcuts_[i] = s, shortcuts_.work(i) = work;
+}
+
+// The registers of the PE that code will write before it reads them: they are kept as 0, so that classes are few.
+const std::vector<int32_t>& Engine::dead(const Pe& p) {
+    static const std::vector<int32_t> none;
+    const Memo::Situation& s = (*memo_)[p.at];
+    if (s.tile < 0) return none;
+    if (s.control >= dead_.size()) dead_.resize(s.control + 1);
+    auto& [asked, registers] = dead_[s.control];
+    if (std::exchange(asked, true)) return registers;
+    for (int32_t r = 0; r < program_.tiles[static_cast<size_t>(s.tile)].num_regs; ++r)
+        if (!mains_.live(s.control, r)) registers.push_back(r);
+    return registers;
+}
+
+void Engine::find_class(Pe& p, uint32_t layout) {
+    for (const int32_t r : dead(p)) std::fill_n(cells(p) + 8 * r, 8, uint8_t{0});
+    const int32_t tile = (*memo_)[p.at].tile;
+    p.values = classes_->find(tile, layout, cells(p));
+    copy_own(p, tile);
+}
+
+// Few of the values of a PE are its own: the others need not be brought to where it lies and back.
+void Engine::begin_following(Pe& p) {
+    classes_->join(p.values, cells(p), scratch_);
+    p.values = Classes::kNone;
+    followed_pe_ = &p;
+}
+
+void Engine::end_following(Pe& p, uint32_t layout) {
+    find_class(p, layout);
+    followed_pe_ = nullptr;
+    classes_->put_own(p.values, scratch_.data(), cells(p));
+}
+
+void Engine::take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T) {
+    if (s.chain_end > kNoEnd) end_ = std::max(end_, p.base + s.chain_end);
+    if (counting_ && p.chain) waiting_ -= memo_->chain(p.chain).work.visits;
+    p.at = s.to, p.chain = s.to_chain, p.reach = s.reach;
+    p.base = T + s.late;
+    p.due = s.due < kNoReach ? p.base + s.due : kForever;
+    if (counting_ && p.chain) waiting_ += memo_->chain(p.chain).work.visits;
+    ++s.uses, ++figures.taken;
+    s.last = T;
+    figures.steps += s.visits;
+    memo_->lookups += s.visits;
+    open_ -= s.done;
+    put_in_queue(pe, p);
+    for (int k = 0; k < std::min<int>(s.num_said, Shortcuts::kSaid); ++k) deliver_known(pe, s.port[k], s.said[k]);
+    if (s.num_said > Shortcuts::kSaid) say(pe, s.visit, Shortcuts::kSaid);
+}
+
+void Engine::say(uint32_t pe, int32_t visit, int from) {
+    const Memo::Visit& v = memo_->visit(visit);
+    for (int32_t i = from; i < v.num_said; ++i) {
+        const Memo::Said said = memo_->said(v)[i];
+        deliver_known(pe, said.port, said.message);
+    }
+}
+
+// Without a shortcut. The visit that was made, 0: none, -1: something was refused.
+int32_t Engine::follow(uint32_t pe, uint32_t message, Cycle T) {
+    Pe& p = pes_[pe];
+    own_values(p);
+    trail_.whole = true;
+    trail_.parts.clear();
+    trail_.chain_end = kMinus;
+    trail_.work = {};
+    trail_.waited = 0;
+    trail_begin_ = T;
+    if (message != Shortcuts::kNoMessage && !hear_known(pe, message & ~Shortcuts::kOnly, T)) return -1;
+    int32_t visit = 0;
+    if (message == Shortcuts::kNoMessage || p.due <= now_) {
+        visit = visit_known(pe, now_);
+        if (!visit) return -1;
+    }
+    put_in_queue(pe, p);
+    if (visit) say(pe, visit, 0);
+    return visit;
+}
+
+// What was followed, as a shortcut; false if there can be none.
+bool Engine::describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s) {
+    if (!trail_.whole || (p.due < kForever && p.due - p.base >= kNoReach)) return false;
+    s.tape = memo_->tape_of(trail_.parts, dead(p));
+    if (s.tape == Memo::kNoTape) return false;
+    s.to = p.at, s.to_chain = p.chain, s.reach = p.reach;
+    s.due = p.due < kForever ? static_cast<int32_t>(p.due - p.base) : kNoReach;
+    s.late = static_cast<uint8_t>(p.base - T);
+    s.num_chains = static_cast<uint8_t>(memo_->num_chains(p.at));
+    s.visits = static_cast<uint16_t>(trail_.work.visits);
+    if (trail_.chain_end > kNoEnd) s.chain_end = static_cast<int32_t>(std::min<Cycle>(trail_.chain_end, kNoReach));
+    if (!visit) return true;
+    const Memo::Visit& v = memo_->visit(visit);
+    s.done = static_cast<int8_t>(v.done);
+    s.visit = visit;
+    s.num_said = static_cast<uint8_t>(v.num_said);
+    for (int i = 0; i < std::min(v.num_said, Shortcuts::kSaid); ++i) {
+        s.port[i] = static_cast<int8_t>(memo_->said(v)[i].port);
+        s.said[i] = memo_->said(v)[i].message;
+    }
+    return true;
+}
+
+void Engine::fetch_shortcut(const Pe& p, Cycle T) const {
+    Shortcuts::Key key;
+    if (p.values && key_of(p, p.heard ? p.heard - 1 : Shortcuts::kNoMessage, T, key)) shortcuts_.fetch(key);
+}
+
+// What the visits after this one will touch, in three steps, because each place is found in the one before.
+void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const {
+    if (i + kAhead < bucket.size()) __builtin_prefetch(&pes_[bucket[i + kAhead]]);
+    if (i + 3 < bucket.size() && pes_[bucket[i + 3]].due <= T) fetch_shortcut(pes_[bucket[i + 3]], T);
+    if (i + 7 >= bucket.size()) return;
+    const Pe& p = pes_[bucket[i + 7]];
+    Shortcuts::Key key;
+    if (p.due <= T && p.values && key_of(p, Shortcuts::kNoMessage, T, key)) shortcuts_.fetch_slot(key);
+}
+
+void Engine::step_known(Cycle t) {
+    const Cycle before = std::exchange(now_, t);
+    const size_t ahead = far_ ? 6 : fresh_.size();
+    for (size_t i = 0; far_ && i < std::min(ahead, fresh_.size()); ++i) fetch_shortcut(pes_[fresh_[i]], before);
+    for (size_t i = 0; i < fresh_.size(); ++i) {
+        if (i + ahead < fresh_.size()) fetch_shortcut(pes_[fresh_[i + ahead]], before);
+        pass(fresh_[i], std::exchange(pes_[fresh_[i]].heard, 0) - 1, before);
+    }
+    fresh_.clear();
+    const auto& bucket = queue_.bucket(t);
+    for (size_t i = 0; i < bucket.size(); ++i) {
+        if (far_) look_ahead_known(bucket, i, t);
+        Pe& p = pes_[bucket[i]];
+        if (p.queued != t) continue;  // it has been put in the queue for an earlier cycle since
+        p.queued = kForever;
+        if (p.due > t)
+            put_in_queue(bucket[i], p);
+        else
+            pass(bucket[i], Shortcuts::kNoMessage, t);
+    }
+    queue_.clear(t);
+    if (far_)  // what the next cycle begins with
+        for (const std::vector<uint32_t>& next = queue_.soon(t + 1);
+             const uint32_t pe : std::span(next).first(std::min(next.size(), kAhead)))
+            __builtin_prefetch(&pes_[pe]);
+    for (const SpokenKnown& s : spoken_known_) tell(s.pe, s.message, t);
+    spoken_known_.clear();
+}
+
+}  // namespace wafersim::stream

@@ -1,0 +1,125 @@
+// What a PE does between two looks at it, from one known place to the next: a message it hears with the visit one cycle
+// later, or a visit; the visits that waited before, and the choice of those that wait behind. Found by its situation
+// and its chain; its values have to fit the tape.
+#pragma once
+#include <algorithm>
+#include <climits>
+#include <cstdint>
+#include <vector>
+
+#include "stream/arena.hpp"
+#include "stream/memo.hpp"
+#include "stream/partial.hpp"
+
+namespace wafersim::stream {
+
+class Shortcuts {
+  public:
+    static constexpr uint32_t kNoMessage = UINT32_MAX;
+    static constexpr uint32_t kOnly = UINT32_C(1) << 31;  // with a message: without the visit one cycle later
+    struct Key {
+        uint32_t at = 0, message = kNoMessage;
+        int32_t chain = 0;
+        int32_t dt = 0;  // cycles since the situation was taken
+        bool operator==(const Key&) const = default;
+        uint64_t hash() const {
+            uint64_t h = (uint64_t{at} << 32 | message) * UINT64_C(0x9e3779b97f4a7c15);
+            h = (h ^ h >> 32) + (uint64_t{static_cast<uint32_t>(dt)} << 32 | static_cast<uint32_t>(chain));
+            h *= UINT64_C(0x9fb21c651e98df25);
+            return h ^ h >> 32;
+        }
+    };
+    static constexpr int kSaid = 2;  // messages that lie in it
+    struct alignas(64) Shortcut {
+        Key key;
+        int32_t next = 0;   // another one with this key, for other values; 0: none
+        int32_t tape = -1;  // -1: whatever the values
+        uint32_t to = 0;
+        int32_t to_chain = 0;
+        int32_t due = 0, reach = 0;     // of the PE then
+        int32_t chain_end = INT32_MIN;  // of the visits that waited, in cycles since the situation it begins in
+        uint8_t late = 0;               // it is there so many cycles behind the message
+        uint8_t num_chains = 0;         // that began in `to` when this was made; more: one of them may be better
+        int8_t done = 0;                // launches that ended
+        uint8_t num_said = 0;
+        int8_t port[kSaid] = {};
+        uint16_t visits = 0;
+        Partials::Entry partial;  // of the tape, for the class that was asked for last
+        uint32_t said[kSaid] = {};
+        int32_t visit = 0;  // the one that says it
+        uint64_t uses = 0;
+        Cycle last = 0;  // use
+    };
+    static_assert(sizeof(Shortcut) == 128);
+
+    Shortcuts() : slots_(1 << 12), recent_(kRecent), all_(1), works_(1) {}
+
+    // Inlined in any case: a call of a function that only fetches may be left out.
+    [[gnu::always_inline]] void fetch_slot(const Key& key) const {
+        const uint64_t hash = key.hash();
+        if (recent(hash).tag != tag_of(hash)) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+    }
+    [[gnu::always_inline]] void fetch(const Key& key) const {
+        const uint64_t hash = key.hash();
+        const Slot& near = recent(hash);
+        const int32_t i = near.tag == tag_of(hash) ? near.first : slots_[probe(hash)].first;
+        const char* at = reinterpret_cast<const char*>(&all_[static_cast<size_t>(i)]);
+        __builtin_prefetch(at), __builtin_prefetch(at + 64);
+    }
+    int32_t find(const Key& key) {
+        const uint64_t hash = key.hash();
+        Slot& near = recent_[hash & (kRecent - 1)];
+        if (near.tag == tag_of(hash) && all_[static_cast<size_t>(near.first)].key == key) return near.first;
+        const size_t i = slot_of(key);
+        if (slots_[i].first) near = slots_[i];
+        return slots_[i].first;
+    }
+    Shortcut& operator[](int32_t i) { return all_[static_cast<size_t>(i)]; }
+    // What is counted with its uses, not with every use.
+    struct Work {
+        Memo::Work work;
+        uint64_t waited = 0;
+    };
+    Work& work(int32_t i) { return works_[static_cast<size_t>(i)]; }
+    void add(const Shortcut& s, const Work& work);
+    void clear();
+    // The most used ones: they lie together then. `most`: bytes that all may take.
+    void keep_used(size_t most);
+    bool crowded(size_t most) const { return all_.size() > 2 * kept_of(most); }  // it is time to do so
+    int32_t size() const { return static_cast<int32_t>(all_.size()); }           // the first one is none
+    size_t bytes() const { return all_.capacity() * (sizeof(Shortcut) + sizeof(Work)) + sizeof(Slot) * slots_.size(); }
+
+  private:
+    struct Slot {
+        uint32_t tag = 0;   // of the key
+        int32_t first = 0;  // shortcut with it
+    };
+    static size_t kept_of(size_t most) { return std::min(kKept, most / (4 * sizeof(Shortcut))); }
+    static constexpr size_t kKept = 500000;     // nearly all uses are of a few thousand
+    static constexpr size_t kRecent = 1 << 14;  // slots that lie together
+    static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+    // The next slot, from the one on that the hash leads to, or from another one, with the tag or nothing.
+    size_t probe(uint64_t hash) const { return probe(hash, hash); }
+    size_t probe(uint64_t hash, size_t i) const {
+        const size_t mask = slots_.size() - 1;
+        for (i &= mask; slots_[i].first && slots_[i].tag != tag_of(hash);) i = (i + 1) & mask;
+        return i;
+    }
+    const Slot& recent(uint64_t hash) const { return recent_[hash & (kRecent - 1)]; }
+    // The slot of the key, or that where it would be.
+    size_t slot_of(const Key& key) const {
+        const uint64_t hash = key.hash();
+        size_t i = probe(hash);
+        while (slots_[i].first && all_[static_cast<size_t>(slots_[i].first)].key != key)
+            i = probe(hash, i + 1);  // another key with its tag
+        return i;
+    }
+    void put(int32_t i);
+    std::vector<Slot, LargePages<Slot>> slots_;  // open addressing
+    std::vector<Slot> recent_;                   // of the keys that were found last
+    std::vector<Shortcut, LargePages<Shortcut>> all_;
+    std::vector<Work> works_;
+    size_t num_keys_ = 0;
+};
+
+}  // namespace wafersim::stream
