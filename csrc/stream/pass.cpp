@@ -12,11 +12,12 @@ namespace wafersim::stream {
 namespace {
 
 // A pass that is followed and kept costs twice one that is only followed, one by a shortcut a tenth: so many are judged
-// together, more on a large wafer, where all is learned anew behind a renewed memo; one in three new is too many, three
-// times running.
+// together, more on a large wafer, where all is learned anew behind a renewed memo; half of them new are too many,
+// three times running.
 constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
+constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
 constexpr size_t kAhead = 32;  // PEs are fetched so many visits before their own
 constexpr size_t kPartOfMemo = 4;  // of the memory for a memo, for shortcuts and classes
 
@@ -93,7 +94,7 @@ void Engine::judge_shortcuts() {
         shortcuts_.keep_used(most / 2);
     }
     if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
-    const bool poor = 3 * followed_ > passes_;
+    const bool poor = 2 * followed_ > passes_;
     const uint64_t judged = std::exchange(passes_, 0);
     followed_ = 0;
     poor_passes_ = poor ? poor_passes_ + 1 : 0;
@@ -186,7 +187,7 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     int32_t i = shortcuts_.find(key);
     for (; i; i = shortcuts_[i].next) {
         Shortcuts::Shortcut& s = shortcuts_[i];
-        if (memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
+        if (s.uses >= kUses && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
         if (fits(p, s)) return take(pe, p, s, T);
     }
     Shortcuts::Shortcut s;
