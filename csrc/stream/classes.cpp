@@ -23,20 +23,20 @@ Classes::Classes(const std::vector<size_t>& cell_bytes)
 uint32_t Classes::layout_of(const std::vector<uint64_t>& mask) {
     const std::string key(reinterpret_cast<const char*>(mask.data()), 8 * mask.size());
     const auto [it, fresh] = layout_ids_.try_emplace(key, static_cast<uint32_t>(layouts_.size()));
-    if (fresh) layouts_.push_back({mask});
+    if (fresh) layouts_.push_back(mask);
     return it->second;
 }
 
 void Classes::own_what_differs(int32_t tile, const uint8_t* a, const uint8_t* b, size_t register_bytes) {
     uint32_t& first = first_[static_cast<size_t>(tile)];
     std::vector<uint64_t> mask;
-    for (size_t i = 0; i < layouts_[first].shared.size(); ++i) {
+    for (size_t i = 0; i < layouts_[first].size(); ++i) {
         uint64_t left, right;
         std::memcpy(&left, a + 8 * i, 8);
         std::memcpy(&right, b + 8 * i, 8);
-        const uint64_t differs = (left ^ right) & layouts_[first].shared[i];
+        const uint64_t differs = (left ^ right) & layouts_[first][i];
         if (!differs) continue;
-        if (mask.empty()) mask = layouts_[first].shared;
+        if (mask.empty()) mask = layouts_[first];
         const auto at = static_cast<int32_t>(8 * i);
         if (8 * i < register_bytes) set_owned(mask, at, 8, true);
         for (int32_t half = 0; 8 * i >= register_bytes && half < 4; ++half)
@@ -49,7 +49,7 @@ void Classes::own_what_differs(int32_t tile, const uint8_t* a, const uint8_t* b,
 }
 
 uint32_t Classes::find(int32_t tile, uint32_t layout, const uint8_t* cells) {
-    const std::vector<uint64_t>& shared = layouts_[layout].shared;
+    const std::vector<uint64_t>& shared = layouts_[layout];
     words_.resize(shared.size());
     uint64_t hash = layout;
     for (size_t i = 0; i < shared.size(); ++i) {
@@ -100,7 +100,7 @@ void Classes::grow() {
 
 void Classes::put(uint32_t i, uint8_t* cells) const {
     const Class& c = classes_[i];
-    const std::vector<uint64_t>& shared = layouts_[c.layout].shared;
+    const std::vector<uint64_t>& shared = layouts_[c.layout];
     for (size_t k = 0; k < shared.size(); ++k) {
         uint64_t mine, value;
         std::memcpy(&mine, cells + 8 * k, 8);
@@ -112,7 +112,7 @@ void Classes::put(uint32_t i, uint8_t* cells) const {
 
 void Classes::join(uint32_t i, const uint8_t* cells, std::vector<uint8_t>& joined) const {
     const Class& c = classes_[i];
-    const std::vector<uint64_t>& shared = layouts_[c.layout].shared;
+    const std::vector<uint64_t>& shared = layouts_[c.layout];
     joined.assign(c.values, c.values + 8 * shared.size());
     for (size_t k = 0; k < shared.size(); ++k) {
         if (shared[k] == UINT64_MAX) continue;
@@ -125,7 +125,7 @@ void Classes::join(uint32_t i, const uint8_t* cells, std::vector<uint8_t>& joine
 }
 
 void Classes::put_own(uint32_t i, const uint8_t* joined, uint8_t* cells) const {
-    const std::vector<uint64_t>& shared = layouts_[classes_[i].layout].shared;
+    const std::vector<uint64_t>& shared = layouts_[classes_[i].layout];
     for (size_t k = 0; k < shared.size(); ++k)
         if (shared[k] != UINT64_MAX) std::memcpy(cells + 8 * k, joined + 8 * k, 8);
 }

@@ -23,7 +23,7 @@ class Classes {
     uint32_t layout(int32_t tile) const { return tile < 0 ? 0 : first_[static_cast<size_t>(tile)]; }
     // In the first layout: all that differs between the values of two PEs, in whole registers and half words.
     void own_what_differs(int32_t tile, const uint8_t* a, const uint8_t* b, size_t register_bytes);
-    std::span<const uint64_t> mask(uint32_t layout) const { return layouts_[layout].shared; }
+    std::span<const uint64_t> mask(uint32_t layout) const { return layouts_[layout]; }
     uint32_t layout_of(const std::vector<uint64_t>& mask);
     // The first byte of the first word of the cells in which something is own in the first layout.
     int32_t first_own(int32_t tile) const { return tile < 0 ? 0 : first_own_[static_cast<size_t>(tile)]; }
@@ -48,14 +48,11 @@ class Classes {
         int32_t tile = -1;
         uint32_t layout = 0, hash = 0;
     };
-    struct Layout {
-        std::vector<uint64_t> shared;
-    };
     const uint8_t* keep(const std::vector<uint64_t>& values);
     void grow();
 
-    std::vector<Layout> layouts_;  // 0: no cells
-    std::vector<uint32_t> first_;  // of each tile
+    std::vector<std::vector<uint64_t>> layouts_;  // masks; 0: no cells
+    std::vector<uint32_t> first_;                 // of each tile
     std::vector<int32_t> first_own_;
     std::unordered_map<std::string, uint32_t> layout_ids_;
     std::vector<Class> classes_;

@@ -67,10 +67,7 @@ class Composer {
     }
 
   private:
-    struct Value {
-        int32_t term = -1;  // -1: the constant
-        uint64_t constant = 0;
-    };
+    using Value = Folded;
     struct Written {
         int32_t bytes = 0;
         Value value;
@@ -126,20 +123,12 @@ class Composer {
         return true;
     }
     Value computed(const Term& t, const std::vector<Value>& values) {
-        Term made = t;
-        made.guard = made.fixed = false;
-        made.value = 0;
-        bool constant = true;
-        for (size_t i = 0; i < 3; ++i) {
-            if (t.operand[i] < 0) continue;
-            const Value& v = values[static_cast<size_t>(t.operand[i])];
-            made.operand[i] = v.term;
-            made.constant[i] = v.term < 0 ? v.constant : 0;
-            constant = constant && v.term < 0;
-        }
-        if (constant) return {-1, evaluate(made, nullptr)};
+        bool known = false;
+        const Term made = fold(t, values, known);
+        if (known) return {-1, evaluate(made, nullptr)};
         return {term(made), 0};
     }
+
     std::vector<Term> terms_;
     std::map<Key, int32_t> known_;
     std::map<int32_t, Written> written_;

@@ -6,17 +6,8 @@
 namespace wafersim::stream {
 
 Partial::Value Partial::computed(const Term& t) {
-    Term made = t;
-    made.guard = made.fixed = false;
-    made.value = 0;
-    bool known = true;
-    for (size_t i = 0; i < 3; ++i) {
-        if (t.operand[i] < 0) continue;
-        const Value& v = values_[static_cast<size_t>(t.operand[i])];
-        made.operand[i] = v.term;
-        made.constant[i] = v.term < 0 ? v.constant : 0;
-        known = known && v.term < 0;
-    }
+    bool known = false;
+    const Term made = fold(t, values_, known);
     if (known) return {-1, stream::evaluate(made, nullptr)};
     rest.terms.push_back(made);
     return {static_cast<int32_t>(rest.terms.size()) - 1, 0};

@@ -22,10 +22,7 @@ struct Partial {
     Outcome evaluate(const Tape& tape, const Classes& classes, uint32_t values);
 
   private:
-    struct Value {
-        int32_t term = -1;  // of the rest; -1: the constant
-        uint64_t constant = 0;
-    };
+    using Value = Folded;  // of the rest
     Value computed(const Term& t);
     bool guard(int32_t term, uint64_t value);
     std::vector<Value> values_;

@@ -24,6 +24,21 @@ uint64_t evaluate(const Term& t, const uint64_t* values) {
     }
 }
 
+Term fold(const Term& t, const std::vector<Folded>& values, bool& known) {
+    Term made = t;
+    made.guard = made.fixed = false;
+    made.value = 0;
+    known = true;
+    for (size_t i = 0; i < 3; ++i) {
+        if (t.operand[i] < 0) continue;
+        const Folded& v = values[static_cast<size_t>(t.operand[i])];
+        made.operand[i] = v.term;
+        made.constant[i] = v.term < 0 ? v.constant : 0;
+        known = known && v.term < 0;
+    }
+    return made;
+}
+
 void Tape::make_code() {
     guards_code = code_of_guards(terms);
     writes_code = code_of_writes(terms, writes);

@@ -43,6 +43,13 @@ struct Tape {
 
 Tape needed(Tape all);  // without the terms that neither guards nor writes need
 uint64_t evaluate(const Term& t, const uint64_t* values);
+// What a term has come to: another term, or the constant (-1).
+struct Folded {
+    int32_t term = -1;
+    uint64_t constant = 0;
+};
+// The term over what its operands have come to, without a guard; `known`: all of them are constants.
+Term fold(const Term& t, const std::vector<Folded>& values, bool& known);
 // Whether the guards hold for the cells of a PE; what it writes there. `values`: space for the terms.
 bool matches(const Tape& tape, const uint8_t* cells, std::vector<uint64_t>& values);
 void commit(const Tape& tape, std::vector<uint64_t>& values, uint8_t* cells);
