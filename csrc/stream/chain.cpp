@@ -44,6 +44,7 @@ void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     c.dt = shorter ? c.due : s.wake;
     c.shorter = shorter;
     c.last = i;
+    c.shared = kNotAsked;
     c.to = v.to;
     const Cycle wake = situations_[v.to].wake;
     c.due = wake < kForever ? c.dt + wake : kForever;

@@ -331,6 +331,7 @@ int Engine::write(uint32_t pe, int32_t address, std::span<const uint8_t> values,
             changed = changed || m.unknown[static_cast<size_t>(at)] == known;
         }
     }
+    written_to_ = written_to_ || !written_.empty();
     if (changed) {
         Node& n = memo_ ? open(pes_[pe], pes_[pe].base) : nodes_[pe];
         mains_.change_once(n, n.base, [&](Main& main, Cycle) {

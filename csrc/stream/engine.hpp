@@ -126,10 +126,13 @@ class Engine {
     bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;
     void pass(uint32_t pe, uint32_t message, Cycle T);
     const Partials::Entry& partial_of(int32_t tape, uint32_t values);
-    const std::vector<int32_t>& dead(const Pe& p);
-    void find_class(Pe& p, uint32_t layout);
+    const std::vector<int32_t>& dead(uint32_t situation);
+    bool catch_up_shared(Pe& p, Cycle T);
+    int32_t find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found);
+    void leave_class(Pe& p);
+    void find_class(Pe& p);
     void begin_following(Pe& p);
-    void end_following(Pe& p, uint32_t layout);
+    void end_following(Pe& p);
     bool fits(Pe& p, Shortcuts::Shortcut& s);
     void take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T);
     int32_t follow(uint32_t pe, uint32_t message, Cycle T);
@@ -194,6 +197,7 @@ class Engine {
     bool waits_ = true, counting_ = false;
     // Shortcuts, while they pay; what makes the next one.
     bool shortcuts_on_ = false;
+    bool written_to_ = true;  // PEs may differ in values that they had in common
     std::unique_ptr<Classes> classes_;
     Shortcuts shortcuts_;
     struct Trail {

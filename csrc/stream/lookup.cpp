@@ -292,13 +292,16 @@ void Engine::judge_memo() {
 void Engine::renew_memo() {
     ++figures.renewals;
     hear_fresh();
+    shared_.each_of(strip_, [&](uint32_t pe) {
+        Pe& p = pes_[pe];
+        if (!p.values || !p.chain || !catch_up_shared(p, now_)) catch_up(p, now_);
+    });
     clear_shortcuts();
     auto fresh = std::make_unique<Memo>();
     fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;
     shared_.each_of(strip_, [&](uint32_t pe) {
         Pe& p = pes_[pe];
-        catch_up(p, now_);
         const auto [at, first] = to.try_emplace(p.at, 0);
         if (first) {
             Memo::Situation s = (*memo_)[p.at];

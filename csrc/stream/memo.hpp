@@ -19,6 +19,7 @@ namespace wafersim::stream {
 
 class Memo {
   public:
+    static constexpr int32_t kNoTape = -2, kNotAsked = -3;
     // A situation of a PE; cycles count from the one it was taken in.
     struct Situation {
         Cycle wake = kForever;     // next event
@@ -58,10 +59,11 @@ class Memo {
         Cycle due = kForever;  // the visit behind them
         Cycle dt = 0;          // the last one of them
         uint32_t to = 0;
-        int32_t tape = -1;    // of all of them, -1: none
-        int32_t shorter = 0;  // the same without the last one, 0: that was the only one
-        int32_t next = 0;     // another chain from the same situation, 0: none
-        int32_t last = 0;     // visit
+        int32_t tape = -1;           // of all of them, -1: none
+        int32_t shorter = 0;         // the same without the last one, 0: that was the only one
+        int32_t next = 0;            // another chain from the same situation, 0: none
+        int32_t last = 0;            // visit
+        int32_t shared = kNotAsked;  // its tape as it is made on the values of a class
         bool guarded = false, usable = true;
         Work work;
     };
@@ -83,6 +85,7 @@ class Memo {
     const Said* said(const Visit& v) const { return said_.data() + v.first_said; }
 
     // chain.cpp
+    Chain& chain(int32_t i) { return chains_[static_cast<size_t>(i)]; }
     const Chain& chain(int32_t i) const { return chains_[static_cast<size_t>(i)]; }
     // The longest chain that these values choose; 0: none.
     int32_t choose_chain(uint32_t from, const uint8_t* cells);
@@ -92,7 +95,6 @@ class Memo {
     // How many chains begin in a situation.
     int num_chains(uint32_t i) const { return num_chains_[i]; }
 
-    static constexpr int32_t kNoTape = -2;
     const Tape& tape(int32_t i) const { return tapes_[static_cast<size_t>(i)]; }
     int32_t keep_tape(Tape tape);
     // Of tapes one after the other, and of registers that become 0; -1: nothing, kNoTape: no tape can.

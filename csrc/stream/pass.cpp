@@ -19,7 +19,7 @@ constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
 constexpr size_t kAhead = 32;  // PEs are fetched so many visits before their own
-constexpr size_t kPartOfMemo = 4;  // of the memory for a memo, for shortcuts and classes
+constexpr size_t kPartOfMemo = 2;  // of the memory for a memo, for shortcuts and classes
 
 }  // namespace
 
@@ -27,14 +27,23 @@ constexpr size_t kPartOfMemo = 4;  // of the memory for a memo, for shortcuts an
 void Engine::own_values(Pe& p) {
     if (p.values == Classes::kNone) return;
     classes_->put(p.values, cells(p));
+    leave_class(p);
+}
+
+void Engine::leave_class(Pe& p) {
+    p.layout = classes_->layout_in(p.values);
     p.values = Classes::kNone;
 }
 
-// What differs now from PE to PE will not be shared.
+// What differs from PE to PE when the first run begins, or one behind values that the host has written, is not shared.
 void Engine::start_shortcuts() {
     shortcuts_on_ = true;
     passes_ = followed_ = 0, poor_passes_ = 0, rest_ = kRest;
-    if (!classes_) classes_ = std::make_unique<Classes>(cell_bytes_);
+    if (!classes_) {
+        classes_ = std::make_unique<Classes>(cell_bytes_);
+        shortcuts_ = Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / sizeof(Shortcuts::Shortcut));
+    }
+    if (!std::exchange(written_to_, false)) return;
     std::vector<const uint8_t*> first(program_.tiles.size());
     shared_.each_of(strip_, [&](uint32_t pe) {
         if (program_.tile_map[pe] < 0) return;
@@ -44,7 +53,7 @@ void Engine::start_shortcuts() {
         classes_->own_what_differs(static_cast<int32_t>(tile), first[tile], own,
                                    8 * static_cast<size_t>(program_.tiles[tile].num_regs));
     });
-    shared_.each_of(strip_, [&](uint32_t pe) { copy_own(pes_[pe], program_.tile_map[pe]); });
+    shared_.each_of(strip_, [&](uint32_t pe) { pes_[pe].layout = 0; });
 }
 
 void Engine::copy_own(Pe& p, int32_t tile) {
@@ -89,9 +98,9 @@ void Engine::judge_shortcuts() {
     if (!shortcuts_on_) return;
     const size_t most = most_memo_bytes_ / kPartOfMemo;
     if (shortcuts_.bytes() + partials_.bytes() + classes_->bytes() > most) clear_shortcuts();
-    if (shortcuts_.crowded(most / 2)) {
+    if (shortcuts_.crowded()) {
         for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i);
-        shortcuts_.keep_used(most / 2);
+        shortcuts_.keep_used();
     }
     if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
     const bool poor = 2 * followed_ > passes_;
@@ -175,6 +184,47 @@ bool Engine::fits(Pe& p, Shortcuts::Shortcut& s) {
     return true;
 }
 
+// The shortcut for the PE, whose values fit it then (`found`), or one to be made anew; 0: none.
+int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
+    int32_t i = shortcuts_.find(key);
+    for (; i; i = shortcuts_[i].next) {
+        Shortcuts::Shortcut& s = shortcuts_[i];
+        if (s.uses >= kUses && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
+        if ((found = fits(p, s))) break;
+    }
+    return i;
+}
+
+// The visits of the PE's chain up to cycle T; false if they cannot be made on its class.
+bool Engine::catch_up_shared(Pe& p, Cycle T) {
+    const int32_t whole = p.chain;
+    int32_t i = whole;
+    while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
+    if (i) {
+        Memo::Chain& c = memo_->chain(i);
+        if (c.shared == Memo::kNotAsked)
+            c.shared = c.tape < 0 ? -1 : memo_->tape_of({{c.tape, false, true}}, dead(c.to));
+        if (c.shared == Memo::kNoTape) return false;
+        if (c.shared >= 0) {
+            const Partials::Entry& e = partial_of(c.shared, p.values);
+            if (!e.holds) return false;
+            if (e.writes) {
+                memo_->write(e.rest, cells(p));
+                copy_own(p, classes_->tile(p.values));
+            }
+            p.values = e.after;
+        }
+        account(c.work, p.base);
+        figures.waited += c.work.visits;
+        p.at = c.to;
+        p.base += c.dt;
+    }
+    if (counting_) waiting_ -= memo_->chain(whole).work.visits;
+    p.chain = 0;
+    p.reach = static_cast<int32_t>(std::min<Cycle>((*memo_)[p.at].horizon, kNoReach));
+    return true;
+}
+
 // A PE has heard a message in the cycle before this one, T, or is visited in this one; or it has heard one of several
 // in this one.
 void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
@@ -182,34 +232,34 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     Pe& p = pes_[pe];
     Shortcuts::Key key;
     if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
-    if (p.values == Classes::kNone) find_class(p, classes_->layout((*memo_)[p.at].tile));
+    if (p.values == Classes::kNone) find_class(p);
     ++passes_, ++figures.passes;
-    int32_t i = shortcuts_.find(key);
-    for (; i; i = shortcuts_[i].next) {
-        Shortcuts::Shortcut& s = shortcuts_[i];
-        if (s.uses >= kUses && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
-        if (fits(p, s)) return take(pe, p, s, T);
+    bool found = false;
+    int32_t i = find_shortcut(p, key, found);
+    if (!i && p.chain && !shortcuts_.often(key) && catch_up_shared(p, T)) {
+        if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
+        i = find_shortcut(p, key, found);
     }
+    if (found) return take(pe, p, shortcuts_[i], T);
     Shortcuts::Shortcut s;
     const uint64_t misses = memo_->misses;
-    const uint32_t layout = classes_->layout_in(p.values);
     begin_following(p);
     const int32_t visit = follow(pe, message, T);
-    end_following(p, layout);
+    end_following(p);
     followed_ += misses == memo_->misses;  // not the first time that it occurs
     if (visit < 0 || !describe(p, visit, T, s)) return;
     s.key = key;
-    const Shortcuts::Work work{trail_.work, trail_.waited};
-    if (!i) return shortcuts_.add(s, work);
+    s.work = shortcuts_.number_of({trail_.work, trail_.waited});
+    if (!i) return shortcuts_.add(s);
     count_work(i);
     s.next = shortcuts_[i].next;
-    shortcuts_[i] = s, shortcuts_.work(i) = work;
+    shortcuts_[i] = s;
 }
 
 // The registers of the PE that code will write before it reads them: they are kept as 0, so that classes are few.
-const std::vector<int32_t>& Engine::dead(const Pe& p) {
+const std::vector<int32_t>& Engine::dead(uint32_t situation) {
     static const std::vector<int32_t> none;
-    const Memo::Situation& s = (*memo_)[p.at];
+    const Memo::Situation& s = (*memo_)[situation];
     if (s.tile < 0) return none;
     if (s.control >= dead_.size()) dead_.resize(s.control + 1);
     auto& [asked, registers] = dead_[s.control];
@@ -219,22 +269,22 @@ const std::vector<int32_t>& Engine::dead(const Pe& p) {
     return registers;
 }
 
-void Engine::find_class(Pe& p, uint32_t layout) {
-    for (const int32_t r : dead(p)) std::fill_n(cells(p) + 8 * r, 8, uint8_t{0});
+void Engine::find_class(Pe& p) {
+    for (const int32_t r : dead(p.at)) std::fill_n(cells(p) + 8 * r, 8, uint8_t{0});
     const int32_t tile = (*memo_)[p.at].tile;
-    p.values = classes_->find(tile, layout, cells(p));
+    p.values = classes_->find(tile, p.layout ? p.layout : classes_->layout(tile), cells(p));
     copy_own(p, tile);
 }
 
 // Few of the values of a PE are its own: the others need not be brought to where it lies and back.
 void Engine::begin_following(Pe& p) {
     classes_->join(p.values, cells(p), scratch_);
-    p.values = Classes::kNone;
+    leave_class(p);
     followed_pe_ = &p;
 }
 
-void Engine::end_following(Pe& p, uint32_t layout) {
-    find_class(p, layout);
+void Engine::end_following(Pe& p) {
+    find_class(p);
     followed_pe_ = nullptr;
     classes_->put_own(p.values, scratch_.data(), cells(p));
 }
@@ -288,7 +338,7 @@ int32_t Engine::follow(uint32_t pe, uint32_t message, Cycle T) {
 // What was followed, as a shortcut; false if there can be none.
 bool Engine::describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s) {
     if (!trail_.whole || (p.due < kForever && p.due - p.base >= kNoReach)) return false;
-    s.tape = memo_->tape_of(trail_.parts, dead(p));
+    s.tape = memo_->tape_of(trail_.parts, dead(p.at));
     if (s.tape == Memo::kNoTape) return false;
     s.to = p.at, s.to_chain = p.chain, s.reach = p.reach;
     s.due = p.due < kForever ? static_cast<int32_t>(p.due - p.base) : kNoReach;

@@ -25,6 +25,7 @@ struct alignas(64) Pe {
     Cycle base = 0, queued = kForever;
     Cycle due = kForever;  // its next visit
     uint64_t own = 0;      // the first word of its own values: it is also in its cells
+    uint32_t layout = 0;   // of its last class: which values are its own; 0: those that differed first
 };
 
 struct Shared {

@@ -13,11 +13,26 @@ void Shortcuts::put(int32_t i) {
     slots_[at] = {tag_of(hash), i};
 }
 
-void Shortcuts::add(const Shortcut& s, const Work& work) {
+Shortcuts::Shortcuts(size_t most)
+    : slots_(1 << 12), asked_(kRecent), recent_(kRecent), works_(1), most_(most), room_(std::min(most, kRoom)) {
+    all_.reserve(most + 1);  // pages come when they are touched; nothing is copied when more come
+    all_.emplace_back();
+}
+
+uint32_t Shortcuts::number_of(const Work& work) {
+    const uint64_t fields[] = {
+        static_cast<uint64_t>(work.work.end),  work.work.words,  work.work.leaps, work.work.beyond,
+        static_cast<uint64_t>(work.work.most), work.work.visits, work.waited};
+    const auto [it, fresh] = work_ids_.try_emplace(std::string(reinterpret_cast<const char*>(fields), sizeof fields),
+                                                   static_cast<uint32_t>(works_.size()));
+    if (fresh) works_.push_back(work);
+    return it->second;
+}
+
+void Shortcuts::add(const Shortcut& s) {
     const auto made = static_cast<int32_t>(all_.size());
     const int32_t first = find(s.key);
     all_.push_back(s);
-    works_.push_back(work);
     if (first) {
         all_.back().next = std::exchange((*this)[first].next, made);
         return;
@@ -30,24 +45,26 @@ void Shortcuts::add(const Shortcut& s, const Work& work) {
     put(made);
 }
 
-void Shortcuts::keep_used(size_t most) {
-    std::vector<int32_t> used;
-    for (int32_t i = 1; i < size(); ++i)
-        if ((*this)[i].uses) used.push_back(i);
-    std::stable_sort(used.begin(), used.end(), [&](int32_t a, int32_t b) { return (*this)[a].uses > (*this)[b].uses; });
-    if (used.size() > kept_of(most)) used.resize(kept_of(most));
-    Shortcuts kept;
-    for (const int32_t i : used) {
-        Shortcut s = (*this)[i];
+void Shortcuts::keep_used() {
+    std::vector<Shortcut> kept;
+    for (const Shortcut& s : all_)
+        if (s.uses) kept.push_back(s);
+    std::stable_sort(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.uses > b.uses; });
+    kept.resize(std::min(kept.size(), most_ / 2));
+    all_.resize(1);
+    std::fill(slots_.begin(), slots_.end(), Slot{});
+    std::fill(recent_.begin(), recent_.end(), Slot{});
+    num_keys_ = 0;
+    for (Shortcut& s : kept) {
         s.next = 0;
         s.uses = 0;
-        kept.add(s, work(i));
+        add(s);
     }
-    *this = std::move(kept);
+    room_ = std::min(most_, std::max(kRoom, 2 * kept.size()));
 }
 
 void Shortcuts::clear() {
-    *this = Shortcuts();
+    *this = Shortcuts(most_);
 }
 
 }  // namespace wafersim::stream

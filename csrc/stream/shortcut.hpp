@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "stream/arena.hpp"
@@ -47,12 +49,14 @@ class Shortcuts {
         Partials::Entry partial;  // of the tape, for the class that was asked for last
         uint32_t said[kSaid] = {};
         int32_t visit = 0;  // the one that says it
+        uint32_t work = 0;
         uint64_t uses = 0;
         Cycle last = 0;  // use
     };
     static_assert(sizeof(Shortcut) == 128);
 
-    Shortcuts() : slots_(1 << 12), recent_(kRecent), all_(1), works_(1) {}
+    // `most`: how many there may be; they are crowded before.
+    explicit Shortcuts(size_t most = 0);
 
     // Inlined in any case: a call of a function that only fetches may be left out.
     [[gnu::always_inline]] void fetch_slot(const Key& key) const {
@@ -66,6 +70,13 @@ class Shortcuts {
         const char* at = reinterpret_cast<const char*>(&all_[static_cast<size_t>(i)]);
         __builtin_prefetch(at), __builtin_prefetch(at + 64);
     }
+    // Whether the key has been asked for some times in vain; then counted anew.
+    bool often(const Key& key) {
+        uint8_t& asked = asked_[key.hash() >> 16 & (kRecent - 1)];
+        if (++asked < kOften) return false;
+        asked = 0;
+        return true;
+    }
     int32_t find(const Key& key) {
         const uint64_t hash = key.hash();
         Slot& near = recent_[hash & (kRecent - 1)];
@@ -75,28 +86,29 @@ class Shortcuts {
         return slots_[i].first;
     }
     Shortcut& operator[](int32_t i) { return all_[static_cast<size_t>(i)]; }
-    // What is counted with its uses, not with every use.
+    // What is counted with its uses, not with every use: few different ones, kept once.
     struct Work {
         Memo::Work work;
         uint64_t waited = 0;
     };
-    Work& work(int32_t i) { return works_[static_cast<size_t>(i)]; }
-    void add(const Shortcut& s, const Work& work);
+    const Work& work(int32_t i) const { return works_[all_[static_cast<size_t>(i)].work]; }
+    uint32_t number_of(const Work& work);
+    void add(const Shortcut& s);
     void clear();
-    // The most used ones: they lie together then. `most`: bytes that all may take.
-    void keep_used(size_t most);
-    bool crowded(size_t most) const { return all_.size() > 2 * kept_of(most); }  // it is time to do so
-    int32_t size() const { return static_cast<int32_t>(all_.size()); }           // the first one is none
-    size_t bytes() const { return all_.capacity() * (sizeof(Shortcut) + sizeof(Work)) + sizeof(Slot) * slots_.size(); }
+    // Those that were used, the most used ones first: they lie together then. At most so many as half of them all.
+    void keep_used();
+    bool crowded() const { return all_.size() > room_; }                // it is time to do so
+    int32_t size() const { return static_cast<int32_t>(all_.size()); }  // the first one is none
+    size_t bytes() const { return all_.size() * sizeof(Shortcut) + sizeof(Slot) * slots_.size(); }
 
   private:
     struct Slot {
         uint32_t tag = 0;   // of the key
         int32_t first = 0;  // shortcut with it
     };
-    static size_t kept_of(size_t most) { return std::min(kKept, most / (4 * sizeof(Shortcut))); }
-    static constexpr size_t kKept = 500000;     // nearly all uses are of a few thousand
+    static constexpr size_t kRoom = 1000000;    // without any that were used
     static constexpr size_t kRecent = 1 << 14;  // slots that lie together
+    static constexpr uint8_t kOften = 8;
     static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
     // The next slot, from the one on that the hash leads to, or from another one, with the tag or nothing.
     size_t probe(uint64_t hash) const { return probe(hash, hash); }
@@ -116,10 +128,13 @@ class Shortcuts {
     }
     void put(int32_t i);
     std::vector<Slot, LargePages<Slot>> slots_;  // open addressing
+    std::vector<uint8_t> asked_;                 // for keys without any
     std::vector<Slot> recent_;                   // of the keys that were found last
     std::vector<Shortcut, LargePages<Shortcut>> all_;
     std::vector<Work> works_;
+    std::unordered_map<std::string, uint32_t> work_ids_;
     size_t num_keys_ = 0;
+    size_t most_, room_;
 };
 
 }  // namespace wafersim::stream
