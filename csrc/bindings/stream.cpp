@@ -212,6 +212,7 @@ py::dict figures(const PyStream& self, bool exact) {
     d["made"] = sum([](const E& e) { return e.memo() ? e.memo()->misses : e.events(); });
     d["situations"] = sum([](const E& e) { return e.memo() ? e.memo()->size() : 0; });
     d["memo_bytes"] = sum([](const E& e) { return e.memo() ? e.memo()->bytes() : 0; });
+    d["shortcut_bytes"] = sum([](const E& e) { return e.figures.shortcut_bytes; });
     d["memo_renewals"] = sum([](const E& e) { return e.figures.renewals; });
     d["table_bytes"] = sum([](const E& e) { return e.table_bytes(); });
     d["pe_bytes"] = sum([](const E& e) { return e.pe_bytes(); });

@@ -24,6 +24,7 @@ struct Figures {
     uint64_t renewals = 0;           // of the memo
     uint64_t waited = 0;             // steps that were made when somebody asked, not in their cycles
     uint64_t passes = 0, taken = 0;  // while there are shortcuts; by one of them
+    uint64_t shortcut_bytes = 0;     // most that they and classes have taken
 };
 
 class Engine {
@@ -121,6 +122,7 @@ class Engine {
     void clear_shortcuts();
     void count_uses();
     void count_work(int32_t i);
+    size_t shortcut_bytes();
     void judge_shortcuts();
     void tell(uint32_t pe, uint32_t message, Cycle T);
     bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;

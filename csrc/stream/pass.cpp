@@ -64,6 +64,7 @@ void Engine::copy_own(Pe& p, int32_t tile) {
 void Engine::stop_shortcuts() {
     resume_ = UINT64_MAX;
     if (!shortcuts_on_) return;
+    shortcut_bytes();
     clear_shortcuts();
     shortcuts_on_ = false;
 }
@@ -92,12 +93,18 @@ void Engine::count_uses() {
     for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i), shortcuts_[i].uses = 0;
 }
 
+size_t Engine::shortcut_bytes() {
+    const size_t bytes = shortcuts_.bytes() + partials_.bytes() + classes_->bytes();
+    figures.shortcut_bytes = std::max<uint64_t>(figures.shortcut_bytes, bytes);
+    return bytes;
+}
+
 // Are they worth it, and do they fit? Where chains still grow most shortcuts are new: that passes without them, too.
 void Engine::judge_shortcuts() {
     if (!shortcuts_on_ && memo_->lookups >= resume_) shortcuts_on_ = true, poor_passes_ = 0;
     if (!shortcuts_on_) return;
     const size_t most = most_memo_bytes_ / kPartOfMemo;
-    if (shortcuts_.bytes() + partials_.bytes() + classes_->bytes() > most) clear_shortcuts();
+    if (shortcut_bytes() > most) clear_shortcuts();
     if (shortcuts_.crowded()) {
         for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i);
         shortcuts_.keep_used();

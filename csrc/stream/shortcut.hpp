@@ -99,7 +99,9 @@ class Shortcuts {
     void keep_used();
     bool crowded() const { return all_.size() > room_; }                // it is time to do so
     int32_t size() const { return static_cast<int32_t>(all_.size()); }  // the first one is none
-    size_t bytes() const { return all_.size() * sizeof(Shortcut) + sizeof(Slot) * slots_.size(); }
+    size_t bytes() const {
+        return all_.size() * sizeof(Shortcut) + sizeof(Slot) * slots_.size() + 2 * sizeof(Work) * works_.size();
+    }
 
   private:
     struct Slot {

@@ -116,6 +116,6 @@ def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
         (400 << 20, 2),
         (100 << 20, 16),
     ):
-        parts = stream_memory.parts_looked_up(program, memo_bytes, 0, threads)
+        parts = stream_memory.parts_looked_up(program, (memo_bytes, 0), 0, threads)
         sizes.append(next(p.num_bytes for p in parts if p.name.startswith("situations")) >> 20)
     assert sizes == [75, 512, 150, 512, 16 * 64]

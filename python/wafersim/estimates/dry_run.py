@@ -77,7 +77,8 @@ def _at_stream(
     )
     looked_up = moved is not None and moved["looked_up"]
     if moved is not None and looked_up:
-        found = parts_looked_up(program, moved["memo_bytes"], python_bytes, request.threads)
+        kept = (moved["memo_bytes"], moved["shortcut_bytes"])
+        found = parts_looked_up(program, kept, python_bytes, request.threads)
     else:
         found = made if moved is None else [*made, part_given_up(moved["memo_bytes"])]
     return {

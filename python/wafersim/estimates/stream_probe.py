@@ -37,6 +37,7 @@ class Probe:
     made: int  # events that were not looked up
     seconds: float
     memo_bytes: int | None  # None: looking up was given up
+    shortcut_bytes: int
 
 
 def small_grids(width: int, height: int) -> list[Grid]:
@@ -71,7 +72,10 @@ def probe(
         return None
     work = record.info["work"]
     memo_bytes = int(work["memo_bytes"]) if work["looking_up"] else None
-    return Probe(grid, int(record.events), int(work["made"]), float(record.info["wall_s"]), memo_bytes)
+    seconds = float(record.info["wall_s"])
+    return Probe(
+        grid, int(record.events), int(work["made"]), seconds, memo_bytes, int(work["shortcut_bytes"])
+    )
 
 
 def estimate_events(
@@ -108,10 +112,12 @@ def estimate_events(
     memo = [p.memo_bytes for p in found if p.memo_bytes is not None]
     keeps = len(memo) == len(found) and (made <= MOST_NEW * events or events < LEAST_EVENTS)
     memo_bytes = _grown(found, side, memo, 0.0) if keeps else max(memo, default=0)
+    shortcuts = [p.shortcut_bytes for p in found]
     return {
         "events": round(events),
         "looked_up": keeps,
         "memo_bytes": memo_bytes,  # of one thread
+        "shortcut_bytes": _grown(found, side, shortcuts, 0.0) if keeps else max(shortcuts),
         "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}

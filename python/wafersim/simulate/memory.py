@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 Rect = tuple[int, int, int, int]
 
 #: a broadcast value is spread over at most this many bytes at a time
-_CHUNK_BYTES = 32 << 20
+_CHUNK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)

@@ -47,28 +47,38 @@ class Part:
 
 
 def parts_looked_up(
-    program: MachineProgram, memo_bytes: float, python_bytes: int, threads: int = 1
+    program: MachineProgram, kept_bytes: tuple[float, float], python_bytes: int, threads: int = 1
 ) -> list[Part]:
-    """The same for a run that looks up what recurs to its end, in a memo of each thread of so many bytes."""
+    """The same for a run that looks up what recurs to its end; `kept_bytes`: a thread's memo, its shortcuts."""
     from wafersim._core import StreamMachine
 
     num_pes = program.tables["tile_map"].size
-    memos = _memos(memo_bytes, min(threads, program.height))
+    num_memos = min(threads, program.height)
+    memos = _memos(kept_bytes[0], num_memos)
+    shortcuts = num_memos * min(kept_bytes[1], _limit(threads) / 2)
     return sorted(
         [
             Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
             Part("situations of PEs, and what happens in them", memos, "a smaller grid, or fewer threads"),
+            Part(
+                "steps from one situation to the next", round(shortcuts), "a smaller grid, or fewer threads"
+            ),
             *_shared_parts(program, python_bytes, threads),
         ],
         key=lambda part: -part.num_bytes,
     )
 
 
-def _memos(memo_bytes: float, threads: int) -> int:
-    """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
+def _limit(threads: int) -> float:
+    """Bytes that a memo may take; shortcuts may take half as many beside it."""
     from wafersim.simulate.stream import memo_limit
 
-    limit = memo_limit(threads) / min(threads, MEMOS)
+    return memo_limit(threads) / min(threads, MEMOS)
+
+
+def _memos(memo_bytes: float, threads: int) -> int:
+    """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
+    limit = _limit(threads)
     return round(threads * (limit if memo_bytes >= limit else FILLED * memo_bytes))
 
 
