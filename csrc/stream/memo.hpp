@@ -38,6 +38,7 @@ class Memo {
         uint64_t words = 0, leaps = 0, beyond = 0;
         int64_t most = 0;
         uint64_t visits = 0;
+        bool operator==(const Work&) const = default;
         void add(const Work& w, Cycle after) {
             if (w.end > kMinus) end = std::max(end, after + w.end);
             words += w.words, leaps += w.leaps, beyond += w.beyond, most = std::max(most, w.most), visits += w.visits;

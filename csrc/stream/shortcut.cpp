@@ -19,12 +19,15 @@ Shortcuts::Shortcuts(size_t most)
     all_.emplace_back();
 }
 
+size_t Shortcuts::HashWork::operator()(const Work& w) const {
+    uint64_t h = w.waited;
+    for (const uint64_t field : {static_cast<uint64_t>(w.work.end), w.work.words, w.work.leaps, w.work.visits})
+        h = (h ^ field ^ h >> 32) * UINT64_C(0x9fb21c651e98df25);
+    return h ^ h >> 32;
+}
+
 uint32_t Shortcuts::number_of(const Work& work) {
-    const uint64_t fields[] = {
-        static_cast<uint64_t>(work.work.end),  work.work.words,  work.work.leaps, work.work.beyond,
-        static_cast<uint64_t>(work.work.most), work.work.visits, work.waited};
-    const auto [it, fresh] = work_ids_.try_emplace(std::string(reinterpret_cast<const char*>(fields), sizeof fields),
-                                                   static_cast<uint32_t>(works_.size()));
+    const auto [it, fresh] = work_ids_.try_emplace(work, static_cast<uint32_t>(works_.size()));
     if (fresh) works_.push_back(work);
     return it->second;
 }

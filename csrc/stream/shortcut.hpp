@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -90,6 +89,7 @@ class Shortcuts {
     struct Work {
         Memo::Work work;
         uint64_t waited = 0;
+        bool operator==(const Work&) const = default;
     };
     const Work& work(int32_t i) const { return works_[all_[static_cast<size_t>(i)].work]; }
     uint32_t number_of(const Work& work);
@@ -134,7 +134,10 @@ class Shortcuts {
     std::vector<Slot> recent_;                   // of the keys that were found last
     std::vector<Shortcut, LargePages<Shortcut>> all_;
     std::vector<Work> works_;
-    std::unordered_map<std::string, uint32_t> work_ids_;
+    struct HashWork {
+        size_t operator()(const Work& w) const;
+    };
+    std::unordered_map<Work, uint32_t, HashWork> work_ids_;
     size_t num_keys_ = 0;
     size_t most_, room_;
 };

@@ -49,7 +49,7 @@ class Part:
 def parts_looked_up(
     program: MachineProgram, kept_bytes: tuple[float, float], python_bytes: int, threads: int = 1
 ) -> list[Part]:
-    """The same for a run that looks up what recurs to its end; `kept_bytes`: a thread's memo, its shortcuts."""
+    """The same for a run that looks up what recurs to its end; `kept_bytes`: of a memo, of its shortcuts."""
     from wafersim._core import StreamMachine
 
     num_pes = program.tables["tile_map"].size
