@@ -112,6 +112,7 @@ class Engine {
     int32_t visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     bool hear_known(uint32_t pe, uint32_t message, Cycle T);
     void account(const Memo::Work& w, Cycle T);
+    int32_t waited(const Pe& p, Cycle T) const;
     void catch_up(Pe& p, Cycle T);
     // pass.cpp
     static constexpr int32_t kNoReach = INT32_MAX, kNoEnd = INT32_MIN;
@@ -136,6 +137,7 @@ class Engine {
     void begin_following(Pe& p);
     void end_following(Pe& p);
     bool fits(Pe& p, Shortcuts::Shortcut& s);
+    void write(Pe& p, const Partials::Entry& e);
     void take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T);
     int32_t follow(uint32_t pe, uint32_t message, Cycle T);
     bool describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s);

@@ -119,11 +119,17 @@ void Engine::account(const Memo::Work& w, Cycle T) {
     loop_.coarse.beyond += w.beyond, loop_.coarse.most = std::max(loop_.coarse.most, w.most);
 }
 
+// The part of the PE's chain up to cycle T; 0: none of its visits.
+int32_t Engine::waited(const Pe& p, Cycle T) const {
+    int32_t i = p.chain;
+    while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
+    return i;
+}
+
 // The visits of the PE's chain up to cycle T; it is given up.
 void Engine::catch_up(Pe& p, Cycle T) {
-    int32_t i = std::exchange(p.chain, 0);
-    if (counting_ && i) waiting_ -= memo_->chain(i).work.visits;
-    while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
+    const int32_t i = waited(p, T), whole = std::exchange(p.chain, 0);
+    if (counting_ && whole) waiting_ -= memo_->chain(whole).work.visits;
     if (!i) return;
     const Memo::Chain& c = memo_->chain(i);
     own_values(p);

@@ -19,7 +19,7 @@ constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
 constexpr size_t kAhead = 32;  // PEs are fetched so many visits before their own
-constexpr size_t kPartOfMemo = 2;  // of the memory for a memo, for shortcuts and classes
+constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
 }  // namespace
 
@@ -183,12 +183,17 @@ bool Engine::fits(Pe& p, Shortcuts::Shortcut& s) {
     Partials::Entry& e = s.partial;
     if (e.values != p.values) e = partial_of(s.tape, p.values);
     if (!e.holds || (e.guarded && !holds(p, e))) return false;
+    write(p, e);
+    return true;
+}
+
+// What its tape makes of the values of the PE.
+void Engine::write(Pe& p, const Partials::Entry& e) {
     if (e.writes) {
         memo_->write(e.rest, cells(p));
         copy_own(p, classes_->tile(p.values));
     }
     p.values = e.after;
-    return true;
 }
 
 // The shortcut for the PE, whose values fit it then (`found`), or one to be made anew; 0: none.
@@ -205,9 +210,7 @@ int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
 // The visits of the PE's chain up to cycle T; false if they cannot be made on its class.
 bool Engine::catch_up_shared(Pe& p, Cycle T) {
     const int32_t whole = p.chain;
-    int32_t i = whole;
-    while (i && memo_->chain(i).dt > T - p.base) i = memo_->chain(i).shorter;
-    if (i) {
+    if (const int32_t i = waited(p, T)) {
         Memo::Chain& c = memo_->chain(i);
         if (c.shared == Memo::kNotAsked)
             c.shared = c.tape < 0 ? -1 : memo_->tape_of({{c.tape, false, true}}, dead(c.to));
@@ -215,11 +218,7 @@ bool Engine::catch_up_shared(Pe& p, Cycle T) {
         if (c.shared >= 0) {
             const Partials::Entry& e = partial_of(c.shared, p.values);
             if (!e.holds) return false;
-            if (e.writes) {
-                memo_->write(e.rest, cells(p));
-                copy_own(p, classes_->tile(p.values));
-            }
-            p.values = e.after;
+            write(p, e);
         }
         account(c.work, p.base);
         figures.waited += c.work.visits;
