@@ -36,7 +36,7 @@ prompt = 1024
 output = 256
 
 [axes]
-"arch.sram_bytes" = [8192, 24576, 49152]
+"arch.sram_bytes" = [24576, 49152]
 "arch.hop_cycles" = [1, 4]
 "arch.ramp_pace_num" = [2, 4]     # over ramp_pace_den = 2: 1 or 2 cycles per wavelet
 

@@ -123,7 +123,7 @@ class Engine {
     void clear_shortcuts();
     void count_uses();
     void count_work(int32_t i);
-    size_t shortcut_bytes();
+    size_t shortcut_bytes() const;
     void judge_shortcuts();
     void tell(uint32_t pe, uint32_t message, Cycle T);
     bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;

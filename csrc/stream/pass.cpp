@@ -64,13 +64,13 @@ void Engine::copy_own(Pe& p, int32_t tile) {
 void Engine::stop_shortcuts() {
     resume_ = UINT64_MAX;
     if (!shortcuts_on_) return;
-    shortcut_bytes();
     clear_shortcuts();
     shortcuts_on_ = false;
 }
 
 void Engine::clear_shortcuts() {
     if (!shortcuts_on_) return;
+    figures.shortcut_bytes = std::max<uint64_t>(figures.shortcut_bytes, shortcut_bytes());
     count_uses();
     shortcuts_.clear();
     partials_.clear();
@@ -93,10 +93,8 @@ void Engine::count_uses() {
     for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i), shortcuts_[i].uses = 0;
 }
 
-size_t Engine::shortcut_bytes() {
-    const size_t bytes = shortcuts_.bytes() + partials_.bytes() + classes_->bytes();
-    figures.shortcut_bytes = std::max<uint64_t>(figures.shortcut_bytes, bytes);
-    return bytes;
+size_t Engine::shortcut_bytes() const {
+    return shortcuts_.bytes() + partials_.bytes() + classes_->bytes();
 }
 
 // Are they worth it, and do they fit? Where chains still grow most shortcuts are new: that passes without them, too.
@@ -106,6 +104,7 @@ void Engine::judge_shortcuts() {
     const size_t most = most_memo_bytes_ / kPartOfMemo;
     if (shortcut_bytes() > most) clear_shortcuts();
     if (shortcuts_.crowded()) {
+        figures.shortcut_bytes = std::max<uint64_t>(figures.shortcut_bytes, shortcut_bytes());
         for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i);
         shortcuts_.keep_used();
     }

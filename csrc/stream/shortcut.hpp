@@ -108,9 +108,9 @@ class Shortcuts {
         uint32_t tag = 0;   // of the key
         int32_t first = 0;  // shortcut with it
     };
-    static constexpr size_t kRoom = 1000000;    // without any that were used
+    static constexpr size_t kRoom = 1000000;    // there is room for so many, and for twice those that were used
     static constexpr size_t kRecent = 1 << 14;  // slots that lie together
-    static constexpr uint8_t kOften = 8;
+    static constexpr uint8_t kOften = 8;        // from one trial on a large product, not tuned
     static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
     // The next slot, from the one on that the hash leads to, or from another one, with the tag or nothing.
     size_t probe(uint64_t hash) const { return probe(hash, hash); }

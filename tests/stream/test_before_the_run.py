@@ -119,3 +119,13 @@ def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
         parts = stream_memory.parts_looked_up(program, (memo_bytes, 0), 0, threads)
         sizes.append(next(p.num_bytes for p in parts if p.name.startswith("situations")) >> 20)
     assert sizes == [75, 512, 150, 512, 16 * 64]
+
+
+def test_shortcuts_count_up_to_their_part_of_the_memo(monkeypatch):
+    program = prepare("gemm", "wse2", "64x64", {"tile": 4}).built.program
+    monkeypatch.setattr(stream, "memo_limit", lambda threads: 512 << 20)
+    sizes = []
+    for shortcut_bytes, threads in ((100 << 20, 1), (300 << 20, 1), (100 << 20, 2)):
+        parts = stream_memory.parts_looked_up(program, (0, shortcut_bytes), 0, threads)
+        sizes.append(next(p.num_bytes for p in parts if p.name.startswith("steps from")) >> 20)
+    assert sizes == [100, 256, 200]

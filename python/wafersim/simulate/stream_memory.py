@@ -31,6 +31,9 @@ EVENT_BYTES = 56
 #: of the memo: its tables double when they are full, and what is not used yet is not touched
 FILLED = 0.75
 
+#: of a memo's memory, beside it, for shortcuts and classes (csrc/stream/pass.cpp begins them anew there)
+SHORTCUTS = 0.5
+
 #: of host memory, touched as a whole
 PAGE_BYTES = 4096
 
@@ -55,7 +58,7 @@ def parts_looked_up(
     num_pes = program.tables["tile_map"].size
     num_memos = min(threads, program.height)
     memos = _memos(kept_bytes[0], num_memos)
-    shortcuts = num_memos * min(kept_bytes[1], _limit(threads) / 2)
+    shortcuts = num_memos * min(kept_bytes[1], SHORTCUTS * _limit(threads))
     return sorted(
         [
             Part("PEs", num_pes * (StreamMachine.sizes()["known_pe"] + EVENT_BYTES), "a smaller grid"),
@@ -70,7 +73,7 @@ def parts_looked_up(
 
 
 def _limit(threads: int) -> float:
-    """Bytes that a memo may take; shortcuts may take half as many beside it."""
+    """Bytes that the memo of a thread may take."""
     from wafersim.simulate.stream import memo_limit
 
     return memo_limit(threads) / min(threads, MEMOS)
