@@ -21,7 +21,8 @@ Shortcuts::Shortcuts(size_t most)
 
 size_t Shortcuts::HashWork::operator()(const Work& w) const {
     uint64_t h = w.waited;
-    for (const uint64_t field : {static_cast<uint64_t>(w.work.end), w.work.words, w.work.leaps, w.work.visits})
+    for (const uint64_t field : {static_cast<uint64_t>(w.work.end), w.work.words, w.work.leaps, w.work.visits,
+                                 w.work.beyond, static_cast<uint64_t>(w.work.most)})
         h = (h ^ field ^ h >> 32) * UINT64_C(0x9fb21c651e98df25);
     return h ^ h >> 32;
 }
