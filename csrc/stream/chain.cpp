@@ -33,11 +33,18 @@ int32_t Memo::choose_chain(uint32_t from, const uint8_t* cells) {
     return i;
 }
 
-void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
+void Memo::lengthen(uint32_t from, int32_t shorter, int32_t visit, int32_t behind) {
+    int32_t last = lengthen(from, shorter, visit);
+    std::vector<int32_t> rest;
+    for (; behind; behind = chain(behind).shorter) rest.push_back(chain(behind).last);
+    for (; last && chain(last).usable && !rest.empty(); rest.pop_back()) last = lengthen(from, last, rest.back());
+}
+
+int32_t Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     Situation& s = situations_[from];
-    if (num_chains_[from] >= kMostChains) return;
     for (int32_t k = s.chains; k; k = chain(k).next)
-        if (chain(k).shorter == shorter && chain(k).last == i) return;
+        if (chain(k).shorter == shorter && chain(k).last == i) return k;
+    if (num_chains_[from] >= kMostChains) return 0;
     const Visit& v = visit(i);
     Chain c;
     if (shorter) c = chain(shorter);
@@ -57,6 +64,7 @@ void Memo::lengthen(uint32_t from, int32_t shorter, int32_t i) {
     s.chains = static_cast<int32_t>(chains_.size());
     ++num_chains_[from];
     chains_.push_back(c);
+    return s.chains;
 }
 
 void Memo::write(const Chain& c, uint8_t* cells) {

@@ -180,10 +180,7 @@ int32_t Engine::visit_known(uint32_t pe, Cycle T) {
     const size_t num_cells = tile >= 0 ? cell_bytes_[static_cast<size_t>(tile)] : 0;
     int32_t found = memo_->play(p.at, T, mains_, cells, num_cells);
     const bool fresh = !found;
-    if (fresh)
-        found = visit_unknown(pe, T, cells);
-    else if (memo_->visit(found).quiet)
-        memo_->lengthen(from, chain, found);
+    if (fresh) found = visit_unknown(pe, T, cells);
     if (!found) return 0;
     const Memo::Visit& v = memo_->visit(found);
     account(v.work, T);
@@ -193,7 +190,9 @@ int32_t Engine::visit_known(uint32_t pe, Cycle T) {
     p.at = v.to;
     p.base = T;
     open_ -= v.done;
+    const bool quiet = v.quiet;
     choose(p);
+    if (quiet && !fresh) memo_->lengthen(from, chain, found, p.chain);
     return found;
 }
 

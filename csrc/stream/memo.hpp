@@ -90,8 +90,9 @@ class Memo {
     const Chain& chain(int32_t i) const { return chains_[static_cast<size_t>(i)]; }
     // The longest chain that these values choose; 0: none.
     int32_t choose_chain(uint32_t from, const uint8_t* cells);
-    // A quiet visit was found behind a chain (0: none) from this situation.
-    void lengthen(uint32_t from, int32_t chain, int32_t visit);
+    // A quiet visit was found behind a chain (0: none) from this situation, and then those of another chain (0: none),
+    // `behind` it.
+    void lengthen(uint32_t from, int32_t chain, int32_t visit, int32_t behind);
     void write(const Chain& c, uint8_t* cells);
     // How many chains begin in a situation.
     int num_chains(uint32_t i) const { return num_chains_[i]; }
@@ -129,6 +130,7 @@ class Memo {
     bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);
     int32_t tape_of(const std::vector<Step>& steps, const Mains& mains);
     int32_t join(int32_t a, int32_t b);
+    int32_t lengthen(uint32_t from, int32_t shorter, int32_t visit);
     const char* keep(std::string_view bytes);
     static uint64_t mix(uint64_t h) {
         h ^= h >> 32;

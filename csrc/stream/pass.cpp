@@ -18,7 +18,7 @@ constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
-constexpr size_t kAhead = 32;  // PEs are fetched so many visits before their own
+constexpr size_t kAhead = 32, kTold = 12;  // PEs are fetched so many visits, and messages, before their own
 constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
 }  // namespace
@@ -200,7 +200,7 @@ int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
     int32_t i = shortcuts_.find(key);
     for (; i; i = shortcuts_[i].next) {
         Shortcuts::Shortcut& s = shortcuts_[i];
-        if (s.uses >= kUses && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
+        if (s.uses % kUses == kUses - 1 && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
         if ((found = fits(p, s))) break;
     }
     return i;
@@ -403,7 +403,10 @@ void Engine::step_known(Cycle t) {
         for (const std::vector<uint32_t>& next = queue_.soon(t + 1);
              const uint32_t pe : std::span(next).first(std::min(next.size(), kAhead)))
             __builtin_prefetch(&pes_[pe]);
-    for (const SpokenKnown& s : spoken_known_) tell(s.pe, s.message, t);
+    for (size_t i = 0; i < spoken_known_.size(); ++i) {
+        if (far_ && i + kTold < spoken_known_.size()) __builtin_prefetch(&pes_[spoken_known_[i + kTold].pe]);
+        tell(spoken_known_[i].pe, spoken_known_[i].message, t);
+    }
     spoken_known_.clear();
 }
 
