@@ -132,6 +132,7 @@ class Engine {
     const std::vector<int32_t>& dead(uint32_t situation);
     bool catch_up_shared(Pe& p, Cycle T);
     int32_t find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found);
+    int32_t near_shortcut(Pe& p, const Shortcuts::Key& key);
     void leave_class(Pe& p);
     void find_class(Pe& p);
     void begin_following(Pe& p);
@@ -220,6 +221,8 @@ class Engine {
     std::vector<std::pair<bool, std::vector<int32_t>>>
         dead_;  // registers, of each place of main threads that was asked
     uint64_t passes_ = 0, followed_ = 0;
+    uint64_t near_ = 0, look_at_ = 0;  // passes by what others took just before; when they are looked at
+    bool apart_ = false;               // PEs side by side take different shortcuts, which lie far away
     int poor_passes_ = 0;
     uint64_t rest_ = 0, resume_ = UINT64_MAX;  // lookups, after which they are tried again
     std::vector<uint32_t> fresh_;              // PEs that have heard something in the last cycle

@@ -18,6 +18,7 @@ constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
+constexpr uint64_t kLook = 4096;  // passes; where three in four take what others have just taken, that is not fetched ahead
 constexpr size_t kAhead = 32, kTold = 12;  // PEs are fetched so many visits, and messages, before their own
 constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
@@ -38,7 +39,7 @@ void Engine::leave_class(Pe& p) {
 // What differs from PE to PE when the first run begins, or one behind values that the host has written, is not shared.
 void Engine::start_shortcuts() {
     shortcuts_on_ = true;
-    passes_ = followed_ = 0, poor_passes_ = 0, rest_ = kRest;
+    passes_ = followed_ = near_ = look_at_ = 0, poor_passes_ = 0, rest_ = kRest;
     if (!classes_) {
         classes_ = std::make_unique<Classes>(cell_bytes_);
         shortcuts_ = Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / sizeof(Shortcuts::Shortcut));
@@ -111,6 +112,7 @@ void Engine::judge_shortcuts() {
     if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
     const bool poor = 2 * followed_ > passes_;
     const uint64_t judged = std::exchange(passes_, 0);
+    look_at_ = 0;
     followed_ = 0;
     poor_passes_ = poor ? poor_passes_ + 1 : 0;
     if (!poor) rest_ = kRest;
@@ -131,7 +133,7 @@ void Engine::tell(uint32_t pe, uint32_t message, Cycle T) {
         pass(pe, (p.heard - 1) | Shortcuts::kOnly, T);
     }
     p.heard = message + 1;
-    if (Shortcuts::Key key; far_ && p.values && key_of(p, message, T, key)) shortcuts_.fetch_slot(key);
+    if (Shortcuts::Key key; apart_ && p.values && key_of(p, message, T, key)) shortcuts_.fetch_slot(key);
 }
 
 void Engine::hear_fresh() {
@@ -166,12 +168,16 @@ const Partials::Entry& Engine::partial_of(int32_t tape, uint32_t values) {
         e.guarded = partial_.rest.guarded(), e.writes = !partial_.rest.writes.empty();
         e.rest = partial_.rest.empty() ? -1 : memo_->keep_tape(std::move(partial_.rest));
         const int32_t own = classes_->first_own(classes_->tile(values));
-        if (e.guarded && memo_->tape(e.rest).guards_code.only_reads(own)) e.near = own;
+        if (e.guarded && memo_->tape(e.rest).guards_code.only_reads(own)) {
+            e.near = own;
+            e.ranges = memo_->tape(e.rest).guards_code.ranges(own);
+        }
     }
     return partials_.add(e);
 }
 
 bool Engine::holds(const Pe& p, const Partials::Entry& e) {
+    if (e.ranges.count != HalfRanges::kNone) return e.ranges.hold(p.own);
     if (e.near < 0) return memo_->holds(e.rest, cells(p));
     return memo_->tape(e.rest).guards_code.check(reinterpret_cast<const uint8_t*>(&p.own), e.near);
 }
@@ -204,6 +210,16 @@ int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
         if ((found = fits(p, s))) break;
     }
     return i;
+}
+
+// The same among those that were taken last; 0: none, or it is to be looked for a longer chain.
+int32_t Engine::near_shortcut(Pe& p, const Shortcuts::Key& key) {
+    for (const auto& [near, i] : shortcuts_.last()) {
+        if (near != key) continue;
+        Shortcuts::Shortcut& s = shortcuts_[i];
+        if (s.uses % kUses != kUses - 1 && fits(p, s)) return i;
+    }
+    return 0;
 }
 
 // The visits of the PE's chain up to cycle T; false if they cannot be made on its class.
@@ -239,13 +255,14 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
     if (p.values == Classes::kNone) find_class(p);
     ++passes_, ++figures.passes;
+    if (const int32_t near = near_shortcut(p, key)) return ++near_, take(pe, p, shortcuts_[near], T);
     bool found = false;
     int32_t i = find_shortcut(p, key, found);
     if (!i && p.chain && !shortcuts_.often(key) && catch_up_shared(p, T)) {
         if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
         i = find_shortcut(p, key, found);
     }
-    if (found) return take(pe, p, shortcuts_[i], T);
+    if (found) return shortcuts_.taken(i), take(pe, p, shortcuts_[i], T);
     Shortcuts::Shortcut s;
     const uint64_t misses = memo_->misses;
     begin_following(p);
@@ -371,6 +388,7 @@ void Engine::fetch_shortcut(const Pe& p, Cycle T) const {
 // What the visits after this one will touch, in three steps, because each place is found in the one before.
 void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const {
     if (i + kAhead < bucket.size()) __builtin_prefetch(&pes_[bucket[i + kAhead]]);
+    if (!apart_) return;
     if (i + 3 < bucket.size() && pes_[bucket[i + 3]].due <= T) fetch_shortcut(pes_[bucket[i + 3]], T);
     if (i + 7 >= bucket.size()) return;
     const Pe& p = pes_[bucket[i + 7]];
@@ -380,8 +398,12 @@ void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cyc
 
 void Engine::step_known(Cycle t) {
     const Cycle before = std::exchange(now_, t);
-    const size_t ahead = far_ ? 6 : fresh_.size();
-    for (size_t i = 0; far_ && i < std::min(ahead, fresh_.size()); ++i) fetch_shortcut(pes_[fresh_[i]], before);
+    if (passes_ >= look_at_) {
+        apart_ = far_ && 4 * near_ < 3 * kLook;
+        near_ = 0, look_at_ = passes_ + kLook;
+    }
+    const size_t ahead = apart_ ? 6 : fresh_.size();
+    for (size_t i = 0; apart_ && i < std::min(ahead, fresh_.size()); ++i) fetch_shortcut(pes_[fresh_[i]], before);
     for (size_t i = 0; i < fresh_.size(); ++i) {
         if (i + ahead < fresh_.size()) fetch_shortcut(pes_[fresh_[i + ahead]], before);
         pass(fresh_[i], std::exchange(pes_[fresh_[i]].heard, 0) - 1, before);

@@ -58,6 +58,7 @@ void Shortcuts::keep_used() {
     all_.resize(1);
     std::fill(slots_.begin(), slots_.end(), Slot{});
     std::fill(recent_.begin(), recent_.end(), Slot{});
+    last_.fill({});
     num_keys_ = 0;
     for (Shortcut& s : kept) {
         s.next = 0;

@@ -3,8 +3,10 @@
 // and its chain; its values have to fit the tape.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -85,6 +87,13 @@ class Shortcuts {
         return slots_[i].first;
     }
     Shortcut& operator[](int32_t i) { return all_[static_cast<size_t>(i)]; }
+    // Those that were found last, of which PEs side by side mostly take the same.
+    struct Last {
+        Key key{UINT32_MAX};  // of no situation
+        int32_t i = 0;
+    };
+    std::span<const Last> last() const { return last_; }
+    void taken(int32_t i) { last_[next_++ % last_.size()] = {all_[static_cast<size_t>(i)].key, i}; }
     // What is counted with its uses, not with every use: few different ones, kept once.
     struct Work {
         Memo::Work work;
@@ -133,6 +142,8 @@ class Shortcuts {
     std::vector<uint8_t> asked_;                 // for keys without any
     std::vector<Slot> recent_;                   // of the keys that were found last
     std::vector<Shortcut, LargePages<Shortcut>> all_;
+    std::array<Last, 4> last_;
+    size_t next_ = 0;
     std::vector<Work> works_;
     struct HashWork {
         size_t operator()(const Work& w) const;

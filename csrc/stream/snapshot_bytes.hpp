@@ -29,7 +29,7 @@ class Writer {
     void values(const V&... v) {
         (put(static_cast<int64_t>(v)), ...);
     }
-    void index(int64_t k) { put(k == kNever ? INT64_MIN / 4 : k); }
+    void index(int64_t k) { put_raw(k == kNever ? 0 : 1 + zigzag(k)); }
     void time(Cycle t) {
         if (t <= kMinus || t >= kForever) return put_raw(t >= kForever);
         latest = std::max(latest, t);
@@ -98,8 +98,8 @@ class Reader {
         ((v = static_cast<V>(get())), ...);
     }
     void index(int64_t& k) {
-        k = get();
-        if (k == INT64_MIN / 4) k = kNever;
+        const uint64_t v = get_raw();
+        k = v == 0 ? kNever : unzigzag(v - 1);
     }
     void time(Cycle& t) {
         const uint64_t v = get_raw();

@@ -227,6 +227,90 @@ class Lowering {
 
 }  // namespace
 
+namespace {
+
+// The half words for which a comparison with a constant gives `value`; false if there are none, or it is of more bits.
+bool range_of(const Quick& compare, bool sign_of_load, uint64_t value, HalfRange& r) {
+    const auto c = static_cast<uint16_t>(compare.constant);
+    const bool whole = compare.shift == 0 && compare.kind == Quick::Kind::kEq;  // of a half word with its sign or without
+    if (whole) {
+        const uint64_t extended = sign_of_load ? static_cast<uint64_t>(int64_t{static_cast<int16_t>(c)}) : uint64_t{c};
+        if (extended != compare.constant || value != 1) return false;
+    } else if (compare.shift != 48) {
+        return false;
+    }
+    const auto least = static_cast<uint16_t>(compare.is_signed ? 0x8000 : 0), most = static_cast<uint16_t>(least - 1);
+    auto set = [&](uint16_t low, uint16_t high) { r.low = low, r.span = static_cast<uint16_t>(high - low); };
+    bool empty = false, inside = value != 0;
+    switch (compare.kind) {
+        case Quick::Kind::kNe:
+            inside = !inside;
+            [[fallthrough]];
+        case Quick::Kind::kEq:
+            set(c, c);
+            break;
+        case Quick::Kind::kGe:
+            inside = !inside;
+            [[fallthrough]];
+        case Quick::Kind::kLt:
+            empty = c == least;
+            set(least, static_cast<uint16_t>(c - 1));
+            break;
+        case Quick::Kind::kGt:
+            inside = !inside;
+            [[fallthrough]];
+        case Quick::Kind::kLe:
+            if (c == most) return inside && (set(least, most), true);
+            set(least, c);
+            break;
+        default:
+            return false;
+    }
+    if (empty) return !inside && (set(least, most), true);
+    if (!inside) set(static_cast<uint16_t>(r.low + r.span + 1), static_cast<uint16_t>(r.low - 1));
+    return true;
+}
+
+// What lies in both of two ranges, if that is one range.
+bool meet(const HalfRange& a, const HalfRange& b, HalfRange& both) {
+    const uint32_t low = static_cast<uint16_t>(b.low - a.low), high = low + b.span;  // counted from a.low
+    const bool begins = low <= a.span, round = high > UINT16_MAX;                    // in `a`; to its low end
+    const uint32_t end = high - UINT16_MAX - 1;                                      // then
+    if (!begins && !round) return false;
+    if (begins && round && end + 1 < low) return false;
+    both = a;
+    if (begins && round) return true;
+    if (round) return both.span = static_cast<uint16_t>(std::min<uint32_t>(a.span, end)), true;
+    both.low = b.low;
+    both.span = static_cast<uint16_t>(std::min<uint32_t>(a.span, high) - low);
+    return true;
+}
+
+}  // namespace
+
+HalfRanges Code::ranges(int32_t at) const {
+    HalfRanges found;
+    if (!only_reads(at)) return found;
+    uint8_t count = 0;
+    for (const Check& c : checks) {
+        const int32_t from = c.load.operand[0] - at;
+        const bool half = c.load.kind == Quick::Kind::kLoad2 ||
+                          (c.load.kind == Quick::Kind::kLoad8 && c.compare.shift == 48);  // its low half then
+        if (!half || c.compare.value > 1) return found;
+        HalfRange r;
+        if (!range_of(c.compare, c.load.is_signed, c.compare.value, r)) return found;
+        const auto bits = static_cast<uint8_t>(8 * from);
+        uint8_t i = 0;
+        while (i < count && (found.bits[i] != bits || !meet(HalfRange{found.range[i]}, r, found.range[i]))) ++i;
+        if (i == HalfRanges::kMost) return found;
+        if (i < count) continue;
+        found.bits[count] = bits, found.range[count] = r;
+        ++count;
+    }
+    found.count = count;
+    return found;
+}
+
 // Guards without anything else, if all of them are checks.
 void Code::find_checks() {
     std::vector<Check> found;

@@ -40,6 +40,26 @@ struct Quick {
     uint64_t constant = 0, value = 0;   // a guard wants the value
 };
 
+// A test of a half word of the 8 bytes that a PE's own values begin with: it lies from `low` on, at most `span` further,
+// where 0 follows 65,535. All comparisons of 16 bits with a constant are such.
+struct HalfRange {
+    uint16_t low = 0, span = 0;
+    bool holds(uint64_t word, uint8_t bits) const {
+        return static_cast<uint16_t>(static_cast<uint16_t>(word >> bits) - low) <= span;
+    }
+};
+struct HalfRanges {
+    static constexpr uint8_t kMost = 3, kNone = 255;
+    uint8_t count = kNone;  // kNone: the guards are not of this kind
+    uint8_t bits[kMost] = {};
+    HalfRange range[kMost] = {};
+    bool hold(uint64_t word) const {
+        for (int i = 0; i < count; ++i)
+            if (!range[i].holds(word, bits[i])) return false;
+        return true;
+    }
+};
+
 struct Code {
     struct Store {
         int32_t at = 0, bytes = 0, step = -1;  // -1: the constant
@@ -60,6 +80,7 @@ struct Code {
     // Whether its guards are checks of these 8 bytes; whether they hold for such.
     bool only_reads(int32_t at) const;
     bool check(const uint8_t* bytes, int32_t at) const;
+    HalfRanges ranges(int32_t at) const;  // the same as tests of the word there
     void store(const std::vector<uint64_t>& values, uint8_t* cells) const;
 };
 
