@@ -107,7 +107,11 @@ class Engine {
     }
     void wake_known(uint32_t pe, Pe& p);
     void choose(Pe& p);
-    void put_in_queue(uint32_t pe, Pe& p);
+    void put_in_queue(uint32_t pe, Pe& p) {
+        if (p.due >= p.queued) return;
+        p.queued = p.due;
+        queue_.push(p.due, pe);
+    }
     int32_t visit_known(uint32_t pe, Cycle T);
     int32_t visit_unknown(uint32_t pe, Cycle T, uint8_t* cells);
     bool hear_known(uint32_t pe, uint32_t message, Cycle T);
@@ -132,7 +136,6 @@ class Engine {
     const std::vector<int32_t>& dead(uint32_t situation);
     bool catch_up_shared(Pe& p, Cycle T);
     int32_t find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found);
-    int32_t near_shortcut(Pe& p, const Shortcuts::Key& key);
     void leave_class(Pe& p);
     void find_class(Pe& p);
     void begin_following(Pe& p);
@@ -146,7 +149,7 @@ class Engine {
     void copy_own(Pe& p, int32_t tile);
     bool holds(const Pe& p, const Partials::Entry& e);
     // Inlined in any case: a call of a function that only fetches may be left out.
-    [[gnu::always_inline]] inline void fetch_shortcut(const Pe& p, Cycle T) const;
+    [[gnu::always_inline]] inline void look_ahead_fresh(size_t i) const;
     [[gnu::always_inline]] inline void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const;
     Node& clear_open();
     Node& open(const Pe& p, Cycle base);
@@ -221,12 +224,18 @@ class Engine {
     std::vector<std::pair<bool, std::vector<int32_t>>>
         dead_;  // registers, of each place of main threads that was asked
     uint64_t passes_ = 0, followed_ = 0;
-    uint64_t near_ = 0, look_at_ = 0;  // passes by what others took just before; when they are looked at
-    bool apart_ = false;               // PEs side by side take different shortcuts, which lie far away
+    // Passes by what others took just before, since so many passes. Where they are few, PEs side by side take different
+    // shortcuts, which lie far apart.
+    uint64_t near_ = 0, looked_ = 0;
+    bool apart_ = false;
     int poor_passes_ = 0;
     uint64_t rest_ = 0, resume_ = UINT64_MAX;  // lookups, after which they are tried again
-    std::vector<uint32_t> fresh_;              // PEs that have heard something in the last cycle
-    uint64_t waiting_ = 0;                     // visits in chains that PEs are in, while they are counted
+    struct Fresh {
+        uint32_t pe = 0;
+        uint64_t hash = 0;  // of its key, 0: it is not fetched ahead
+    };
+    std::vector<Fresh> fresh_;  // PEs that have heard something in the last cycle
+    uint64_t waiting_ = 0;      // visits in chains that PEs are in, while they are counted
     std::unique_ptr<Values> values_;
     std::vector<Told> says_;
     struct Spoken {

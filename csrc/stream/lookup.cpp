@@ -105,12 +105,6 @@ void Engine::choose(Pe& p) {
     p.reach = static_cast<int32_t>(std::min<Cycle>(reach, kNoReach));
 }
 
-void Engine::put_in_queue(uint32_t pe, Pe& p) {
-    if (p.due >= p.queued) return;
-    p.queued = p.due;
-    queue_.push(p.due, pe);
-}
-
 void Engine::account(const Memo::Work& w, Cycle T) {
     if (w.end > kMinus) end_ = std::max(end_, T + w.end);
     figures.steps += w.visits;

@@ -227,10 +227,11 @@ Memo::Heard& Memo::heard(uint32_t from, uint32_t message, Cycle dt) {
     return heard_[at];
 }
 
+// What has been touched: the room that vectors have to grow has not.
 size_t Memo::bytes() const {
-    return situations_.capacity() * sizeof(Situation) + slots_.size() * sizeof(uint32_t) +
-           visits_.capacity() * sizeof(Visit) + chains_.capacity() * sizeof(Chain) + steps_.capacity() * sizeof(Step) +
-           tape_bytes_ + said_.capacity() * sizeof(Said) + heard_.size() * sizeof(Heard) +
+    return situations_.size() * (sizeof(Situation) + 1) + slots_.size() * sizeof(uint32_t) +
+           visits_.size() * sizeof(Visit) + chains_.size() * sizeof(Chain) + steps_.size() * sizeof(Step) +
+           tape_bytes_ + said_.size() * sizeof(Said) + heard_.size() * sizeof(Heard) +
            messages_.size() * 2 * sizeof(Message) + pieces_.size() * kPiece;
 }
 

@@ -36,7 +36,7 @@ class Partials {
         uint32_t values = Classes::kNone, after = Classes::kNone;
         int32_t rest = -1;  // a tape too, -1: nothing
         bool holds = false, guarded = false, writes = false;
-        int32_t near = -1;  // its guards read nothing but the word there, the first of the PE's own
+        int32_t near = -1;    // its guards read nothing but the word there, the first of the PE's own
         HalfRanges ranges{};  // then, if they are such
     };
     Partials() : slots_(1 << 12) {}

@@ -18,9 +18,9 @@ constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
-constexpr uint64_t kLook = 4096;  // passes; where three in four take what others have just taken, that is not fetched ahead
+constexpr uint64_t kLook = 4096;  // passes; where three in four take what others just took, nothing is fetched ahead
 constexpr size_t kAhead = 32, kTold = 12;  // PEs are fetched so many visits, and messages, before their own
-constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
+constexpr size_t kPartOfMemo = 2;          // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
 }  // namespace
 
@@ -39,7 +39,7 @@ void Engine::leave_class(Pe& p) {
 // What differs from PE to PE when the first run begins, or one behind values that the host has written, is not shared.
 void Engine::start_shortcuts() {
     shortcuts_on_ = true;
-    passes_ = followed_ = near_ = look_at_ = 0, poor_passes_ = 0, rest_ = kRest;
+    passes_ = followed_ = 0, poor_passes_ = 0, rest_ = kRest;
     if (!classes_) {
         classes_ = std::make_unique<Classes>(cell_bytes_);
         shortcuts_ = Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / sizeof(Shortcuts::Shortcut));
@@ -112,7 +112,6 @@ void Engine::judge_shortcuts() {
     if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
     const bool poor = 2 * followed_ > passes_;
     const uint64_t judged = std::exchange(passes_, 0);
-    look_at_ = 0;
     followed_ = 0;
     poor_passes_ = poor ? poor_passes_ + 1 : 0;
     if (!poor) rest_ = kRest;
@@ -127,17 +126,21 @@ void Engine::judge_shortcuts() {
 void Engine::tell(uint32_t pe, uint32_t message, Cycle T) {
     ++memo_->lookups;
     Pe& p = pes_[pe];
-    if (!p.heard) {
-        fresh_.push_back(pe);
-    } else {
+    if (p.heard) {
         pass(pe, (p.heard - 1) | Shortcuts::kOnly, T);
+        p.heard = message + 1;
+        return;
     }
     p.heard = message + 1;
-    if (Shortcuts::Key key; apart_ && p.values && key_of(p, message, T, key)) shortcuts_.fetch_slot(key);
+    fresh_.push_back({pe, 0});
+    Shortcuts::Key key;
+    if (!apart_ || !p.values || !key_of(p, message, T, key)) return;
+    fresh_.back().hash = key.hash();
+    shortcuts_.fetch_slot(fresh_.back().hash);
 }
 
 void Engine::hear_fresh() {
-    for (const uint32_t pe : fresh_) {
+    for (const auto& [pe, hash] : fresh_) {
         Pe& p = pes_[pe];
         if (hear_known(pe, std::exchange(p.heard, 0) - 1, now_)) put_in_queue(pe, p);
     }
@@ -212,16 +215,6 @@ int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
     return i;
 }
 
-// The same among those that were taken last; 0: none, or it is to be looked for a longer chain.
-int32_t Engine::near_shortcut(Pe& p, const Shortcuts::Key& key) {
-    for (const auto& [near, i] : shortcuts_.last()) {
-        if (near != key) continue;
-        Shortcuts::Shortcut& s = shortcuts_[i];
-        if (s.uses % kUses != kUses - 1 && fits(p, s)) return i;
-    }
-    return 0;
-}
-
 // The visits of the PE's chain up to cycle T; false if they cannot be made on its class.
 bool Engine::catch_up_shared(Pe& p, Cycle T) {
     const int32_t whole = p.chain;
@@ -255,7 +248,10 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
     if (p.values == Classes::kNone) find_class(p);
     ++passes_, ++figures.passes;
-    if (const int32_t near = near_shortcut(p, key)) return ++near_, take(pe, p, shortcuts_[near], T);
+    const int32_t last = shortcuts_.find_last(key, [&](Shortcuts::Shortcut& s) {
+        return s.uses % kUses != kUses - 1 && fits(p, s);  // in its turn it is looked at as the others are
+    });
+    if (last) return ++near_, take(pe, p, shortcuts_[last], T);
     bool found = false;
     int32_t i = find_shortcut(p, key, found);
     if (!i && p.chain && !shortcuts_.often(key) && catch_up_shared(p, T)) {
@@ -380,33 +376,36 @@ bool Engine::describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& 
     return true;
 }
 
-void Engine::fetch_shortcut(const Pe& p, Cycle T) const {
-    Shortcuts::Key key;
-    if (p.values && key_of(p, p.heard ? p.heard - 1 : Shortcuts::kNoMessage, T, key)) shortcuts_.fetch(key);
-}
-
 // What the visits after this one will touch, in three steps, because each place is found in the one before.
 void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const {
     if (i + kAhead < bucket.size()) __builtin_prefetch(&pes_[bucket[i + kAhead]]);
     if (!apart_) return;
-    if (i + 3 < bucket.size() && pes_[bucket[i + 3]].due <= T) fetch_shortcut(pes_[bucket[i + 3]], T);
-    if (i + 7 >= bucket.size()) return;
-    const Pe& p = pes_[bucket[i + 7]];
-    Shortcuts::Key key;
-    if (p.due <= T && p.values && key_of(p, Shortcuts::kNoMessage, T, key)) shortcuts_.fetch_slot(key);
+    auto hash_of = [&](size_t at) -> uint64_t {  // 0: there is nothing to fetch
+        if (at >= bucket.size()) return 0;
+        const Pe& p = pes_[bucket[at]];
+        Shortcuts::Key key;
+        return p.due <= T && p.values && key_of(p, Shortcuts::kNoMessage, T, key) ? key.hash() : 0;
+    };
+    if (const uint64_t hash = hash_of(i + 3)) shortcuts_.fetch(hash);
+    if (const uint64_t hash = hash_of(i + 7)) shortcuts_.fetch_slot(hash);
+}
+
+// The same for a PE that has heard something; the slot has been fetched then.
+void Engine::look_ahead_fresh(size_t i) const {
+    if (i + 12 < fresh_.size()) __builtin_prefetch(&pes_[fresh_[i + 12].pe]);
+    if (i + 6 < fresh_.size() && fresh_[i + 6].hash) shortcuts_.fetch(fresh_[i + 6].hash);
 }
 
 void Engine::step_known(Cycle t) {
     const Cycle before = std::exchange(now_, t);
-    if (passes_ >= look_at_) {
-        apart_ = far_ && 4 * near_ < 3 * kLook;
-        near_ = 0, look_at_ = passes_ + kLook;
+    if (const uint64_t seen = figures.passes - looked_; seen >= kLook) {
+        apart_ = far_ && 4 * near_ < 3 * seen;
+        near_ = 0, looked_ = figures.passes;
     }
-    const size_t ahead = apart_ ? 6 : fresh_.size();
-    for (size_t i = 0; apart_ && i < std::min(ahead, fresh_.size()); ++i) fetch_shortcut(pes_[fresh_[i]], before);
     for (size_t i = 0; i < fresh_.size(); ++i) {
-        if (i + ahead < fresh_.size()) fetch_shortcut(pes_[fresh_[i + ahead]], before);
-        pass(fresh_[i], std::exchange(pes_[fresh_[i]].heard, 0) - 1, before);
+        if (far_) look_ahead_fresh(i);
+        Pe& p = pes_[fresh_[i].pe];
+        pass(fresh_[i].pe, std::exchange(p.heard, 0) - 1, before);
     }
     fresh_.clear();
     const auto& bucket = queue_.bucket(t);

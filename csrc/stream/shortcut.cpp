@@ -14,7 +14,7 @@ void Shortcuts::put(int32_t i) {
 }
 
 Shortcuts::Shortcuts(size_t most)
-    : slots_(1 << 12), asked_(kRecent), recent_(kRecent), works_(1), most_(most), room_(std::min(most, kRoom)) {
+    : slots_(1 << 12), asked_(kAsked), works_(1), most_(most), room_(std::min(most, kRoom)) {
     all_.reserve(most + 1);  // pages come when they are touched; nothing is copied when more come
     all_.emplace_back();
 }
@@ -50,14 +50,16 @@ void Shortcuts::add(const Shortcut& s) {
 }
 
 void Shortcuts::keep_used() {
+    std::vector<std::pair<uint64_t, int32_t>> order;
+    for (int32_t i = 1; i < size(); ++i)
+        if (const uint64_t uses = (*this)[i].uses) order.emplace_back(UINT64_MAX - uses, i);
+    std::sort(order.begin(), order.end());
+    order.resize(std::min(order.size(), most_ / 2));
     std::vector<Shortcut> kept;
-    for (const Shortcut& s : all_)
-        if (s.uses) kept.push_back(s);
-    std::stable_sort(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.uses > b.uses; });
-    kept.resize(std::min(kept.size(), most_ / 2));
+    kept.reserve(order.size());
+    for (const auto& [rank, i] : order) kept.push_back((*this)[i]);
     all_.resize(1);
     std::fill(slots_.begin(), slots_.end(), Slot{});
-    std::fill(recent_.begin(), recent_.end(), Slot{});
     last_.fill({});
     num_keys_ = 0;
     for (Shortcut& s : kept) {

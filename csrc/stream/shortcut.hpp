@@ -4,9 +4,9 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <climits>
 #include <cstdint>
-#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -24,7 +24,11 @@ class Shortcuts {
         uint32_t at = 0, message = kNoMessage;
         int32_t chain = 0;
         int32_t dt = 0;  // cycles since the situation was taken
-        bool operator==(const Key&) const = default;
+        bool operator==(const Key& o) const {
+            using Halves = std::array<uint64_t, 2>;
+            const auto a = std::bit_cast<Halves>(*this), b = std::bit_cast<Halves>(o);
+            return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+        }
         uint64_t hash() const {
             uint64_t h = (uint64_t{at} << 32 | message) * UINT64_C(0x9e3779b97f4a7c15);
             h = (h ^ h >> 32) + (uint64_t{static_cast<uint32_t>(dt)} << 32 | static_cast<uint32_t>(chain));
@@ -59,40 +63,33 @@ class Shortcuts {
     // `most`: how many there may be; they are crowded before.
     explicit Shortcuts(size_t most = 0);
 
-    // Inlined in any case: a call of a function that only fetches may be left out.
-    [[gnu::always_inline]] void fetch_slot(const Key& key) const {
-        const uint64_t hash = key.hash();
-        if (recent(hash).tag != tag_of(hash)) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+    // By the hash of a key. Inlined in any case: a call of a function that only fetches may be left out.
+    [[gnu::always_inline]] void fetch_slot(uint64_t hash) const {
+        __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
     }
-    [[gnu::always_inline]] void fetch(const Key& key) const {
-        const uint64_t hash = key.hash();
-        const Slot& near = recent(hash);
-        const int32_t i = near.tag == tag_of(hash) ? near.first : slots_[probe(hash)].first;
-        const char* at = reinterpret_cast<const char*>(&all_[static_cast<size_t>(i)]);
+    [[gnu::always_inline]] void fetch(uint64_t hash) const {
+        const char* at = reinterpret_cast<const char*>(&all_[static_cast<size_t>(slots_[probe(hash)].first)]);
         __builtin_prefetch(at), __builtin_prefetch(at + 64);
     }
     // Whether the key has been asked for some times in vain; then counted anew.
     bool often(const Key& key) {
-        uint8_t& asked = asked_[key.hash() >> 16 & (kRecent - 1)];
+        uint8_t& asked = asked_[key.hash() >> 16 & (kAsked - 1)];
         if (++asked < kOften) return false;
         asked = 0;
         return true;
     }
-    int32_t find(const Key& key) {
-        const uint64_t hash = key.hash();
-        Slot& near = recent_[hash & (kRecent - 1)];
-        if (near.tag == tag_of(hash) && all_[static_cast<size_t>(near.first)].key == key) return near.first;
-        const size_t i = slot_of(key);
-        if (slots_[i].first) near = slots_[i];
-        return slots_[i].first;
-    }
+    int32_t find(const Key& key) const { return slots_[slot_of(key)].first; }
     Shortcut& operator[](int32_t i) { return all_[static_cast<size_t>(i)]; }
-    // Those that were found last, of which PEs side by side mostly take the same.
-    struct Last {
-        Key key{UINT32_MAX};  // of no situation
-        int32_t i = 0;
-    };
-    std::span<const Last> last() const { return last_; }
+    // Those that were found last, the last one first: PEs side by side mostly take the same. The first of them with
+    // this key that `fits`; 0: none.
+    template <typename Fits>
+    int32_t find_last(const Key& key, Fits&& fits) {
+        for (size_t k = 1; k <= last_.size(); ++k) {
+            const Last& l = last_[(next_ - k) % last_.size()];
+            if (l.key == key && fits((*this)[l.i])) return l.i;
+        }
+        return 0;
+    }
     void taken(int32_t i) { last_[next_++ % last_.size()] = {all_[static_cast<size_t>(i)].key, i}; }
     // What is counted with its uses, not with every use: few different ones, kept once.
     struct Work {
@@ -117,9 +114,9 @@ class Shortcuts {
         uint32_t tag = 0;   // of the key
         int32_t first = 0;  // shortcut with it
     };
-    static constexpr size_t kRoom = 1000000;    // there is room for so many, and for twice those that were used
-    static constexpr size_t kRecent = 1 << 14;  // slots that lie together
-    static constexpr uint8_t kOften = 8;        // from one trial on a large product, not tuned
+    static constexpr size_t kRoom = 1000000;   // there is room for so many, and for twice those that were used
+    static constexpr size_t kAsked = 1 << 14;  // counts; some keys share one
+    static constexpr uint8_t kOften = 8;       // from one trial on a large product, not tuned
     static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
     // The next slot, from the one on that the hash leads to, or from another one, with the tag or nothing.
     size_t probe(uint64_t hash) const { return probe(hash, hash); }
@@ -128,7 +125,6 @@ class Shortcuts {
         for (i &= mask; slots_[i].first && slots_[i].tag != tag_of(hash);) i = (i + 1) & mask;
         return i;
     }
-    const Slot& recent(uint64_t hash) const { return recent_[hash & (kRecent - 1)]; }
     // The slot of the key, or that where it would be.
     size_t slot_of(const Key& key) const {
         const uint64_t hash = key.hash();
@@ -140,8 +136,11 @@ class Shortcuts {
     void put(int32_t i);
     std::vector<Slot, LargePages<Slot>> slots_;  // open addressing
     std::vector<uint8_t> asked_;                 // for keys without any
-    std::vector<Slot> recent_;                   // of the keys that were found last
     std::vector<Shortcut, LargePages<Shortcut>> all_;
+    struct Last {
+        Key key{UINT32_MAX};  // of no situation
+        int32_t i = 0;
+    };
     std::array<Last, 4> last_;
     size_t next_ = 0;
     std::vector<Work> works_;

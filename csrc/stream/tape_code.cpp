@@ -232,8 +232,7 @@ namespace {
 // The half words for which a comparison with a constant gives `value`; false if there are none, or it is of more bits.
 bool range_of(const Quick& compare, bool sign_of_load, uint64_t value, HalfRange& r) {
     const auto c = static_cast<uint16_t>(compare.constant);
-    const bool whole = compare.shift == 0 && compare.kind == Quick::Kind::kEq;  // of a half word with its sign or without
-    if (whole) {
+    if (compare.shift == 0 && compare.kind == Quick::Kind::kEq) {  // of all bits: as the load extends a half word
         const uint64_t extended = sign_of_load ? static_cast<uint64_t>(int64_t{static_cast<int16_t>(c)}) : uint64_t{c};
         if (extended != compare.constant || value != 1) return false;
     } else if (compare.shift != 48) {

@@ -40,8 +40,8 @@ struct Quick {
     uint64_t constant = 0, value = 0;   // a guard wants the value
 };
 
-// A test of a half word of the 8 bytes that a PE's own values begin with: it lies from `low` on, at most `span` further,
-// where 0 follows 65,535. All comparisons of 16 bits with a constant are such.
+// A test of a half word of the 8 bytes that a PE's own values begin with: it lies from `low` on, at most `span`
+// further, where 0 follows 65,535. All comparisons of 16 bits with a constant are such.
 struct HalfRange {
     uint16_t low = 0, span = 0;
     bool holds(uint64_t word, uint8_t bits) const {

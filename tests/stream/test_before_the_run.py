@@ -118,7 +118,7 @@ def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
     ):
         parts = stream_memory.parts_looked_up(program, (memo_bytes, 0), 0, threads)
         sizes.append(next(p.num_bytes for p in parts if p.name.startswith("situations")) >> 20)
-    assert sizes == [75, 512, 150, 512, 16 * 64]
+    assert sizes == [100, 512, 200, 512, 16 * 64]
 
 
 def test_shortcuts_count_up_to_their_part_of_the_memo(monkeypatch):

@@ -28,9 +28,6 @@ THREADS_OF_A_QUEUE, THREADS = 0.75, 2
 #: of a PE in the queue of events, with the room that its slots have to grow: measured on full wafers
 EVENT_BYTES = 56
 
-#: of the memo: its tables double when they are full, and what is not used yet is not touched
-FILLED = 0.75
-
 #: of a memo's memory, beside it, for shortcuts and classes (csrc/stream/pass.cpp begins them anew there)
 SHORTCUTS = 0.5
 
@@ -82,12 +79,12 @@ def _limit(threads: int) -> float:
 def _memos(memo_bytes: float, threads: int) -> int:
     """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
     limit = _limit(threads)
-    return round(threads * (limit if memo_bytes >= limit else FILLED * memo_bytes))
+    return round(threads * min(limit, memo_bytes))
 
 
 def part_given_up(memo_bytes: float) -> Part:
     """What a run has in its memo when it gives looking up up."""
-    return Part("situations of PEs, until most are new", round(FILLED * memo_bytes), "a smaller grid")
+    return Part("situations of PEs, until most are new", round(memo_bytes), "a smaller grid")
 
 
 def _shared_parts(program: MachineProgram, python_bytes: int, threads: int) -> list[Part]:
