@@ -24,6 +24,11 @@ MOST_NEW, LEAST_EVENTS = 0.3, 60_000
 #: events grow with the side of the grid to a power between these: a line's PEs; PEs x steps x changes of rate
 LEAST_POWER, MOST_POWER = 1.0, 3.5
 
+#: what is new grows with a power that falls with every doubling of the side beyond the small grids, but not
+#: below: fitted on visits made, memo and shortcuts of `gemm` from 32 x 32 to 256 x 256 PEs, which grow by
+#: 1.8 to 1.2 a doubling
+FALLS, FALLS_TO = 0.12, 1.2
+
 #: host seconds of an event that is looked up: in the first steps of a `gemm` on 750 x 750 PEs 45 ns
 LOOKED_UP_SECONDS = 50e-9
 
@@ -91,11 +96,12 @@ def estimate_events(
     Notes
     -----
     Events grow as a power of the side of the grid, taken from two runs (one run: with the PEs). So do those
-    that are made because nothing like them has occurred: they take what they took in the larger run, the
-    others `LOOKED_UP_SECONDS`. Within a factor of three in events for the library's kernels; where situations
-    begin to recur only on a larger grid, seconds are too many. The memo grows likewise, unless so much is new
-    that looking up is given up (`looked_up`): then it is what the small runs had. Threads share what is
-    looked up; what is new each of them makes for itself, and keeps it.
+    that are made because nothing like them has occurred, where it recurs ever more slowly (`FALLS`): they
+    take what they took in the larger run, the others `LOOKED_UP_SECONDS`. Within a factor of three in events
+    for the library's kernels; where situations begin to recur only on a larger grid, seconds are too many.
+    The memo grows as what is made, unless so much is new that looking up is given up (`looked_up`): then it
+    is what the small runs had. Threads share what is looked up; what is new each of them makes for itself,
+    and keeps it.
     """
     grids = small_grids(*grid)
     found = [p for p in (probe(kernel, arch, at, params, grain) for at in grids) if p is not None]
@@ -107,17 +113,18 @@ def estimate_events(
         found = [*([] if one_more is None else [one_more]), *found]
     side = math.sqrt(grid[0] * grid[1])
     events = _grown(found, side, [p.events for p in found], LEAST_POWER)
-    made = min(_grown(found, side, [p.made for p in found], 0.0), events)
+    recurs = all(p.memo_bytes is not None for p in found)
+    made = min(_grown(found, side, [p.made for p in found], 0.0, falls=recurs), events)
     seconds = made * found[0].seconds / max(found[0].made, 1) + (events - made) * LOOKED_UP_SECONDS / threads
     memo = [p.memo_bytes for p in found if p.memo_bytes is not None]
-    keeps = len(memo) == len(found) and (made <= MOST_NEW * events or events < LEAST_EVENTS)
-    memo_bytes = _grown(found, side, memo, 0.0) if keeps else max(memo, default=0)
+    keeps = recurs and (made <= MOST_NEW * events or events < LEAST_EVENTS)
+    memo_bytes = _grown(found, side, memo, 0.0, falls=True) if keeps else max(memo, default=0)
     shortcuts = [p.shortcut_bytes for p in found]
     return {
         "events": round(events),
         "looked_up": keeps,
         "memo_bytes": memo_bytes,  # of one thread
-        "shortcut_bytes": _grown(found, side, shortcuts, 0.0) if keeps else max(shortcuts),
+        "shortcut_bytes": _grown(found, side, shortcuts, 0.0, falls=True) if keeps else max(shortcuts),
         "host_seconds": _short(seconds),
         "runs": [
             {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}
@@ -126,13 +133,26 @@ def estimate_events(
     }
 
 
-def _grown(found: list[Probe], side: float, counts: list[int], least: float) -> float:
+def _grown(found: list[Probe], side: float, counts: list[int], least: float, falls: bool = False) -> float:
     """A count of the small runs, larger one first, at another side of the grid."""
     power = 2.0
     if len(found) > 1:
         grown = math.log(max(counts[0], 1) / max(counts[1], 1))
         power = min(max(grown / math.log(_side_of(found[0]) / _side_of(found[1])), least), MOST_POWER)
-    return float(counts[0] * (side / _side_of(found[0])) ** power)
+    doublings = math.log2(side / _side_of(found[0]))
+    if falls:
+        return float(counts[0] * 2 ** _summed(power, doublings))
+    return float(counts[0] * 2 ** (power * doublings))
+
+
+def _summed(power: float, doublings: float) -> float:
+    """Of a power that falls by `FALLS` with each doubling, the sum over so many of them."""
+    total, least = 0.0, min(power, FALLS_TO)
+    while doublings > 0:
+        power = max(power - FALLS, least)
+        total += power * min(doublings, 1.0)
+        doublings -= 1.0
+    return total
 
 
 def _short(value: float) -> float:
