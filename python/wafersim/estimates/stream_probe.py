@@ -140,9 +140,7 @@ def _grown(found: list[Probe], side: float, counts: list[int], least: float, fal
         grown = math.log(max(counts[0], 1) / max(counts[1], 1))
         power = min(max(grown / math.log(_side_of(found[0]) / _side_of(found[1])), least), MOST_POWER)
     doublings = math.log2(side / _side_of(found[0]))
-    if falls:
-        return float(counts[0] * 2 ** _summed(power, doublings))
-    return float(counts[0] * 2 ** (power * doublings))
+    return float(counts[0] * 2 ** (_summed(power, doublings) if falls else power * doublings))
 
 
 def _summed(power: float, doublings: float) -> float:

@@ -77,7 +77,7 @@ def _limit(threads: int) -> float:
 
 
 def _memos(memo_bytes: float, threads: int) -> int:
-    """Bytes of the memos. One that is full is copied to a new one, then goes: all of it has been touched."""
+    """Bytes of the memos: of those in use, up to where a memo is full and begun anew."""
     limit = _limit(threads)
     return round(threads * min(limit, memo_bytes))
 
