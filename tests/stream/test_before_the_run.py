@@ -10,8 +10,7 @@ import pytest
 from tests.command_line import call
 from wafersim import run
 from wafersim.errors import ConfigError
-from wafersim.estimates import stream_probe
-from wafersim.simulate import fidelity, stream, stream_memory
+from wafersim.simulate import fidelity, grain, small_runs, stream, stream_memory
 from wafersim.simulate.runner import prepare
 
 SIZES = [
@@ -82,10 +81,10 @@ def test_dry_run_says_whether_situations_recur(kernel, grid, grain, looked_up):
 
 
 def test_small_grids_keep_the_shape():
-    assert stream_probe.small_grids(64, 64) == [(16, 16), (8, 8)]
-    assert stream_probe.small_grids(750, 994) == [(15, 20), (8, 10)]
-    assert stream_probe.small_grids(1, 400) == [(1, 57), (1, 29)]
-    for width, height in stream_probe.small_grids(300, 100):
+    assert small_runs.small_grids(64, 64) == [(16, 16), (8, 8)]
+    assert small_runs.small_grids(750, 994) == [(15, 20), (8, 10)]
+    assert small_runs.small_grids(1, 400) == [(1, 57), (1, 29)]
+    for width, height in small_runs.small_grids(300, 100):
         assert math.isclose(width / height, 3, rel_tol=0.2)
 
 
@@ -103,6 +102,73 @@ def test_fidelity_by_size_goes_on_at_wavelet_where_stream_refuses(monkeypatch):
     record = run("spmm", grid="4x3", values=False)
     assert record.status == "finished"
     assert record.info["fidelity_chosen"].startswith("wavelet: fidelity stream cannot represent this program")
+
+
+@pytest.fixture
+def small_is_large(monkeypatch):
+    """Grids of a few PEs choose their grain, as if their events were too many."""
+    monkeypatch.setattr(grain, "COARSE_FROM_PES", 64)
+    monkeypatch.setattr(grain, "MOST_MADE", 1000)
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_a_large_run_is_coarse_where_small_ones_are_hardly_changed(monkeypatch):
+    coarse = run("gemm", grid="24x24", tile=8, values=False, fidelity="stream")
+    line = coarse.info["fidelity_chosen"]
+    assert line.startswith("stream, grain 4096, approximate: exact, some 3e+05 events ")
+    assert "; on 12x12 PEs it changes the cycles by +0.094 %; " in line
+    assert coarse.info["approximate"]
+    assert coarse.info["stream"]["grain"] == 4096
+    exact = run("gemm", grid="24x24", tile=8, values=False, fidelity="stream", grain=1)
+    assert "fidelity_chosen" not in exact.info
+    assert not exact.info["approximate"]
+    assert exact.cycles != coarse.cycles
+    assert abs(coarse.cycles / exact.cycles - 1) < grain.CLOSE
+    monkeypatch.setattr(fidelity, "STREAM_FROM_PES", 64)
+    by_size = run("gemm", grid="24x24", tile=8, values=False)
+    assert by_size.info["fidelity_chosen"].startswith("stream, chosen by size: 576 PEs, 64 or more; ")
+    assert by_size.info["fidelity_chosen"].endswith(f"; {line}")
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_a_large_run_is_exact_where_small_ones_are_changed(monkeypatch):
+    monkeypatch.setattr(grain, "CLOSE", 0.0009)
+    found = run("gemm", grid="24x24", tile=8, values=False, fidelity="stream")
+    line = found.info["fidelity_chosen"]
+    assert line.startswith("stream, grain 1: exact, some 3e+05 events ")
+    assert line.endswith("; not grain 4096: on 12x12 PEs it changes the cycles by +0.094 %")
+    assert not found.info["approximate"]
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_a_large_run_is_exact_where_a_grain_spares_nothing():
+    found = run("allreduce", grid="32x32", words=64, values=False, fidelity="stream")
+    assert found.info["fidelity_chosen"].startswith("stream, grain 1: exact, some ")
+    assert found.info["fidelity_chosen"].endswith("; no fewer at grain 4096")
+    assert not found.info["approximate"]
+
+
+def test_a_run_of_which_most_recurs_is_exact_whatever_its_size(monkeypatch):
+    monkeypatch.setattr(grain, "COARSE_FROM_PES", 64)
+    assert "fidelity_chosen" not in run("broadcast", grid="120x90", values=False, fidelity="stream").info
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_dry_run_chooses_the_same_grain():
+    asked = ("run", "gemm", "--grid", "24x24", "tile=8", "--fidelity", "stream", "--no-values", "--json")
+    answer, ran = (json.loads(call(*asked, *more).out) for more in (("--dry-run",), ()))
+    assert answer["grain"] == ran["stream"]["grain"] == 4096
+    assert answer["fidelity_chosen"] == ran["fidelity_chosen"]
+    assert ran["events"] / 3 <= answer["estimate_events"] <= 3 * ran["events"]
+
+
+def test_small_runs_end_with_a_number_of_events(monkeypatch):
+    arch = prepare("gemm", "wse2", "4x4", {"tile": 4}).arch
+    params = {"tile": 5}  # nobody else's, because small runs are remembered
+    monkeypatch.setattr(small_runs, "PROBE_EVENTS", 20_000)
+    found = small_runs.small_runs("gemm", arch, (40, 40), params, 1)
+    assert [run.grid for run in found] == [(7, 7)]  # 13x13 takes more
+    assert found[0].events < 20_000
 
 
 def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):

@@ -16,13 +16,14 @@ from wafersim.simulate.footprint import available_bytes, host_bytes, rss_bytes
 from wafersim.simulate.request import arch_of
 
 if TYPE_CHECKING:
-    from wafersim.arch import Arch
     from wafersim.program import MachineProgram
     from wafersim.simulate.request import Request
+    from wafersim.simulate.runner import PreparedRun
 
 
 def estimate(request: Request) -> dict[str, Any]:
     """PEs, memory and, where a closed formula is known, cycles and events; unknown figures are None."""
+    prepared: PreparedRun | None = None
     if request.kernel is not None:
         from wafersim.simulate.runner import prepare
 
@@ -37,9 +38,9 @@ def estimate(request: Request) -> dict[str, Any]:
         params, cycles = dict(request.params), None
     program.check_once(arch)
     chosen, line = by_size(program) if request.fidelity == AUTO else (request.fidelity, None)
-    stream = _at_stream(request, program, arch, params) if chosen == "stream" else {}
+    stream = _at_stream(request, program, prepared) if chosen == "stream" else {}
     if line is not None:
-        stream["fidelity_chosen"] = line
+        stream["fidelity_chosen"] = "; ".join([line, *filter(None, [stream.get("fidelity_chosen")])])
     sizes = _sizes(program, int(arch.sram_bytes))
     return {
         "schema": RECORD_SCHEMA,
@@ -60,37 +61,50 @@ def estimate(request: Request) -> dict[str, Any]:
     }
 
 
-def _at_stream(
-    request: Request, program: MachineProgram, arch: Arch, params: dict[str, Any]
-) -> dict[str, Any]:
+def _at_stream(request: Request, program: MachineProgram, prepared: PreparedRun | None) -> dict[str, Any]:
     """What fidelity stream needs: bytes by contributor, events and seconds by runs on small grids."""
-    from wafersim.estimates.stream_probe import estimate_events
+    from wafersim.simulate.grain import Grain, chosen_grain
+    from wafersim.simulate.small_runs import expected, small_runs
     from wafersim.simulate.stream_memory import check_stream_memory, part_given_up, parts, parts_looked_up
 
     check_stream_memory(program, threads=request.threads)
-    made, python_bytes = parts(program, threads=request.threads), rss_bytes()
-    grid = (program.width, program.height)
-    moved = (
-        None
-        if request.kernel is None
-        else estimate_events(request.kernel, arch, grid, params, request.grain, request.threads)
-    )
-    looked_up = moved is not None and moved["looked_up"]
-    if moved is not None and looked_up:
-        kept = (moved["memo_bytes"], moved["shortcut_bytes"])
-        found = parts_looked_up(program, kept, python_bytes, request.threads)
+    made = parts(program, threads=request.threads)
+    grain = Grain(request.grain or 1)
+    run = None
+    if prepared is not None:
+        if request.grain is None:
+            grain = chosen_grain(prepared, request.values)
+        grid = (prepared.width, prepared.height)
+        small = small_runs(prepared.kernel.name, prepared.arch, grid, prepared.params, grain.wavelets)
+        run = expected(small, grid, request.threads) if small else None
+    if run is not None and run.looked_up and not request.values:
+        kept = (run.memo_bytes, run.shortcut_bytes)
+        found = parts_looked_up(program, kept, rss_bytes(), request.threads)  # with what small runs left
     else:
-        found = made if moved is None else [*made, part_given_up(moved["memo_bytes"])]
+        found = made if run is None else [*made, part_given_up(run.memo_bytes)]
     return {
         "fidelity": "stream",
+        "grain": grain.wavelets,
+        **({} if grain.line is None else {"fidelity_chosen": f"stream, {grain.line}"}),
         "threads": request.threads,
-        "estimate_looked_up": looked_up,
+        "estimate_looked_up": run is not None and run.looked_up,
         "estimate_host_bytes": sum(part.num_bytes for part in found),
         "largest": [{"what": p.name, "bytes": p.num_bytes, "less": p.less} for p in found[:3]],
-        "estimate_events": None if moved is None else moved["events"],
-        "estimate_host_seconds": None if moved is None else moved["host_seconds"],
-        "estimated_from": [] if moved is None else moved["runs"],
+        "estimate_events": None if run is None else run.events,
+        "estimate_host_seconds": None if run is None else _short(run.host_seconds),
+        "estimated_from": [
+            {
+                "grid": f"{p.grid[0]}x{p.grid[1]}",
+                "events": p.events,
+                "host_seconds": _short(p.seconds),
+            }
+            for p in (() if run is None else small)
+        ],
     }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _sizes(program: MachineProgram, sram_bytes: int) -> dict[str, Any]:

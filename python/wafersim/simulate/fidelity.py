@@ -70,5 +70,6 @@ def run_by_size(program: MachineProgram, watched: bool, run: Callable[[str], Rec
             raise
         record = run("wavelet")
         line = f"wavelet: {error}"
-    record.info["fidelity_chosen"] = line
+    why_so_coarse = record.info.get("fidelity_chosen")  # with a grain chosen by `chosen_grain`
+    record.info["fidelity_chosen"] = line if why_so_coarse is None else f"{line}; {why_so_coarse}"
     return record

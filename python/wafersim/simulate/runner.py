@@ -11,6 +11,7 @@ import numpy as np
 from wafersim.errors import ConfigError
 from wafersim.record import Record
 from wafersim.simulate.fidelity import AUTO, check_fidelity, check_threads, run_by_size
+from wafersim.simulate.grain import chosen_grain
 from wafersim.simulate.limits import did_you_mean
 from wafersim.simulate.sampling import run_sampled
 from wafersim.simulate.simulator import Simulator
@@ -67,7 +68,9 @@ def run(
     values : bool
         Whether array data has values; without them nothing can be verified.
     grain : int, optional
-        At fidelity stream: wavelets that buffers hold at least; above 1 an approximation.
+        At fidelity stream: wavelets that buffers hold at least; above 1 an approximation. Default:
+        1, exact; on a large grid where that would take hours and small runs are hardly changed by
+        it, coarse (``info["fidelity_chosen"]`` says so).
     threads : int
         At fidelity stream: threads of the run; the result is the same for every number.
 
@@ -133,7 +136,8 @@ class PreparedRun:
     ) -> Record:
         """Write the inputs, launch, run, check; with ``frames`` sample the run (`run_sampled`).
 
-        ``values`` and ``threads`` are for fidelity stream; at wavelet arrays always have values.
+        ``values``, ``grain`` (None: `chosen_grain`) and ``threads`` are for fidelity stream; at wavelet
+        arrays always have values.
         """
         if fidelity == AUTO:
             return run_by_size(
@@ -142,10 +146,13 @@ class PreparedRun:
                 lambda chosen: self.execute(seed, chosen, values, grain, watch, frames, threads, **limits),
             )
         sim: Any
+        why: str | None = None
         if fidelity == "stream":
             from wafersim.simulate.stream import StreamSimulator, refuse_watch, write_without_values
 
             refuse_watch(watch, frames)
+            if grain is None:
+                grain, why = chosen_grain(self, values)
             sim = StreamSimulator(self.built.program, self.arch, seed, grain, values=values, threads=threads)
             if values:
                 self.built.setup(sim, np.random.default_rng(seed))
@@ -164,6 +171,8 @@ class PreparedRun:
                 self._complete(partial, sim)
             raise
         self._complete(record, sim)
+        if why is not None:
+            record.info["fidelity_chosen"] = f"stream, {why}"
         return record
 
     def start(self, seed: int = 0, watch: Watch | None = None) -> Simulator:

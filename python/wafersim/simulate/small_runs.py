@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wafersim.errors import WafersimError
-from wafersim.simulate.runner import prepare
 
 if TYPE_CHECKING:
     from wafersim.arch import Arch
 
 Grid = tuple[int, int]
 
-#: PEs of the larger small grid, at most; host seconds that a run on a small grid may take; when the small
-#: ones took no longer than this together, one of twice the side is run, too
-PROBE_PES, PROBE_SECONDS, QUICK_SECONDS = 300, 8.0, 1.0
+#: PEs of the larger small grid, at most
+PROBE_PES = 300
+
+#: events that a run on a small grid may take, some ten seconds of it; where the smaller one took more than
+#: that, the larger one would take too long; host seconds, for events that are dearer than any that are known
+PROBE_EVENTS, LARGER_AFTER, PROBE_SECONDS = 2_000_000, 400_000, 20.0
+
+#: when the small runs had no more events than this together, one of twice the side is run, too
+QUICK_EVENTS = 150_000
 
 #: looking up is given up where more of the events are new, once so many have come (csrc/stream/lookup.cpp)
 MOST_NEW, LEAST_EVENTS = 0.3, 60_000
@@ -38,6 +46,7 @@ class Probe:
     """A run on a small grid."""
 
     grid: Grid
+    cycles: int
     events: int
     made: int  # events that were not looked up
     seconds: float
@@ -62,36 +71,94 @@ def _side(side: int, divisor: int) -> int:
     return 1 if side == 1 else max(2, round(side / divisor))
 
 
-def probe(
-    kernel: str, arch: Arch, grid: Grid, params: dict[str, Any], grain: int | None = None
-) -> Probe | None:
+def small_runs(
+    kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain: int
+) -> tuple[Probe, ...]:
+    """Runs of the kernel on up to three smaller grids, the largest one first; those that it takes.
+
+    The same for every host: they end with a number of events, not of seconds.
+    """
+    key = json.dumps(params, sort_keys=True, default=str)
+    known = _known_runs()
+    at = (kernel, arch.fingerprint, grid, key, grain)
+    if at not in known:
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[at] = _small_runs(kernel, arch, grid, params, grain)
+    return known[at]
+
+
+_MOST_KNOWN = 256
+
+
+@functools.cache
+def _known_runs() -> dict[tuple[Any, ...], tuple[Probe, ...]]:
+    return {}
+
+
+def _small_runs(
+    kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain: int
+) -> tuple[Probe, ...]:
+    found: list[Probe] = []
+    grids = small_grids(*grid)
+    for at in reversed(grids):
+        if found and found[0].events > LARGER_AFTER:
+            break
+        ran = probe(kernel, arch, at, params, grain)
+        if ran is not None:
+            found.insert(0, ran)
+    larger = (_side(grid[0], max(grid[0] // (2 * grids[0][0]), 1)), 2 * grids[0][1] if grid[1] > 1 else 1)
+    quick = sum(p.events for p in found) <= QUICK_EVENTS
+    if found and found[0].grid == grids[0] and quick and 4 * larger[0] * larger[1] <= grid[0] * grid[1]:
+        ran = probe(kernel, arch, larger, params, grain)
+        if ran is not None:
+            found.insert(0, ran)
+    return tuple(found)
+
+
+def probe(kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain: int) -> Probe | None:
     """One run on a small grid; None if the kernel does not take it, or if it takes too long."""
+    from wafersim.simulate.runner import prepare
+
     try:
         prepared = prepare(kernel, arch, grid, params)
         record = prepared.execute(
-            fidelity="stream", max_seconds=PROBE_SECONDS, raise_on_stuck=False, grain=grain
+            fidelity="stream",
+            max_events=PROBE_EVENTS,
+            max_seconds=PROBE_SECONDS,
+            raise_on_stuck=False,
+            grain=grain,
         )
     except WafersimError:
         return None
     if record.status != "finished":
         return None
     work = record.info["work"]
-    memo_bytes = int(work["memo_bytes"]) if work["looking_up"] else None
-    seconds = float(record.info["wall_s"])
     return Probe(
-        grid, int(record.events), int(work["made"]), seconds, memo_bytes, int(work["shortcut_bytes"])
+        grid,
+        int(record.cycles),
+        int(record.events),
+        int(work["made"]),
+        float(record.info["wall_s"]),
+        int(work["memo_bytes"]) if work["looking_up"] else None,
+        int(work["shortcut_bytes"]),
     )
 
 
-def estimate_events(
-    kernel: str,
-    arch: Arch,
-    grid: Grid,
-    params: dict[str, Any],
-    grain: int | None = None,
-    threads: int = 1,
-) -> dict[str, Any] | None:
-    """Events and seconds of a run, and the runs that they were made of; None if no small grid is taken.
+@dataclass(frozen=True)
+class Expected:
+    """What a run will take: events, those of them that are not looked up, and what it keeps."""
+
+    events: int
+    made: int
+    looked_up: bool
+    memo_bytes: int  # of one thread, as the next
+    shortcut_bytes: int
+    host_seconds: float
+
+
+def expected(found: tuple[Probe, ...], grid: Grid, threads: int = 1) -> Expected:
+    """The events and seconds of a run, from small ones (at least one), the largest one first.
 
     Notes
     -----
@@ -103,14 +170,6 @@ def estimate_events(
     is what the small runs had. Threads share what is looked up; what is new each of them makes for itself,
     and keeps it.
     """
-    grids = small_grids(*grid)
-    found = [p for p in (probe(kernel, arch, at, params, grain) for at in grids) if p is not None]
-    if not found:
-        return None
-    larger = (_side(grid[0], max(grid[0] // (2 * grids[0][0]), 1)), 2 * grids[0][1] if grid[1] > 1 else 1)
-    if 4 * larger[0] * larger[1] <= grid[0] * grid[1] and sum(p.seconds for p in found) <= QUICK_SECONDS:
-        one_more = probe(kernel, arch, larger, params, grain)
-        found = [*([] if one_more is None else [one_more]), *found]
     side = math.sqrt(grid[0] * grid[1])
     events = _grown(found, side, [p.events for p in found], LEAST_POWER)
     recurs = all(p.memo_bytes is not None for p in found)
@@ -120,20 +179,13 @@ def estimate_events(
     keeps = recurs and (made <= MOST_NEW * events or events < LEAST_EVENTS)
     memo_bytes = _grown(found, side, memo, 0.0, falls=True) if keeps else max(memo, default=0)
     shortcuts = [p.shortcut_bytes for p in found]
-    return {
-        "events": round(events),
-        "looked_up": keeps,
-        "memo_bytes": memo_bytes,  # of one thread
-        "shortcut_bytes": _grown(found, side, shortcuts, 0.0, falls=True) if keeps else max(shortcuts),
-        "host_seconds": _short(seconds),
-        "runs": [
-            {"grid": f"{p.grid[0]}x{p.grid[1]}", "events": p.events, "host_seconds": _short(p.seconds)}
-            for p in found
-        ],
-    }
+    shortcut_bytes = _grown(found, side, shortcuts, 0.0, falls=True) if keeps else max(shortcuts)
+    return Expected(round(events), round(made), keeps, round(memo_bytes), round(shortcut_bytes), seconds)
 
 
-def _grown(found: list[Probe], side: float, counts: list[int], least: float, falls: bool = False) -> float:
+def _grown(
+    found: tuple[Probe, ...], side: float, counts: list[int], least: float, falls: bool = False
+) -> float:
     """A count of the small runs, larger one first, at another side of the grid."""
     power = 2.0
     if len(found) > 1:
@@ -151,10 +203,6 @@ def _summed(power: float, doublings: float) -> float:
         total += power * min(doublings, 1.0)
         doublings -= 1.0
     return total
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.3g}")
 
 
 def _side_of(run: Probe) -> float:
