@@ -26,12 +26,9 @@ class Exchange {
         io_.values(n.num_colors);
         if (Io::kReads) n.colors = io_.template make<Color>(n.num_colors);
         for (int i = 0; i < n.num_colors; ++i) color(n.colors[i]);
-        for (InQueue*& q : n.iq)
-            if (io_.object(q)) in_queue(*q);
-        for (OutQueue*& q : n.oq)
-            if (io_.object(q)) out_queue(n, *q);
-        for (size_t t = 0; t < n.thread.size(); ++t)
-            if (io_.object(n.thread[t])) thread(n, *n.thread[t], n.live >> t & 1);
+        each_of(n.iq, [&](InQueue& q, size_t) { in_queue(q); });
+        each_of(n.oq, [&](OutQueue& q, size_t) { out_queue(n, q); });
+        each_of(n.thread, [&](Thread& th, size_t t) { thread(n, th, n.live >> t & 1); });
         list(n.completions, [&](Completion& c) {
             io_.time(c.when);
             io_.values(c.thread, c.activate, c.unblock);
@@ -46,6 +43,13 @@ class Exchange {
         io_.values(size);
         if (Io::kReads) v.resize(size);
         for (T& x : v) each(x);
+    }
+    template <typename T, size_t N, typename Each>
+    void each_of(std::array<T*, N>& all, Each&& each) {
+        for (uint32_t rest = io_.objects(all); rest; rest &= rest - 1) {
+            const auto i = static_cast<size_t>(std::countr_zero(rest));
+            each(*all[i], i);
+        }
     }
     // The end of a sequence, in the space of indices that it begins; the others of that space count from it.
     int64_t space(int64_t end) {
@@ -63,7 +67,8 @@ class Exchange {
         io_.values(n.tile, n.edges, n.control);
         io_.time(n.base);
         io_.ranked(n.last_issue);
-        io_.values(n.active, n.blocked, n.high, n.live, n.blocked_uts, n.oqs, n.dirty, n.beside, n.pending);
+        io_.flags(n.dirty, n.beside, n.pending);
+        io_.values(n.active, n.blocked, n.high, n.live, n.blocked_uts, n.oqs);
         io_.time(n.slot_free), io_.time(n.ahead);
         if (n.pending) io_.time(n.pending_start), io_.time(n.pending_stop);
         picks(n);
@@ -86,24 +91,42 @@ class Exchange {
         }
     }
     void color(Color& c) {
-        io_.values(c.color, c.route, c.position, c.iq, c.teardown, c.torn, c.pending);
+        io_.flags(c.teardown, c.torn);
+        io_.values(c.color, c.route, c.position, c.iq, c.pending);
         io_.time(c.changed), io_.time(c.planned);
         if (c.planned < kForever) io_.values(c.planned_route, c.planned_teardown);
-        for (LinkFifo*& f : c.fifo)
-            if (io_.object(f)) fifo(*f);
-        for (OutLink*& o : c.out)
-            if (io_.object(o)) link(*o);
+        each_of(c.fifo, [&](LinkFifo& f, size_t) { fifo(f); });
+        each_of(c.out, [&](OutLink& o, size_t) { link(o); });
         if (io_.object(c.filter)) filter(c);
     }
+    // Most stages have no words that anybody still asks for: nothing but where their indices end.
+    bool rests(bool yes, Seq& end) {
+        io_.values(yes);
+        if (!yes) return false;
+        int64_t over = Io::kReads ? 0 : end.end() % den_;
+        if (den_ > 1) io_.values(over);
+        if (Io::kReads) end.start_at(far_ + over);
+        return true;
+    }
+    static bool is(const Seq& s, int64_t end) { return s.empty() && s.end() == end; }
     void fifo(LinkFifo& f) {
-        const int64_t from = space(f.d.end());
-        sequence(f.d, from), sequence(f.a, from);
-        index(f.blocked, from);
         io_.values(f.come_as);
         io_.ranked(f.granted), io_.ranked(f.entered);
+        const int64_t end = f.d.end();
+        if (rests(is(f.d, end) && is(f.a, end) && f.blocked == kNever && f.specials.empty(), f.d)) {
+            if (Io::kReads) f.a.start_at(f.d.end());
+            return;
+        }
+        const int64_t from = space(end);
+        sequence(f.d, from), sequence(f.a, from);
+        index(f.blocked, from);
         specials(f.specials, from);
     }
     void link(OutLink& o) {
+        if (rests(o.sent.empty() && o.credit.empty() && o.blocked == kNever && o.specials.empty(), o.sent)) {
+            if (Io::kReads) o.credit.start_at(o.sent.end());
+            return;
+        }
         const int64_t from = space(o.sent.end());
         sequence(o.sent, from);
         index(o.blocked, from);
@@ -129,20 +152,31 @@ class Exchange {
         });
     }
     void in_queue(InQueue& q) {
-        const int64_t from = space(q.b.end());
         io_.values(q.color, q.priority, q.feeds_task);
+        const int64_t end = q.b.end();
+        const bool bare = is(q.b, end) && is(q.a, end) && q.cover == end && q.blocked == end && q.specials.empty();
+        if (rests(bare, q.b)) {
+            if (Io::kReads) q.a.start_at(q.b.end()), q.cover = q.blocked = q.b.end();
+            return;
+        }
+        const int64_t from = space(end);
         sequence(q.b, from), sequence(q.a, from);
         index(q.cover, from), index(q.blocked, from);
         specials(q.specials, from);
     }
     void out_queue(Node& n, OutQueue& q) {
-        io_.values(q.initialised, q.color, q.priority, q.ramp_color);
         bool mixed = q.mixed != nullptr;
-        io_.values(mixed);
+        io_.flags(q.initialised, mixed);
+        io_.values(q.color, q.priority, q.ramp_color);
         if (Io::kReads && mixed) q.mixed = std::make_unique<Mixed>();
         if (q.ramp_color < 0) return;
         if (Io::kReads) q.ramp = n.color(q.ramp_color)->fifo[kPortRamp];
-        const int64_t from = space(sent(q).end());
+        const int64_t end = sent(q).end();
+        if (!mixed && rests(is(q.b, end) && q.pushed == end, q.b)) {
+            if (Io::kReads) q.pushed = q.b.end();
+            return;
+        }
+        const int64_t from = space(end);
         if (mixed) mixture(n, *q.mixed, from);
         sequence(q.b, from);
         index(q.pushed, from);
@@ -164,10 +198,12 @@ class Exchange {
         io_.ranked(th.last_issue);
         th.live = live;
         if (!live) return;
-        io_.values(th.finished, th.endless, th.maps, th.in[0], th.in[1], th.out);
+        io_.flags(th.finished, th.endless, th.maps);
+        io_.values(th.in[0], th.in[1], th.out);
         if (th.finished) return;
-        io_.values(th.synchronous, th.fabric, th.memory_dst, th.cost, th.pace_num, th.pace_den, th.priority,
-                   th.activate, th.unblock, th.ok_reg, th.words, th.low, th.high, th.needs, th.takes, th.reaches);
+        io_.flags(th.synchronous, th.fabric, th.memory_dst);
+        io_.values(th.cost, th.pace_num, th.pace_den, th.priority, th.activate, th.unblock, th.ok_reg, th.words, th.low,
+                   th.high, th.needs, th.takes, th.reaches);
         for (size_t i = 0; i < 2; ++i)
             if (th.in[i] >= 0) index(th.in_base[i], space(n.iq[static_cast<size_t>(th.in[i])]->b.end()));
         if (th.out >= 0)

@@ -1,6 +1,8 @@
 // The bytes of a snapshot: numbers of variable length, small ones in one byte; times count from the snapshot's cycle.
 #pragma once
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,7 +21,7 @@ class Writer {
     Writer(std::string& bytes, Cycle T, Cycle keep, const std::vector<Cycle>& rest, const Program& program)
         : bytes_(bytes),
           at_(bytes.data()),
-          room_(bytes.data() + bytes.size()),
+          room_(room_of(bytes)),
           now_(T),
           past_(T - keep),
           rest_(rest),
@@ -28,6 +30,13 @@ class Writer {
     template <typename... V>
     void values(const V&... v) {
         (put(static_cast<int64_t>(v)), ...);
+    }
+    // At most seven, in a byte.
+    template <typename... V>
+    void flags(const V&... v) {
+        uint32_t all = 0;
+        ((all = 2 * all + v), ...);
+        put_raw(all);
     }
     void index(int64_t k) { put_raw(k == kNever ? 0 : 1 + zigzag(k)); }
     void time(Cycle t) {
@@ -43,6 +52,14 @@ class Writer {
         if (t <= kMinus) return put_raw(1);
         latest = std::max(latest, t);
         put_raw(2 * zigzag(t - now_));
+    }
+    // Which ones there are, a bit each.
+    template <typename T, size_t N>
+    uint32_t objects(const std::array<T*, N>& all) {
+        uint32_t there = 0;
+        for (size_t i = 0; i < N; ++i) there |= uint32_t{all[i] != nullptr} << i;
+        put_raw(there);
+        return there;
     }
     template <typename T>
     bool object(T* p) {
@@ -70,18 +87,25 @@ class Writer {
   private:
     static uint64_t zigzag(int64_t v) { return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63); }
     void put(int64_t v) { put_raw(zigzag(v)); }
-    void put_raw(uint64_t v) {
-        if (room_ - at_ < 10) grow();
+    [[gnu::always_inline]] void put_raw(uint64_t v) {
+        if (v < 128 && at_ < room_)
+            *at_++ = static_cast<char>(v);
+        else
+            put_long(v);
+    }
+    [[gnu::noinline]] void put_long(uint64_t v) {
+        if (at_ >= room_) {
+            const auto used = at_ - bytes_.data();
+            bytes_.resize(std::max<size_t>(1024, 2 * bytes_.size()));
+            at_ = bytes_.data() + used, room_ = room_of(bytes_);
+        }
         for (; v >= 128; v >>= 7) *at_++ = static_cast<char>(v | 128);
         *at_++ = static_cast<char>(v);
     }
-    void grow() {
-        const auto used = at_ - bytes_.data();
-        bytes_.resize(std::max<size_t>(1024, 2 * bytes_.size()));
-        at_ = bytes_.data() + used, room_ = bytes_.data() + bytes_.size();
-    }
+    static constexpr size_t kLongest = 10;  // bytes of a number
+    static char* room_of(std::string& bytes) { return bytes.data() + std::max(bytes.size(), kLongest) - kLongest; }
     std::string& bytes_;  // larger than what is written
-    char *at_, *room_;
+    char *at_, *room_;    // a number that begins before `room_` has room
     Cycle now_, past_;
     const std::vector<Cycle>& rest_;
     const Program& program_;
@@ -97,6 +121,12 @@ class Reader {
     void values(V&... v) {
         ((v = static_cast<V>(get())), ...);
     }
+    template <typename... V>
+    void flags(V&... v) {
+        const uint64_t all = get_raw();
+        uint32_t at = sizeof...(V);
+        ((v = all >> --at & 1), ...);
+    }
     void index(int64_t& k) {
         const uint64_t v = get_raw();
         k = v == 0 ? kNever : unzigzag(v - 1);
@@ -108,6 +138,13 @@ class Reader {
     void ranked(Cycle& t) {
         const uint64_t v = get_raw();
         t = v % 2 == 0 ? now_ + unzigzag(v / 2) : v == 1 ? kMinus : past_ - static_cast<Cycle>(v / 2 - 1);
+    }
+    template <typename T, size_t N>
+    uint32_t objects(std::array<T*, N>& all) {
+        const auto there = static_cast<uint32_t>(get_raw());
+        for (uint32_t rest = there; rest; rest &= rest - 1)
+            all[static_cast<size_t>(std::countr_zero(rest))] = arena_.make<T>();
+        return there;
     }
     template <typename T>
     bool object(T*& p) {
@@ -137,9 +174,13 @@ class Reader {
   private:
     static int64_t unzigzag(uint64_t v) { return static_cast<int64_t>(v >> 1) ^ -static_cast<int64_t>(v & 1); }
     int64_t get() { return unzigzag(get_raw()); }
-    uint64_t get_raw() {
-        uint64_t v = 0;
-        for (int shift = 0;; shift += 7) {
+    [[gnu::always_inline]] uint64_t get_raw() {
+        const auto byte = static_cast<unsigned char>(*at_++);
+        return byte < 128 ? byte : get_long(byte);
+    }
+    [[gnu::noinline]] uint64_t get_long(uint64_t first) {
+        uint64_t v = first & 127;
+        for (int shift = 7;; shift += 7) {
             const auto byte = static_cast<unsigned char>(*at_++);
             v |= static_cast<uint64_t>(byte & 127) << shift;
             if (byte < 128) return v;
