@@ -127,11 +127,7 @@ void Element::tell_mixed(Node& n, Cycle T) {
         std::vector<Special> specials;
         for (const Special& s : ramp.specials)
             if (s.k >= known) specials.push_back(s);
-        const bool same = std::equal(specials.begin(), specials.end(), was.specials.begin(), was.specials.end(),
-                                     [](const Special& a, const Special& b) {
-                                         return a.k == b.k && a.payload == b.payload && a.advance == b.advance;
-                                     });
-        if (same && !(values && first_other_word(was.words, *ramp.words, known) >= 0)) continue;
+        if (specials == was.specials && !(values && first_other_word(was.words, *ramp.words, known) >= 0)) continue;
         if (const Seq::Value v = ramp.a.at(known); v.known) n.wake_router(std::max(v.t, T) + arch_.ramp_out);
     }
 }

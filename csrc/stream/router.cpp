@@ -76,9 +76,13 @@ void Router::forget(const Target& t, Color* c) {
     ch.target = t, ch.color = c;
     if (!t.host) into->forget_before(now_ - keep_);
     into->truncate(now_, &ch.before);
+    ch.specials_before.clear();
     if (!t.specials().empty()) {  // an input queue keeps them until a task takes them, the host until it reads them
         const int64_t known = t.link && !t.host ? into->count_before(now_) : 0;
-        std::erase_if(t.specials(), [&](const Special& s) { return s.k >= into->end() || s.k < known; });
+        std::erase_if(t.specials(), [&](const Special& s) {
+            if (s.k >= into->end()) ch.specials_before.push_back(s);
+            return s.k >= into->end() || s.k < known;
+        });
     }
     if (values) ch.words_before = {};
     if (t.words()) t.words()->cut(into->end(), &ch.words_before);

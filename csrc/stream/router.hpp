@@ -77,6 +77,7 @@ class Router {
         Color* color;
         Seq before;
         Words words_before;  // what the times before stood for
+        std::vector<Special> specials_before;
     };
     static bool swaps(const RouteClass& r, int port) {
         return port == kPortEast || port == kPortWest ? r.swap_x : port != kPortRamp && r.swap_y;

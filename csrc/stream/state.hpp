@@ -32,6 +32,7 @@ struct Special {  // a control word, or a word behind which the local switch adv
     int64_t k = 0;
     uint32_t payload = 0;
     bool advance = false;
+    bool operator==(const Special&) const = default;
 };
 
 using WordsOf = std::unique_ptr<Words>;  // what stands in a stage, with values only

@@ -4,6 +4,21 @@
 #include "stream/router.hpp"
 
 namespace wafersim::stream {
+namespace {
+
+// First index from `from` on at which one has a special word and the other has none, or another one; -1: none.
+int64_t first_other_special(const std::vector<Special>& was, const std::vector<Special>& is, int64_t from) {
+    int64_t found = -1;
+    auto look = [&](const std::vector<Special>& these, const std::vector<Special>& those) {
+        for (const Special& s : these)
+            if (s.k >= from && (found < 0 || s.k < found) && std::find(those.begin(), those.end(), s) == those.end())
+                found = s.k;
+    };
+    look(was, is), look(is, was);
+    return found;
+}
+
+}  // namespace
 
 // Upstream: only what it may see as credit.
 void Router::tell_upstream(Service& v, std::vector<Told>& told) {
@@ -56,6 +71,10 @@ void Router::tell_downstream(const Changed& ch, std::vector<Told>& told) {
     const Seq& into = *ch.target.into();
     const int64_t facts = into.count_before(now_);
     Difference diff = difference(ch.before, into, facts, false);
+    // A control wavelet that stands where a word was: two queues may send them, in another order than was expected.
+    if (const int64_t k = first_other_special(ch.specials_before, ch.target.specials(), facts);
+        k >= 0 && (diff.k < 0 || k < diff.k) && into.at(k).known)
+        diff = {k, into.at(k).t};
     if (values && ch.target.words()) {  // other words at the same times
         const int64_t k = first_other_word(ch.words_before, *ch.target.words(), facts);
         if (k >= 0 && (diff.k < 0 || k < diff.k)) diff = {k, into.at(k).t};

@@ -100,10 +100,16 @@ def test_more_random_programs(first, option):
     _check(first, option)
 
 
-def _check(first, option):
+@pytest.mark.parametrize("seed", [342, 642])
+def test_a_control_wavelet_goes_where_a_word_was_expected(seed):
+    """Two queues send a color: the control wavelet of one takes the place, and the time, of the other's word."""
+    _check(seed, "shares_queues", 1)
+
+
+def _check(first, option, seeds=CHUNK):
     """Looked up, made, and with values."""
     failed, accepted = [], 0
-    for seed in range(first, first + CHUNK):
+    for seed in range(first, first + seeds):
         for number, generated in enumerate(random_programs(seed, **{option: True})):
             most_words = (seed + number) % 2
             for name, what in (
@@ -115,7 +121,7 @@ def _check(first, option):
                     failed.append(f"seed {seed}, program {number}, {name}: {what}")
             accepted += what is not None
     assert not failed, "\n".join(failed)
-    assert accepted >= CHUNK
+    assert accepted >= seeds
 
 
 @pytest.mark.parametrize("option", OPTIONS)
