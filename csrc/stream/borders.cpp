@@ -17,14 +17,7 @@ void Engine::deliver(uint32_t pe, int port, Message&& message) {
     box.said.push_back({other, Outbox::kNoNumber, &box.own.back()});
 }
 
-void Engine::deliver_known(uint32_t pe, int port, uint32_t message) {
-    ++figures.hears;
-    const uint32_t other = heard_by(pe, port);
-    const int to = neighbor_strip(other, port);
-    if (to == strip_) {
-        if (far_) __builtin_prefetch(&pes_[other]);
-        return spoken_known_.push_back({other, message}), void();
-    }
+void Engine::deliver_across(uint32_t other, int to, uint32_t message) {
     crossed_ = true;
     outboxes_[set_][static_cast<size_t>(to)].said.push_back({other, message, &memo_->message(message)});
 }

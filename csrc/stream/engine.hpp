@@ -98,12 +98,20 @@ class Engine {
     void wake(uint32_t pe, Node& n);
     // borders.cpp
     void deliver(uint32_t pe, int port, Message&& message);
-    void deliver_known(uint32_t pe, int port, uint32_t message);
+    void deliver_known(uint32_t pe, int port, uint32_t message) {
+        ++figures.hears;
+        const uint32_t other = heard_by(pe, port);
+        const int to = neighbor_strip(other, port);
+        if (to != strip_) return deliver_across(other, to, message);
+        if (far_) __builtin_prefetch(&pes_[other]);
+        spoken_known_.push_back({other, message});
+    }
+    void deliver_across(uint32_t other, int to, uint32_t message);
     uint32_t number_of(const Outbox::Entry& said, ForeignNumbers& known);
     void keep_foreign(Memo& fresh);
     // lookup.cpp
     void note(uint32_t pe, Cycle T) {
-        if (order.size() < most_order) order.push_back({static_cast<uint32_t>(T), pe});
+        if (most_order && order.size() < most_order) order.push_back({static_cast<uint32_t>(T), pe});
     }
     void wake_known(uint32_t pe, Pe& p);
     void choose(Pe& p);
@@ -132,6 +140,8 @@ class Engine {
     void tell(uint32_t pe, uint32_t message, Cycle T);
     bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;
     void pass(uint32_t pe, uint32_t message, Cycle T);
+    void pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t message, Cycle T);
+    void make_shortcut(uint32_t pe, Pe& p, const Shortcuts::Key& key, int32_t i, uint32_t message, Cycle T);
     const Partials::Entry& partial_of(int32_t tape, uint32_t values);
     const std::vector<int32_t>& dead(uint32_t situation);
     bool catch_up_shared(Pe& p, Cycle T);
@@ -140,7 +150,7 @@ class Engine {
     void find_class(Pe& p);
     void begin_following(Pe& p);
     void end_following(Pe& p);
-    bool fits(Pe& p, Shortcuts::Shortcut& s);
+    [[gnu::always_inline]] inline bool fits(Pe& p, Shortcuts::Shortcut& s);
     void write(Pe& p, const Partials::Entry& e);
     void take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T);
     int32_t follow(uint32_t pe, uint32_t message, Cycle T);
@@ -223,7 +233,7 @@ class Engine {
     std::vector<uint8_t> scratch_;
     std::vector<std::pair<bool, std::vector<int32_t>>>
         dead_;  // registers, of each place of main threads that was asked
-    uint64_t passes_ = 0, followed_ = 0;
+    uint64_t judged_passes_ = 0, followed_ = 0;
     // Passes by what others took just before, since so many passes. Where they are few, PEs side by side take different
     // shortcuts, which lie far apart.
     uint64_t near_ = 0, looked_ = 0;

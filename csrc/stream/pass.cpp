@@ -18,9 +18,9 @@ constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
 constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
-constexpr uint64_t kLook = 4096;  // passes; where three in four take what others just took, nothing is fetched ahead
-constexpr size_t kAhead = 32, kTold = 12;  // PEs are fetched so many visits, and messages, before their own
-constexpr size_t kPartOfMemo = 2;          // of a memo's memory, beside it: shortcuts, at most half of it, and classes
+constexpr uint64_t kLook = 4096;   // passes; where three in four take what others just took, nothing is fetched ahead
+constexpr size_t kAhead = 32;      // PEs are fetched so many visits before their own
+constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
 }  // namespace
 
@@ -39,7 +39,8 @@ void Engine::leave_class(Pe& p) {
 // What differs from PE to PE when the first run begins, or one behind values that the host has written, is not shared.
 void Engine::start_shortcuts() {
     shortcuts_on_ = true;
-    passes_ = followed_ = 0, poor_passes_ = 0, rest_ = kRest;
+    judged_passes_ = figures.passes, followed_ = 0;
+    poor_passes_ = 0, rest_ = kRest;
     if (!classes_) {
         classes_ = std::make_unique<Classes>(cell_bytes_);
         shortcuts_ = Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / sizeof(Shortcuts::Shortcut));
@@ -109,9 +110,10 @@ void Engine::judge_shortcuts() {
         for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i);
         shortcuts_.keep_used();
     }
-    if (passes_ < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
-    const bool poor = 2 * followed_ > passes_;
-    const uint64_t judged = std::exchange(passes_, 0);
+    const uint64_t judged = figures.passes - judged_passes_;
+    if (judged < std::max<uint64_t>(kJudged, kJudgedPerPe * num_own_)) return;
+    const bool poor = 2 * followed_ > judged;
+    judged_passes_ = figures.passes;
     followed_ = 0;
     poor_passes_ = poor ? poor_passes_ + 1 : 0;
     if (!poor) rest_ = kRest;
@@ -247,11 +249,15 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     Shortcuts::Key key;
     if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
     if (p.values == Classes::kNone) find_class(p);
-    ++passes_, ++figures.passes;
+    ++figures.passes;
     const int32_t last = shortcuts_.find_last(key, [&](Shortcuts::Shortcut& s) {
         return s.uses % kUses != kUses - 1 && fits(p, s);  // in its turn it is looked at as the others are
     });
     if (last) return ++near_, take(pe, p, shortcuts_[last], T);
+    pass_by_table(pe, p, key, message, T);
+}
+
+void Engine::pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t message, Cycle T) {
     bool found = false;
     int32_t i = find_shortcut(p, key, found);
     if (!i && p.chain && !shortcuts_.often(key) && catch_up_shared(p, T)) {
@@ -259,6 +265,11 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
         i = find_shortcut(p, key, found);
     }
     if (found) return shortcuts_.taken(i), take(pe, p, shortcuts_[i], T);
+    make_shortcut(pe, p, key, i, message, T);
+}
+
+// The shortcut `i` anew, or one more, 0.
+void Engine::make_shortcut(uint32_t pe, Pe& p, const Shortcuts::Key& key, int32_t i, uint32_t message, Cycle T) {
     Shortcuts::Shortcut s;
     const uint64_t misses = memo_->misses;
     begin_following(p);
@@ -320,7 +331,11 @@ void Engine::take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T) {
     memo_->lookups += s.visits;
     open_ -= s.done;
     put_in_queue(pe, p);
-    for (int k = 0; k < std::min<int>(s.num_said, Shortcuts::kSaid); ++k) deliver_known(pe, s.port[k], s.said[k]);
+    static_assert(Shortcuts::kSaid == 2);
+    if (!s.num_said) return;
+    deliver_known(pe, s.port[0], s.said[0]);
+    if (s.num_said == 1) return;
+    deliver_known(pe, s.port[1], s.said[1]);
     if (s.num_said > Shortcuts::kSaid) say(pe, s.visit, Shortcuts::kSaid);
 }
 
@@ -392,7 +407,6 @@ void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cyc
 
 // The same for a PE that has heard something; the slot has been fetched then.
 void Engine::look_ahead_fresh(size_t i) const {
-    if (i + 12 < fresh_.size()) __builtin_prefetch(&pes_[fresh_[i + 12].pe]);
     if (i + 6 < fresh_.size() && fresh_[i + 6].hash) shortcuts_.fetch(fresh_[i + 6].hash);
 }
 
@@ -425,7 +439,6 @@ void Engine::step_known(Cycle t) {
              const uint32_t pe : std::span(next).first(std::min(next.size(), kAhead)))
             __builtin_prefetch(&pes_[pe]);
     for (size_t i = 0; i < spoken_known_.size(); ++i) {
-        if (far_ && i + kTold < spoken_known_.size()) __builtin_prefetch(&pes_[spoken_known_[i + kTold].pe]);
         tell(spoken_known_[i].pe, spoken_known_[i].message, t);
     }
     spoken_known_.clear();

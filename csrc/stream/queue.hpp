@@ -16,7 +16,11 @@ class Queue {
 
     void push(Cycle t, uint32_t pe) {
         if (t < next_) next_ = t;
-        place(t, pe);
+        auto& soon = near_[static_cast<size_t>(t) & (kSlots - 1)];
+        if (t < near_end_ && !soon.empty() && soon.size() < soon.capacity())  // as most are
+            soon.push_back(pe);
+        else
+            place(t, pe);
     }
 
     // Earliest cycle from `now` on with an event, kForever if none. The wheel does not turn: events that come before
@@ -60,7 +64,7 @@ class Queue {
         spare.back().swap(slot);
     }
 
-    void place(Cycle t, uint32_t pe) {
+    [[gnu::noinline]] void place(Cycle t, uint32_t pe) {
         if (t < near_end_) {
             const auto slot = static_cast<size_t>(t) & (kSlots - 1);
             add(near_[slot], spare_near_, pe);

@@ -86,7 +86,8 @@ class Shortcuts {
     int32_t find_last(const Key& key, Fits&& fits) {
         for (size_t k = 1; k <= last_.size(); ++k) {
             const Last& l = last_[(next_ - k) % last_.size()];
-            if (l.key == key && fits((*this)[l.i])) return l.i;
+            if (l.key == key && fits((*this)[l.i])) [[likely]]
+                return l.i;
         }
         return 0;
     }
