@@ -140,7 +140,8 @@ class Flow:
         if choice == "map" and width != WORDS:
             choice = "op"
         queue = pe.input_queue(node.color, exclusive=choice == "endless")
-        assert queue is not None
+        if queue is None:
+            return  # its input queues all have other colors: the words wait for ever
         if has_control:
             ends.bind_control_tasks(pe, node.got)
         if choice == "data task":
