@@ -52,7 +52,14 @@ WORKS = [
         Work(f"gemm {side}x{side}", "gemm", (side, side), GEMM, "tile", ((2, 4), (3, 9)), SIDES, 3, 4096)
         for side in (64, 128, 256)
     ),
-    Work("stencil 256x256", "stencil", (256, 256), TILED, "tile", (("4x4", 4), ("6x6", 6)), SIDES[:4], 2),
+    *(
+        Work(
+            name, "stencil", (side, side), TILED, "tile", (("4x4", 4), ("6x6", 6)), SIDES[:4], 2, grain,
+        )
+        for name, side, grain in (
+            ("stencil 256x256 exact", 256, 1), ("stencil 256x256", 256, 4096), ("stencil 750x750", 750, 4096),
+        )
+    ),
     *(
         Work(
             f"allreduce {side}x{side}", "allreduce", (side, side), {"words": 1024}, "words",
@@ -115,7 +122,7 @@ def measured(work: Work, probe: Path) -> str:
     looks = record.info["work"]["passes"]
     unit, look = 1e9 * seconds / total, 1e9 * seconds / looks
     return (
-        f"{work.name:20} {parts[0]:12,.0f} {parts[1]:12,.0f} {parts[2]:12,.0f} {seconds:8.2f} {unit:8.1f} "
+        f"{work.name:21} {parts[0]:12,.0f} {parts[1]:12,.0f} {parts[2]:12,.0f} {seconds:8.2f} {unit:8.1f} "
         f"{looks:13,} {look:8.1f} {least:7.1f} {unit / least:7.1f} {look / least:7.1f}"
     )
 
@@ -127,7 +134,7 @@ def main(word: str = "") -> None:
         source = Path(__file__).with_name("replay_probe.cpp")
         subprocess.run(["c++", "-O2", "-std=c++20", str(source), "-o", str(probe)], check=True)
         print(
-            "work                          ops  task starts         hops  seconds  ns/unit"
+            "work                           ops  task starts         hops  seconds  ns/unit"
             "         looks  ns/look   probe  unit/p  look/p"
         )
         for work in WORKS:

@@ -162,6 +162,13 @@ def test_dry_run_chooses_the_same_grain():
     assert ran["events"] / 3 <= answer["estimate_events"] <= 3 * ran["events"]
 
 
+def test_small_runs_keep_the_shape():
+    arch = prepare("broadcast", "wse2", "4x4", {}).arch
+    for grid, largest in (((256, 256), (34, 34)), ((750, 994), (30, 40)), ((800, 1), (124, 1))):
+        found = small_runs.small_runs("broadcast", arch, grid, {"words": 5}, 1)
+        assert [run.grid for run in found] == [largest, *small_runs.small_grids(*grid)]
+
+
 def test_small_runs_end_with_a_number_of_events(monkeypatch):
     arch = prepare("gemm", "wse2", "4x4", {"tile": 4}).arch
     params = {"tile": 5}  # nobody else's, because small runs are remembered

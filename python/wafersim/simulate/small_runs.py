@@ -33,12 +33,12 @@ MOST_NEW, LEAST_EVENTS = 0.3, 60_000
 LEAST_POWER, MOST_POWER = 1.0, 3.5
 
 #: what is new grows with a power that falls with every doubling of the side beyond the small grids, but not
-#: below: fitted on visits made, memo and shortcuts of `gemm` from 32 x 32 to 256 x 256 PEs, which grow by
+#: below: fitted on visits made, memo and shortcuts of `gemm` from 32 x 32 to 750 x 750 PEs, which grow by
 #: 1.8 to 1.2 a doubling
-FALLS, FALLS_TO = 0.12, 1.2
+FALLS, FALLS_TO = 0.14, 1.2
 
-#: host seconds of an event that is looked up: whole runs took 13 ns (stencil with 64x64 cells on 750x994 PEs, at
-#: grain 4096) to some 22 ns (the end of a `gemm` on 750 x 750)
+#: host seconds of an event that is looked up: whole runs took 13 ns (stencil with 64x64 cells on 750x994
+#: PEs, at grain 4096) to some 22 ns (the end of a `gemm` on 750 x 750)
 LOOKED_UP_SECONDS = 20e-9
 
 
@@ -108,13 +108,17 @@ def _small_runs(
         ran = probe(kernel, arch, at, params, grain)
         if ran is not None:
             found.insert(0, ran)
-    larger = (_side(grid[0], max(grid[0] // (2 * grids[0][0]), 1)), 2 * grids[0][1] if grid[1] > 1 else 1)
+    larger: Grid = (_doubled(grid[0], grids[0][0]), _doubled(grid[1], grids[0][1]))
     quick = sum(p.events for p in found) <= QUICK_EVENTS
     if found and found[0].grid == grids[0] and quick and 4 * larger[0] * larger[1] <= grid[0] * grid[1]:
         ran = probe(kernel, arch, larger, params, grain)
         if ran is not None:
             found.insert(0, ran)
     return tuple(found)
+
+
+def _doubled(side: int, small: int) -> int:
+    return 1 if side == 1 else 2 * small
 
 
 def probe(kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain: int) -> Probe | None:
