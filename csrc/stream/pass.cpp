@@ -257,6 +257,7 @@ void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
     pass_by_table(pe, p, key, message, T);
 }
 
+// None of those that were taken last is for it.
 void Engine::pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t message, Cycle T) {
     bool found = false;
     int32_t i = find_shortcut(p, key, found);

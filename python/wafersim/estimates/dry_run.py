@@ -69,17 +69,18 @@ def _at_stream(request: Request, program: MachineProgram, prepared: PreparedRun 
 
     check_stream_memory(program, threads=request.threads)
     made = parts(program, threads=request.threads)
-    grain = Grain(request.grain or 1)
+    grain, python_bytes = Grain(request.grain or 1), rss_bytes()
     run = None
     if prepared is not None:
         if request.grain is None:
             grain = chosen_grain(prepared, request.values)
+        python_bytes = rss_bytes()  # with what small runs leave, where the run makes them, too
         grid = (prepared.width, prepared.height)
         small = small_runs(prepared.kernel.name, prepared.arch, grid, prepared.params, grain.wavelets)
         run = expected(small, grid, request.threads) if small else None
     if run is not None and run.looked_up and not request.values:
         kept = (run.memo_bytes, run.shortcut_bytes)
-        found = parts_looked_up(program, kept, rss_bytes(), request.threads)  # with what small runs left
+        found = parts_looked_up(program, kept, python_bytes, request.threads)
     else:
         found = made if run is None else [*made, part_given_up(run.memo_bytes)]
     return {

@@ -54,9 +54,8 @@ def chosen_grain(prepared: PreparedRun, values: bool) -> Grain:
     same = [(p, coarse[p.grid]) for p in exact if p.grid in coarse]
     if not same or CHEAPER * _to_make(expected(tuple(coarse.values()), grid), values) > made:
         return Grain(1, f"grain 1: {found}; no fewer at grain {COARSE}")
-    change, at = max(
-        ((is_.cycles / was.cycles - 1, was.grid) for was, is_ in same), key=lambda found: abs(found[0])
-    )
+    changed = [(now.cycles / was.cycles - 1, was.grid) for was, now in same]
+    change, at = max(changed, key=lambda one: abs(one[0]))
     changes = f"on {at[0]}x{at[1]} PEs it changes the cycles by {100 * change:+.3f} %"
     if abs(change) > CLOSE:
         return Grain(1, f"grain 1: {found}; not grain {COARSE}: {changes}")
