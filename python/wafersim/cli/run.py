@@ -60,7 +60,7 @@ from wafersim.cli.common import json_option
     type=int,
     metavar="N",
     help="Fidelity stream: buffers hold at least N wavelets: faster, and approximate if N > 1.  "
-    "[default: 1; of large runs that would take hours 4096, if small ones hardly change, which is said]",
+    "[default: 1; of large runs with much to make 4096, if small ones hardly change; the answer says so]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Save the record and a picture there."

@@ -1,8 +1,9 @@
-"""Which grain a run at fidelity ``stream`` has, where none is asked for: exact, or coarse for hours of work.
+"""Which grain a run at fidelity ``stream`` has, where none is asked for: exact, or coarse for much work.
 
 Small grids say which. Where too little of the exact run would recur, the same small runs are made at
 `COARSE`, and it is chosen if it is much cheaper there and hardly changes their cycles. So the choice
-is measured for the very kernel and its parameters, and the same on every host.
+is measured for the very kernel and its parameters, and the same on every host that makes each small run
+within `small_runs.PROBE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def chosen_grain(prepared: PreparedRun, values: bool) -> Grain:
     if made <= MOST_MADE:
         return Grain()
     coarse = {p.grid: p for p in small(COARSE)}
-    found = f"exact, some {made:.1g} events would have to be made one by one"
+    found = f"exact, some {made:.1g} events would be made one by one, if no more recur than on small grids"
     same = [(p, coarse[p.grid]) for p in exact if p.grid in coarse]
     if not same or CHEAPER * _to_make(expected(tuple(coarse.values()), grid), values) > made:
         return Grain(1, f"grain 1: {found}; no fewer at grain {COARSE}")

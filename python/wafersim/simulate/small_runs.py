@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 from collections.abc import Mapping
@@ -77,24 +76,20 @@ def small_runs(
 ) -> tuple[Probe, ...]:
     """Runs of the kernel on up to three smaller grids, the largest one first; those that it takes.
 
-    The same for every host: they end with a number of events, not of seconds.
+    They end with a number of events, so they are the same on every host that makes each within
+    `PROBE_SECONDS`; a slower one has fewer of them.
     """
     key = json.dumps(params, sort_keys=True, default=str)
-    known = _known_runs()
     at = (kernel, arch.fingerprint, grid, key, grain)
-    if at not in known:
-        if len(known) >= _MOST_KNOWN:
-            known.clear()
-        known[at] = _small_runs(kernel, arch, grid, params, grain)
-    return known[at]
+    if at not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[at] = _small_runs(kernel, arch, grid, params, grain)
+    return _known[at]
 
 
 _MOST_KNOWN = 256
-
-
-@functools.cache
-def _known_runs() -> dict[tuple[Any, ...], tuple[Probe, ...]]:
-    return {}
+_known: dict[tuple[Any, ...], tuple[Probe, ...]] = {}
 
 
 def _small_runs(

@@ -37,7 +37,7 @@ STREAM_LEAVES_OUT = "fidelity stream: {values}cycles per class, events and link 
 LOOK_UP = True
 
 #: host memory for them, at most, and of what is free; when it is full those that no PE is in are forgotten;
-#: so much holds all of `gemm` on 750 x 750 PEs with 46 x 46 tiles (2.6e9 bytes)
+#: so much holds all of `gemm` on 750 x 750 PEs with 46 x 46 tiles (2.2e9 bytes)
 MEMO_BYTES, MEMO_SHARE = 11 << 28, 0.25
 #: threads that get so much each; more share what four have
 MEMO_THREADS = 4
