@@ -204,11 +204,12 @@ py::dict figures(const PyStream& self, bool exact) {
     d["places"] = sum([](const E& e) { return e.mains().num_places(); });
     d["words_placed"] = sum([](const E& e) { return e.loop().words; });
     d["leaps"] = sum([](const E& e) { return e.loop().leaps; });
+    d["placed"] = sum([](const E& e) { return e.loop().placed; });
     d["looking_up"] = sum([](const E& e) { return e.memo() != nullptr; });
     d["waited"] = sum([](const E& e) { return e.figures.waited; });
     d["passes"] = sum([](const E& e) { return e.figures.passes; });
     d["taken"] = sum([](const E& e) { return e.figures.taken; });
-    d["looked_up"] = sum([](const E& e) { return e.memo() ? e.memo()->lookups - e.memo()->misses : 0; });
+    d["looked_up"] = sum([](const E& e) { return e.memo() ? e.lookups() - e.memo()->misses : 0; });
     d["made"] = sum([](const E& e) { return e.memo() ? e.memo()->misses : e.events(); });
     d["situations"] = sum([](const E& e) { return e.memo() ? e.memo()->size() : 0; });
     d["memo_bytes"] = sum([](const E& e) { return e.memo() ? e.memo()->bytes() : 0; });
@@ -253,11 +254,11 @@ void register_stream(py::module_& m) {
         .def(
             "run",
             [](PyStream& self, int64_t max_cycles, double max_seconds, int64_t max_events, int64_t pause_at,
-               const py::object& progress) {
-                return run(self, {max_cycles, max_seconds, max_events, pause_at}, progress);
+               const py::object& progress, int64_t max_work) {
+                return run(self, {max_cycles, max_seconds, max_events, pause_at, max_work}, progress);
             },
             py::arg("max_cycles") = -1, py::arg("max_seconds") = 0.0, py::arg("max_events") = 0,
-            py::arg("pause_at") = -1, py::arg("progress") = py::none())
+            py::arg("pause_at") = -1, py::arg("progress") = py::none(), py::arg("max_work") = 0)
         .def(  // for benchmarks: the first looks at PEs, [n, 2] cycle and PE; with one thread
             "keep_order", [](PyStream& self, size_t most) { self.strips->engines().front()->most_order = most; },
             py::arg("most"))

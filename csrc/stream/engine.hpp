@@ -1,6 +1,7 @@
 // A strip of a wafer at stream fidelity: its PEs, their values, and their events cycle by cycle: first all visits, then
 // all messages, so that nothing depends on their order, nor on how many strips there are. `strips` runs it.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -63,6 +64,7 @@ class Engine {
     void begin_values(Cycle t);
     void try_values(std::span<const uint32_t> asked, size_t set);
 
+    uint64_t lookups() const { return events(); }  // while visits are looked up
     uint64_t events() const { return figures.steps + figures.hears; }
     const Mains& mains() const { return mains_; }
     const Loop& loop() const { return loop_; }
@@ -138,8 +140,14 @@ class Engine {
     size_t shortcut_bytes() const;
     void judge_shortcuts();
     void tell(uint32_t pe, uint32_t message, Cycle T);
-    bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const;
-    void pass(uint32_t pe, uint32_t message, Cycle T);
+    bool passing() const { return shortcuts_on_ && waits_; }
+    // False if there can be no shortcut.
+    static bool key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) {
+        const Cycle dt = message == Shortcuts::kNoMessage ? 0 : std::min<Cycle>(T - p.base, p.reach);
+        key = {p.at, message, p.chain, static_cast<int32_t>(dt)};
+        return dt < kNoReach;
+    }
+    [[gnu::always_inline]] inline void pass(uint32_t pe, uint32_t message, Cycle T, int32_t guess);
     void pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t message, Cycle T);
     void make_shortcut(uint32_t pe, Pe& p, const Shortcuts::Key& key, int32_t i, uint32_t message, Cycle T);
     const Partials::Entry& partial_of(int32_t tape, uint32_t values);
@@ -150,17 +158,21 @@ class Engine {
     void find_class(Pe& p);
     void begin_following(Pe& p);
     void end_following(Pe& p);
-    [[gnu::always_inline]] inline bool fits(Pe& p, Shortcuts::Shortcut& s);
+    [[gnu::always_inline]] inline bool fits(Pe& p, int32_t i);
+    void ask_class(int32_t i, uint32_t values);
     void write(Pe& p, const Partials::Entry& e);
-    void take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T);
+    [[gnu::always_inline]] inline void take(uint32_t pe, Pe& p, int32_t i, Cycle T);
+    void take_rare(int32_t i, Cycle T);
     int32_t follow(uint32_t pe, uint32_t message, Cycle T);
-    bool describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s);
+    bool describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s, Shortcuts::Rest& rest);
     void step_known(Cycle t);
     void copy_own(Pe& p, int32_t tile);
     bool holds(const Pe& p, const Partials::Entry& e);
+    void visit_bucket(Cycle t);
     // Inlined in any case: a call of a function that only fetches may be left out.
-    [[gnu::always_inline]] inline void look_ahead_fresh(size_t i) const;
-    [[gnu::always_inline]] inline void look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const;
+    [[gnu::always_inline]] inline void fetch_rest(uint32_t pe, int32_t guess) const;
+    [[gnu::always_inline]] inline void fetch_partial(uint32_t pe, int32_t guess) const;
+    [[gnu::always_inline]] inline bool asks_class(const Shortcuts::Shortcut& s, uint32_t pe) const;
     Node& clear_open();
     Node& open(const Pe& p, Cycle base);
     uint32_t close(Cycle T, Cycle& fact);
@@ -182,6 +194,7 @@ class Engine {
         return shared_.strips == 1 || port == kPortEast || port == kPortWest ? strip_ : shared_.strip_of(other);
     }
     uint8_t* cells(const Node& n) { return cells_.data() + 8 * static_cast<size_t>(n.cells); }
+    const uint8_t* cells(const Pe& p) const { return const_cast<Engine*>(this)->cells(p); }
     uint8_t* cells(const Pe& p) {
         return &p == followed_pe_ ? scratch_.data() : cells_.data() + 8 * static_cast<size_t>(p.cells);
     }
@@ -234,14 +247,11 @@ class Engine {
     std::vector<std::pair<bool, std::vector<int32_t>>>
         dead_;  // registers, of each place of main threads that was asked
     uint64_t judged_passes_ = 0, followed_ = 0;
-    // Passes by what others took just before, since so many passes. Where they are few, PEs side by side take different
-    // shortcuts, which lie far apart.
-    uint64_t near_ = 0, looked_ = 0;
-    bool apart_ = false;
     int poor_passes_ = 0;
     uint64_t rest_ = 0, resume_ = UINT64_MAX;  // lookups, after which they are tried again
     struct Fresh {
         uint32_t pe = 0;
+        int32_t guess = 0;  // shortcut
         uint64_t hash = 0;  // of its key, 0: it is not fetched ahead
     };
     std::vector<Fresh> fresh_;  // PEs that have heard something in the last cycle

@@ -33,6 +33,7 @@ bool Loop::stride(Server& s) {
     if (times < 1) return false;
     if (times == 1) held = t > arrives;
     ++leaps;
+    ++placed;
     for (int o = 0; o < s.num_out; ++o) s.out[o]->append_run(t, gap, times, s.flag_con[o] == 0 && held);
     if (s.start <= kMinus) s.start = t;
     s.last = t + (times - 1) * gap;
@@ -125,6 +126,7 @@ bool Loop::leap(Server* sv, int n, Cycle t) {
 
 void Loop::repeat(Server* sv, int n, Cycle P, int64_t times) {
     ++leaps;
+    ++placed;
     int64_t moves = 0;
     Cycle moved = kMinus;
     for (int i = 0; i < n; ++i) {

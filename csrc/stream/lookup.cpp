@@ -108,7 +108,6 @@ void Engine::choose(Pe& p) {
 void Engine::account(const Memo::Work& w, Cycle T) {
     if (w.end > kMinus) end_ = std::max(end_, T + w.end);
     figures.steps += w.visits;
-    memo_->lookups += w.visits;
     loop_.words += w.words, loop_.leaps += w.leaps;
     loop_.coarse.beyond += w.beyond, loop_.coarse.most = std::max(loop_.coarse.most, w.most);
 }
@@ -280,9 +279,9 @@ bool Engine::rest_of_known() {
 void Engine::judge_memo() {
     judge_shortcuts();
     if (memo_->bytes() > most_memo_bytes_) renew_memo();
-    const uint64_t lookups = memo_->lookups - judged_lookups_, misses = memo_->misses - judged_misses_;
+    const uint64_t lookups = this->lookups() - judged_lookups_, misses = memo_->misses - judged_misses_;
     if (lookups < std::max(kJudged / static_cast<uint64_t>(shared_.strips), kJudgedPerPe * num_own_)) return;
-    judged_lookups_ = memo_->lookups, judged_misses_ = memo_->misses;
+    judged_lookups_ = this->lookups(), judged_misses_ = memo_->misses;
     poor_ = 10 * misses > 3 * lookups ? poor_ + 1 : 0;
     if (poor_ >= kPoor) forget_situations();
 }
@@ -297,7 +296,7 @@ void Engine::renew_memo() {
     });
     clear_shortcuts();
     auto fresh = std::make_unique<Memo>();
-    fresh->lookups = memo_->lookups, fresh->misses = memo_->misses;
+    fresh->misses = memo_->misses;
     std::unordered_map<uint32_t, uint32_t> to;
     shared_.each_of(strip_, [&](uint32_t pe) {
         Pe& p = pes_[pe];

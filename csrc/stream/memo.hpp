@@ -124,7 +124,7 @@ class Memo {
 
     size_t bytes() const;
     size_t size() const { return situations_.size(); }
-    uint64_t lookups = 0, misses = 0;
+    uint64_t misses = 0;
 
   private:
     bool play(const Visit& v, Cycle T, Mains& mains, uint8_t* cells);

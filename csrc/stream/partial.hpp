@@ -46,6 +46,9 @@ class Partials {
             if (slots_[i].tape == tape && slots_[i].values == values) return &slots_[i];
         return nullptr;
     }
+    [[gnu::always_inline]] void fetch(int32_t tape, uint32_t values) const {
+        __builtin_prefetch(&slots_[place(tape, values)]);
+    }
     const Entry& add(const Entry& e);  // not there yet; stays where it is until the next one
     void clear();
     size_t bytes() const { return slots_.size() * sizeof(Entry); }

@@ -17,9 +17,8 @@ namespace {
 constexpr uint64_t kJudged = 20000, kJudgedPerPe = 8;
 constexpr int kPoor = 3;
 constexpr uint64_t kRest = 4;  // times as many lookups without any, then again; twice as many if they are poor still
-constexpr uint64_t kUses = 8;  // of a shortcut before a longer chain behind it is looked for: that costs some 25 uses
-constexpr uint64_t kLook = 4096;   // passes; where three in four take what others just took, nothing is fetched ahead
-constexpr size_t kAhead = 32;      // PEs are fetched so many visits before their own
+// What a pass will touch is fetched so many passes before it: the PE, the slot that its key leads to, the shortcut.
+constexpr size_t kPeAhead = 32, kSlotAhead = 16, kShortcutAhead = 8, kRestAhead = 4, kPartialAhead = 2;
 constexpr size_t kPartOfMemo = 2;  // of a memo's memory, beside it: shortcuts, at most half of it, and classes
 
 }  // namespace
@@ -43,7 +42,8 @@ void Engine::start_shortcuts() {
     poor_passes_ = 0, rest_ = kRest;
     if (!classes_) {
         classes_ = std::make_unique<Classes>(cell_bytes_);
-        shortcuts_ = Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / sizeof(Shortcuts::Shortcut));
+        shortcuts_ =
+            Shortcuts(most_memo_bytes_ / kPartOfMemo / 2 / (sizeof(Shortcuts::Shortcut) + sizeof(Shortcuts::Rest)));
     }
     if (!std::exchange(written_to_, false)) return;
     std::vector<const uint8_t*> first(program_.tiles.size());
@@ -82,17 +82,16 @@ void Engine::clear_shortcuts() {
 
 // Of a shortcut, what is not counted with every use.
 void Engine::count_work(int32_t i) {
-    const Shortcuts::Shortcut& s = shortcuts_[i];
-    if (!s.uses) return;
+    const auto uses = static_cast<uint64_t>(shortcuts_.uses(i));
+    if (!uses) return;
     const auto& [work, waited] = shortcuts_.work(i);
-    if (work.end > kMinus) end_ = std::max(end_, s.last + work.end);
-    loop_.words += s.uses * work.words, loop_.leaps += s.uses * work.leaps;
-    loop_.coarse.beyond += s.uses * work.beyond, loop_.coarse.most = std::max(loop_.coarse.most, work.most);
-    figures.waited += s.uses * waited;
+    loop_.words += uses * work.words, loop_.leaps += uses * work.leaps;
+    loop_.coarse.beyond += uses * work.beyond, loop_.coarse.most = std::max(loop_.coarse.most, work.most);
+    figures.waited += uses * waited;
 }
 
 void Engine::count_uses() {
-    for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i), shortcuts_[i].uses = 0;
+    for (int32_t i = 1; i < shortcuts_.size(); ++i) count_work(i), shortcuts_.counted(i);
 }
 
 size_t Engine::shortcut_bytes() const {
@@ -101,7 +100,7 @@ size_t Engine::shortcut_bytes() const {
 
 // Are they worth it, and do they fit? Where chains still grow most shortcuts are new: that passes without them, too.
 void Engine::judge_shortcuts() {
-    if (!shortcuts_on_ && memo_->lookups >= resume_) shortcuts_on_ = true, poor_passes_ = 0;
+    if (!shortcuts_on_ && lookups() >= resume_) shortcuts_on_ = true, poor_passes_ = 0;
     if (!shortcuts_on_) return;
     const size_t most = most_memo_bytes_ / kPartOfMemo;
     if (shortcut_bytes() > most) clear_shortcuts();
@@ -119,47 +118,33 @@ void Engine::judge_shortcuts() {
     if (!poor) rest_ = kRest;
     if (poor_passes_ < kPoor) return;
     stop_shortcuts();
-    resume_ = memo_->lookups + rest_ * judged;
+    resume_ = lookups() + rest_ * judged;
     rest_ *= 2;
 }
 
 // What is said to a PE in a cycle is looked at in the next one, together with the visit that it causes there; of
 // several messages in one cycle all but the last one at once.
 void Engine::tell(uint32_t pe, uint32_t message, Cycle T) {
-    ++memo_->lookups;
     Pe& p = pes_[pe];
     if (p.heard) {
-        pass(pe, (p.heard - 1) | Shortcuts::kOnly, T);
+        pass(pe, (p.heard - 1) | Shortcuts::kOnly, T, 0);
         p.heard = message + 1;
         return;
     }
     p.heard = message + 1;
-    fresh_.push_back({pe, 0});
+    fresh_.push_back({pe});
     Shortcuts::Key key;
-    if (!apart_ || !p.values || !key_of(p, message, T, key)) return;
+    if (!far_ || !passing() || !p.values || !key_of(p, message, T, key)) return;
     fresh_.back().hash = key.hash();
     shortcuts_.fetch_slot(fresh_.back().hash);
 }
 
 void Engine::hear_fresh() {
-    for (const auto& [pe, hash] : fresh_) {
-        Pe& p = pes_[pe];
-        if (hear_known(pe, std::exchange(p.heard, 0) - 1, now_)) put_in_queue(pe, p);
+    for (const Fresh& fresh : fresh_) {
+        Pe& p = pes_[fresh.pe];
+        if (hear_known(fresh.pe, std::exchange(p.heard, 0) - 1, now_)) put_in_queue(fresh.pe, p);
     }
     fresh_.clear();
-}
-
-// False if there can be no shortcut.
-bool Engine::key_of(const Pe& p, uint32_t message, Cycle T, Shortcuts::Key& key) const {
-    if (!shortcuts_on_ || !waits_) return false;
-    Cycle dt = 0;
-    if (message != Shortcuts::kNoMessage) {
-        dt = T - p.base;
-        if (p.reach < kNoReach) dt = std::min<Cycle>(dt, p.reach);
-        if (dt >= kNoReach) return false;
-    }
-    key = {p.at, message, p.chain, static_cast<int32_t>(dt)};
-    return true;
 }
 
 // What the tape comes to for the PEs of a class.
@@ -188,13 +173,28 @@ bool Engine::holds(const Pe& p, const Partials::Entry& e) {
 }
 
 // Whether the values of the PE are as its tape wants them; if so they become what it makes of them.
-bool Engine::fits(Pe& p, Shortcuts::Shortcut& s) {
-    if (s.tape < 0) return true;
-    Partials::Entry& e = s.partial;
-    if (e.values != p.values) e = partial_of(s.tape, p.values);
-    if (!e.holds || (e.guarded && !holds(p, e))) return false;
-    write(p, e);
+bool Engine::fits(Pe& p, int32_t i) {
+    Shortcuts::Shortcut& s = shortcuts_[i];
+    if (s.any_values) return true;
+    if (s.values != p.values) ask_class(i, p.values);
+    if (s.fails || (s.in_range && !s.range.holds(p.own, s.shift))) return false;
+    if (s.guarded && !holds(p, shortcuts_.rest(i).partial)) return false;
+    if (s.writes) return write(p, shortcuts_.rest(i).partial), true;
+    p.values = s.after;
     return true;
+}
+
+// What the tape of a shortcut comes to for another class than the last one.
+void Engine::ask_class(int32_t i, uint32_t values) {
+    Partials::Entry& e = shortcuts_.rest(i).partial;
+    e = partial_of(e.tape, values);
+    Shortcuts::Shortcut& s = shortcuts_[i];
+    s.values = values, s.after = e.after;
+    s.fails = !e.holds;
+    s.in_range = e.guarded && e.ranges.count == 1;
+    s.guarded = e.guarded && !s.in_range;
+    s.writes = e.writes;
+    s.range = e.ranges.range[0], s.shift = e.ranges.bits[0] & 63;
 }
 
 // What its tape makes of the values of the PE.
@@ -209,10 +209,13 @@ void Engine::write(Pe& p, const Partials::Entry& e) {
 // The shortcut for the PE, whose values fit it then (`found`), or one to be made anew; 0: none.
 int32_t Engine::find_shortcut(Pe& p, const Shortcuts::Key& key, bool& found) {
     int32_t i = shortcuts_.find(key);
-    for (; i; i = shortcuts_[i].next) {
-        Shortcuts::Shortcut& s = shortcuts_[i];
-        if (s.uses % kUses == kUses - 1 && memo_->num_chains(s.to) != s.num_chains) break;  // it is made anew
-        if ((found = fits(p, s))) break;
+    for (; i; i = shortcuts_.rest(i).next) {
+        const Shortcuts::Shortcut& s = shortcuts_[i];
+        if (s.left == 0) {
+            if (memo_->num_chains(s.to) != shortcuts_.rest(i).num_chains) break;  // it is made anew
+            shortcuts_.look_later(i);
+        }
+        if ((found = fits(p, i))) break;
     }
     return i;
 }
@@ -242,22 +245,21 @@ bool Engine::catch_up_shared(Pe& p, Cycle T) {
 }
 
 // A PE has heard a message in the cycle before this one, T, or is visited in this one; or it has heard one of several
-// in this one.
-void Engine::pass(uint32_t pe, uint32_t message, Cycle T) {
+// in this one. `guess`: a shortcut that may be for it, 0: none.
+inline void Engine::pass(uint32_t pe, uint32_t message, Cycle T, int32_t guess) {
     note(pe, T);
     Pe& p = pes_[pe];
     Shortcuts::Key key;
-    if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
+    if (!passing() || !key_of(p, message, T, key)) return follow(pe, message, T), void();
     if (p.values == Classes::kNone) find_class(p);
     ++figures.passes;
-    const int32_t last = shortcuts_.find_last(key, [&](Shortcuts::Shortcut& s) {
-        return s.uses % kUses != kUses - 1 && fits(p, s);  // in its turn it is looked at as the others are
-    });
-    if (last) return ++near_, take(pe, p, shortcuts_[last], T);
+    if (!guess || shortcuts_[guess].key != key) guess = shortcuts_.find(key);
+    if (guess && shortcuts_[guess].left && fits(p, guess)) [[likely]]
+        return take(pe, p, guess, T);
     pass_by_table(pe, p, key, message, T);
 }
 
-// None of those that were taken last is for it.
+// By any with its key.
 void Engine::pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t message, Cycle T) {
     bool found = false;
     int32_t i = find_shortcut(p, key, found);
@@ -265,25 +267,26 @@ void Engine::pass_by_table(uint32_t pe, Pe& p, Shortcuts::Key key, uint32_t mess
         if (!key_of(p, message, T, key)) return follow(pe, message, T), void();
         i = find_shortcut(p, key, found);
     }
-    if (found) return shortcuts_.taken(i), take(pe, p, shortcuts_[i], T);
+    if (found) return take(pe, p, i, T);
     make_shortcut(pe, p, key, i, message, T);
 }
 
 // The shortcut `i` anew, or one more, 0.
 void Engine::make_shortcut(uint32_t pe, Pe& p, const Shortcuts::Key& key, int32_t i, uint32_t message, Cycle T) {
     Shortcuts::Shortcut s;
+    Shortcuts::Rest rest;
     const uint64_t misses = memo_->misses;
     begin_following(p);
     const int32_t visit = follow(pe, message, T);
     end_following(p);
     followed_ += misses == memo_->misses;  // not the first time that it occurs
-    if (visit < 0 || !describe(p, visit, T, s)) return;
+    if (visit < 0 || !describe(p, visit, T, s, rest)) return;
     s.key = key;
-    s.work = shortcuts_.number_of({trail_.work, trail_.waited});
-    if (!i) return shortcuts_.add(s);
+    rest.work = shortcuts_.number_of({trail_.work, trail_.waited});
+    if (!i) return shortcuts_.add(s, rest);
     count_work(i);
-    s.next = shortcuts_[i].next;
-    shortcuts_[i] = s;
+    rest.next = shortcuts_.rest(i).next;
+    shortcuts_[i] = s, shortcuts_.rest(i) = rest;
 }
 
 // The registers of the PE that code will write before it reads them: they are kept as 0, so that classes are few.
@@ -319,25 +322,33 @@ void Engine::end_following(Pe& p) {
     classes_->put_own(p.values, scratch_.data(), cells(p));
 }
 
-void Engine::take(uint32_t pe, Pe& p, Shortcuts::Shortcut& s, Cycle T) {
+inline void Engine::take(uint32_t pe, Pe& p, int32_t i, Cycle T) {
+    Shortcuts::Shortcut& s = shortcuts_[i];
     if (s.chain_end > kNoEnd) end_ = std::max(end_, p.base + s.chain_end);
+    if (s.end > Shortcuts::kNoEnd) end_ = std::max(end_, T + s.end);
     if (counting_ && p.chain) waiting_ -= memo_->chain(p.chain).work.visits;
     p.at = s.to, p.chain = s.to_chain, p.reach = s.reach;
     p.base = T + s.late;
     p.due = s.due < kNoReach ? p.base + s.due : kForever;
     if (counting_ && p.chain) waiting_ += memo_->chain(p.chain).work.visits;
-    ++s.uses, ++figures.taken;
-    s.last = T;
+    --s.left, ++figures.taken;
     figures.steps += s.visits;
-    memo_->lookups += s.visits;
-    open_ -= s.done;
+    if (s.rare) take_rare(i, T);
     put_in_queue(pe, p);
-    static_assert(Shortcuts::kSaid == 2);
     if (!s.num_said) return;
-    deliver_known(pe, s.port[0], s.said[0]);
+    deliver_known(pe, s.port0, s.said[0]);
     if (s.num_said == 1) return;
-    deliver_known(pe, s.port[1], s.said[1]);
-    if (s.num_said > Shortcuts::kSaid) say(pe, s.visit, Shortcuts::kSaid);
+    deliver_known(pe, s.port1, s.said[1]);
+    static_assert(Shortcuts::kSaid == 2);
+    if (s.num_said > Shortcuts::kSaid) say(pe, shortcuts_.rest(i).visit, Shortcuts::kSaid);
+}
+
+// What there is no room for in most shortcuts.
+void Engine::take_rare(int32_t i, Cycle T) {
+    open_ -= shortcuts_.rest(i).done;
+    const Memo::Work& work = shortcuts_.work(i).work;
+    if (work.end > kMinus) end_ = std::max(end_, T + work.end);
+    if (work.visits > Shortcuts::kMostVisits) figures.steps += work.visits;
 }
 
 void Engine::say(uint32_t pe, int32_t visit, int from) {
@@ -370,79 +381,118 @@ int32_t Engine::follow(uint32_t pe, uint32_t message, Cycle T) {
 }
 
 // What was followed, as a shortcut; false if there can be none.
-bool Engine::describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s) {
+bool Engine::describe(const Pe& p, int32_t visit, Cycle T, Shortcuts::Shortcut& s, Shortcuts::Rest& rest) {
     if (!trail_.whole || (p.due < kForever && p.due - p.base >= kNoReach)) return false;
-    s.tape = memo_->tape_of(trail_.parts, dead(p.at));
-    if (s.tape == Memo::kNoTape) return false;
+    if (p.base - T > 1 || trail_.chain_end > kNoReach) return false;
+    rest.partial.tape = memo_->tape_of(trail_.parts, dead(p.at));
+    if (rest.partial.tape == Memo::kNoTape) return false;
+    s.any_values = rest.partial.tape < 0;
     s.to = p.at, s.to_chain = p.chain, s.reach = p.reach;
     s.due = p.due < kForever ? static_cast<int32_t>(p.due - p.base) : kNoReach;
-    s.late = static_cast<uint8_t>(p.base - T);
-    s.num_chains = static_cast<uint8_t>(memo_->num_chains(p.at));
-    s.visits = static_cast<uint16_t>(trail_.work.visits);
-    if (trail_.chain_end > kNoEnd) s.chain_end = static_cast<int32_t>(std::min<Cycle>(trail_.chain_end, kNoReach));
+    s.late = p.base > T;
+    rest.num_chains = static_cast<uint8_t>(memo_->num_chains(p.at));
+    if (trail_.chain_end > kNoEnd) s.chain_end = static_cast<int32_t>(trail_.chain_end);
+    const Memo::Work& work = trail_.work;
+    if (work.visits <= Shortcuts::kMostVisits)
+        s.visits = static_cast<uint32_t>(work.visits) & Shortcuts::kMostVisits;
+    else
+        s.rare = true;
+    if (work.end > Shortcuts::kNoEnd && work.end <= INT16_MAX)
+        s.end = static_cast<int16_t>(work.end);
+    else
+        s.rare |= work.end > kMinus;
     if (!visit) return true;
     const Memo::Visit& v = memo_->visit(visit);
-    s.done = static_cast<int8_t>(v.done);
-    s.visit = visit;
-    s.num_said = static_cast<uint8_t>(v.num_said);
-    for (int i = 0; i < std::min(v.num_said, Shortcuts::kSaid); ++i) {
-        s.port[i] = static_cast<int8_t>(memo_->said(v)[i].port);
-        s.said[i] = memo_->said(v)[i].message;
-    }
+    rest.visit = visit;
+    rest.done = static_cast<int8_t>(v.done);
+    s.rare |= v.done != 0;
+    s.num_said = static_cast<uint32_t>(std::min(v.num_said, Shortcuts::kSaid + 1)) & 3;
+    const Memo::Said* said = memo_->said(v);
+    for (int i = 0; i < std::min(v.num_said, Shortcuts::kSaid); ++i) s.said[i] = said[i].message;
+    if (v.num_said > 0) s.port0 = said[0].port & 3;
+    if (v.num_said > 1) s.port1 = said[1].port & 3;
     return true;
 }
 
-// What the visits after this one will touch, in three steps, because each place is found in the one before.
-void Engine::look_ahead_known(const std::vector<uint32_t>& bucket, size_t i, Cycle T) const {
-    if (i + kAhead < bucket.size()) __builtin_prefetch(&pes_[bucket[i + kAhead]]);
-    if (!apart_) return;
-    auto hash_of = [&](size_t at) -> uint64_t {  // 0: there is nothing to fetch
-        if (at >= bucket.size()) return 0;
-        const Pe& p = pes_[bucket[at]];
-        Shortcuts::Key key;
-        return p.due <= T && p.values && key_of(p, Shortcuts::kNoMessage, T, key) ? key.hash() : 0;
-    };
-    if (const uint64_t hash = hash_of(i + 3)) shortcuts_.fetch(hash);
-    if (const uint64_t hash = hash_of(i + 7)) shortcuts_.fetch_slot(hash);
+// What few passes need of a shortcut that has been fetched.
+void Engine::fetch_rest(uint32_t pe, int32_t guess) const {
+    const Shortcuts::Shortcut& s = shortcuts_[guess];
+    if (!guess || !(s.guarded || s.writes || s.rare || s.left == 0 || asks_class(s, pe))) return;
+    __builtin_prefetch(&shortcuts_.rest(guess));
+    if (s.writes) __builtin_prefetch(cells(pes_[pe]));
 }
 
-// The same for a PE that has heard something; the slot has been fetched then.
-void Engine::look_ahead_fresh(size_t i) const {
-    if (i + 6 < fresh_.size() && fresh_[i + 6].hash) shortcuts_.fetch(fresh_[i + 6].hash);
+bool Engine::asks_class(const Shortcuts::Shortcut& s, uint32_t pe) const {
+    return !s.any_values && s.values != pes_[pe].values;
+}
+
+void Engine::fetch_partial(uint32_t pe, int32_t guess) const {
+    if (guess && asks_class(shortcuts_[guess], pe))
+        partials_.fetch(shortcuts_.rest(guess).partial.tape, pes_[pe].values);
 }
 
 void Engine::step_known(Cycle t) {
     const Cycle before = std::exchange(now_, t);
-    if (const uint64_t seen = figures.passes - looked_; seen >= kLook) {
-        apart_ = far_ && 4 * near_ < 3 * seen;
-        near_ = 0, looked_ = figures.passes;
-    }
     for (size_t i = 0; i < fresh_.size(); ++i) {
-        if (far_) look_ahead_fresh(i);
-        Pe& p = pes_[fresh_[i].pe];
-        pass(fresh_[i].pe, std::exchange(p.heard, 0) - 1, before);
+        if (far_) {
+            if (const size_t k = i + kShortcutAhead; k < fresh_.size() && fresh_[k].hash)
+                fresh_[k].guess = shortcuts_.fetch(fresh_[k].hash);
+            if (const size_t k = i + kRestAhead; k < fresh_.size()) fetch_rest(fresh_[k].pe, fresh_[k].guess);
+            if (const size_t k = i + kPartialAhead; k < fresh_.size()) fetch_partial(fresh_[k].pe, fresh_[k].guess);
+        }
+        const Fresh& f = fresh_[i];
+        pass(f.pe, std::exchange(pes_[f.pe].heard, 0) - 1, before, f.guess);
     }
     fresh_.clear();
+    visit_bucket(t);
+    queue_.clear(t);
+    if (far_)  // what the next cycle begins with
+        for (const std::vector<uint32_t>& next = queue_.soon(t + 1);
+             const uint32_t pe : std::span(next).first(std::min(next.size(), kPeAhead)))
+            __builtin_prefetch(&pes_[pe]);
+    for (size_t i = 0; i < spoken_known_.size(); ++i) tell(spoken_known_[i].pe, spoken_known_[i].message, t);
+    spoken_known_.clear();
+}
+
+// The PEs whose next visit may be in cycle t.
+void Engine::visit_bucket(Cycle t) {
     const auto& bucket = queue_.bucket(t);
+    std::array<uint64_t, kSlotAhead> hashes{};  // of the keys of those that come next, 0: none
+    std::array<int32_t, kSlotAhead> guesses{};
+    auto fetch_slot = [&](size_t i) {
+        hashes[i % kSlotAhead] = 0;
+        if (i >= bucket.size()) return;
+        const Pe& p = pes_[bucket[i]];
+        Shortcuts::Key key;
+        if (p.due > t || !passing() || !p.values || !key_of(p, Shortcuts::kNoMessage, t, key)) return;
+        hashes[i % kSlotAhead] = key.hash();
+        shortcuts_.fetch_slot(key.hash());
+    };
+    auto fetch = [&](size_t i) {
+        const uint64_t hash = hashes[i % kSlotAhead];
+        guesses[i % kSlotAhead] = hash ? shortcuts_.fetch(hash) : 0;
+    };
+    if (far_) {
+        for (size_t i = 0; i + 1 < kSlotAhead; ++i) fetch_slot(i);
+        for (size_t i = 0; i + 1 < kShortcutAhead; ++i) fetch(i);
+    }
     for (size_t i = 0; i < bucket.size(); ++i) {
-        if (far_) look_ahead_known(bucket, i, t);
+        if (far_) {
+            if (const size_t k = i + kPeAhead; k < bucket.size()) __builtin_prefetch(&pes_[bucket[k]]);
+            fetch_slot(i + kSlotAhead - 1);
+            fetch(i + kShortcutAhead - 1);
+            if (const size_t k = i + kRestAhead - 1; k < bucket.size()) fetch_rest(bucket[k], guesses[k % kSlotAhead]);
+            if (const size_t k = i + kPartialAhead - 1; k < bucket.size())
+                fetch_partial(bucket[k], guesses[k % kSlotAhead]);
+        }
         Pe& p = pes_[bucket[i]];
         if (p.queued != t) continue;  // it has been put in the queue for an earlier cycle since
         p.queued = kForever;
         if (p.due > t)
             put_in_queue(bucket[i], p);
         else
-            pass(bucket[i], Shortcuts::kNoMessage, t);
+            pass(bucket[i], Shortcuts::kNoMessage, t, guesses[i % kSlotAhead]);
     }
-    queue_.clear(t);
-    if (far_)  // what the next cycle begins with
-        for (const std::vector<uint32_t>& next = queue_.soon(t + 1);
-             const uint32_t pe : std::span(next).first(std::min(next.size(), kAhead)))
-            __builtin_prefetch(&pes_[pe]);
-    for (size_t i = 0; i < spoken_known_.size(); ++i) {
-        tell(spoken_known_[i].pe, spoken_known_[i].message, t);
-    }
-    spoken_known_.clear();
 }
 
 }  // namespace wafersim::stream

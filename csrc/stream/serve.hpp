@@ -13,6 +13,7 @@ namespace wafersim::stream {
 class Loop {
   public:
     uint64_t words = 0, leaps = 0, late = 0;
+    uint64_t placed = 0;     // how often this host placed words, one or many at once
     int64_t most_words = 0;  // that are placed in one step, 0: no limit
     Coarse coarse;
     Cycle busy = kMinus;  // last use, before the run, of the resources of phase 0
@@ -239,6 +240,7 @@ class Loop {
         s.raw = ready(s);
         const int n = taken(s, t);
         words += static_cast<uint64_t>(n);
+        ++placed;
         if (s.num_fifos) tell_fifos(s, t);
         for (int o = 0; o < s.num_out; ++o) {
             int64_t count = n;

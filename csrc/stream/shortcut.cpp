@@ -16,7 +16,9 @@ void Shortcuts::put(int32_t i) {
 Shortcuts::Shortcuts(size_t most)
     : slots_(1 << 12), asked_(kAsked), works_(1), most_(most), room_(std::min(most, kRoom)) {
     all_.reserve(most + 1);  // pages come when they are touched; nothing is copied when more come
+    rests_.reserve(most + 1);
     all_.emplace_back();
+    rests_.emplace_back();
 }
 
 size_t Shortcuts::HashWork::operator()(const Work& w) const {
@@ -33,12 +35,13 @@ uint32_t Shortcuts::number_of(const Work& work) {
     return it->second;
 }
 
-void Shortcuts::add(const Shortcut& s) {
+void Shortcuts::add(const Shortcut& s, const Rest& rest) {
     const auto made = static_cast<int32_t>(all_.size());
     const int32_t first = find(s.key);
     all_.push_back(s);
+    rests_.push_back(rest);
     if (first) {
-        all_.back().next = std::exchange((*this)[first].next, made);
+        rests_.back().next = std::exchange(this->rest(first).next, made);
         return;
     }
     if (2 * ++num_keys_ > slots_.size()) {
@@ -50,22 +53,22 @@ void Shortcuts::add(const Shortcut& s) {
 }
 
 void Shortcuts::keep_used() {
-    std::vector<std::pair<uint64_t, int32_t>> order;
+    std::vector<std::pair<int64_t, int32_t>> order;
     for (int32_t i = 1; i < size(); ++i)
-        if (const uint64_t uses = (*this)[i].uses) order.emplace_back(UINT64_MAX - uses, i);
+        if (const int64_t uses = this->uses(i)) order.emplace_back(-uses, i);
     std::sort(order.begin(), order.end());
     order.resize(std::min(order.size(), most_ / 2));
-    std::vector<Shortcut> kept;
+    std::vector<std::pair<Shortcut, Rest>> kept;
     kept.reserve(order.size());
-    for (const auto& [rank, i] : order) kept.push_back((*this)[i]);
+    for (const auto& [rank, i] : order) kept.emplace_back((*this)[i], rest(i));
     all_.resize(1);
+    rests_.resize(1);
     std::fill(slots_.begin(), slots_.end(), Slot{});
-    last_.fill({});
     num_keys_ = 0;
-    for (Shortcut& s : kept) {
-        s.next = 0;
-        s.uses = 0;
-        add(s);
+    for (auto& [s, rest] : kept) {
+        rest.next = 0;
+        add(s, rest);
+        counted(size() - 1);
     }
     room_ = std::min(most_, std::max(kRoom, 2 * kept.size()));
 }

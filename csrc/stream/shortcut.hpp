@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "stream/arena.hpp"
@@ -37,28 +38,42 @@ class Shortcuts {
         }
     };
     static constexpr int kSaid = 2;  // messages that lie in it
+    static constexpr int16_t kNoEnd = INT16_MIN;
+    static constexpr uint16_t kFirstLook = 8, kLastLook = 1 << 15;
+    static constexpr uint64_t kMostVisits = (1 << 13) - 1;
+    // All that most passes need, in one cache line; the rest of it lies in another one.
     struct alignas(64) Shortcut {
         Key key;
-        int32_t next = 0;   // another one with this key, for other values; 0: none
-        int32_t tape = -1;  // -1: whatever the values
         uint32_t to = 0;
         int32_t to_chain = 0;
-        int32_t due = 0, reach = 0;     // of the PE then
-        int32_t chain_end = INT32_MIN;  // of the visits that waited, in cycles since the situation it begins in
-        uint8_t late = 0;               // it is there so many cycles behind the message
-        uint8_t num_chains = 0;         // that began in `to` when this was made; more: one of them may be better
-        int8_t done = 0;                // launches that ended
-        uint8_t num_said = 0;
-        int8_t port[kSaid] = {};
-        uint16_t visits = 0;
-        Partials::Entry partial;  // of the tape, for the class that was asked for last
+        int32_t due = 0, reach = 0;  // of the PE then
         uint32_t said[kSaid] = {};
-        int32_t visit = 0;  // the one that says it
-        uint32_t work = 0;
-        uint64_t uses = 0;
-        Cycle last = 0;  // use
+        uint32_t values = Classes::kNone, after = Classes::kNone;  // what its tape does for the class asked for last
+        HalfRange range{};              // of the PE's own values, if that is all that it asks for
+        int32_t chain_end = INT32_MIN;  // of the visits that waited, in cycles since the situation it begins in
+        int16_t end = kNoEnd;           // of what else ended
+        uint16_t left = kFirstLook;     // uses until it is looked at whether a longer chain lies behind it
+        uint32_t num_said : 2 = 0;      // 3: more than lie in it
+        uint32_t port0 : 2 = 0, port1 : 2 = 0;
+        uint32_t late : 1 = 0;        // it is there a cycle behind the message
+        uint32_t any_values : 1 = 0;  // it has no tape
+        uint32_t fails : 1 = 0, in_range : 1 = 0, guarded : 1 = 0, writes : 1 = 0;  // for the class
+        uint32_t shift : 6 = 0;                                                     // of `range`
+        uint32_t rare : 1 = 0;                                                      // something is in its work
+        uint32_t visits : 13 = 0;
     };
-    static_assert(sizeof(Shortcut) == 128);
+    static_assert(sizeof(Shortcut) == 64);
+    struct alignas(64) Rest {
+        Partials::Entry partial;  // of its tape, for the class that was asked for last
+        int32_t next = 0;         // another one with this key, for other values; 0: none
+        int32_t visit = 0;        // the one that says what it says
+        uint32_t work = 0;
+        uint8_t num_chains = 0;      // that began in `to` when this was made; more: one of them may be better
+        int8_t done = 0;             // launches that ended
+        uint16_t span = kFirstLook;  // where `left` began
+        int64_t uses = 0;            // before that; less those whose work has been counted
+    };
+    static_assert(sizeof(Rest) == 64);
 
     // `most`: how many there may be; they are crowded before.
     explicit Shortcuts(size_t most = 0);
@@ -67,9 +82,11 @@ class Shortcuts {
     [[gnu::always_inline]] void fetch_slot(uint64_t hash) const {
         __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
     }
-    [[gnu::always_inline]] void fetch(uint64_t hash) const {
-        const char* at = reinterpret_cast<const char*>(&all_[static_cast<size_t>(slots_[probe(hash)].first)]);
-        __builtin_prefetch(at), __builtin_prefetch(at + 64);
+    // Returns where it looked, 0: there is none.
+    [[gnu::always_inline]] int32_t fetch(uint64_t hash) const {
+        const int32_t i = slots_[probe(hash)].first;
+        if (i) __builtin_prefetch(&all_[static_cast<size_t>(i)]);
+        return i;
     }
     // Whether the key has been asked for some times in vain; then counted anew.
     bool often(const Key& key) {
@@ -80,34 +97,35 @@ class Shortcuts {
     }
     int32_t find(const Key& key) const { return slots_[slot_of(key)].first; }
     Shortcut& operator[](int32_t i) { return all_[static_cast<size_t>(i)]; }
-    // Those that were found last, the last one first: PEs side by side mostly take the same. The first of them with
-    // this key that `fits`; 0: none.
-    template <typename Fits>
-    int32_t find_last(const Key& key, Fits&& fits) {
-        for (size_t k = 1; k <= last_.size(); ++k) {
-            const Last& l = last_[(next_ - k) % last_.size()];
-            if (l.key == key && fits((*this)[l.i])) [[likely]]
-                return l.i;
-        }
-        return 0;
+    const Shortcut& operator[](int32_t i) const { return all_[static_cast<size_t>(i)]; }
+    Rest& rest(int32_t i) { return rests_[static_cast<size_t>(i)]; }
+    const Rest& rest(int32_t i) const { return rests_[static_cast<size_t>(i)]; }
+    // How often it was taken since its work was counted; it is counted now.
+    int64_t uses(int32_t i) const { return rest(i).uses + rest(i).span - (*this)[i].left; }
+    void counted(int32_t i) { rest(i).uses = int64_t{(*this)[i].left} - rest(i).span; }
+    // It has been looked at; the next time is when it has been used twice as often.
+    void look_later(int32_t i) {
+        Rest& r = rest(i);
+        r.uses += r.span;
+        (*this)[i].left = r.span = static_cast<uint16_t>(std::min<uint32_t>(2u * r.span, kLastLook));
     }
-    void taken(int32_t i) { last_[next_++ % last_.size()] = {all_[static_cast<size_t>(i)].key, i}; }
     // What is counted with its uses, not with every use: few different ones, kept once.
     struct Work {
         Memo::Work work;
         uint64_t waited = 0;
         bool operator==(const Work&) const = default;
     };
-    const Work& work(int32_t i) const { return works_[all_[static_cast<size_t>(i)].work]; }
+    const Work& work(int32_t i) const { return works_[rest(i).work]; }
     uint32_t number_of(const Work& work);
-    void add(const Shortcut& s);
+    void add(const Shortcut& s, const Rest& rest);
     void clear();
     // Those that were used, the most used ones first: they lie together then. At most so many as half of them all.
     void keep_used();
     bool crowded() const { return all_.size() > room_; }                // it is time to do so
     int32_t size() const { return static_cast<int32_t>(all_.size()); }  // the first one is none
     size_t bytes() const {
-        return all_.size() * sizeof(Shortcut) + sizeof(Slot) * slots_.size() + 2 * sizeof(Work) * works_.size();
+        return all_.size() * (sizeof(Shortcut) + sizeof(Rest)) + sizeof(Slot) * slots_.size() +
+               2 * sizeof(Work) * works_.size();
     }
 
   private:
@@ -138,12 +156,7 @@ class Shortcuts {
     std::vector<Slot, LargePages<Slot>> slots_;  // open addressing
     std::vector<uint8_t> asked_;                 // for keys without any
     std::vector<Shortcut, LargePages<Shortcut>> all_;
-    struct Last {
-        Key key{UINT32_MAX};  // of no situation
-        int32_t i = 0;
-    };
-    std::array<Last, 4> last_;
-    size_t next_ = 0;
+    std::vector<Rest, LargePages<Rest>> rests_;
     std::vector<Work> works_;
     struct HashWork {
         size_t operator()(const Work& w) const;

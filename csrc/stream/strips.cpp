@@ -25,7 +25,7 @@ bool any_marks(const Program& program) {
 // What a strip says of itself at a barrier.
 struct alignas(64) Strips::Slot {
     Cycle next = kForever;
-    uint64_t events = 0, waiting = 0, moved = 0;
+    uint64_t events = 0, waiting = 0, moved = 0, placed = 0;
     Cycle last = kMinus;  // visit that waits
     bool crossed = false, lacking = false, failed = false;
     int stop = -1;  // of the first strip: the status that the run is to end with
@@ -42,7 +42,7 @@ struct Strips::Run {
     const Limits& limits;
     const std::function<bool()>& interrupted;
     Cycle start = 0;
-    uint64_t events = 0;
+    uint64_t events = 0, placed = 0;
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
     Barrier barrier;
     std::vector<Slot> slots[2];  // those of the last turn are still being read while the next ones are written
@@ -135,7 +135,7 @@ Strips::Turn Strips::meet(Place& at, const Slot& mine) {
     for (size_t i = 0; i < slots.size(); ++i) {
         const Slot& s = slots[i];
         all.next = std::min(all.next, s.next), all.last = std::max(all.last, s.last);
-        all.events += s.events, all.waiting += s.waiting, all.moved += s.moved;
+        all.events += s.events, all.waiting += s.waiting, all.moved += s.moved, all.placed += s.placed;
         all.crossed |= s.crossed, all.lacking |= s.lacking, all.failed |= s.failed;
         all.stop = std::max(all.stop, s.stop);
         if (at.counted.empty() || !s.events) continue;
@@ -149,7 +149,7 @@ Strips::Slot Strips::say(Place& at) const {
     Engine& e = *engines_[at.strip];
     Slot mine;
     at.guarded([&] { mine.next = e.next(at.last); });
-    mine.events = e.events(), mine.waiting = e.waiting();
+    mine.events = e.events(), mine.waiting = e.waiting(), mine.placed = e.loop().placed;
     mine.crossed = e.crossed();
     mine.failed = at.error || e.failure;
     mine.stop = at.stop;
@@ -199,6 +199,8 @@ bool Strips::walk(Place& at) {
             continue;
         }
         if (limits.max_events && done >= limits.max_events) return end(Status::kLimit, at.last + 1);
+        if (limits.max_work && static_cast<int64_t>(all.placed - run.placed) >= limits.max_work)
+            return end(Status::kLimit, at.last + 1);
         if (all.stop >= 0) return end(static_cast<Status>(all.stop), at.last + 1);
         const Cycle t = all.crossed ? std::min(all.next, at.last + 1) : all.next;
         if (t >= kForever) {
@@ -272,6 +274,7 @@ int Strips::look_around(Run& run) {
 Status Strips::run(const Limits& limits, const std::function<bool()>& interrupted) {
     Run run(limits, interrupted, shared_.strips);
     run.start = now_, run.events = events_;
+    for (const auto& e : engines_) run.placed += e->loop().placed;
     settled_ = false;
     std::vector<Place> places;
     for (size_t i = 0; i < engines_.size(); ++i) {

@@ -24,6 +24,7 @@ struct Limits {
     double max_seconds = 0;  // 0: none
     int64_t max_events = 0;  // 0: none
     Cycle pause_at = -1;     // absolute cycle, -1: none
+    int64_t max_work = 0;    // at fidelity stream: placements of words, one or many at once; 0: none
 };
 
 // A port that the host feeds.

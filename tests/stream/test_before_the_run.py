@@ -178,6 +178,41 @@ def test_small_runs_end_with_a_number_of_events(monkeypatch):
     assert found[0].events < 20_000
 
 
+def test_small_runs_end_with_a_number_of_placements(monkeypatch):
+    prepared = prepare("gemm", "wse2", "7x7", {"tile": 6})
+    placed = prepared.execute(fidelity="stream").info["work"]["placed"]
+    for most, grids in ((placed // 2, []), (placed + 1, [(7, 7)])):  # 13x13 takes more
+        monkeypatch.setattr(small_runs, "PROBE_WORK", most)
+        monkeypatch.setattr(small_runs, "_known", {})
+        found = small_runs.small_runs("gemm", prepared.arch, (40, 40), {"tile": 6}, 1)
+        assert [run.grid for run in found] == grids
+
+
+def test_a_run_ends_with_a_number_of_placements():
+    def ran(most, threads=1):
+        prepared = prepare("gemm", "wse2", "6x6", {"tile": 4})
+        return prepared.execute(fidelity="stream", max_work=most, threads=threads)
+
+    whole = ran(None).info["work"]["placed"]
+    part = ran(whole // 2)
+    assert part.status == "limit" and whole // 2 <= part.info["work"]["placed"] < whole
+    assert part.cycles == ran(whole // 2).cycles
+    assert ran(whole + 1).status == "finished"
+    with pytest.raises(ConfigError, match="max_work: 0 given, a whole number 1"):
+        ran(0)
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_small_runs_that_cannot_be_compared_leave_a_run_exact(monkeypatch):
+    probe = small_runs.probe
+    monkeypatch.setattr(
+        small_runs, "probe", lambda *asked: None if asked[-1] == grain.COARSE else probe(*asked)
+    )
+    record = run("gemm", grid="24x24", tile=9, values=False, fidelity="stream")
+    assert record.info["stream"]["grain"] == 1
+    assert "small runs at grain 4096 took too long to compare" in record.info["fidelity_chosen"]
+
+
 def test_a_memo_that_will_be_full_counts_as_a_whole(monkeypatch):
     program = prepare("gemm", "wse2", "64x64", {"tile": 4}).built.program
     monkeypatch.setattr(stream, "memo_limit", lambda threads: 512 << 20)

@@ -2,8 +2,7 @@
 
 Small grids say which. Where too little of the exact run would recur, the same small runs are made at
 `COARSE`, and it is chosen if it is much cheaper there and hardly changes their cycles. So the choice
-is measured for the very kernel and its parameters, and the same on every host that makes each small run
-within `small_runs.PROBE_SECONDS`.
+is measured for the very kernel and its parameters, and the same on every host.
 """
 
 from __future__ import annotations
@@ -53,7 +52,9 @@ def chosen_grain(prepared: PreparedRun, values: bool) -> Grain:
     coarse = {p.grid: p for p in small(COARSE)}
     found = f"exact, some {made:.1g} events would be made one by one, if no more recur than on small grids"
     same = [(p, coarse[p.grid]) for p in exact if p.grid in coarse]
-    if not same or CHEAPER * _to_make(expected(tuple(coarse.values()), grid), values) > made:
+    if not same:
+        return Grain(1, f"grain 1: {found}; small runs at grain {COARSE} took too long to compare")
+    if CHEAPER * _to_make(expected(tuple(coarse.values()), grid), values) > made:
         return Grain(1, f"grain 1: {found}; no fewer at grain {COARSE}")
     changed = [(now.cycles / was.cycles - 1, was.grid) for was, now in same]
     change, at = max(changed, key=lambda one: abs(one[0]))

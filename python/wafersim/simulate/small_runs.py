@@ -18,9 +18,10 @@ Grid = tuple[int, int]
 #: PEs of the larger small grid, at most
 PROBE_PES = 300
 
-#: events that a run on a small grid may take, some ten seconds of it; where the smaller one took more than
-#: that, the larger one would take too long; host seconds, for events that are dearer than any that are known
-PROBE_EVENTS, LARGER_AFTER, PROBE_SECONDS = 2_000_000, 400_000, 20.0
+#: events that a run on a small grid may take, some ten seconds of it, and placements of words, some twenty,
+#: for events that are dear; where the smaller one took more events than the last number, the larger one would
+#: take too long
+PROBE_EVENTS, PROBE_WORK, LARGER_AFTER = 2_000_000, 25_000_000, 400_000
 
 #: when the small runs had no more events than this together, one of twice the side is run, too
 QUICK_EVENTS = 150_000
@@ -76,8 +77,7 @@ def small_runs(
 ) -> tuple[Probe, ...]:
     """Runs of the kernel on up to three smaller grids, the largest one first; those that it takes.
 
-    They end with a number of events, so they are the same on every host that makes each within
-    `PROBE_SECONDS`; a slower one has fewer of them.
+    They end with a number of events or of placements, so they are the same on every host.
     """
     key = json.dumps(params, sort_keys=True, default=str)
     at = (kernel, arch.fingerprint, grid, key, grain)
@@ -125,7 +125,7 @@ def probe(kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain:
         record = prepared.execute(
             fidelity="stream",
             max_events=PROBE_EVENTS,
-            max_seconds=PROBE_SECONDS,
+            max_work=PROBE_WORK,
             raise_on_stuck=False,
             grain=grain,
         )

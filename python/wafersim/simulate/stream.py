@@ -150,15 +150,24 @@ class StreamSimulator(LoadedProgram):
         raise_on_stuck: bool = True,
         progress: Progress | None = None,
         pause_at: int | None = None,
+        max_work: int | None = None,
     ) -> Record:
-        """Run until nothing can happen any more, or until a limit; see `Simulator.run`."""
+        """Run until nothing can happen any more, or until a limit; see `Simulator.run`.
+
+        Parameters
+        ----------
+        max_work : int, optional
+            Placements of words, one or many at once, as ``info["work"]["placed"]`` counts them: what this
+            fidelity does on the host, but the same on every one.
+        """
         limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
+        most = 0 if max_work is None else checked_int("max_work", max_work, 1, (1 << 63) - 1)
         if not self._paused:
             self._start_cycle, self._start_events = self.cycle, int(self._machine.events_processed)
             self._wall_s = 0.0
         began = time.perf_counter()
         try:
-            status = STATUS[self._machine.run(*limits, progress)]
+            status = STATUS[self._machine.run(*limits, progress, most)]
         except KeyboardInterrupt:
             status = "interrupted"
         except UnsupportedError as error:
