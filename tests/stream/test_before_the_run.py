@@ -237,3 +237,18 @@ def test_shortcuts_count_up_to_their_part_of_the_memo(monkeypatch):
         parts = stream_memory.parts_looked_up(program, (0, shortcut_bytes), 0, threads)
         sizes.append(next(p.num_bytes for p in parts if p.name.startswith("steps from")) >> 20)
     assert sizes == [100, 256, 200]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kernel", "grid", "params", "wavelets"),
+    [
+        ("gemm", "750x750", {"tile": 46}, 4096),
+        ("gemm", "750x750", {"tile": 8}, 4096),
+        ("stencil", "750x994", {"tile": "64x64", "variant": "tiled", "iterations": 100}, 4096),
+        ("allreduce", "750x994", {"words": 1024}, 1),
+    ],
+)
+def test_grain_of_large_programs(kernel, grid, params, wavelets):
+    prepared = prepare(kernel, "wse2", grid, params)  # as docs/fidelity.md says
+    assert grain.chosen_grain(prepared, values=False).wavelets == wavelets

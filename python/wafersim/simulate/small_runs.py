@@ -18,10 +18,9 @@ Grid = tuple[int, int]
 #: PEs of the larger small grid, at most
 PROBE_PES = 300
 
-#: events that a run on a small grid may take, some ten seconds of it, and placements of words, some twenty,
-#: for events that are dear; where the smaller one took more events than the last number, the larger one would
-#: take too long
-PROBE_EVENTS, PROBE_WORK, LARGER_AFTER = 2_000_000, 25_000_000, 400_000
+#: events that a run on a small grid may take, and placements of words, where events are dear: either some
+#: 20 to 40 seconds; where the smaller one took more than a part of that, the larger one would take too long
+PROBE_EVENTS, PROBE_WORK, LARGER_AFTER = 2_000_000, 40_000_000, 1 / 5
 
 #: when the small runs had no more events than this together, one of twice the side is run, too
 QUICK_EVENTS = 150_000
@@ -50,6 +49,7 @@ class Probe:
     cycles: int
     events: int
     made: int  # events that were not looked up
+    placed: int  # placements of words
     seconds: float
     memo_bytes: int | None  # None: looking up was given up
     shortcut_bytes: int
@@ -98,7 +98,7 @@ def _small_runs(
     found: list[Probe] = []
     grids = small_grids(*grid)
     for at in reversed(grids):
-        if found and found[0].events > LARGER_AFTER:
+        if found and max(found[0].events / PROBE_EVENTS, found[0].placed / PROBE_WORK) > LARGER_AFTER:
             break
         ran = probe(kernel, arch, at, params, grain)
         if ran is not None:
@@ -139,6 +139,7 @@ def probe(kernel: str, arch: Arch, grid: Grid, params: Mapping[str, Any], grain:
         int(record.cycles),
         int(record.events),
         int(work["made"]),
+        int(work["placed"]),
         float(record.info["wall_s"]),
         int(work["memo_bytes"]) if work["looking_up"] else None,
         int(work["shortcut_bytes"]),
