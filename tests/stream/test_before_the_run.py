@@ -181,7 +181,7 @@ def test_small_runs_end_with_a_number_of_events(monkeypatch):
 def test_small_runs_end_with_a_number_of_placements(monkeypatch):
     prepared = prepare("gemm", "wse2", "7x7", {"tile": 6})
     placed = prepared.execute(fidelity="stream").info["work"]["placed"]
-    for most, grids in ((placed // 2, []), (placed + 1, [(7, 7)])):  # 13x13 takes more
+    for most, grids in ((placed // 2, []), (placed + 1, [(7, 7)])):  # then 13x13 is left out
         monkeypatch.setattr(small_runs, "PROBE_WORK", most)
         monkeypatch.setattr(small_runs, "_known", {})
         found = small_runs.small_runs("gemm", prepared.arch, (40, 40), {"tile": 6}, 1)
@@ -189,9 +189,8 @@ def test_small_runs_end_with_a_number_of_placements(monkeypatch):
 
 
 def test_a_run_ends_with_a_number_of_placements():
-    def ran(most, threads=1):
-        prepared = prepare("gemm", "wse2", "6x6", {"tile": 4})
-        return prepared.execute(fidelity="stream", max_work=most, threads=threads)
+    def ran(most):
+        return prepare("gemm", "wse2", "6x6", {"tile": 4}).execute(fidelity="stream", max_work=most)
 
     whole = ran(None).info["work"]["placed"]
     part = ran(whole // 2)

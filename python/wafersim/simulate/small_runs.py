@@ -19,7 +19,7 @@ Grid = tuple[int, int]
 PROBE_PES = 300
 
 #: events that a run on a small grid may take, and placements of words, where events are dear: either some
-#: 20 to 40 seconds; where the smaller one took more than a part of that, the larger one would take too long
+#: 7 to 40 seconds; where the smaller one took more than a part of that, the larger one would take too long
 PROBE_EVENTS, PROBE_WORK, LARGER_AFTER = 2_000_000, 40_000_000, 1 / 5
 
 #: when the small runs had no more events than this together, one of twice the side is run, too
@@ -77,7 +77,8 @@ def small_runs(
 ) -> tuple[Probe, ...]:
     """Runs of the kernel on up to three smaller grids, the largest one first; those that it takes.
 
-    They end with a number of events or of placements, so they are the same on every host.
+    They end with a number of events or of placements, so they are the same on every host that has room for
+    what they look up.
     """
     key = json.dumps(params, sort_keys=True, default=str)
     at = (kernel, arch.fingerprint, grid, key, grain)

@@ -158,7 +158,8 @@ class StreamSimulator(LoadedProgram):
         ----------
         max_work : int, optional
             Placements of words, one or many at once, as ``info["work"]["placed"]`` counts them: what this
-            fidelity does on the host, but the same on every one.
+            fidelity does on the host, but the same on every one that has room for what is looked up, with
+            so many threads.
         """
         limits = run_limits(max_cycles, max_seconds, max_events, pause_at)
         most = 0 if max_work is None else checked_int("max_work", max_work, 1, (1 << 63) - 1)
